@@ -1,0 +1,72 @@
+//! Bytes that a peer sent and its session has not consumed yet.
+//!
+//! A session reads from the front and says how much it consumed. The inbox has a limit (I16); a session
+//! that cannot make progress with a full inbox has a peer that is at fault. An empty inbox holds no memory.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+/// The unread bytes of one connection.
+#[derive(Debug)]
+pub struct Inbox {
+    bytes: BytesMut,
+    limit: usize,
+}
+
+impl Inbox {
+    /// An empty inbox that may hold up to `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Inbox { bytes: BytesMut::new(), limit }
+    }
+
+    /// Appends what the socket gave. False if that would exceed the limit; nothing is kept then.
+    #[must_use]
+    pub fn receive(&mut self, bytes: &[u8]) -> bool {
+        if self.bytes.len() + bytes.len() > self.limit {
+            return false;
+        }
+        self.bytes.extend_from_slice(bytes);
+        true
+    }
+
+    /// What has not been consumed yet.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Number of unconsumed bytes.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// True if nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Drops the first `len` bytes. Panics if there are fewer: a bug in the session.
+    pub fn consume(&mut self, len: usize) {
+        self.bytes.advance(len);
+        if self.bytes.is_empty() {
+            self.bytes = BytesMut::new();
+        }
+    }
+
+    /// Takes the first `len` bytes without copying them. Panics if there are fewer: a bug in the session.
+    pub fn take(&mut self, len: usize) -> Bytes {
+        let taken = self.bytes.split_to(len).freeze();
+        if self.bytes.is_empty() {
+            self.bytes = BytesMut::new();
+        }
+        taken
+    }
+
+    /// The most bytes it may hold.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Sets another limit, when a peer has earned more trust (or less).
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+}

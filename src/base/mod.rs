@@ -1,0 +1,12 @@
+//! What everything else stands on: time, dice, names, buffers, timers. Knows no protocol and no media.
+
+pub mod id;
+pub mod inbox;
+pub mod name;
+pub mod outbox;
+pub mod ready;
+pub mod reason;
+pub mod rng;
+pub mod store;
+pub mod time;
+pub mod timers;

@@ -1,0 +1,115 @@
+//! A connection's own bytes on their way out: handshakes, replies, HTTP heads and bodies.
+//!
+//! The frames of a stream are *not* queued here: a player's window on the rendered log follows after its
+//! own bytes (see `stream::follow`). Small writes are gathered into one buffer; shared `Bytes` (an HLS
+//! segment) are kept as they are, without a copy.
+
+use bytes::{Buf, Bytes, BytesMut};
+use std::collections::VecDeque;
+
+/// Shared bytes at least this long are queued as they are; shorter ones are copied into the gathering buffer.
+const SHARE_BYTES_MIN: usize = 1024;
+
+/// The own bytes of one connection, in the order in which they leave.
+#[derive(Debug)]
+pub struct Outbox {
+    queue: VecDeque<Bytes>,
+    /// Gathers small writes; leaves after everything in `queue`.
+    tail: BytesMut,
+    len: usize,
+    limit: usize,
+    overflowed: bool,
+}
+
+impl Outbox {
+    /// An empty outbox that may hold up to `limit` bytes (I14).
+    pub fn new(limit: usize) -> Self {
+        Outbox { queue: VecDeque::new(), tail: BytesMut::new(), len: 0, limit, overflowed: false }
+    }
+
+    /// Appends a copy of `bytes`. Past the limit nothing is kept and the outbox counts as overflowed,
+    /// which ends the connection.
+    pub fn write(&mut self, bytes: &[u8]) {
+        if self.reserve(bytes.len()) {
+            self.tail.extend_from_slice(bytes);
+        }
+    }
+
+    /// Appends shared bytes. Same limit as for [`Outbox::write`].
+    pub fn push(&mut self, bytes: Bytes) {
+        if bytes.len() < SHARE_BYTES_MIN {
+            self.write(&bytes);
+        } else if self.reserve(bytes.len()) {
+            self.seal();
+            self.queue.push_back(bytes);
+        }
+    }
+
+    fn reserve(&mut self, len: usize) -> bool {
+        if self.overflowed || self.len + len > self.limit {
+            self.overflowed = true;
+            return false;
+        }
+        self.len += len;
+        true
+    }
+
+    fn seal(&mut self) {
+        if !self.tail.is_empty() {
+            self.queue.push_back(self.tail.split().freeze());
+        }
+    }
+
+    /// Bytes that wait.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// True if nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// True once a write went past the limit: the peer gets less than it should and must be ended.
+    pub fn overflowed(&self) -> bool {
+        self.overflowed
+    }
+
+    /// The most bytes it may hold.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// The waiting bytes, in order.
+    pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        let tail = (!self.tail.is_empty()).then_some(&self.tail[..]);
+        self.queue.iter().map(|bytes| &bytes[..]).chain(tail)
+    }
+
+    /// The kernel took the first `len` bytes. Panics if fewer wait: a bug in the shell.
+    pub fn advance(&mut self, mut len: usize) {
+        assert!(len <= self.len, "more bytes were sent than waited");
+        self.len -= len;
+        while len > 0 {
+            match self.queue.front_mut() {
+                Some(front) if front.len() > len => {
+                    front.advance(len);
+                    return;
+                }
+                Some(front) => {
+                    len -= front.len();
+                    self.queue.pop_front();
+                }
+                None => {
+                    self.tail.advance(len);
+                    len = 0;
+                }
+            }
+        }
+        if self.len == 0 {
+            // An idle connection holds no buffers.
+            self.queue = VecDeque::new();
+            self.tail = BytesMut::new();
+        }
+    }
+}

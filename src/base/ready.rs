@@ -1,0 +1,36 @@
+//! Who has something to do, in the order in which they got it. Nobody stands in it twice.
+
+use crate::base::id::ConnId;
+use std::collections::VecDeque;
+
+/// Connections that have bytes and room. Whether one is in it is a flag of the connection, so that
+/// joining costs no search.
+#[derive(Debug, Default)]
+pub struct ReadyList {
+    queue: VecDeque<ConnId>,
+}
+
+impl ReadyList {
+    /// Joins the end of the line, unless `queued` says that it stands there already.
+    pub fn push(&mut self, conn: ConnId, queued: &mut bool) {
+        if !*queued {
+            *queued = true;
+            self.queue.push_back(conn);
+        }
+    }
+
+    /// The next in line. The caller clears its flag.
+    pub fn pop(&mut self) -> Option<ConnId> {
+        self.queue.pop_front()
+    }
+
+    /// True if nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// True if `conn` stands in line. A search: for checks only.
+    pub fn contains(&self, conn: ConnId) -> bool {
+        self.queue.contains(&conn)
+    }
+}

@@ -1,0 +1,76 @@
+//! The only dice in the house: ChaCha, seeded at birth.
+//!
+//! Each connection's dice are forked from the seed by listener and peer, not by order of arrival, so
+//! that one peer's throws never move another's.
+
+use hmac::{Hmac, Mac};
+use rand_chacha::ChaCha12Rng;
+use rand_core::{RngCore, SeedableRng};
+use sha2::Sha256;
+use std::fmt;
+
+/// Everything random follows from these 32 bytes. A secret in production: it is never printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Seed([u8; 32]);
+
+impl Seed {
+    /// The seed made of `bytes` (in production: 32 bytes of entropy).
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Seed(bytes)
+    }
+
+    /// A short seed for tests and simulations.
+    pub fn from_u64(number: u64) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&number.to_le_bytes());
+        Seed(bytes)
+    }
+
+    /// The dice of one user of randomness, named by `label`: HMAC-SHA-256(seed, label) is their key.
+    pub fn fork(&self, label: &[u8]) -> Rng {
+        let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
+        mac.update(label);
+        Rng(ChaCha12Rng::from_seed(mac.finalize().into_bytes().into()))
+    }
+}
+
+impl fmt::Debug for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seed(secret)")
+    }
+}
+
+/// One user's dice.
+#[derive(Clone)]
+pub struct Rng(ChaCha12Rng);
+
+impl Rng {
+    /// 64 random bits.
+    pub fn u64(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    /// 32 random bits.
+    pub fn u32(&mut self) -> u32 {
+        self.0.next_u32()
+    }
+
+    /// Fills `bytes` with random ones.
+    pub fn fill(&mut self, bytes: &mut [u8]) {
+        self.0.fill_bytes(bytes);
+    }
+
+    /// A short random word of `N` characters from `a-z0-9`, for ids that people read.
+    pub fn word<const N: usize>(&mut self) -> [u8; N] {
+        const LETTERS: &[u8; 32] = b"abcdefghijkmnopqrstuvwxyz0123456";
+        let mut word = [0; N];
+        self.fill(&mut word);
+        word.map(|byte| LETTERS[usize::from(byte & 31)])
+    }
+}
+
+impl fmt::Debug for Rng {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rng")
+    }
+}

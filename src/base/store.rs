@@ -1,0 +1,21 @@
+//! Files that packages want kept. The core names what should be on disk; the shell's helper thread does it.
+
+use bytes::Bytes;
+
+/// One change to the files below a configured directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreOp {
+    /// Creates or replaces a file, atomically: readers see the old content or the new one, never a part.
+    /// Missing directories are created.
+    Write {
+        /// Where, as the configuration's directory and a path below it.
+        path: String,
+        /// The content, in shared pieces.
+        body: Vec<Bytes>,
+    },
+    /// Removes a file; it is no error if there is none.
+    Remove {
+        /// Where.
+        path: String,
+    },
+}

@@ -1,0 +1,60 @@
+//! When somebody must be woken, and why.
+//!
+//! An ordered set: what is due comes out in the order of its time, and equal times in the order of their
+//! keys, the same in every run. One entry per key.
+
+use crate::base::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// At most one wake-up for each key.
+#[derive(Debug)]
+pub struct Timers<K> {
+    due: BTreeSet<(Instant, K)>,
+    at: BTreeMap<K, Instant>,
+}
+
+impl<K: Ord + Copy> Default for Timers<K> {
+    fn default() -> Self {
+        Timers { due: BTreeSet::new(), at: BTreeMap::new() }
+    }
+}
+
+impl<K: Ord + Copy> Timers<K> {
+    /// Arms, moves or (with `None`) disarms the wake-up of `key`.
+    pub fn set(&mut self, key: K, at: Option<Instant>) {
+        let before = match at {
+            Some(at) => self.at.insert(key, at),
+            None => self.at.remove(&key),
+        };
+        if before == at {
+            return;
+        }
+        if let Some(before) = before {
+            self.due.remove(&(before, key));
+        }
+        if let Some(at) = at {
+            self.due.insert((at, key));
+        }
+    }
+
+    /// When `key` will be woken.
+    pub fn get(&self, key: K) -> Option<Instant> {
+        self.at.get(&key).copied()
+    }
+
+    /// The earliest wake-up.
+    pub fn next(&self) -> Option<(Instant, K)> {
+        self.due.first().copied()
+    }
+
+    /// Takes the earliest wake-up that is due at `now`.
+    pub fn pop(&mut self, now: Instant) -> Option<K> {
+        let (at, key) = self.due.first().copied()?;
+        if at > now {
+            return None;
+        }
+        self.due.pop_first();
+        self.at.remove(&key);
+        Some(key)
+    }
+}

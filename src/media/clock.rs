@@ -1,0 +1,1 @@
+//! Straightens what publishers call time.

@@ -1,0 +1,1 @@
+//! The shell for production: mio, sockets, files, DNS, processes, signals, the real clock.

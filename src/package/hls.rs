@@ -1,0 +1,1 @@
+//! Cuts a stream into HLS segments and answers for its playlists.

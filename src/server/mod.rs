@@ -1,0 +1,1 @@
+//! The server: where sessions, streams and packages meet.

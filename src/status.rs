@@ -1,0 +1,273 @@
+//! What the server knows about itself, as plain data for the HTTP API. Field names and meanings follow
+//! SRS's API, since people's scripts read them; `session/http` turns them into JSON.
+
+use serde::Serialize;
+
+/// A question about the state of the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// The process and the machine.
+    Summaries,
+    /// All vhosts.
+    Vhosts,
+    /// One vhost by id.
+    Vhost(String),
+    /// A page of streams.
+    Streams(Page),
+    /// One stream by id.
+    Stream(String),
+    /// A page of clients.
+    Clients(Page),
+    /// One client by id.
+    Client(String),
+}
+
+/// Which part of a long list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// How many entries to skip.
+    pub start: usize,
+    /// How many entries to give.
+    pub count: usize,
+}
+
+/// The answer to a [`Query`].
+#[derive(Clone, Debug)]
+pub enum Report {
+    /// To [`Query::Summaries`].
+    Summaries(Box<Summaries>),
+    /// To [`Query::Vhosts`].
+    Vhosts(Vec<VhostStatus>),
+    /// To [`Query::Vhost`].
+    Vhost(VhostStatus),
+    /// To [`Query::Streams`]: the page and the total number.
+    Streams(Vec<StreamStatus>, usize),
+    /// To [`Query::Stream`].
+    Stream(Box<StreamStatus>),
+    /// To [`Query::Clients`]: the page and the total number.
+    Clients(Vec<ClientStatus>, usize),
+    /// To [`Query::Client`].
+    Client(Box<ClientStatus>),
+}
+
+/// Rates over the last 30 seconds, in kbit/s.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Kbps {
+    /// From peers.
+    pub recv_30s: u64,
+    /// To peers.
+    pub send_30s: u64,
+}
+
+/// A vhost.
+#[derive(Clone, Debug, Serialize)]
+pub struct VhostStatus {
+    /// `vid-…`, stable for a name.
+    pub id: String,
+    /// As in the URL.
+    pub name: String,
+    /// Always true: what is not enabled is not listed.
+    pub enabled: bool,
+    /// Connections that publish or play on it.
+    pub clients: u64,
+    /// Streams on it.
+    pub streams: u64,
+    /// Bytes sent to its peers so far.
+    pub send_bytes: u64,
+    /// Bytes received from its peers so far.
+    pub recv_bytes: u64,
+    /// Rates.
+    pub kbps: Kbps,
+    /// Whether HLS is on, and how long its segments are.
+    pub hls: HlsStatus,
+}
+
+/// HLS on a vhost.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct HlsStatus {
+    /// Whether it is on.
+    pub enabled: bool,
+    /// Target length of a segment, in seconds.
+    pub fragment: f64,
+}
+
+/// A stream.
+#[derive(Clone, Debug, Serialize)]
+pub struct StreamStatus {
+    /// `vid-…`, stable for a name.
+    pub id: String,
+    /// The stream part of its name.
+    pub name: String,
+    /// Id of its vhost.
+    pub vhost: String,
+    /// The app part of its name.
+    pub app: String,
+    /// The publisher's tcUrl.
+    #[serde(rename = "tcUrl")]
+    pub tc_url: String,
+    /// `/app/stream`.
+    pub url: String,
+    /// When it went live: milliseconds since 1970.
+    pub live_ms: u64,
+    /// Its publisher and players.
+    pub clients: u64,
+    /// Audio and video frames so far.
+    pub frames: u64,
+    /// Audio frames so far.
+    pub audio_frames: u64,
+    /// Video frames so far.
+    pub video_frames: u64,
+    /// Bytes sent to its players so far.
+    pub send_bytes: u64,
+    /// Bytes received from its publishers so far.
+    pub recv_bytes: u64,
+    /// Rates.
+    pub kbps: Kbps,
+    /// Who publishes.
+    pub publish: PublishStatus,
+    /// The default video track; null before its configuration came.
+    pub video: Option<VideoStatus>,
+    /// The default audio track; null before its configuration came.
+    pub audio: Option<AudioStatus>,
+}
+
+/// Who publishes a stream.
+#[derive(Clone, Debug, Serialize)]
+pub struct PublishStatus {
+    /// Whether anybody does.
+    pub active: bool,
+    /// Its client id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cid: Option<String>,
+}
+
+/// The video track of a stream.
+#[derive(Clone, Debug, Serialize)]
+pub struct VideoStatus {
+    /// `H264`, `H265`, `AV1`, …
+    pub codec: String,
+    /// Profile name.
+    pub profile: String,
+    /// Level.
+    pub level: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+}
+
+/// The audio track of a stream.
+#[derive(Clone, Debug, Serialize)]
+pub struct AudioStatus {
+    /// `AAC`, `MP3`, `Opus`, …
+    pub codec: String,
+    /// Samples per second.
+    pub sample_rate: u32,
+    /// Channels.
+    pub channel: u8,
+    /// Profile name.
+    pub profile: String,
+}
+
+/// A connection that publishes or plays.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClientStatus {
+    /// Its connection id.
+    pub id: String,
+    /// Id of the vhost.
+    pub vhost: String,
+    /// Id of the stream.
+    pub stream: String,
+    /// Its address.
+    pub ip: String,
+    /// The page that embeds the player.
+    #[serde(rename = "pageUrl")]
+    pub page_url: String,
+    /// RTMP's swfUrl.
+    #[serde(rename = "swfUrl")]
+    pub swf_url: String,
+    /// RTMP's tcUrl.
+    #[serde(rename = "tcUrl")]
+    pub tc_url: String,
+    /// `/app/stream`.
+    pub url: String,
+    /// The stream part of the name.
+    pub name: String,
+    /// `rtmp-play`, `flv-play`, `hls-play`, `fmle-publish`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Whether it publishes.
+    pub publish: bool,
+    /// For how long it has been connected, in seconds.
+    pub alive: f64,
+    /// Bytes sent to it.
+    pub send_bytes: u64,
+    /// Bytes received from it.
+    pub recv_bytes: u64,
+    /// Frames that were skipped for it because it was too slow.
+    pub dropped_frames: u64,
+    /// Rates.
+    pub kbps: Kbps,
+}
+
+/// The process and the machine. The server's own part is filled by the core, [`Vitals`] by the shell.
+#[derive(Clone, Debug)]
+pub struct Summaries {
+    /// Wall time, milliseconds since 1970.
+    pub now_ms: u64,
+    /// Seconds since the server's birth.
+    pub uptime_secs: u64,
+    /// Bytes received from all peers so far.
+    pub recv_bytes: u64,
+    /// Bytes sent to all peers so far.
+    pub send_bytes: u64,
+    /// Connections now.
+    pub conns: u64,
+    /// Rates.
+    pub kbps: Kbps,
+    /// What only the world knows.
+    pub vitals: Vitals,
+}
+
+/// Measurements that only the shell can make; an input like every other.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Vitals {
+    /// Process id.
+    pub pid: u32,
+    /// Parent's process id.
+    pub ppid: u32,
+    /// The command line, secrets cannot be in it.
+    pub argv: String,
+    /// Working directory.
+    pub cwd: String,
+    /// Resident memory of the process, KiB.
+    pub mem_kbyte: u64,
+    /// CPU of the process since the last measurement, of one core.
+    pub cpu_percent: f64,
+    /// CPU of the machine since the last measurement, of all cores.
+    pub system_cpu_percent: f64,
+    /// Memory of the machine, KiB.
+    pub mem_ram_kbyte: u64,
+    /// Share of it that is in use.
+    pub mem_ram_percent: f64,
+    /// Swap of the machine, KiB.
+    pub mem_swap_kbyte: u64,
+    /// Share of it that is in use.
+    pub mem_swap_percent: f64,
+    /// Number of processors.
+    pub cpus: u32,
+    /// Seconds since the machine started.
+    pub uptime: f64,
+    /// Seconds that its processors were idle, summed.
+    pub idle_time: f64,
+    /// Load average over 1 minute.
+    pub load_1m: f64,
+    /// Load average over 5 minutes.
+    pub load_5m: f64,
+    /// Load average over 15 minutes.
+    pub load_15m: f64,
+    /// Bytes that the machine's network devices received.
+    pub net_recv_bytes: u64,
+    /// Bytes that they sent.
+    pub net_send_bytes: u64,
+}

@@ -1,0 +1,1 @@
+//! AMF0 values (Action Message Format 0).

@@ -1,0 +1,1 @@
+//! AMF3 values (Action Message Format 3).

@@ -1,0 +1,1 @@
+//! FLV files and tags, with the enhanced-RTMP extensions.

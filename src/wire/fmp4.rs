@@ -1,0 +1,1 @@
+//! Fragmented MP4 (CMAF): initialisation segments and media fragments.

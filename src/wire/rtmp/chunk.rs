@@ -1,0 +1,1 @@
+//! RTMP chunk streams: bytes to messages and back.

@@ -1,0 +1,1 @@
+//! RTMP messages: control, commands, data, audio, video, aggregates.

@@ -1,0 +1,1 @@
+//! WebSocket handshake and frames (RFC 6455), server side.
