@@ -1,1 +1,0 @@
-//! RTMP chunk streams: bytes to messages and back.
