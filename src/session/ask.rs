@@ -1,12 +1,12 @@
 //! What sessions ask of the server, and what it answers. The only words between the two.
 
+pub use crate::base::fetched::Fetched;
 use crate::base::name::StreamName;
 use crate::base::reason::Reason;
 use crate::media::frame::Frame;
 use crate::media::headers::Headers;
 use crate::status::{Query, Report};
 use crate::wire::format::Format;
-use bytes::Bytes;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -142,31 +142,4 @@ pub enum Refusal {
     /// The server is shutting down.
     #[error("the server is shutting down")]
     Draining,
-}
-
-/// A file of a packaged stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fetched {
-    /// `Content-Type`.
-    pub content_type: &'static str,
-    /// For how long caches may keep it: `None` means for ever (it never changes under this name).
-    pub max_age_secs: Option<u32>,
-    /// Changes whenever the content does; quoted, ready for `ETag`.
-    pub etag: String,
-    /// True if gzip pays (text).
-    pub text: bool,
-    /// The content, in shared pieces.
-    pub body: Vec<Bytes>,
-}
-
-impl Fetched {
-    /// Length of the content in bytes.
-    pub fn len(&self) -> usize {
-        self.body.iter().map(Bytes::len).sum()
-    }
-
-    /// True if there is no content.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
