@@ -2,6 +2,7 @@
 //!
 //! What comes out of a parser cannot be wrong; what is wrong never comes out of a parser.
 
+pub mod amf;
 pub mod amf0;
 pub mod amf3;
 pub mod flv;
