@@ -43,7 +43,7 @@ pub enum Codec {
     H264,
     /// Length-prefixed NAL units; configuration: HEVCDecoderConfigurationRecord (ISO/IEC 14496-15, 8.3.3).
     H265,
-    /// OBUs of one temporal unit without delimiter; configuration: AV1CodecConfigurationRecord (AV1-ISOBMFF 2.3).
+    /// OBUs of one temporal unit, no delimiter; configuration: AV1CodecConfigurationRecord (AV1-ISOBMFF 2.3).
     Av1,
     /// A VP8 frame; configuration: VPCodecConfigurationRecord (VP-ISOBMFF).
     Vp8,
@@ -72,7 +72,7 @@ pub enum Codec {
 /// What a frame is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// The decoder configuration of its track (a "sequence header"); what is a valid one depends on the codec.
+    /// The decoder configuration of its track (a "sequence header"); its form depends on the codec.
     Config,
     /// Decoding may begin here. Every audio frame is one.
     Key,

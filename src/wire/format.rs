@@ -3,7 +3,7 @@
 /// How frames are laid out for a player.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Format {
-    /// RTMP chunks of at most `chunk_size` payload bytes, message stream 1, full headers, absolute timestamps.
+    /// RTMP chunks of at most `chunk_size` payload bytes, stream 1, full headers, absolute timestamps.
     Rtmp {
         /// The chunk size that was announced to the player.
         chunk_size: u32,
