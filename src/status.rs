@@ -6,6 +6,8 @@ use serde::Serialize;
 /// A question about the state of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Query {
+    /// Who the server is, and nothing else.
+    Identity,
     /// The process and the machine.
     Summaries,
     /// All vhosts.
@@ -31,9 +33,31 @@ pub struct Page {
     pub count: usize,
 }
 
+/// Which server answers; stands in every answer of the API.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// `vid-…`: this server, the same after a restart.
+    pub server: String,
+    /// This run of it: another one after a restart.
+    pub service: String,
+    /// Its process.
+    pub pid: u32,
+}
+
 /// The answer to a [`Query`].
 #[derive(Clone, Debug)]
-pub enum Report {
+pub struct Report {
+    /// Who answers.
+    pub identity: Identity,
+    /// What it knows.
+    pub body: ReportBody,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug)]
+pub enum ReportBody {
+    /// To [`Query::Identity`].
+    Identity,
     /// To [`Query::Summaries`].
     Summaries(Box<Summaries>),
     /// To [`Query::Vhosts`].
@@ -100,6 +124,9 @@ pub struct StreamStatus {
     pub name: String,
     /// Id of its vhost.
     pub vhost: String,
+    /// Name of its vhost; not shown by the API, which has the id.
+    #[serde(skip)]
+    pub vhost_name: String,
     /// The app part of its name.
     pub app: String,
     /// The publisher's tcUrl.

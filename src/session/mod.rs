@@ -52,7 +52,8 @@ impl Cx<'_> {
 /// before returning) still leaves, then the socket is closed and the reason logged.
 pub trait Session {
     /// Bytes are in the inbox. Consumes what it can; called again when more came, and after every answer
-    /// while the inbox is not empty. A session that waits for an answer leaves the inbox alone.
+    /// and every [`Session::drained`] while the inbox is not empty. A session that waits for an answer, or
+    /// for its outbox to drain, leaves the inbox alone; when that is full, the peer is not read until it is not.
     /// May return early after a bounded amount of work; true then says "call me again".
     fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<bool, Reason>;
     /// The server answers an earlier ask, or tells news of the stream that is played or published.

@@ -1,0 +1,24 @@
+//! HTTP/1.1 requests in, response heads out (RFC 9110, RFC 9112).
+//!
+//! In goes what a peer sent; out comes a [`Request`] that cannot mean two things. What intermediaries may
+//! read differently (two lengths, a length and a transfer coding, bare line feeds, folded lines) is refused
+//! instead of guessed, so that nothing can be smuggled past a proxy. Nothing here waits, keeps a
+//! connection or knows a route.
+
+mod body;
+mod date;
+mod error;
+mod headers;
+mod negotiate;
+mod request;
+mod response;
+mod target;
+
+pub use body::{BodyLength, Drain};
+pub use date::http_date;
+pub use error::HttpError;
+pub use headers::Headers;
+pub use negotiate::{ByteRange, accepts_gzip, byte_range, matches_etag};
+pub use request::{HeadLimits, HeadScan, Method, Request, Version, parse_head};
+pub use response::{ResponseHead, Status};
+pub use target::Target;

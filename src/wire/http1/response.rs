@@ -1,0 +1,139 @@
+//! The head of a response.
+
+use crate::wire::http1::http_date;
+
+/// A status code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Status(u16);
+
+#[allow(missing_docs, reason = "the reason phrases say it")]
+impl Status {
+    pub const SWITCHING_PROTOCOLS: Status = Status(101);
+    pub const OK: Status = Status(200);
+    pub const NO_CONTENT: Status = Status(204);
+    pub const PARTIAL_CONTENT: Status = Status(206);
+    pub const NOT_MODIFIED: Status = Status(304);
+    pub const BAD_REQUEST: Status = Status(400);
+    pub const FORBIDDEN: Status = Status(403);
+    pub const NOT_FOUND: Status = Status(404);
+    pub const METHOD_NOT_ALLOWED: Status = Status(405);
+    pub const NOT_ACCEPTABLE: Status = Status(406);
+    pub const REQUEST_TIMEOUT: Status = Status(408);
+    pub const CONTENT_TOO_LARGE: Status = Status(413);
+    pub const URI_TOO_LONG: Status = Status(414);
+    pub const RANGE_NOT_SATISFIABLE: Status = Status(416);
+    pub const EXPECTATION_FAILED: Status = Status(417);
+    pub const UPGRADE_REQUIRED: Status = Status(426);
+    pub const HEADERS_TOO_LARGE: Status = Status(431);
+    pub const INTERNAL_ERROR: Status = Status(500);
+    pub const NOT_IMPLEMENTED: Status = Status(501);
+    pub const UNAVAILABLE: Status = Status(503);
+    pub const VERSION_NOT_SUPPORTED: Status = Status(505);
+}
+
+impl Status {
+    /// The number.
+    pub fn code(self) -> u16 {
+        self.0
+    }
+
+    /// The reason phrase (RFC 9110, 15; RFC 6585).
+    pub fn reason(self) -> &'static str {
+        match self.0 {
+            101 => "Switching Protocols",
+            200 => "OK",
+            204 => "No Content",
+            206 => "Partial Content",
+            304 => "Not Modified",
+            400 => "Bad Request",
+            403 => "Forbidden",
+            404 => "Not Found",
+            405 => "Method Not Allowed",
+            406 => "Not Acceptable",
+            408 => "Request Timeout",
+            413 => "Content Too Large",
+            414 => "URI Too Long",
+            416 => "Range Not Satisfiable",
+            417 => "Expectation Failed",
+            426 => "Upgrade Required",
+            431 => "Request Header Fields Too Large",
+            500 => "Internal Server Error",
+            501 => "Not Implemented",
+            503 => "Service Unavailable",
+            505 => "HTTP Version Not Supported",
+            _ => "",
+        }
+    }
+
+    /// True if a response with this status has neither a body nor a `Content-Length` (RFC 9110, 6.4.1 and 8.6).
+    /// A 304 may have the length, but need not.
+    pub fn is_bodiless(self) -> bool {
+        matches!(self.0, 101 | 204 | 304)
+    }
+}
+
+/// A response head in the making. Always HTTP/1.1, also to a client of HTTP/1.0 (RFC 9112, 2.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponseHead(Vec<u8>);
+
+impl ResponseHead {
+    /// The interim response to a client that waits before it sends its body (RFC 9110, 15.2.1).
+    pub const CONTINUE: &'static [u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+    /// The status line, `Server` and `Date`.
+    pub fn new(status: Status, unix_secs: u64) -> Self {
+        let line = format!("HTTP/1.1 {} {}\r\n", status.code(), status.reason());
+        ResponseHead(line.into_bytes()).header("Server", "Dacapo").header("Date", &http_date(unix_secs))
+    }
+
+    /// Appends a line. Control characters in `value` (a line break would begin another header) are left out.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b": ");
+        self.0.extend(value.bytes().filter(|byte| !byte.is_ascii_control()));
+        self.0.extend_from_slice(b"\r\n");
+        self
+    }
+
+    /// The empty line ends it.
+    pub fn finish(mut self) -> Vec<u8> {
+        self.0.extend_from_slice(b"\r\n");
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_written_line_by_line() {
+        let head = ResponseHead::new(Status::NOT_FOUND, 784_111_777).header("Content-Length", "0").finish();
+        assert_eq!(
+            String::from_utf8(head).unwrap(),
+            "HTTP/1.1 404 Not Found\r\nServer: Dacapo\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn a_value_cannot_begin_another_header() {
+        let head = ResponseHead::new(Status::OK, 0).header("X", "a\r\nSet-Cookie: b").finish();
+        assert!(String::from_utf8(head).unwrap().ends_with("\r\nX: aSet-Cookie: b\r\n\r\n"));
+    }
+
+    #[test]
+    fn every_status_has_a_reason_and_an_independent_parser_reads_it() {
+        for code in [
+            101, 200, 204, 206, 304, 400, 403, 404, 405, 406, 408, 413, 414, 416, 417, 426, 431, 500, 501,
+            503, 505,
+        ] {
+            let head = ResponseHead::new(Status(code), 0).finish();
+            let mut lines = [httparse::EMPTY_HEADER; 4];
+            let mut parsed = httparse::Response::new(&mut lines);
+            assert_eq!(parsed.parse(&head), Ok(httparse::Status::Complete(head.len())));
+            assert_eq!(parsed.code, Some(code));
+            assert!(parsed.reason.is_some_and(|reason| !reason.is_empty()), "{code}");
+        }
+    }
+}
