@@ -2,12 +2,20 @@
 //!
 //! A message is a timestamp, a type, a message stream and a payload. It travels as chunks of a chunk
 //! stream; chunks of different chunk streams may interleave, so that a long video message does not keep
-//! a short control message waiting. [`write`] makes chunks; it has no state, because every message that we
-//! send begins with a full header.
+//! a short control message waiting. [`Reader`] puts messages together; [`write`] takes them apart and has
+//! no state, because every message that we send begins with a full header.
 
+mod ack;
+mod header;
+mod read;
+#[cfg(test)]
+mod tests;
 pub mod write;
 
+pub use read::{ChunkError, Item, Limits, Reader};
 pub use write::{message_len, write_message, write_parts};
+
+use bytes::Bytes;
 
 /// The chunk size of both directions until somebody sets another, in payload bytes (section 5.4.1).
 pub const CHUNK_SIZE_DEFAULT: u32 = 128;
@@ -17,6 +25,19 @@ pub const MESSAGE_BYTES_MAX: usize = 0xff_ffff;
 
 /// Timestamps from here on do not fit the 24 bits of a header and follow it in 32 (section 5.3.1.3).
 const TIMESTAMP_EXTENDED: u32 = 0xff_ffff;
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Milliseconds on the sender's clock; wraps after 49.7 days.
+    pub timestamp: u32,
+    /// What it is, as in [`super::message::type_id`].
+    pub type_id: u8,
+    /// The message stream that it belongs to; 0 is the connection itself.
+    pub stream_id: u32,
+    /// What it says.
+    pub payload: Bytes,
+}
 
 /// The chunk streams that we send on, one for each sort of message.
 pub mod cid {

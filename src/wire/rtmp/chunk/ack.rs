@@ -1,0 +1,103 @@
+//! When to tell the peer how much arrived (RTMP 1.0, sections 5.4.3 and 5.4.4).
+//!
+//! Acknowledgements stand at places in the byte stream, not at moments: the number that is sent is the
+//! place itself. So however the bytes were split into reads, the same acknowledgements go out between the
+//! same replies.
+
+/// The smallest distance of two acknowledgements, in bytes. A peer with a tiny window would otherwise
+/// make us write more than it does.
+const STEP_MIN: u64 = 4096;
+
+/// Counts what arrived, and says when that is worth an acknowledgement.
+#[derive(Debug)]
+pub(super) struct AckCounter {
+    received: u64,
+    acknowledged: u64,
+    step: u64,
+}
+
+impl AckCounter {
+    /// `received` bytes came before, which count too. `window` holds until the peer sends its own.
+    pub fn new(received: u64, window: u32) -> Self {
+        AckCounter { received, acknowledged: 0, step: step(window) }
+    }
+
+    /// Bytes that arrived so far, on the whole connection.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// `len` more bytes were consumed.
+    pub fn advance(&mut self, len: usize) {
+        self.received += len as u64;
+    }
+
+    /// The peer wants acknowledgements at least every `window` bytes. Zero means nothing and is ignored.
+    pub fn set_window(&mut self, window: u32) {
+        if window > 0 {
+            self.step = step(window);
+            // A smaller window may have made several overdue: one is enough.
+            self.acknowledged = self.acknowledged.max(self.received.saturating_sub(self.step));
+        }
+    }
+
+    /// The next acknowledgement, if it is due: the number of bytes received, modulo 2^32.
+    pub fn take_due(&mut self) -> Option<u32> {
+        let next = self.acknowledged + self.step;
+        (next <= self.received).then(|| {
+            self.acknowledged = next;
+            next as u32
+        })
+    }
+}
+
+/// Half the window: a peer that stops at a full window must have heard from us before.
+fn step(window: u32) -> u64 {
+    (u64::from(window) / 2).max(STEP_MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_acknowledgement_is_due_at_each_half_window() {
+        let mut acks = AckCounter::new(0, 20_000);
+        acks.advance(9_999);
+        assert_eq!(acks.take_due(), None);
+        acks.advance(15_000);
+        assert_eq!(acks.take_due(), Some(10_000));
+        assert_eq!(acks.take_due(), Some(20_000));
+        assert_eq!(acks.take_due(), None);
+    }
+
+    #[test]
+    fn a_smaller_window_costs_one_acknowledgement_at_once() {
+        let mut acks = AckCounter::new(3_073, 2_500_000);
+        acks.advance(1_000_000);
+        acks.set_window(10_000);
+        assert_eq!(acks.take_due(), Some(1_003_073));
+        assert_eq!(acks.take_due(), None);
+    }
+
+    #[test]
+    fn a_window_of_one_byte_does_not_make_us_talk_for_each_byte() {
+        let mut acks = AckCounter::new(0, 2_500_000);
+        acks.set_window(1);
+        acks.advance(4_095);
+        assert_eq!(acks.take_due(), None);
+        acks.advance(1);
+        assert_eq!(acks.take_due(), Some(4_096));
+    }
+
+    #[test]
+    fn the_number_wraps_with_its_32_bits() {
+        let mut acks = AckCounter::new(0, 0x8000_0000);
+        let mut sent = Vec::new();
+        for _ in 0..5 {
+            acks.advance(0x4000_0000);
+            sent.extend(acks.take_due());
+        }
+        assert_eq!(sent, [0x4000_0000, 0x8000_0000, 0xc000_0000, 0, 0x4000_0000]);
+    }
+}
