@@ -82,7 +82,8 @@ pub enum Role {
     Metadata,
     /// Any other message of the data track.
     Message,
-    /// Colour or HDR information of a video track (enhanced RTMP `Metadata` packet): AMF0, relayed.
+    /// More about a track than its configuration says, relayed as it came (enhanced RTMP): colour and HDR of
+    /// a video track (`Metadata` packet, AMF0), speakers of an audio track (`MultichannelConfig` packet).
     VideoInfo,
     /// The publisher says that its track ends here.
     End,

@@ -1,1 +1,0 @@
-//! FLV files and tags, with the enhanced-RTMP extensions.

@@ -1,0 +1,86 @@
+//! Audio bodies to frames: AAC, MP3 and the old formats by number, everything else by FourCC (E-RTMP).
+
+use super::ex::{self, Packet};
+use super::{FlvError, frame, legacy, packet, take_array};
+use crate::media::frame::{Codec, Frame, Kind, Role, Track};
+use crate::media::timestamp::Timestamp;
+use bytes::Bytes;
+
+/// Reads an audio body. Same contract as [`super::parse`].
+pub fn parse_audio(mut body: Bytes, dts: Timestamp, frames: &mut Vec<Frame>) -> Result<(), FlvError> {
+    if body.is_empty() {
+        // "Audio silence" (E-RTMP, ExAudioTagHeader): nothing comes for a while. A live stream shows that.
+        return Ok(());
+    }
+    let [first] = take_array(&mut body)?;
+    let before = frames.len();
+    let parsed = match first >> 4 {
+        legacy::EX_HEADER => parse_ex(first, body, dts, frames),
+        _ => parse_legacy(first, body, dts).map(|frame| frames.extend(frame)),
+    };
+    parsed.inspect_err(|_| frames.truncate(before))
+}
+
+fn parse_legacy(first: u8, mut body: Bytes, dts: Timestamp) -> Result<Option<Frame>, FlvError> {
+    let (format, sound) = (first >> 4, first & 0x0f);
+    let (codec, role) = match format {
+        legacy::AAC => match take_array(&mut body)? {
+            [packet::SEQUENCE_START] => (Codec::Aac, Role::Config),
+            [packet::CODED_FRAMES] => (Codec::Aac, Role::Key),
+            [unknown] => return Err(FlvError::PacketType(unknown)),
+        },
+        legacy::MP3 | legacy::MP3_8K => (Codec::Mp3, Role::Key),
+        other => (Codec::FlvAudio(other), Role::Key),
+    };
+    let frame = frame(Track::AUDIO, codec, role, dts, body);
+    let sound = if codec == Codec::Aac { 0 } else { sound };
+    Ok(Some(Frame { sound, ..frame }).filter(|frame| !frame.payload.is_empty()))
+}
+
+fn parse_ex(first: u8, mut body: Bytes, dts: Timestamp, frames: &mut Vec<Frame>) -> Result<(), FlvError> {
+    let (packet_type, dts) = ex::take_modifiers(&mut body, first & 0x0f, dts)?;
+    ex::for_each_track(Kind::Audio, body, packet_type, |packet| {
+        frames.extend(parse_packet(packet, dts)?);
+        Ok(())
+    })
+}
+
+fn parse_packet(packet: Packet, dts: Timestamp) -> Result<Option<Frame>, FlvError> {
+    let Packet { track, codec, packet_type, mut body } = packet;
+    let role = match packet_type {
+        packet::SEQUENCE_START => {
+            match codec {
+                Codec::Opus if body.is_empty() => body = Bytes::from_static(&OPUS_HEAD_DEFAULT),
+                Codec::Aac | Codec::Opus | Codec::Flac => {}
+                // These have no configuration; some encoders announce them all the same.
+                _ => return Ok(None),
+            }
+            Role::Config
+        }
+        packet::CODED_FRAMES => Role::Key,
+        packet::SEQUENCE_END => return Ok(Some(frame(track, codec, Role::End, dts, Bytes::new()))),
+        packet::AUDIO_MULTICHANNEL_CONFIG => {
+            check_channels(&body)?;
+            Role::VideoInfo
+        }
+        unknown => return Err(FlvError::PacketType(unknown)),
+    };
+    Ok(Some(frame(track, codec, role, dts, body)).filter(|frame| !frame.payload.is_empty()))
+}
+
+/// Whether a multichannel configuration is complete (E-RTMP, ExAudioTagBody): order, count, then a
+/// speaker for each channel (custom order) or 32 flags (native order).
+fn check_channels(body: &[u8]) -> Result<(), FlvError> {
+    let [order, count, map @ ..] = body else { return Err(FlvError::Truncated) };
+    let len = match order {
+        0 => 0,
+        1 => 4,
+        2 => usize::from(*count),
+        _ => return Err(FlvError::Config("multichannel configuration")),
+    };
+    if map.len() < len { Err(FlvError::Truncated) } else { Ok(()) }
+}
+
+/// What an empty Opus sequence start means: mono or stereo, which one stereo decoder serves. An OpusHead
+/// (RFC 7845, 5.1) of version 1, two channels, the usual pre-skip of 312 samples, 48 kHz, no gain, family 0.
+const OPUS_HEAD_DEFAULT: [u8; 19] = *b"OpusHead\x01\x02\x38\x01\x80\xbb\0\0\0\0\0";

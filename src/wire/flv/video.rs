@@ -1,0 +1,123 @@
+//! Video bodies to frames: AVC and its kin by codec id, everything by FourCC (E-RTMP).
+
+use super::ex::{self, Packet};
+use super::{FlvError, frame, frame_type, legacy, packet, take, take_array, u24};
+use crate::media::frame::{Codec, Frame, Kind, Role, Track};
+use crate::media::timestamp::Timestamp;
+use bytes::Bytes;
+
+/// Reads a video body. Same contract as [`super::parse`].
+pub fn parse_video(mut body: Bytes, dts: Timestamp, frames: &mut Vec<Frame>) -> Result<(), FlvError> {
+    if body.is_empty() {
+        return Ok(());
+    }
+    let [first] = take_array(&mut body)?;
+    let before = frames.len();
+    let parsed = match first & EX_HEADER {
+        0 => parse_legacy(first, body, dts).map(|frame| frames.extend(frame)),
+        _ => parse_ex(first, body, dts, frames),
+    };
+    parsed.inspect_err(|_| frames.truncate(before))
+}
+
+fn parse_legacy(first: u8, mut body: Bytes, dts: Timestamp) -> Result<Option<Frame>, FlvError> {
+    let (frame_type, codec_id) = (first >> 4, first & 0x0f);
+    if frame_type == frame_type::COMMAND {
+        // "Start/end of client-side seeking": words of a server to a player.
+        return Ok(None);
+    }
+    let role = coded_role(frame_type);
+    let codec = match codec_id {
+        legacy::AVC => Codec::H264,
+        legacy::HEVC => Codec::H265,
+        other => {
+            let frame = frame(Track::VIDEO, Codec::FlvVideo(other), role, dts, body);
+            return Ok(Some(frame).filter(|frame| !frame.payload.is_empty()));
+        }
+    };
+    let [packet_type] = take_array(&mut body)?;
+    if packet_type == packet::SEQUENCE_END {
+        return Ok(Some(frame(Track::VIDEO, codec, Role::End, dts, Bytes::new())));
+    }
+    let cts = composition_time(&mut body)?;
+    let role = match packet_type {
+        packet::SEQUENCE_START => Role::Config,
+        packet::CODED_FRAMES => role,
+        unknown => return Err(FlvError::PacketType(unknown)),
+    };
+    let frame = frame(Track::VIDEO, codec, role, dts, body);
+    let cts = if role == Role::Config { 0 } else { cts };
+    Ok(Some(Frame { cts, ..frame }).filter(|frame| !frame.payload.is_empty()))
+}
+
+fn parse_ex(first: u8, mut body: Bytes, dts: Timestamp, frames: &mut Vec<Frame>) -> Result<(), FlvError> {
+    let frame_type = first >> 4 & 0b111;
+    let (packet_type, dts) = ex::take_modifiers(&mut body, first & 0x0f, dts)?;
+    // "frameType is ignored if videoPacketType is VideoPacketType.MetaData"
+    if frame_type == frame_type::COMMAND && packet_type != packet::VIDEO_METADATA {
+        return Ok(());
+    }
+    ex::for_each_track(Kind::Video, body, packet_type, |packet| {
+        frames.extend(parse_packet(packet, coded_role(frame_type), dts)?);
+        Ok(())
+    })
+}
+
+fn parse_packet(packet: Packet, coded: Role, dts: Timestamp) -> Result<Option<Frame>, FlvError> {
+    let Packet { track, codec, packet_type, mut body } = packet;
+    let mut cts = 0;
+    let role = match packet_type {
+        packet::SEQUENCE_START => Role::Config,
+        packet::SEQUENCE_END => return Ok(Some(frame(track, codec, Role::End, dts, Bytes::new()))),
+        packet::CODED_FRAMES | packet::CODED_FRAMES_X => {
+            if packet_type == packet::CODED_FRAMES && has_composition_time(codec) {
+                cts = composition_time(&mut body)?;
+            }
+            if codec == Codec::Av1 && body.starts_with(&AV1_TEMPORAL_DELIMITER) {
+                take(&mut body, AV1_TEMPORAL_DELIMITER.len())?;
+            }
+            coded
+        }
+        packet::VIDEO_METADATA => Role::VideoInfo,
+        packet::VIDEO_MPEG2TS_SEQUENCE_START if codec == Codec::Av1 => {
+            body = Bytes::copy_from_slice(&av1_config(&body)?);
+            Role::Config
+        }
+        unknown => return Err(FlvError::PacketType(unknown)),
+    };
+    let frame = frame(track, codec, role, dts, body);
+    Ok(Some(Frame { cts, ..frame }).filter(|frame| !frame.payload.is_empty()))
+}
+
+/// True for codecs whose `CodedFrames` carry a composition time (E-RTMP, ExVideoTagBody).
+pub(super) fn has_composition_time(codec: Codec) -> bool {
+    matches!(codec, Codec::H264 | Codec::H265)
+}
+
+fn coded_role(frame_type: u8) -> Role {
+    match frame_type {
+        frame_type::KEY | frame_type::GENERATED_KEY => Role::Key,
+        _ => Role::Inter,
+    }
+}
+
+/// A signed number of 24 bits, in milliseconds; given in microseconds, as far as they reach.
+fn composition_time(body: &mut Bytes) -> Result<i32, FlvError> {
+    let ms = (u24(take_array(body)?) << 8).cast_signed() >> 8;
+    Ok(ms.saturating_mul(1000))
+}
+
+/// The first four bytes of an AV1CodecConfigurationRecord from an AV1 video descriptor (AV1 in MPEG-2 TS,
+/// 2.2). They agree but for the two HDR bits of the descriptor, which are reserved in the record.
+fn av1_config(descriptor: &[u8]) -> Result<[u8; 4], FlvError> {
+    match *descriptor {
+        [0x80, 4, marker_version @ 0x81, b1, b2, b3, ..] => Ok([marker_version, b1, b2, b3 & 0x1f]),
+        _ => Err(FlvError::Config("AV1 video descriptor")),
+    }
+}
+
+/// Set in the first byte of a body with a FourCC.
+pub(super) const EX_HEADER: u8 = 0x80;
+
+/// An OBU of type temporal delimiter with a size of zero. It has no place in a sample (AV1-ISOBMFF 2.4).
+const AV1_TEMPORAL_DELIMITER: [u8; 2] = [0x12, 0x00];
