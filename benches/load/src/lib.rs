@@ -1,0 +1,27 @@
+//! Load for live-media servers: publishers and players on one thread, and what they measure.
+//!
+//! Every frame carries when it was sent, which one it is, and bytes that can be checked (see [`stamp`]); so
+//! players know their latency, and that they got everything once, in order. Nothing here is shared with
+//! the server that is measured: the protocols are written a second time, as small as a client can be.
+//!
+//! [`run::Plan`] is one measurement, [`bare::Bare`] the loop that servers are measured against,
+//! [`table`] joins many measurements to medians and ratios.
+
+pub mod amf;
+pub mod bare;
+pub mod chunk;
+pub mod client;
+pub mod clock;
+pub mod engine;
+pub mod fault;
+pub mod flv;
+pub mod histogram;
+pub mod http;
+pub mod report;
+pub mod rtmp;
+pub mod run;
+pub mod source;
+pub mod stamp;
+pub mod system;
+pub mod table;
+pub mod viewer;

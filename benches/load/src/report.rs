@@ -1,0 +1,249 @@
+//! What one measurement found: as a row for people, as JSON for [`crate::table`].
+
+use crate::clock::SECOND;
+use crate::engine::Engine;
+use crate::histogram::Histogram;
+use crate::run::Plan;
+use crate::system::Sample;
+use crate::viewer::Viewer;
+use serde_json::{Value, json};
+use std::fmt;
+
+/// The numbers of one measurement.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// `rtmp`, `flv` or `bare`.
+    pub protocol: &'static str,
+    /// Number of players.
+    pub players: usize,
+    /// Number of streams.
+    pub streams: u16,
+    /// Length of the window in seconds, as it was.
+    pub wall: f64,
+    /// Bytes of frames sent in the window that arrived, of all players together.
+    pub bytes: u64,
+    /// Those bytes divided by what should have arrived; 1 if every byte did.
+    pub delivered: f64,
+    /// The same of the player that got least.
+    pub worst: f64,
+    /// Players that got every frame of the window once, in order and right, and nothing wrong before.
+    pub complete: usize,
+    /// Sums over all players: see [`Viewer`].
+    pub faults: Faults,
+    /// Connections that failed, and the first reason.
+    pub failed: usize,
+    /// The first reason why a connection failed.
+    pub fault: Option<String>,
+    /// From the publisher's write to the player's read, of pictures, in milliseconds: median, 99 %, largest.
+    pub video_ms: [f64; 3],
+    /// The same of sound, which may wait for a picture to ride along with.
+    pub audio_ms: [f64; 3],
+    /// The same of all frames.
+    pub latency_ms: [f64; 3],
+    /// From connecting to the first keyframe, in milliseconds: median, 99 %, largest.
+    pub first_ms: [f64; 3],
+    /// How late the publishers wrote, in milliseconds, 99 %: above a few, this process was overloaded.
+    pub late_ms: f64,
+    /// Processor seconds within the window.
+    pub cpu: Option<Sample>,
+    /// Whether the server was pinned to one processor, so that `cpu.core` was measured.
+    pub pinned: bool,
+    /// The server's resident memory before the players came and at the end of the window, in KiB.
+    pub rss_kib: Option<(u64, u64)>,
+    /// The most that it ever was.
+    pub rss_peak_kib: Option<u64>,
+}
+
+/// Sums over all players.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// Frames that were left out.
+    pub lost: u64,
+    /// Gaps that did not end at a keyframe.
+    pub torn: u64,
+    /// Frames that came twice or too late.
+    pub repeated: u64,
+    /// Frames with wrong bytes.
+    pub corrupt: u64,
+    /// Pauses of more than a second.
+    pub stalls: u64,
+}
+
+impl Report {
+    /// What `engine` saw.
+    pub fn new(plan: &Plan, engine: &Engine, wall: f64) -> Self {
+        let expected = expected(plan, engine);
+        let shares: Vec<f64> = engine.viewers().map(|viewer| share(viewer, &expected)).collect();
+        let bytes = engine.viewers().map(|viewer| viewer.window_bytes).sum();
+        let wanted: u64 = match &expected {
+            Some(expected) => engine.viewers().map(|viewer| expected[usize::from(viewer.stream)]).sum(),
+            None => 0,
+        };
+        let delivered = match wanted {
+            0 => shares.iter().sum::<f64>() / shares.len().max(1) as f64,
+            wanted => bytes as f64 / wanted as f64,
+        };
+        let flawless =
+            engine.viewers().zip(&shares).filter(|(viewer, share)| viewer.is_flawless() && **share == 1.0);
+        let complete = flawless.count();
+        let latency = engine.latency();
+        let mut faults = Faults::default();
+        let mut first = Histogram::default();
+        for viewer in engine.viewers() {
+            faults.lost += viewer.lost;
+            faults.torn += viewer.torn;
+            faults.repeated += viewer.repeated;
+            faults.corrupt += viewer.corrupt;
+            faults.stalls += viewer.stalls;
+            if let Some(at) = viewer.first {
+                first.add(at - viewer.started);
+            }
+        }
+        Report {
+            protocol: plan.play.protocol.name(),
+            players: plan.players,
+            streams: plan.streams,
+            wall,
+            bytes,
+            delivered,
+            worst: shares.iter().copied().fold(f64::INFINITY, f64::min),
+            complete,
+            faults,
+            failed: engine.failed(),
+            fault: engine.fault().map(ToString::to_string),
+            video_ms: quantiles(&latency.video),
+            audio_ms: quantiles(&latency.audio),
+            latency_ms: quantiles(&latency.video.merge(&latency.audio)),
+            first_ms: quantiles(&first),
+            late_ms: quantiles(engine.lateness())[1],
+            cpu: None,
+            pinned: false,
+            rss_kib: None,
+            rss_peak_kib: None,
+        }
+    }
+
+    /// Gigabits of frames delivered.
+    pub fn gbit(&self) -> f64 {
+        self.bytes as f64 * 8.0 / 1e9
+    }
+
+    /// The server's processor seconds per gigabit delivered.
+    pub fn cpu_per_gbit(&self) -> Option<f64> {
+        self.cpu.map(|cpu| cpu.process / self.gbit())
+    }
+
+    /// The server's share of a processor, this process's, and that of others on the server's, in percent.
+    pub fn percents(&self) -> Option<(f64, f64, Option<f64>)> {
+        let percent = |seconds: f64| (seconds / self.wall * 100.0).max(0.0);
+        self.cpu.map(|cpu| {
+            let others = self.pinned.then(|| percent(cpu.core - cpu.process));
+            (percent(cpu.process), percent(cpu.own), others)
+        })
+    }
+
+    /// By how much the server's memory grew, per player, in KiB.
+    pub fn rss_per_player_kib(&self) -> Option<f64> {
+        self.rss_kib.map(|(before, after)| (after as f64 - before as f64) / self.players.max(1) as f64)
+    }
+
+    /// Everything, for programs. `server` and `round` say which of many it was.
+    pub fn json(&self, server: &str, round: u32) -> Value {
+        let percents = self.percents();
+        json!({
+            "server": server,
+            "round": round,
+            "protocol": self.protocol,
+            "players": self.players,
+            "streams": self.streams,
+            "seconds": self.wall,
+            "gbit": self.gbit(),
+            "delivered": self.delivered,
+            "worst": self.worst,
+            "complete": self.complete,
+            "lost": self.faults.lost,
+            "torn": self.faults.torn,
+            "repeated": self.faults.repeated,
+            "corrupt": self.faults.corrupt,
+            "stalls": self.faults.stalls,
+            "failed": self.failed,
+            "fault": self.fault,
+            "latency_p50_ms": self.latency_ms[0],
+            "latency_p99_ms": self.latency_ms[1],
+            "latency_max_ms": self.latency_ms[2],
+            "video_p50_ms": self.video_ms[0],
+            "video_p99_ms": self.video_ms[1],
+            "video_max_ms": self.video_ms[2],
+            "audio_p50_ms": self.audio_ms[0],
+            "audio_p99_ms": self.audio_ms[1],
+            "audio_max_ms": self.audio_ms[2],
+            "first_p50_ms": self.first_ms[0],
+            "first_p99_ms": self.first_ms[1],
+            "first_max_ms": self.first_ms[2],
+            "late_p99_ms": self.late_ms,
+            "cpu_seconds": self.cpu.map(|cpu| cpu.process),
+            "cpu_per_gbit": self.cpu_per_gbit(),
+            "core_percent": percents.map(|(server, ..)| server),
+            "load_percent": percents.map(|(_, load, _)| load),
+            "others_percent": percents.and_then(|(.., others)| others),
+            "rss_before_kib": self.rss_kib.map(|(before, _)| before),
+            "rss_after_kib": self.rss_kib.map(|(_, after)| after),
+            "rss_peak_kib": self.rss_peak_kib,
+            "rss_per_player_kib": self.rss_per_player_kib(),
+        })
+    }
+}
+
+/// One line for people.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} x {} {}", self.players, self.streams, self.protocol)?;
+        write!(f, " | delivered {:.4}, worst {:.4}, {} complete", self.delivered, self.worst, self.complete)?;
+        write!(f, " | {} stalls", self.faults.stalls)?;
+        let Faults { lost, torn, repeated, corrupt, .. } = self.faults;
+        if lost + torn + repeated + corrupt > 0 {
+            write!(f, ", {lost} lost, {torn} torn, {repeated} repeated, {corrupt} corrupt")?;
+        }
+        let [p50, p99, max] = self.video_ms;
+        write!(f, " | video latency {p50:.2} / {p99:.2} / {max:.2} ms, audio {:.2} ms", self.audio_ms[0])?;
+        write!(f, ", all {:.2} ms, first frame {:.1} ms", self.latency_ms[0], self.first_ms[0])?;
+        if let (Some(cpu), Some((server, load, others))) = (self.cpu_per_gbit(), self.percents()) {
+            write!(f, " | {cpu:.4} CPU s/Gbit, core {server:.1} %, load {load:.0} %")?;
+            if let Some(others) = others {
+                write!(f, ", others {others:.0} %")?;
+            }
+        }
+        if let (Some(each), Some(peak)) = (self.rss_per_player_kib(), self.rss_peak_kib) {
+            write!(f, " | RSS {each:.1} KiB/player, peak {:.1} MiB", peak as f64 / 1024.0)?;
+        }
+        write!(f, " | late {:.1} ms", self.late_ms)?;
+        if let Some(fault) = &self.fault {
+            write!(f, " | {} failed: {fault}", self.failed)?;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that each stream's publisher sent in the window; `None` if somebody else published.
+fn expected(plan: &Plan, engine: &Engine) -> Option<Vec<u64>> {
+    plan.publish.as_ref()?;
+    let mut expected = vec![0; usize::from(plan.streams)];
+    for publisher in engine.publishers() {
+        expected[usize::from(publisher.stream)] = publisher.window_bytes;
+    }
+    Some(expected)
+}
+
+/// What a player got of what it should have got: bytes if that is known, else frames, by its own gaps.
+fn share(viewer: &Viewer, expected: &Option<Vec<u64>>) -> f64 {
+    let (got, wanted) = match expected {
+        Some(expected) => (viewer.window_bytes, expected[usize::from(viewer.stream)]),
+        None => (viewer.window_frames, viewer.window_frames + viewer.lost),
+    };
+    if wanted == 0 { 0.0 } else { got as f64 / wanted as f64 }
+}
+
+fn quantiles(histogram: &Histogram) -> [f64; 3] {
+    let ms = |nanos: u64| nanos as f64 * 1000.0 / SECOND as f64;
+    [ms(histogram.quantile(0.5)), ms(histogram.quantile(0.99)), ms(histogram.max())]
+}
