@@ -1,0 +1,192 @@
+//! NAL units in a sample, for H.264 and H.265 alike.
+//!
+//! A sample of these codecs is a row of NAL units, each after its length (ISO/IEC 14496-15, 5.3.2). Some
+//! encoders put start codes there instead (Annex B of both specifications); [`is_annexb`] tells, and
+//! [`annexb_to_sample`] makes a proper sample of it.
+//!
+//! In: payloads as peers sent them. Out: slices of them. Never copies but where it says so, never panics.
+
+use thiserror::Error;
+
+/// A sample that ends within a NAL unit or its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a sample ends within a NAL unit")]
+pub struct TornNal;
+
+/// The NAL units of `payload`, where each stands after its length of `length_size` bytes (1 to 4, as the
+/// configuration says). Empty units are left out. A torn tail is an error, and the last item.
+pub fn nals(payload: &[u8], length_size: u8) -> Nals<'_> {
+    assert!((1..=4).contains(&length_size), "a NAL length has 1 to 4 bytes");
+    Nals { rest: payload, length_size: usize::from(length_size) }
+}
+
+/// See [`nals`].
+#[derive(Clone, Debug)]
+pub struct Nals<'a> {
+    rest: &'a [u8],
+    length_size: usize,
+}
+
+impl<'a> Iterator for Nals<'a> {
+    type Item = Result<&'a [u8], TornNal>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.rest.is_empty() {
+            let Some((nal, rest)) = split_nal(self.rest, self.length_size) else {
+                self.rest = &[];
+                return Some(Err(TornNal));
+            };
+            self.rest = rest;
+            if !nal.is_empty() {
+                return Some(Ok(nal));
+            }
+        }
+        None
+    }
+}
+
+fn split_nal(bytes: &[u8], length_size: usize) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_at_checked(length_size)?;
+    let length = length.iter().fold(0usize, |sum, &byte| sum << 8 | usize::from(byte));
+    rest.split_at_checked(length)
+}
+
+/// True if `payload` holds start codes where lengths of `length_size` bytes belong.
+///
+/// `00 00 01` may also begin a length (of 256 to 511), so a payload counts as Annex B only if it begins
+/// with a start code and does not hold together as a row of lengths.
+pub fn is_annexb(payload: &[u8], length_size: u8) -> bool {
+    let begins = payload.starts_with(&[0, 0, 1]) || payload.starts_with(&[0, 0, 0, 1]);
+    begins && nals(payload, length_size).any(|nal| nal.is_err())
+}
+
+/// The NAL units of a byte stream with start codes (H.264 and H.265, Annex B). Bytes before the first
+/// start code, zeros around units and empty units are left out.
+pub fn annexb_nals(bytes: &[u8]) -> AnnexbNals<'_> {
+    AnnexbNals { rest: after_start_code(bytes).unwrap_or(&[]) }
+}
+
+/// See [`annexb_nals`].
+#[derive(Clone, Debug)]
+pub struct AnnexbNals<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for AnnexbNals<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while !self.rest.is_empty() {
+            let end = find_start_code(self.rest).unwrap_or(self.rest.len());
+            let nal = trim_zeros(&self.rest[..end]);
+            self.rest = after_start_code(&self.rest[end..]).unwrap_or(&[]);
+            if !nal.is_empty() {
+                return Some(nal);
+            }
+        }
+        None
+    }
+}
+
+fn find_start_code(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(3).position(|window| window == [0, 0, 1])
+}
+
+fn after_start_code(bytes: &[u8]) -> Option<&[u8]> {
+    find_start_code(bytes).map(|at| &bytes[at + 3..])
+}
+
+/// A NAL unit never ends in a zero byte (H.264, 7.4.1): zeros there belong to the byte stream.
+fn trim_zeros(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    &bytes[..end]
+}
+
+/// A copy of an Annex B byte stream as a sample with lengths of four bytes.
+pub fn annexb_to_sample(bytes: &[u8]) -> Vec<u8> {
+    let mut sample = Vec::with_capacity(bytes.len() + 16);
+    for nal in annexb_nals(bytes) {
+        let length = u32::try_from(nal.len()).expect("a frame is smaller than 4 GiB");
+        sample.extend_from_slice(&length.to_be_bytes());
+        sample.extend_from_slice(nal);
+    }
+    sample
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn units_stand_after_their_lengths() {
+        let sample = [0, 0, 0, 2, 9, 0xf0, 0, 0, 0, 3, 0x65, 1, 2];
+        let units: Vec<_> = nals(&sample, 4).collect();
+        assert_eq!(units, [Ok(&[9, 0xf0][..]), Ok(&[0x65, 1, 2])]);
+        let sample = [2, 9, 0xf0, 1, 0x65];
+        let units: Vec<_> = nals(&sample, 1).collect();
+        assert_eq!(units, [Ok(&[9, 0xf0][..]), Ok(&[0x65])]);
+        let sample = [0, 0, 1, 0x65];
+        assert_eq!(nals(&sample, 3).collect::<Vec<_>>(), [Ok(&[0x65][..])]);
+    }
+
+    #[test]
+    fn empty_units_are_left_out() {
+        assert_eq!(nals(&[0, 0, 0, 1, 0x65, 0, 0], 2).collect::<Vec<_>>(), [Ok(&[0x65][..])]);
+        assert_eq!(nals(&[], 4).count(), 0);
+    }
+
+    #[test]
+    fn a_torn_tail_is_an_error_and_the_end() {
+        let torn = [0, 1, 0x41, 0, 9, 1, 2];
+        assert_eq!(nals(&torn, 2).collect::<Vec<_>>(), [Ok(&[0x41][..]), Err(TornNal)]);
+        assert_eq!(nals(&[0, 0, 0], 4).collect::<Vec<_>>(), [Err(TornNal)]);
+        assert_eq!(nals(&[0xff, 0xff, 0xff, 0xff, 1], 4).collect::<Vec<_>>(), [Err(TornNal)]);
+    }
+
+    #[test]
+    fn start_codes_are_told_from_lengths() {
+        let annexb = [0, 0, 0, 1, 9, 0xf0, 0, 0, 1, 0x65, 0x88, 0x84];
+        assert!(is_annexb(&annexb, 4));
+        // A unit of 257 bytes begins with the same three bytes as a start code.
+        let mut sample = vec![0, 0, 1, 1];
+        sample.extend([0x65; 257]);
+        assert!(!is_annexb(&sample, 4));
+        assert!(!is_annexb(&[0, 0, 0, 1, 0x0a], 4));
+        assert!(!is_annexb(&[0, 0, 0, 9, 0x65], 4));
+    }
+
+    #[test]
+    fn a_byte_stream_becomes_a_sample() {
+        let annexb = [0, 0, 0, 0, 1, 9, 0xf0, 0, 0, 0, 1, 0, 0, 1, 0x65, 0x88, 0x84, 0, 0, 0];
+        let units: Vec<_> = annexb_nals(&annexb).collect();
+        assert_eq!(units, [&[9, 0xf0][..], &[0x65, 0x88, 0x84]]);
+        assert_eq!(annexb_to_sample(&annexb), [0, 0, 0, 2, 9, 0xf0, 0, 0, 0, 3, 0x65, 0x88, 0x84]);
+        assert_eq!(annexb_nals(&[1, 2, 3]).count(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn every_unit_lies_within_its_payload(payload: Vec<u8>, length_size in 1u8..=4) {
+            let total: usize = nals(&payload, length_size).flatten().map(<[u8]>::len).sum();
+            prop_assert!(total <= payload.len());
+            let total: usize = annexb_nals(&payload).map(<[u8]>::len).sum();
+            prop_assert!(total <= payload.len());
+            is_annexb(&payload, length_size);
+        }
+
+        #[test]
+        fn a_sample_from_a_byte_stream_holds_its_units(
+            units in prop::collection::vec(prop::collection::vec(1u8.., 1..20), 0..6),
+        ) {
+            let mut annexb = Vec::new();
+            for unit in &units {
+                annexb.extend([0, 0, 1]);
+                annexb.extend(unit);
+            }
+            let sample = annexb_to_sample(&annexb);
+            let again: Vec<_> = nals(&sample, 4).map(|nal| nal.unwrap().to_vec()).collect();
+            prop_assert_eq!(again, units);
+        }
+    }
+}
