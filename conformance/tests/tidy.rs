@@ -453,7 +453,7 @@ fn module_of(file: &str) -> Vec<String> {
 fn roots() -> Vec<PathBuf> {
     let top = repository();
     let mut roots = Vec::new();
-    for package in [top.clone(), top.join("sim"), top.join("conformance")] {
+    for package in [top.clone(), top.join("sim"), top.join("conformance"), top.join("benches/load")] {
         roots.extend(["src/lib.rs", "src/main.rs", "build.rs"].map(|name| package.join(name)));
         for folder in ["tests", "benches", "examples", "src/bin"] {
             let entries = std::fs::read_dir(package.join(folder)).into_iter().flatten().flatten();

@@ -274,7 +274,7 @@ impl Stream {
         self.base + self.log.len() as u64
     }
 
-    /// A keyframe follows: it becomes the place where players begin, and the GOP before the last is forgotten.
+    /// A keyframe follows: players begin there from now on, and the GOP before the last is forgotten.
     fn begin_gop(&mut self) {
         let forget = self.key_before - self.base;
         self.log.drain(..usize::try_from(forget).expect("the log is in memory"));

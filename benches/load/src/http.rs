@@ -53,7 +53,7 @@ impl Client {
     /// The request.
     pub fn hello(&self, out: &mut Vec<u8>) {
         let head = format!(
-            "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: load\r\nAccept: */*\r\nConnection: keep-alive\r\n\r\n",
+            "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: load\r\nAccept: */*\r\n\r\n",
             self.path, self.host
         );
         out.extend_from_slice(head.as_bytes());

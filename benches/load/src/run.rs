@@ -1,7 +1,8 @@
 //! One measurement from beginning to end.
 //!
 //! ```text
-//! publishers ─ prime ─▶ RSS ─ players, ramp ─▶ all have a frame ─ warm-up ─▶ CPU ─ window ─▶ CPU, RSS ─ grace ─▶ report
+//! publishers ─ prime ─▶ RSS ─ players, ramp ─▶ all have a frame ─ warm-up ─▶
+//! CPU ─ window ─▶ CPU, RSS ─ grace ─▶ report
 //! ```
 
 use crate::client::Target;
@@ -35,7 +36,7 @@ pub struct Plan {
     pub bitrate: u64,
     /// Connections opened per second.
     pub ramp_per_second: u64,
-    /// How long publishers run alone, so that the server's buffers are full before its memory is read, in seconds.
+    /// How long publishers run alone, in seconds: the server's buffers are full before its memory is read.
     pub prime_seconds: u64,
     /// Time between the last player's first frame and the window, in seconds.
     pub warm_up_seconds: u64,

@@ -1,7 +1,7 @@
 //! Many measurements (JSON, one a line) joined to a table of medians, with ratios to chosen servers.
 //!
-//! Ratios are taken within each round, where the servers ran one right after the other, and the median of those
-//! is shown: noise that lasts longer than a round cancels out.
+//! Ratios are taken within each round, where the servers ran one right after the other, and the median of
+//! those is shown: noise that lasts longer than a round cancels out.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -13,9 +13,9 @@ type Rounds = BTreeMap<u64, Value>;
 /// Players, streams and protocol.
 type Case = (u64, u64, String);
 
-const COLUMNS: &str = "| players | streams | protocol | server | runs | delivered | worst | complete | stalls \
-                       | video latency p50 / p99 / max ms | audio p50 ms | all p50 ms | first frame p50 ms \
-                       | core % | CPU s/Gbit ";
+const COLUMNS: &str = "| players | streams | protocol | server | runs | delivered | worst | complete \
+                       | stalls | video latency p50 / p99 / max ms | audio p50 ms | all p50 ms \
+                       | first frame p50 ms | core % | CPU s/Gbit ";
 const COLUMNS_AFTER: &str = "| RSS KiB/player | peak RSS MiB | load % | others % |";
 
 /// The table of `lines`. `bases` are the servers to which CPU per Gbit is related.
