@@ -4,4 +4,10 @@
 //! time limits, media made by FFmpeg, comparisons packet by packet, and readers of the wire that are
 //! independent of the server's own.
 
+pub mod ffmpeg;
+pub mod http;
+pub mod media;
+pub mod process;
+pub mod reader;
+pub mod server;
 pub mod source;

@@ -102,7 +102,7 @@ impl Reader<'_> {
                     if text != "self" || parts.is_empty() {
                         parts.push(text.to_owned());
                     }
-                    if !(self.text(0) == "::") {
+                    if self.text(0) != "::" {
                         self.found(&parts, line, true);
                     }
                 }

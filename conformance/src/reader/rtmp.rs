@@ -1,0 +1,400 @@
+//! A peer that speaks RTMP (Adobe RTMP 1.0): a plain client with hands on every byte, for tests in which
+//! programs are too polite.
+//!
+//! [`session`] writes what a good publisher sends without waiting for answers; [`Peer`] talks.
+
+use super::amf::Amf;
+use super::flv::{self, Tag};
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// Types of messages.
+pub mod kind {
+    /// Payload bytes per chunk from here on.
+    pub const SET_CHUNK_SIZE: u8 = 1;
+    /// Bytes received so far.
+    pub const ACKNOWLEDGEMENT: u8 = 3;
+    /// Stream events, pings.
+    pub const USER_CONTROL: u8 = 4;
+    /// How often to acknowledge.
+    pub const WINDOW_SIZE: u8 = 5;
+    /// A command in AMF0.
+    pub const COMMAND: u8 = 20;
+}
+
+/// A message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its type, as in [`kind`] and, for media, in [`flv`].
+    pub kind: u8,
+    /// Its message stream.
+    pub stream: u32,
+    /// In milliseconds.
+    pub timestamp: u32,
+    /// Its payload.
+    pub body: Vec<u8>,
+}
+
+impl Message {
+    /// A command on message stream `stream`.
+    pub fn command(stream: u32, values: &[Amf]) -> Self {
+        let mut body = Vec::new();
+        values.iter().for_each(|value| value.write(&mut body));
+        Message { kind: kind::COMMAND, stream, timestamp: 0, body }
+    }
+
+    /// A coded picture, sound or data on message stream 1.
+    pub fn media(tag: &Tag) -> Self {
+        Message { kind: tag.kind, stream: 1, timestamp: tag.timestamp, body: tag.body.clone() }
+    }
+
+    /// A request for chunks of `size` from here on.
+    pub fn set_chunk_size(size: u32) -> Self {
+        Message { kind: kind::SET_CHUNK_SIZE, stream: 0, timestamp: 0, body: size.to_be_bytes().to_vec() }
+    }
+
+    /// The values of a command.
+    pub fn values(&self) -> Vec<Amf> {
+        Amf::read_all(&self.body)
+    }
+
+    /// The same as a tag of an FLV file.
+    pub fn tag(&self) -> Tag {
+        Tag { kind: self.kind, timestamp: self.timestamp, body: self.body.clone() }
+    }
+
+    /// Its bytes in chunks of `size`: a full header, then continuations.
+    pub fn chunks(&self, size: usize) -> Vec<u8> {
+        let chunk_stream = match self.kind {
+            1..=6 => 2,
+            flv::AUDIO => 4,
+            flv::VIDEO => 6,
+            _ => 3,
+        };
+        let extended = self.timestamp >= 0x00ff_ffff;
+        let mut bytes = vec![chunk_stream];
+        bytes.extend(&self.timestamp.min(0x00ff_ffff).to_be_bytes()[1..]);
+        bytes.extend(&u32::try_from(self.body.len()).expect("a short message").to_be_bytes()[1..]);
+        bytes.push(self.kind);
+        bytes.extend(self.stream.to_le_bytes());
+        for (at, piece) in self.body.chunks(size).enumerate() {
+            if at > 0 {
+                bytes.push(0xc0 | chunk_stream);
+            }
+            if extended {
+                bytes.extend(self.timestamp.to_be_bytes());
+            }
+            bytes.extend(piece);
+        }
+        bytes
+    }
+}
+
+/// C0, C1 and C2 of the simple handshake; the server's S1 is not echoed, and no server minds.
+pub fn handshake() -> Vec<u8> {
+    let noise = (0..1528 * 2).map(|at: usize| u8::try_from(at * at % 251).expect("below 251"));
+    let mut bytes = vec![3, 0, 0, 0, 0, 0, 0, 0, 0];
+    for (at, byte) in noise.enumerate() {
+        if at == 1528 {
+            bytes.extend([0; 8]);
+        }
+        bytes.push(byte);
+    }
+    bytes
+}
+
+/// `connect` to `app`.
+pub fn connect(app: &str) -> Message {
+    let object = [
+        ("app", Amf::text(app)),
+        ("type", Amf::text("nonprivate")),
+        ("flashVer", Amf::text("FMLE/3.0 (compatible; conformance)")),
+        ("tcUrl", Amf::String(format!("rtmp://127.0.0.1/{app}"))),
+    ];
+    let object = object.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    Message::command(0, &[Amf::text("connect"), Amf::Number(1.0), Amf::Object(object)])
+}
+
+/// `createStream`.
+pub fn create_stream() -> Message {
+    Message::command(0, &[Amf::text("createStream"), Amf::Number(2.0), Amf::Null])
+}
+
+/// `publish` of `stream`.
+pub fn publish(stream: &str) -> Message {
+    Message::command(
+        1,
+        &[Amf::text("publish"), Amf::Number(3.0), Amf::Null, Amf::text(stream), Amf::text("live")],
+    )
+}
+
+/// `play` of `stream`.
+pub fn play(stream: &str) -> Message {
+    Message::command(1, &[Amf::text("play"), Amf::Number(3.0), Amf::Null, Amf::text(stream)])
+}
+
+/// All bytes of a publisher's good session, from the handshake to the last of `tags`.
+pub fn session(app: &str, stream: &str, tags: &[Tag]) -> Vec<u8> {
+    let mut bytes = handshake();
+    for message in [connect(app), create_stream(), publish(stream)] {
+        bytes.extend(message.chunks(128));
+    }
+    bytes.extend(Message::set_chunk_size(4096).chunks(128));
+    bytes.extend(tags.iter().flat_map(|tag| Message::media(tag).chunks(4096)));
+    bytes
+}
+
+/// A client that has shaken hands.
+pub struct Peer {
+    /// The connection, for those who want to misbehave.
+    pub socket: TcpStream,
+    chunk_size_in: usize,
+    chunk_size_out: usize,
+    partial: BTreeMap<u32, Partial>,
+    received: u64,
+    acknowledged: u64,
+}
+
+/// A message of which some chunks came, and what the next chunk header may leave out.
+#[derive(Clone, Default)]
+struct Partial {
+    header: Option<(u8, u32, usize)>,
+    timestamp: u32,
+    delta: u32,
+    extended: bool,
+    body: Vec<u8>,
+}
+
+impl Peer {
+    /// Connects and shakes hands.
+    ///
+    /// # Panics
+    /// If the server does not do its part within ten seconds.
+    #[track_caller]
+    pub fn new(server: SocketAddr) -> Self {
+        let mut socket = TcpStream::connect(server).expect("the server listens");
+        socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+        socket.set_write_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+        socket.set_nodelay(true).expect("no delay");
+        socket.write_all(&handshake()).expect("the server takes a handshake");
+        let mut answer = vec![0; 1 + 1536 * 2];
+        socket.read_exact(&mut answer).expect("the server answers a handshake");
+        assert_eq!(answer[0], 3, "S0 says version 3");
+        Peer {
+            socket,
+            chunk_size_in: 128,
+            chunk_size_out: 128,
+            partial: BTreeMap::new(),
+            received: 0,
+            acknowledged: 0,
+        }
+    }
+
+    /// Connects to `app` and opens message stream 1.
+    ///
+    /// # Panics
+    /// If the server refuses.
+    #[track_caller]
+    pub fn connected(server: SocketAddr, app: &str) -> Self {
+        let mut peer = Peer::new(server);
+        peer.send(&connect(app));
+        let connected = peer.answer();
+        assert_eq!(connected[0], Amf::text("_result"), "the answer to connect: {connected:?}");
+        peer.send(&create_stream());
+        let created = peer.answer();
+        assert_eq!((&created[0], &created[3]), (&Amf::text("_result"), &Amf::Number(1.0)), "{created:?}");
+        peer.send(&Message::set_chunk_size(4096));
+        peer.chunk_size_out = 4096;
+        peer
+    }
+
+    /// Publishes; the server has agreed when this returns.
+    ///
+    /// # Panics
+    /// If the server refuses.
+    #[track_caller]
+    pub fn publisher(server: SocketAddr, app: &str, stream: &str) -> Self {
+        let mut peer = Peer::connected(server, app);
+        peer.send(&publish(stream));
+        assert_eq!(peer.status(), "NetStream.Publish.Start");
+        peer
+    }
+
+    /// Asks to play; what the server says to that is still to be read.
+    #[track_caller]
+    pub fn player(server: SocketAddr, app: &str, stream: &str) -> Self {
+        let mut peer = Peer::connected(server, app);
+        peer.send(&play(stream));
+        peer
+    }
+
+    /// Sends a message.
+    ///
+    /// # Panics
+    /// If the connection is gone.
+    #[track_caller]
+    pub fn send(&mut self, message: &Message) {
+        self.try_send(message).expect("the server takes a message");
+    }
+
+    /// Sends a message, if the connection still is.
+    ///
+    /// # Errors
+    /// What the socket says.
+    pub fn try_send(&mut self, message: &Message) -> std::io::Result<()> {
+        self.socket.write_all(&message.chunks(self.chunk_size_out))
+    }
+
+    /// Sends `tags` as fast as they are taken.
+    #[track_caller]
+    pub fn send_tags<'a>(&mut self, tags: impl IntoIterator<Item = &'a Tag>) {
+        for tag in tags {
+            self.send(&Message::media(tag));
+        }
+    }
+
+    /// The values of the next `_result` or `_error`.
+    #[track_caller]
+    pub fn answer(&mut self) -> Vec<Amf> {
+        self.command(|name| name == "_result" || name == "_error")
+    }
+
+    /// The code of the next `onStatus`.
+    #[track_caller]
+    pub fn status(&mut self) -> String {
+        let values = self.command(|name| name == "onStatus");
+        let code = values.get(3).and_then(|info| info.member("code")).and_then(Amf::as_str);
+        code.unwrap_or_else(|| panic!("onStatus has a code: {values:?}")).to_owned()
+    }
+
+    #[track_caller]
+    fn command(&mut self, wanted: impl Fn(&str) -> bool) -> Vec<Amf> {
+        while let Some(message) = self.receive() {
+            if message.kind == kind::COMMAND {
+                let values = message.values();
+                if values.first().and_then(Amf::as_str).is_some_and(&wanted) {
+                    return values;
+                }
+            }
+        }
+        panic!("the server closed instead of answering");
+    }
+
+    /// The next coded picture, sound, configuration or data; `None` when the server closed.
+    #[track_caller]
+    pub fn tag(&mut self) -> Option<Tag> {
+        loop {
+            let message = self.receive()?;
+            if [flv::AUDIO, flv::VIDEO, flv::DATA].contains(&message.kind) {
+                return Some(message.tag());
+            }
+        }
+    }
+
+    /// The next message of any kind; `None` when the server closed. Acknowledges as a good client does.
+    ///
+    /// # Panics
+    /// If the server breaks the rules of chunking, or stops in the middle of a message.
+    #[track_caller]
+    pub fn receive(&mut self) -> Option<Message> {
+        loop {
+            let message = self.chunk()?;
+            if self.received - self.acknowledged > 500_000 {
+                self.acknowledged = self.received;
+                let count = u32::try_from(self.received & 0xffff_ffff).expect("masked");
+                let body = count.to_be_bytes().to_vec();
+                let kind = kind::ACKNOWLEDGEMENT;
+                let _ = self.try_send(&Message { kind, stream: 0, timestamp: 0, body });
+            }
+            if let Some(message) = message {
+                if message.kind == kind::SET_CHUNK_SIZE {
+                    let size = u32::from_be_bytes(message.body[..4].try_into().expect("four bytes"));
+                    self.chunk_size_in = size as usize;
+                }
+                return Some(message);
+            }
+        }
+    }
+
+    /// Reads one chunk; `Some(Some(_))` if it completed a message.
+    fn chunk(&mut self) -> Option<Option<Message>> {
+        let mut first = [0];
+        match self.socket.read(&mut first) {
+            Ok(0) => return None,
+            Ok(_) => self.received += 1,
+            Err(e) if e.kind() == ErrorKind::ConnectionReset => return None,
+            Err(e) => panic!("no message came: {e}"),
+        }
+        let format = first[0] >> 6;
+        let id = match first[0] & 0x3f {
+            0 => 64 + u32::from(self.byte()),
+            1 => 64 + u32::from(self.byte()) + 256 * u32::from(self.byte()),
+            id => u32::from(id),
+        };
+        let mut partial = self.partial.remove(&id).unwrap_or_default();
+        self.header(format, &mut partial);
+        let (kind, stream, length) = partial.header.expect("the first chunk of a chunk stream has a header");
+        let mut piece = vec![0; (length - partial.body.len()).min(self.chunk_size_in)];
+        self.read(&mut piece);
+        partial.body.extend(piece);
+        let whole = partial.body.len() == length;
+        let message = whole.then(|| {
+            let body = std::mem::take(&mut partial.body);
+            Message { kind, stream, timestamp: partial.timestamp, body }
+        });
+        self.partial.insert(id, partial);
+        Some(message)
+    }
+
+    fn header(&mut self, format: u8, partial: &mut Partial) {
+        let begins = partial.body.is_empty();
+        assert!(begins || format == 3, "a message is interrupted by a header of its own chunk stream");
+        let mut time = 0;
+        if format < 3 {
+            time = self.number(3);
+            partial.extended = time == 0x00ff_ffff;
+        }
+        if format < 2 {
+            let length = self.number(3) as usize;
+            let kind = self.byte();
+            let stream = partial.header.map_or(0, |(_, stream, _)| stream);
+            partial.header = Some((kind, stream, length));
+        }
+        if format == 0 {
+            let mut id = [0; 4];
+            self.read(&mut id);
+            let (kind, _, length) = partial.header.expect("just read");
+            partial.header = Some((kind, u32::from_le_bytes(id), length));
+        }
+        if partial.extended {
+            let full = self.number(4);
+            time = if format < 3 { full } else { time };
+        }
+        match format {
+            0 => (partial.timestamp, partial.delta) = (time, 0),
+            1 | 2 => {
+                partial.delta = time;
+                partial.timestamp = partial.timestamp.wrapping_add(time);
+            }
+            _ if begins => partial.timestamp = partial.timestamp.wrapping_add(partial.delta),
+            _ => {}
+        }
+    }
+
+    fn byte(&mut self) -> u8 {
+        let mut byte = [0];
+        self.read(&mut byte);
+        byte[0]
+    }
+
+    fn number(&mut self, bytes: usize) -> u32 {
+        (0..bytes).fold(0, |number, _| number << 8 | u32::from(self.byte()))
+    }
+
+    fn read(&mut self, into: &mut [u8]) {
+        self.socket.read_exact(into).expect("the rest of a chunk");
+        self.received += into.len() as u64;
+    }
+}
