@@ -1,0 +1,157 @@
+//! What a configuration must keep to make sense, beyond being well-formed.
+//!
+//! In: a configuration. Out: every finding, with the setting's path, what is wrong and what to do. Rules of
+//! streams are held against the same checks, each upon the settings of `stream`.
+
+use crate::config::levels::Levels;
+use crate::config::patch::Setting;
+use crate::config::settings::{Config, Flush, Limits, StreamSettings};
+use std::net::SocketAddr;
+
+/// Something that makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Finding {
+    /// The setting: `streams[1].hls.window`.
+    pub path: String,
+    /// What is wrong with it.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Finding {
+    fn new(path: &str, wrong: impl AsRef<str>, help: &str) -> Self {
+        let message = format!("`{path}` {}", wrong.as_ref());
+        Finding { path: path.to_owned(), message, help: (!help.is_empty()).then(|| help.to_owned()) }
+    }
+}
+
+/// Everything that is wrong with `config`.
+pub(super) fn check(config: &Config) -> Vec<Finding> {
+    let mut findings = ranges(config, "");
+    findings.extend(stream(&config.stream, "stream", &config.limits));
+    findings.extend(rules(config));
+    findings.extend(listeners(config));
+    findings.extend(texts(config));
+    findings
+}
+
+fn ranges(section: &impl Setting, path: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    section.check_ranges(path, &mut |out| {
+        findings.push(Finding { message: out.to_string(), path: out.path, help: None });
+    });
+    findings
+}
+
+/// What holds between the settings of a stream.
+fn stream(settings: &StreamSettings, path: &str, limits: &Limits) -> Vec<Finding> {
+    let StreamSettings { play, ring, hls, .. } = settings;
+    let mut findings = Vec::new();
+    let mut find = |name: &str, wrong: String, help: &str| {
+        findings.push(Finding::new(&format!("{path}.{name}"), wrong, help));
+    };
+    if let Flush::Ms(ms @ (0 | 1_001..)) = play.flush {
+        find("play.flush", format!("is Ms({ms}): it must be from Ms(1) to Ms(1000)"), "");
+    }
+    if ring.bytes_max < limits.frame_bytes {
+        find(
+            "ring.bytes_max",
+            format!("is {}, less than one frame may have: {}", ring.bytes_max, limits.frame_bytes),
+            "raise it, or lower `limits.frame_bytes`",
+        );
+    }
+    if hls.segment_ms > hls.segment_ms_max {
+        find(
+            "hls.segment_ms",
+            format!("is {}, more than `hls.segment_ms_max`: {}", hls.segment_ms, hls.segment_ms_max),
+            "lower it, or raise `hls.segment_ms_max`",
+        );
+    }
+    if hls.enabled && hls.segment_bytes_max > limits.response_bytes {
+        find(
+            "hls.segment_bytes_max",
+            format!(
+                "is {}, more than one response may have: {}",
+                hls.segment_bytes_max, limits.response_bytes
+            ),
+            "lower it, or raise `limits.response_bytes`",
+        );
+    }
+    if !is_path(&hls.directory) {
+        find("hls.directory", format!("is {:?}, which is no directory", hls.directory), "");
+    }
+    findings
+}
+
+/// Each rule upon the settings of `stream`. What is wrong there already is not said again.
+fn rules(config: &Config) -> Vec<Finding> {
+    let all = |settings: &StreamSettings, path: &str| {
+        let mut findings = ranges(settings, path);
+        findings.extend(stream(settings, path, &config.limits));
+        findings
+    };
+    let mut findings = Vec::new();
+    for (index, rule) in config.streams.iter().enumerate() {
+        let path = format!("streams[{index}]");
+        let base = all(&config.stream, &path);
+        let mut settings = config.stream.clone();
+        rule.apply(&mut settings);
+        findings.extend(all(&settings, &path).into_iter().filter(|finding| !base.contains(finding)));
+    }
+    findings
+}
+
+/// No address twice, and at least one.
+fn listeners(config: &Config) -> Vec<Finding> {
+    let listeners = config.listeners();
+    if listeners.is_empty() {
+        let help = "give `rtmp.listen`, `http.listen` or `api.listen` an address";
+        return vec![Finding::new("rtmp.listen", "and all other listeners are off", help)];
+    }
+    let mut findings = Vec::new();
+    for (index, (_, service, addr)) in listeners.iter().enumerate() {
+        let earlier = listeners[..index].iter().find(|(_, _, other)| collide(*addr, *other));
+        if let Some((_, other, taken)) = earlier {
+            let wrong = format!("has {addr}, but `{}` has {taken}", other.setting());
+            findings.push(Finding::new(service.setting(), wrong, "give each listener a port of its own"));
+        }
+    }
+    findings
+}
+
+/// True if the kernel would not let both be bound.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_ip = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && one.is_ipv4() == other.is_ipv4() && same_ip
+}
+
+/// Text that must have a form.
+fn texts(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Err(error) = config.log.level.parse::<Levels>() {
+        let help = "for example `info` or `info,rtmp=debug`";
+        findings.push(Finding::new("log.level", format!("is {:?}: {error}", config.log.level), help));
+    }
+    if !is_path(&config.log.file) {
+        findings.push(Finding::new("log.file", format!("is {:?}, which is no file", config.log.file), ""));
+    }
+    let origin = &config.http.allow_origin;
+    if !origin.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let help = "write `*`, one origin such as `https://example.com`, or nothing";
+        findings.push(Finding::new("http.allow_origin", format!("is {origin:?}: it must be one word"), help));
+    }
+    findings
+}
+
+/// True for nothing at all and for what may be a path.
+fn is_path(text: &str) -> bool {
+    text.is_empty() || (!text.trim().is_empty() && !text.chars().any(char::is_control))
+}
+
+impl StreamSettings {
+    /// Makes settings that come from several rules fit each other, where each rule alone was checked.
+    pub(super) fn reconcile(&mut self) {
+        self.hls.segment_ms_max = self.hls.segment_ms_max.max(self.hls.segment_ms);
+    }
+}

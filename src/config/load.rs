@@ -1,0 +1,112 @@
+//! From text to a configuration, and back.
+//!
+//! In: a file's text and the environment's variables. Out: defaults, changed by what the file names, changed
+//! by what the environment names; or every problem that could be found. Never: touches the world.
+
+use crate::config::check::check;
+use crate::config::env::{self, Override};
+use crate::config::error::{ConfigError, Problem, explain};
+use crate::config::locate::locate;
+use crate::config::patch::Setting;
+use crate::config::settings::{Config, ConfigPatch};
+use ron::error::{Position, SpannedError};
+use ron::extensions::Extensions;
+use ron::ser::PrettyConfig;
+
+/// Reads a configuration: `text` is RON (`()` for nothing but defaults), `file_name` names it in errors, and
+/// `env` holds the environment's variables (those that do not begin with `DACAPO_` are passed over).
+///
+/// ```
+/// use dacapo::config::load;
+/// let env = [("DACAPO_HTTP__LISTEN".to_owned(), "8081".to_owned())];
+/// let config = load("(rtmp: (listen: []))", "my.ron", &env).unwrap();
+/// assert!(config.rtmp.listen.is_empty());
+/// assert_eq!(config.http.listen, ["0.0.0.0:8081".parse().unwrap()]);
+/// ```
+pub fn load(text: &str, file_name: &str, env: &[(String, String)]) -> Result<Config, ConfigError> {
+    let known = known_paths();
+    let mut config = Config::default();
+    let mut problems = Vec::new();
+    match read(text, file_name, &known) {
+        Ok(patch) => config.apply(&patch),
+        Err(problem) => problems.push(problem),
+    }
+    let overrides = env::overrides(env);
+    for one in &overrides {
+        match one.read(&known) {
+            Ok(patch) => config.apply(&patch),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() {
+        let findings = check(&config).into_iter();
+        problems.extend(findings.map(|finding| {
+            place(&finding.path, text, file_name, &overrides).saying((finding.message, finding.help))
+        }));
+    }
+    if problems.is_empty() { Ok(config) } else { Err(ConfigError { problems }) }
+}
+
+/// The configuration as RON that [`load`] reads back to the same.
+pub fn print(config: &Config) -> String {
+    let pretty = PrettyConfig::new().new_line("\n");
+    let text = ron_options().to_string_pretty(config, pretty).expect("settings are plain data");
+    text + "\n"
+}
+
+/// RON without the need to write `Some(…)`.
+pub(super) fn ron_options() -> ron::Options {
+    ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME)
+}
+
+/// The paths of all settings, in the order of the table.
+pub(super) fn known_paths() -> Vec<String> {
+    let mut paths = Vec::new();
+    Config::paths("", &mut |path| paths.push(path));
+    paths
+}
+
+/// What the file's text names, or the first thing that is wrong with it.
+pub(super) fn read(text: &str, file_name: &str, known: &[String]) -> Result<ConfigPatch, Problem> {
+    let problem = |error: SpannedError, path: &str| {
+        let Position { line, col } = error.span.start;
+        let (message, help) = explain(&error.code, path, known);
+        let help = help.or_else(|| unit_help(text, &error));
+        Problem::in_file(file_name, text, (line, col)).saying((message, help))
+    };
+    let parser = ron::Deserializer::from_str_with_options(text, &ron_options());
+    let mut parser = parser.map_err(|error| problem(error, ""))?;
+    let patch = serde_path_to_error::deserialize(&mut parser).map_err(|error| {
+        let path = readable(error.path());
+        problem(parser.span_error(error.into_inner()), &path)
+    })?;
+    parser.end().map_err(|error| problem(parser.span_error(error), ""))?;
+    Ok(patch)
+}
+
+/// The path as people write it: empty at the top, and without the mark for a step that was not read.
+pub(super) fn readable(path: &serde_path_to_error::Path) -> String {
+    path.to_string().trim_end_matches('?').trim_end_matches('.').to_owned()
+}
+
+/// What to say where a number goes on as none: `2.5`, `2s`, `16MiB`.
+fn unit_help(text: &str, error: &SpannedError) -> Option<String> {
+    let Position { line, col } = error.span.start;
+    let before = text.lines().nth(line.checked_sub(1)?)?.chars().skip(col.checked_sub(2)?);
+    let [digit, next] = before.take(2).collect::<Vec<_>>().try_into().ok()?;
+    let number = digit.is_ascii_digit() && (next == '.' || next.is_alphabetic());
+    let help = "numbers are whole, without a unit: the setting's name tells the unit";
+    (error.code == ron::Error::ExpectedComma && number).then(|| help.to_owned())
+}
+
+/// Where the value of a setting came from: a variable, a place in the file, or the file as a whole.
+fn place(path: &str, text: &str, file_name: &str, overrides: &[Override]) -> Problem {
+    let covers = |set: &str| path == set || path.strip_prefix(set).is_some_and(|rest| rest.starts_with('['));
+    if let Some(one) = overrides.iter().find(|one| covers(&one.path)) {
+        return Problem::at(&one.variable);
+    }
+    match locate(text, path) {
+        Some(position) => Problem::in_file(file_name, text, position),
+        None => Problem::at(file_name),
+    }
+}

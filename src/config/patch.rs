@@ -1,0 +1,184 @@
+//! One mechanism for files, the environment and the rules of streams: a *patch* names some settings and
+//! leaves the rest alone.
+//!
+//! [`settings!`] takes a table of settings and makes of each section two structs: the section itself, with
+//! every setting, and its patch, where each setting is optional. In: a patch, as serde read it. Out: the
+//! section with the named settings replaced, and nothing else touched.
+//! Never: reads files or the environment.
+
+use serde::de::DeserializeOwned;
+use std::fmt::{self, Display};
+use std::ops::RangeInclusive;
+
+/// A setting, or a section of settings.
+pub trait Setting {
+    /// What may be said about it: `None` or an empty patch says nothing.
+    type Patch: Clone + Default + PartialEq + DeserializeOwned;
+
+    /// Replaces what `patch` names.
+    fn apply(&mut self, patch: &Self::Patch);
+
+    /// Calls `visit` for every single setting below `path`, in the order of the table.
+    fn paths(path: &str, visit: &mut dyn FnMut(String));
+
+    /// Reports every setting below `path` that lies outside its range.
+    fn check_ranges(&self, path: &str, report: &mut dyn FnMut(OutOfRange));
+}
+
+/// A number that its setting does not allow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutOfRange {
+    /// The setting: `stream.hls.window`.
+    pub path: String,
+    /// The number found.
+    pub value: String,
+    /// The least allowed.
+    pub min: String,
+    /// The most allowed.
+    pub max: String,
+}
+
+/// Reports `value` if it lies outside `range`.
+pub(super) fn check_range<T: PartialOrd + Display>(
+    path: &str,
+    value: &T,
+    range: &RangeInclusive<T>,
+    report: &mut dyn FnMut(OutOfRange),
+) {
+    if !range.contains(value) {
+        let [value, min, max] = [value, range.start(), range.end()].map(T::to_string);
+        report(OutOfRange { path: path.to_owned(), value, min, max });
+    }
+}
+
+/// `path.name`, or `name` alone at the top.
+pub(super) fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// True if a patch says nothing; such are not written out.
+pub(super) fn is_empty<P: Default + PartialEq>(patch: &P) -> bool {
+    *patch == P::default()
+}
+
+/// Declares sections. Each line is a setting: its name, its type, its default and, for numbers, the range
+/// that is allowed.
+///
+/// ```text
+/// /// What the section is about.
+/// Section, SectionPatch {
+///     /// What the setting does, and its unit.
+///     name: Type = default, in min..=max;
+/// }
+/// ```
+macro_rules! settings {
+    ($(
+        $(#[$about:meta])*
+        $Section:ident, $Patch:ident {
+            $($(#[$doc:meta])* $name:ident: $Type:ty = $default:expr $(, in $range:expr)?;)*
+        }
+    )*) => {$(
+        $(#[$about])*
+        #[derive(Clone, Debug, PartialEq, serde::Serialize)]
+        pub struct $Section {
+            $($(#[$doc])* pub $name: $Type,)*
+        }
+
+        #[doc = concat!("Some settings of [`", stringify!($Section), "`]; the others are left alone.")]
+        #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct $Patch {
+            $(
+                #[doc = concat!("[`", stringify!($Section), "::", stringify!($name), "`], if named.")]
+                #[serde(skip_serializing_if = "crate::config::patch::is_empty")]
+                pub $name: <$Type as crate::config::patch::Setting>::Patch,
+            )*
+        }
+
+        impl Default for $Section {
+            fn default() -> Self {
+                $Section { $($name: $default,)* }
+            }
+        }
+
+        impl crate::config::patch::Setting for $Section {
+            type Patch = $Patch;
+
+            fn apply(&mut self, patch: &$Patch) {
+                $(crate::config::patch::Setting::apply(&mut self.$name, &patch.$name);)*
+            }
+
+            fn paths(path: &str, visit: &mut dyn FnMut(String)) {
+                $(<$Type as crate::config::patch::Setting>::paths(
+                    &crate::config::patch::join(path, stringify!($name)),
+                    visit,
+                );)*
+            }
+
+            fn check_ranges(&self, path: &str, report: &mut dyn FnMut(crate::config::patch::OutOfRange)) {
+                $(
+                    let path_here = crate::config::patch::join(path, stringify!($name));
+                    crate::config::patch::Setting::check_ranges(&self.$name, &path_here, report);
+                    $(crate::config::patch::check_range(&path_here, &self.$name, &$range, report);)?
+                )*
+            }
+        }
+    )*};
+}
+
+/// Declares types of single settings: a patch replaces the whole value.
+macro_rules! single {
+    ($($Type:ty),* $(,)?) => {$(
+        impl crate::config::patch::Setting for $Type {
+            type Patch = Option<$Type>;
+
+            fn apply(&mut self, patch: &Option<$Type>) {
+                if let Some(value) = patch {
+                    self.clone_from(value);
+                }
+            }
+
+            fn paths(path: &str, visit: &mut dyn FnMut(String)) {
+                visit(path.to_owned());
+            }
+
+            fn check_ranges(&self, _: &str, _: &mut dyn FnMut(crate::config::patch::OutOfRange)) {}
+        }
+    )*};
+}
+
+pub(super) use {settings, single};
+
+single!(bool, u32, u64, usize, String);
+
+impl Display for OutOfRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is {}: it must be from {} to {}", self.path, self.value, self.min, self.max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Setting;
+    use crate::config::{Config, HlsPatch, StreamSettings, StreamSettingsPatch};
+
+    #[test]
+    fn a_patch_replaces_what_it_names_and_nothing_else() {
+        let hls = HlsPatch { window: Some(9), ..HlsPatch::default() };
+        let mut settings = StreamSettings::default();
+        settings.apply(&StreamSettingsPatch { hls, ..StreamSettingsPatch::default() });
+        let mut expected = StreamSettings::default();
+        expected.hls.window = 9;
+        assert_eq!(settings, expected);
+    }
+
+    #[test]
+    fn every_setting_has_a_path() {
+        let mut paths = Vec::new();
+        Config::paths("", &mut |path| paths.push(path));
+        assert_eq!(paths.first().map(String::as_str), Some("rtmp.listen"));
+        assert!(paths.iter().any(|path| path == "stream.hls.segment_ms"));
+        assert!(paths.iter().any(|path| path == "streams"));
+        assert_eq!(paths.last().map(String::as_str), Some("drain_timeout_ms"));
+    }
+}

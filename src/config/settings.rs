@@ -1,0 +1,245 @@
+//! The table of every setting: its meaning and unit, its type, its default, and its range if it is a number.
+//!
+//! Plain data. `conf/dacapo.ron` shows the same table with reasons; a test holds the two equal. A section
+//! `X` comes with an `XPatch` that names some of its settings (see [`crate::config::patch`]).
+
+use crate::config::patch::{settings, single};
+use crate::config::rule::StreamRule;
+use serde::{Deserialize, Serialize};
+use std::net::{Ipv4Addr, SocketAddr};
+
+const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+settings! {
+    /// The whole configuration.
+    Config, ConfigPatch {
+        /// RTMP.
+        rtmp: Rtmp = Rtmp::default();
+        /// Live streams, HLS and pages over HTTP.
+        http: Http = Http::default();
+        /// The HTTP API.
+        api: Api = Api::default();
+        /// WebRTC.
+        rtc: Rtc = Rtc::default();
+        /// What holds for every stream unless a rule of `streams` says otherwise.
+        stream: StreamSettings = StreamSettings::default();
+        /// Rules for some streams, by pattern. A later rule that fits wins, setting by setting.
+        streams: Vec<StreamRule> = Vec::new();
+        /// Upper bounds for everything that peers can make the server hold.
+        limits: Limits = Limits::default();
+        /// Logging.
+        log: Log = Log::default();
+        /// How long a shutdown may take to tell every peer, in milliseconds.
+        drain_timeout_ms: u64 = 5_000, in 0..=HOUR_MS;
+    }
+
+    /// RTMP.
+    Rtmp, RtmpPatch {
+        /// Addresses to listen on; none: off. Port 0 takes any free port.
+        listen: Vec<SocketAddr> = all_interfaces(1935);
+        /// Payload bytes per chunk towards peers.
+        chunk_size: u32 = 60_000, in 128..=65_536;
+        /// Largest chunk size that a peer may set, in bytes.
+        chunk_size_in_max: u32 = 16 << 20, in 128..=16 << 20;
+        /// Acknowledgement window that peers are asked to keep, in bytes.
+        ack_window: u32 = 2_500_000, in 16_384..=1 << 30;
+        /// Time for handshake and `connect`, in milliseconds.
+        handshake_timeout_ms: u64 = 10_000, in 100..=HOUR_MS;
+        /// How long a connection that neither publishes nor plays may stay, in milliseconds.
+        idle_timeout_ms: u64 = 180_000, in 1_000..=DAY_MS;
+    }
+
+    /// Live streams, HLS and pages over HTTP.
+    Http, HttpPatch {
+        /// Addresses to listen on; none: off. Port 0 takes any free port.
+        listen: Vec<SocketAddr> = all_interfaces(8080);
+        /// Longest request line and headers together, in bytes.
+        head_bytes_max: usize = 16 * KIB, in KIB..=MIB;
+        /// Most header lines of a request.
+        headers_max: usize = 64, in 8..=1_024;
+        /// Time for a request head to arrive completely, in milliseconds.
+        head_timeout_ms: u64 = 10_000, in 100..=HOUR_MS;
+        /// How long a kept-alive connection may wait for its next request, in milliseconds.
+        keep_alive_timeout_ms: u64 = 75_000, in 100..=DAY_MS;
+        /// Value of `Access-Control-Allow-Origin`; empty: no CORS headers.
+        allow_origin: String = "*".to_owned();
+        /// Whether the player page is served at `/`.
+        player: bool = true;
+    }
+
+    /// The HTTP API.
+    Api, ApiPatch {
+        /// Addresses to listen on; none: off. Loopback by default, since the API can end connections.
+        listen: Vec<SocketAddr> = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 1985))];
+    }
+
+    /// WebRTC.
+    Rtc, RtcPatch {
+        /// UDP addresses. Reserved: nothing listens there before WebRTC is built.
+        listen: Vec<SocketAddr> = all_interfaces(8000);
+    }
+
+    /// What holds for a stream.
+    StreamSettings, StreamSettingsPatch {
+        /// Publishing.
+        publish: Publish = Publish::default();
+        /// Playing.
+        play: Play = Play::default();
+        /// The ring of frames.
+        ring: Ring = Ring::default();
+        /// HLS.
+        hls: Hls = Hls::default();
+    }
+
+    /// Publishing.
+    Publish, PublishPatch {
+        /// What happens to a second publisher of a name.
+        second: Second = Second::Refuse;
+        /// How long players are kept after a publisher's connection dropped, in milliseconds.
+        linger_ms: u64 = 10_000, in 0..=HOUR_MS;
+        /// How long a publisher may send nothing before its first frame, in milliseconds.
+        first_frame_timeout_ms: u64 = 20_000, in 100..=DAY_MS;
+        /// How long a publisher may be silent between frames, in milliseconds.
+        frame_timeout_ms: u64 = 10_000, in 100..=DAY_MS;
+    }
+
+    /// Playing.
+    Play, PlayPatch {
+        /// How long a player may wait for a stream that nobody publishes, in milliseconds; 0: not at all.
+        wait_ms: u64 = 30_000, in 0..=DAY_MS;
+        /// Where a player starts.
+        start: Start = Start::NewestKey;
+        /// When frames leave.
+        flush: Flush = Flush::Video;
+        /// How long a player that takes no bytes is kept, in milliseconds.
+        send_timeout_ms: u64 = 20_000, in 100..=HOUR_MS;
+    }
+
+    /// The ring of frames.
+    Ring, RingPatch {
+        /// Most frames that it holds.
+        frames_max: usize = 4_096, in 16..=1 << 20;
+        /// Most payload bytes that it holds.
+        bytes_max: usize = 32 * MIB, in 64 * KIB..=1 << 30;
+        /// Whole GOPs are kept until the rest covers so many milliseconds.
+        keep_ms: u64 = 4_000, in 0..=HOUR_MS;
+    }
+
+    /// HLS.
+    Hls, HlsPatch {
+        /// Whether it is made.
+        enabled: bool = true;
+        /// Layout of segments.
+        layout: HlsLayout = HlsLayout::Auto;
+        /// Segments end at the first keyframe after so many milliseconds.
+        segment_ms: u64 = 2_000, in 200..=60_000;
+        /// A segment is cut without a keyframe after so many milliseconds; bounds TARGETDURATION.
+        segment_ms_max: u64 = 10_000, in 1_000..=120_000;
+        /// Most bytes of one segment.
+        segment_bytes_max: usize = 32 * MIB, in 64 * KIB..=1 << 30;
+        /// Segments in the playlist.
+        window: usize = 6, in 3..=1_000;
+        /// Segments that are kept after they left the playlist.
+        keep: usize = 6, in 1..=1_000;
+        /// How long files are served after the stream ended, in milliseconds.
+        dispose_ms: u64 = 120_000, in 0..=DAY_MS;
+        /// Directory to write to as well; empty: memory only.
+        directory: String = String::new();
+        /// Whether segments are encrypted (AES-128).
+        encrypt: bool = false;
+        /// Segments per key.
+        segments_per_key: u32 = 5, in 1..=1_000_000;
+    }
+
+    /// Upper bounds for everything that peers can make the server hold.
+    Limits, LimitsPatch {
+        /// Most connections of all kinds.
+        connections: usize = 16_384, in 1..=1 << 20;
+        /// Most streams.
+        streams: usize = 1_024, in 1..=1 << 20;
+        /// Most players of one stream.
+        players_per_stream: usize = 16_384, in 1..=1 << 20;
+        /// Largest frame or RTMP message, in bytes.
+        frame_bytes: usize = 16 * MIB, in 64 * KIB..=16 * MIB;
+        /// Most bytes that a peer that has not finished `connect` can make the server hold.
+        unproven_bytes: usize = 64 * KIB, in 8 * KIB..=MIB;
+        /// Most own bytes (not frames) that wait for one RTMP peer.
+        outbox_bytes: usize = MIB, in 16 * KIB..=1 << 30;
+        /// Most bytes that wait for one HTTP peer.
+        response_bytes: usize = 64 * MIB, in 64 * KIB..=1 << 30;
+        /// Most bytes of evicted frames that a stream keeps, for each format, for players in the middle of them.
+        attic_bytes: usize = 16 * MIB, in 64 * KIB..=1 << 30;
+        /// Audio and video tracks of one stream.
+        tracks: usize = 8, in 1..=256;
+    }
+
+    /// Logging.
+    Log, LogPatch {
+        /// `error`, `warn`, `info`, `debug`, `trace` or `off`; per module too: `info,rtmp=debug`.
+        level: String = "info".to_owned();
+        /// File to append to; empty: standard error.
+        file: String = String::new();
+        /// How lines look.
+        format: LogFormat = LogFormat::Text;
+    }
+}
+
+/// What happens to a second publisher of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Second {
+    /// It is refused.
+    Refuse,
+    /// It replaces the first.
+    Replace,
+}
+
+/// Where a player starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Start {
+    /// At the newest keyframe that the ring holds.
+    NewestKey,
+    /// At the oldest keyframe that the ring holds.
+    OldestKey,
+    /// At the next keyframe that comes: no burst, lowest delay, slowest start.
+    NextKey,
+}
+
+/// When frames leave for the players.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Flush {
+    /// Every frame at once.
+    Frame,
+    /// At every video frame; sound rides along, for at most 40 ms.
+    Video,
+    /// Every so many milliseconds, keyframes at once.
+    Ms(u32),
+}
+
+/// Layout of HLS segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HlsLayout {
+    /// MPEG-TS where the codecs have a place in it, else fragmented MP4.
+    Auto,
+    /// MPEG-TS.
+    Ts,
+    /// Fragmented MP4 (CMAF).
+    Fmp4,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+single!(Second, Start, Flush, HlsLayout, LogFormat);
+
+fn all_interfaces(port: u16) -> Vec<SocketAddr> {
+    vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))]
+}
