@@ -71,10 +71,15 @@ impl TagHead {
     }
 }
 
+/// Length of a whole tag with a body of `len` bytes.
+pub fn tag_bytes(len: usize) -> usize {
+    TAG_HEAD_BYTES + len + 4
+}
+
 /// Appends a whole tag, whose body comes in pieces, and its size. Panics beyond [`BODY_BYTES_MAX`].
 pub fn put_tag(out: &mut BytesMut, tag: u8, timestamp_ms: u32, body: &[&[u8]]) {
     let len = body.iter().map(|piece| piece.len()).sum();
-    out.reserve(TAG_HEAD_BYTES + len + 4);
+    out.reserve(tag_bytes(len));
     out.put_slice(&TagHead { tag, len, timestamp_ms }.emit());
     body.iter().for_each(|piece| out.put_slice(piece));
     out.put_u32((TAG_HEAD_BYTES + len) as u32);

@@ -21,7 +21,7 @@ mod video;
 pub use audio::parse_audio;
 pub use data::{METADATA_NAME, SERVER_NAME, parse_data};
 pub use emit::{Head, body_head, emit};
-pub use file::{BODY_BYTES_MAX, FILE_HEAD_BYTES, FileHead, TAG_HEAD_BYTES, TagHead, put_tag};
+pub use file::{BODY_BYTES_MAX, FILE_HEAD_BYTES, FileHead, TAG_HEAD_BYTES, TagHead, put_tag, tag_bytes};
 pub use video::parse_video;
 
 use super::amf::AmfError;

@@ -1,1 +1,0 @@
-//! Lays frames out in a format, in order, once for all players of that format.

@@ -1,0 +1,144 @@
+//! Lays frames out in a format, in order, once for all players of that format.
+//!
+//! In: headers and frames, as a ring holds them. Out: bytes, one shared piece for each frame, made with one
+//! allocation. Timestamps are those of the frames: milliseconds of the stream's timeline in FLV and RTMP,
+//! where they wrap after 32 bits.
+//! Never: knows a player. What a player needs to begin is the same for all who begin at the same frame.
+
+use crate::media::codec::aac::{ADTS_HEADER_BYTES, AacConfig, adts_header};
+use crate::media::frame::{Codec, Frame, Kind, Track};
+use crate::media::headers::Headers;
+use crate::media::timestamp::Timestamp;
+use crate::wire::format::Format;
+use crate::wire::rtmp::chunk::{self, cid};
+use crate::wire::{flv, websocket};
+use bytes::{Bytes, BytesMut};
+
+/// Lays one stream out in one format.
+#[derive(Debug)]
+pub struct Renderer {
+    format: Format,
+    /// What the configuration of the sound says, and the number of the headers that it stands in.
+    aac: Option<(u64, Option<AacConfig>)>,
+}
+
+impl Renderer {
+    /// A renderer that has seen nothing.
+    pub fn new(format: Format) -> Self {
+        Renderer { format, aac: None }
+    }
+
+    /// What comes once, before everything else. `headers` are those in force where the player begins.
+    pub fn file_head(&self, headers: &Headers) -> Bytes {
+        let head = flv::FileHead { audio: headers.has(Kind::Audio), video: headers.has(Kind::Video) }.emit();
+        let mut out = BytesMut::new();
+        match self.format {
+            Format::Flv => {}
+            Format::WsFlv => websocket::put_binary_head(&mut out, head.len()),
+            Format::Rtmp { .. } | Format::Ts | Format::Aac | Format::Mp3 => return Bytes::new(),
+        }
+        out.extend_from_slice(&head);
+        out.freeze()
+    }
+
+    /// What a player needs to know before the frame at `at`: metadata, then for each track its
+    /// configuration and what else is known about it, all stamped `at`. Empty in formats whose frames tell
+    /// themselves.
+    pub fn preamble(&mut self, headers: &Headers, at: Timestamp) -> Bytes {
+        let mut out = BytesMut::new();
+        // Nobody decodes by the time of a configuration: whole milliseconds spare a modifier.
+        let dts = Timestamp::from_millis(at.as_millis());
+        for frame in preamble_frames(headers) {
+            put_framed(&mut out, self.format, &Frame { dts, ..frame.clone() });
+        }
+        out.freeze()
+    }
+
+    /// A frame in this format; empty if it has no place in it. `headers` are those in force at the frame.
+    pub fn frame(&mut self, frame: &Frame, headers: &Headers) -> Bytes {
+        match self.format {
+            Format::Rtmp { .. } | Format::Flv | Format::WsFlv => {
+                let mut out = BytesMut::new();
+                put_framed(&mut out, self.format, frame);
+                out.freeze()
+            }
+            Format::Aac => self.adts(frame, headers).unwrap_or_default(),
+            // MP3 frames tell themselves: the payload is shared as it is.
+            Format::Mp3 if is_sound_of(frame, Codec::Mp3) => frame.payload.clone(),
+            Format::Mp3 | Format::Ts => Bytes::new(),
+        }
+    }
+
+    /// An AAC frame with its header. `None` if it is something else, or ADTS cannot say it.
+    fn adts(&mut self, frame: &Frame, headers: &Headers) -> Option<Bytes> {
+        if !is_sound_of(frame, Codec::Aac) {
+            return None;
+        }
+        if self.aac.as_ref().is_none_or(|(number, _)| *number != headers.number) {
+            let config = headers.track(Track::AUDIO).and_then(|info| info.config.as_ref());
+            let config = config.and_then(|frame| AacConfig::parse(&frame.payload).ok());
+            self.aac = Some((headers.number, config));
+        }
+        let (_, config) = self.aac.as_ref()?;
+        let head = adts_header(config.as_ref()?, frame.payload.len())?;
+        let mut out = BytesMut::with_capacity(ADTS_HEADER_BYTES + frame.payload.len());
+        out.extend_from_slice(&head);
+        out.extend_from_slice(&frame.payload);
+        Some(out.freeze())
+    }
+}
+
+/// Metadata first, since players read there what to expect. A track's configuration stands before what else
+/// is known about it, as OBS and FFmpeg send them.
+fn preamble_frames(headers: &Headers) -> impl Iterator<Item = &Frame> {
+    let tracks = headers
+        .tracks
+        .iter()
+        .flat_map(|(track, info)| info.config.iter().chain(headers.video_info.get(track)));
+    headers.metadata.iter().chain(tracks)
+}
+
+/// Appends a frame in a format that carries FLV bodies. Nothing if the frame has no place in FLV, or is
+/// larger than the 24 bits of a length can say.
+fn put_framed(out: &mut BytesMut, format: Format, frame: &Frame) {
+    let Some(head) = flv::body_head(frame) else { return };
+    let body = [&*head, &*frame.payload];
+    let len = head.len() + frame.payload.len();
+    if len > flv::BODY_BYTES_MAX {
+        return;
+    }
+    let kind = frame.track.kind;
+    // Both protocols have 32 bits for the time, and players expect it to wrap.
+    let timestamp_ms = frame.dts.as_millis() as u32;
+    match format {
+        Format::Rtmp { chunk_size } => {
+            let cid = match kind {
+                Kind::Video => cid::VIDEO,
+                Kind::Audio => cid::AUDIO,
+                Kind::Data => cid::DATA,
+            };
+            out.reserve(chunk::message_len(chunk_size, cid, timestamp_ms, len));
+            let type_id = flv::tag_type(kind);
+            chunk::write_parts(out, chunk_size, cid, timestamp_ms, type_id, MESSAGE_STREAM, &body);
+        }
+        Format::Flv => flv::put_tag(out, flv::tag_type(kind), timestamp_ms, &body),
+        Format::WsFlv => {
+            let len = flv::tag_bytes(len);
+            out.reserve(websocket::head_bytes(len) + len);
+            websocket::put_binary_head(out, len);
+            flv::put_tag(out, flv::tag_type(kind), timestamp_ms, &body);
+        }
+        Format::Ts | Format::Aac | Format::Mp3 => {}
+    }
+}
+
+/// True for a frame of the default audio track in this codec.
+fn is_sound_of(frame: &Frame, codec: Codec) -> bool {
+    frame.track == Track::AUDIO && frame.codec == codec && frame.is_media()
+}
+
+/// The message stream on which every player of ours plays.
+const MESSAGE_STREAM: u32 = 1;
+
+#[cfg(test)]
+mod tests;

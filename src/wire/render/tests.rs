@@ -1,0 +1,200 @@
+//! The first frames of a stream in each format, byte by byte.
+
+use super::*;
+use crate::media::frame::Role;
+use std::sync::Arc;
+
+const CONFIG: &[u8] = b"\x01\x64\x00\x1f";
+const PICTURE: &[u8] = b"\x00\x00\x00\x01\x65";
+
+fn frame(track: Track, codec: Codec, role: Role, ms: i64, payload: &'static [u8]) -> Frame {
+    let dts = Timestamp::from_millis(ms);
+    Frame { track, codec, role, sound: 0, dts, cts: 0, payload: Bytes::from_static(payload) }
+}
+
+fn metadata() -> Frame {
+    frame(Track::DATA, Codec::Amf0, Role::Metadata, 0, b"\x02\x00\x0aonMetaData\x08\0\0\0\0\0\0\x09")
+}
+
+fn headers(frames: &[Frame]) -> Arc<Headers> {
+    frames
+        .iter()
+        .fold(Arc::default(), |headers: Arc<Headers>, frame| headers.with(frame, None).unwrap_or(headers))
+}
+
+fn stream() -> Arc<Headers> {
+    headers(&[
+        frame(Track::AUDIO, Codec::Aac, Role::Config, 0, b"\x12\x10"),
+        frame(Track::VIDEO, Codec::H264, Role::Config, 0, CONFIG),
+        metadata(),
+    ])
+}
+
+fn picture(ms: i64) -> Frame {
+    frame(Track::VIDEO, Codec::H264, Role::Key, ms, PICTURE)
+}
+
+fn sound(ms: i64) -> Frame {
+    frame(Track::AUDIO, Codec::Aac, Role::Key, ms, b"\x21\x00\x49")
+}
+
+/// The bytes of the tags in `bytes`: type, timestamp and body of each.
+fn tags(mut bytes: &[u8]) -> Vec<(u8, u32, Vec<u8>)> {
+    let mut tags = Vec::new();
+    while let Some((head, rest)) = bytes.split_first_chunk() {
+        let head = flv::TagHead::parse(head).unwrap();
+        let (body, rest) = rest.split_at(head.len);
+        let (size, rest) = rest.split_first_chunk().unwrap();
+        assert_eq!(u32::from_be_bytes(*size) as usize, flv::TAG_HEAD_BYTES + head.len);
+        tags.push((head.tag, head.timestamp_ms, body.to_vec()));
+        bytes = rest;
+    }
+    assert!(bytes.is_empty());
+    tags
+}
+
+#[test]
+fn the_flv_head_tells_the_tracks_that_are_there() {
+    let video = frame(Track::VIDEO, Codec::H264, Role::Config, 0, CONFIG);
+    let audio = frame(Track::AUDIO, Codec::Aac, Role::Config, 0, b"\x12\x10");
+    for (tracks, flags) in [(vec![video.clone()], 1), (vec![audio.clone()], 4), (vec![video, audio], 5)] {
+        let head = Renderer::new(Format::Flv).file_head(&headers(&tracks));
+        assert_eq!(head, [&b"FLV\x01"[..], &[flags], b"\0\0\0\x09\0\0\0\0"].concat());
+        let message = Renderer::new(Format::WsFlv).file_head(&headers(&tracks));
+        assert_eq!(message, [b"\x82\x0d", &head[..]].concat());
+    }
+    for format in [Format::Rtmp { chunk_size: 128 }, Format::Ts, Format::Aac, Format::Mp3] {
+        assert_eq!(Renderer::new(format).file_head(&stream()), "");
+    }
+}
+
+#[test]
+fn the_preamble_comes_in_order_and_stamped_with_the_first_frame() {
+    let preamble = Renderer::new(Format::Flv).preamble(&stream(), Timestamp(1_234_567));
+    assert_eq!(
+        tags(&preamble),
+        [
+            (flv::tag::DATA, 1234, metadata().payload.to_vec()),
+            (flv::tag::VIDEO, 1234, b"\x17\x00\x00\x00\x00\x01\x64\x00\x1f".to_vec()),
+            (flv::tag::AUDIO, 1234, b"\xaf\x00\x12\x10".to_vec()),
+        ]
+    );
+}
+
+#[test]
+fn what_else_is_known_about_a_track_follows_its_configuration() {
+    let second = Track { kind: Kind::Video, id: 1 };
+    let headers = headers(&[
+        frame(second, Codec::H265, Role::Config, 0, b"\x02"),
+        frame(Track::VIDEO, Codec::H265, Role::VideoInfo, 0, b"\x05"),
+        frame(Track::VIDEO, Codec::H265, Role::Config, 0, b"\x01"),
+    ]);
+    let preamble = Renderer::new(Format::Flv).preamble(&headers, Timestamp(500));
+    let bodies: Vec<_> = tags(&preamble).into_iter().map(|(_, _, body)| body).collect();
+    assert_eq!(bodies, [&b"\x90hvc1\x01"[..], b"\xd4hvc1\x05", b"\x96\x00hvc1\x01\x02"]);
+}
+
+#[test]
+fn frames_as_flv_tags() {
+    let mut flv = Renderer::new(Format::Flv);
+    let picture = flv.frame(&picture(0x0102_0304), &stream());
+    let body = b"\x17\x01\x00\x00\x00\x00\x00\x00\x01\x65";
+    assert_eq!(tags(&picture), [(flv::tag::VIDEO, 0x0102_0304, body.to_vec())]);
+    let message = Renderer::new(Format::WsFlv).frame(&super::tests::picture(0x0102_0304), &stream());
+    assert_eq!(message[..2], [0x82, 25]);
+    assert_eq!(message[2..], picture);
+}
+
+#[test]
+fn a_large_frame_is_one_websocket_message() {
+    let large = Frame { payload: vec![0; 100_000].into(), ..picture(0) };
+    let message = Renderer::new(Format::WsFlv).frame(&large, &stream());
+    assert_eq!(message[..10], [0x82, 0x7f, 0, 0, 0, 0, 0, 1, 0x86, 0xb4]);
+    assert_eq!(message.len() - 10, 0x1_86b4);
+}
+
+#[test]
+fn frames_as_rtmp_chunks() {
+    let mut rtmp = Renderer::new(Format::Rtmp { chunk_size: 8 });
+    assert_eq!(
+        rtmp.frame(&picture(40), &stream()),
+        &b"\x06\x00\x00\x28\x00\x00\x0a\x09\x01\x00\x00\x00\x17\x01\x00\x00\x00\x00\x00\x00\xc6\x01\x65"[..]
+    );
+    assert_eq!(
+        rtmp.frame(&sound(40), &stream()),
+        &b"\x07\x00\x00\x28\x00\x00\x05\x08\x01\x00\x00\x00\xaf\x01\x21\x00\x49"[..]
+    );
+    let text = frame(Track::DATA, Codec::Amf0, Role::Message, 40, b"\x02\x00\x01a");
+    assert_eq!(
+        rtmp.frame(&text, &stream()),
+        &b"\x04\x00\x00\x28\x00\x00\x04\x12\x01\x00\x00\x00\x02\x00\x01a"[..]
+    );
+}
+
+#[test]
+fn timestamps_wrap_after_32_bits() {
+    let late = picture((1 << 32) + 7);
+    let rtmp = Renderer::new(Format::Rtmp { chunk_size: 128 }).frame(&late, &stream());
+    assert_eq!(rtmp[..4], *b"\x06\x00\x00\x07");
+    assert_eq!(tags(&Renderer::new(Format::Flv).frame(&late, &stream()))[0].1, 7);
+    let extended = Renderer::new(Format::Rtmp { chunk_size: 9 }).frame(&picture(0xffff_ffff), &stream());
+    assert_eq!(extended[..4], *b"\x06\xff\xff\xff");
+    assert_eq!(extended[12..16], *b"\xff\xff\xff\xff");
+    assert_eq!(extended[25..], *b"\xc6\xff\xff\xff\xff\x65");
+}
+
+#[test]
+fn a_frame_that_exceeds_the_length_field_is_left_out() {
+    let huge = |len| Frame { payload: vec![0; len].into(), ..picture(0) };
+    for format in [Format::Flv, Format::WsFlv, Format::Rtmp { chunk_size: 65_536 }] {
+        let mut renderer = Renderer::new(format);
+        assert!(renderer.frame(&huge(flv::BODY_BYTES_MAX - 5), &stream()).len() > flv::BODY_BYTES_MAX);
+        assert_eq!(renderer.frame(&huge(flv::BODY_BYTES_MAX - 4), &stream()), "");
+    }
+}
+
+#[test]
+fn aac_gets_its_adts_header_from_the_configuration_in_force() {
+    let mut renderer = Renderer::new(Format::Aac);
+    // LC, 44.1 kHz, stereo, 10 bytes.
+    assert_eq!(renderer.frame(&sound(0), &stream()), &b"\xff\xf1\x50\x80\x01\x5f\xfc\x21\x00\x49"[..]);
+    let mono_48k = frame(Track::AUDIO, Codec::Aac, Role::Config, 0, b"\x11\x88");
+    let changed = stream().with(&mono_48k, None).unwrap();
+    assert_eq!(renderer.frame(&sound(0), &changed), &b"\xff\xf1\x4c\x40\x01\x5f\xfc\x21\x00\x49"[..]);
+    for other in [picture(0), metadata(), mono_48k] {
+        assert_eq!(renderer.frame(&other, &changed), "");
+    }
+    // Without a configuration there is nothing to say.
+    assert_eq!(Renderer::new(Format::Aac).frame(&sound(0), &headers(&[sound(0)])), "");
+}
+
+#[test]
+fn mp3_is_shared_as_it_is() {
+    let sound = frame(Track::AUDIO, Codec::Mp3, Role::Key, 0, b"\xff\xfb\x90\x00");
+    let rendered = Renderer::new(Format::Mp3).frame(&sound, &headers(std::slice::from_ref(&sound)));
+    assert_eq!(rendered.as_ptr(), sound.payload.as_ptr());
+    let second = Frame { track: Track { kind: Kind::Audio, id: 1 }, ..sound };
+    assert_eq!(Renderer::new(Format::Mp3).frame(&second, &Headers::default()), "");
+}
+
+#[test]
+fn a_format_suits_a_stream_whose_default_tracks_it_can_hold() {
+    let audio = |codec| frame(Track::AUDIO, codec, Role::Key, 0, b"\x00");
+    let video = |codec| frame(Track::VIDEO, codec, Role::Key, 0, b"\x00");
+    let second = Frame { track: Track { kind: Kind::Video, id: 1 }, ..video(Codec::Av1) };
+    for (frames, ts, aac, mp3) in [
+        (vec![video(Codec::H264), audio(Codec::Aac)], true, true, false),
+        (vec![video(Codec::H265), audio(Codec::Mp3)], true, false, true),
+        (vec![video(Codec::Av1), audio(Codec::Aac)], false, true, false),
+        (vec![video(Codec::H264), second, audio(Codec::Aac)], true, true, false),
+        (vec![video(Codec::FlvVideo(2))], false, false, false),
+        (vec![audio(Codec::Ac3)], true, false, false),
+        (vec![metadata()], false, false, false),
+    ] {
+        let headers = headers(&frames);
+        assert!(Format::Flv.suits(&headers) && Format::WsFlv.suits(&headers));
+        assert!(Format::Rtmp { chunk_size: 128 }.suits(&headers));
+        let suits = [Format::Ts, Format::Aac, Format::Mp3].map(|format| format.suits(&headers));
+        assert_eq!(suits, [ts, aac, mp3], "{frames:?}");
+    }
+}
