@@ -8,6 +8,7 @@ pub mod outbox;
 pub mod ready;
 pub mod reason;
 pub mod rng;
+pub mod slices;
 pub mod store;
 pub mod time;
 pub mod timers;

@@ -45,6 +45,13 @@ impl Outbox {
         }
     }
 
+    /// Puts bytes before all others, whatever the limit: the rest of a frame that its receiver is in the
+    /// middle of, which must leave before anything else may.
+    pub fn push_front(&mut self, bytes: Bytes) {
+        self.len += bytes.len();
+        self.queue.push_front(bytes);
+    }
+
     fn reserve(&mut self, len: usize) -> bool {
         if self.overflowed || self.len + len > self.limit {
             self.overflowed = true;

@@ -1,1 +1,171 @@
 //! Straightens what publishers call time.
+//!
+//! In: a publisher's timestamps, unwrapped to 64 bits, as they come. Out: a place on the stream's own
+//! timeline that never goes back on any track (I9) and goes on where the publisher before left off.
+//! A publisher whose clock is sane sees its differences kept to the microsecond; one that jumps is
+//! re-anchored once, for all its tracks together, so that sound and picture stay in step (I11).
+
+use crate::media::frame::{Frame, Kind, Track};
+use crate::media::timestamp::Timestamp;
+
+/// A step on one track that is larger than this, in microseconds, is a jump and not a pause.
+const JUMP_US: i64 = 10_000_000;
+
+/// A first timestamp up to this, in microseconds, is taken as it is; a larger one is moved here, which
+/// leaves room for a track that starts a little earlier.
+const HEAD_ROOM_US: i64 = 1_000_000;
+
+/// What is added after a jump or a change of publisher when nothing better is known: one frame at 25 fps.
+const STEP_US: i64 = 40_000;
+
+/// Video frames are kept at least this far apart, in microseconds: FLV and RTMP count milliseconds.
+const VIDEO_STEP_US_MIN: i64 = 1_000;
+
+/// The timeline of one stream.
+#[derive(Clone, Debug, Default)]
+pub struct Clock {
+    /// Added to the publisher's time; `None` before its first frame of sound or picture.
+    offset: Option<i64>,
+    /// Last time given out on each track. A handful of entries.
+    last: Vec<(Track, Timestamp)>,
+    /// The largest time given out so far.
+    end: Option<Timestamp>,
+    /// Corrections made so far: jumps and steps back.
+    repairs: u64,
+}
+
+impl Clock {
+    /// Another publisher begins: its first frame follows the last one that was given out.
+    pub fn restart(&mut self) {
+        self.offset = None;
+    }
+
+    /// The largest time given out so far.
+    pub fn end(&self) -> Timestamp {
+        self.end.unwrap_or(Timestamp::ZERO)
+    }
+
+    /// How often a timestamp had to be corrected.
+    pub fn repairs(&self) -> u64 {
+        self.repairs
+    }
+
+    /// Moves a frame from its publisher's time to the stream's. Frames that are not sound or picture take
+    /// the time of what came before them: encoders stamp their headers with anything.
+    pub fn straighten(&mut self, frame: &mut Frame) {
+        if !frame.is_media() {
+            frame.dts = self.end();
+            return;
+        }
+        let raw = frame.dts.0;
+        let offset = *self.offset.get_or_insert_with(|| match self.end {
+            Some(end) => end.0 + STEP_US - raw,
+            None if raw <= HEAD_ROOM_US => 0,
+            None => HEAD_ROOM_US - raw,
+        });
+        let mut dts = Timestamp(raw.saturating_add(offset));
+        let last = self.last.iter().find(|(track, _)| *track == frame.track).map(|(_, last)| *last);
+        let near = last.or(self.end);
+        if near.is_some_and(|near| (dts - near).abs() > JUMP_US) {
+            self.repairs += 1;
+            dts = self.end() + STEP_US;
+            self.offset = Some(dts.0 - raw);
+        }
+        let floor = match last {
+            Some(last) if frame.track.kind == Kind::Video => last + VIDEO_STEP_US_MIN,
+            Some(last) => last,
+            None => Timestamp::ZERO,
+        };
+        if dts < floor {
+            self.repairs += 1;
+            // The picture is still shown when its publisher wanted, if that is not in the past.
+            let shift = i32::try_from(floor - dts).unwrap_or(i32::MAX);
+            frame.cts = frame.cts.saturating_sub(shift).max(0);
+            dts = floor;
+        }
+        frame.cts = frame.cts.max(0);
+        frame.dts = dts;
+        match self.last.iter_mut().find(|(track, _)| *track == frame.track) {
+            Some((_, last)) => *last = dts,
+            None => self.last.push((frame.track, dts)),
+        }
+        self.end = Some(self.end().max(dts));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::frame::{Codec, Role};
+    use bytes::Bytes;
+
+    fn straighten(clock: &mut Clock, track: Track, ms: i64) -> i64 {
+        let mut frame = Frame {
+            track,
+            codec: Codec::H264,
+            role: Role::Key,
+            sound: 0,
+            dts: Timestamp::from_millis(ms),
+            cts: 0,
+            payload: Bytes::new(),
+        };
+        clock.straighten(&mut frame);
+        frame.dts.as_millis()
+    }
+
+    #[test]
+    fn a_sane_clock_is_left_alone() {
+        let mut clock = Clock::default();
+        for ms in [0, 40, 80, 121, 5_000] {
+            assert_eq!(straighten(&mut clock, Track::VIDEO, ms), ms);
+        }
+        assert_eq!(clock.repairs(), 0);
+    }
+
+    #[test]
+    fn a_publisher_that_starts_late_on_its_clock_starts_near_zero() {
+        let mut clock = Clock::default();
+        assert_eq!(straighten(&mut clock, Track::AUDIO, 3_600_000), 1_000);
+        assert_eq!(straighten(&mut clock, Track::VIDEO, 3_599_980), 980);
+    }
+
+    #[test]
+    fn a_jump_is_taken_out_for_all_tracks_together() {
+        let mut clock = Clock::default();
+        straighten(&mut clock, Track::VIDEO, 0);
+        straighten(&mut clock, Track::AUDIO, 10);
+        assert_eq!(straighten(&mut clock, Track::VIDEO, 100_000), 50);
+        assert_eq!(straighten(&mut clock, Track::AUDIO, 100_010), 60);
+        assert_eq!(clock.repairs(), 1);
+    }
+
+    #[test]
+    fn a_reset_to_zero_goes_on_where_it_was() {
+        let mut clock = Clock::default();
+        straighten(&mut clock, Track::VIDEO, 0);
+        straighten(&mut clock, Track::VIDEO, 9_000);
+        straighten(&mut clock, Track::VIDEO, 18_000);
+        assert_eq!(straighten(&mut clock, Track::VIDEO, 0), 18_040);
+        assert_eq!(straighten(&mut clock, Track::VIDEO, 40), 18_080);
+    }
+
+    #[test]
+    fn video_moves_forward_strictly_and_audio_never_back() {
+        let mut clock = Clock::default();
+        assert_eq!(straighten(&mut clock, Track::VIDEO, 100), 100);
+        assert_eq!(straighten(&mut clock, Track::VIDEO, 100), 101);
+        assert_eq!(straighten(&mut clock, Track::VIDEO, 60), 102);
+        assert_eq!(straighten(&mut clock, Track::AUDIO, 100), 100);
+        assert_eq!(straighten(&mut clock, Track::AUDIO, 90), 100);
+    }
+
+    #[test]
+    fn another_publisher_goes_on_after_the_last_frame() {
+        let mut clock = Clock::default();
+        straighten(&mut clock, Track::VIDEO, 0);
+        straighten(&mut clock, Track::VIDEO, 500);
+        clock.restart();
+        assert_eq!(straighten(&mut clock, Track::VIDEO, 7_777_000), 540);
+        assert_eq!(straighten(&mut clock, Track::VIDEO, 7_777_040), 580);
+    }
+}

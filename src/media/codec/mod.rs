@@ -147,3 +147,7 @@ fn fps_milli(frames: u32, seconds: u64) -> Option<u32> {
     let milli = (u64::from(frames) * 1000 + seconds / 2) / seconds;
     u32::try_from(milli).ok().filter(|&milli| milli > 0 && u64::from(milli) <= FPS_MAX * 1000)
 }
+/// What the first frame of a codec without configuration says.
+pub fn parse_frame(_: Codec, _: &[u8]) -> Option<Params> {
+    None
+}

@@ -1,0 +1,54 @@
+//! What leaves with one `writev`: a bounded list of borrowed slices.
+
+use std::io::IoSlice;
+
+/// Most slices in one call; the kernel takes 1024, but a player in step has a handful.
+pub const SLICES_MAX: usize = 64;
+
+/// Most bytes in one call: no connection holds the loop for longer than this takes to copy.
+pub const SLICES_BYTES_MAX: usize = 1 << 20;
+
+/// A list of slices, filled by the server and written by the shell.
+#[derive(Debug)]
+pub struct Slices<'a> {
+    list: [IoSlice<'a>; SLICES_MAX],
+    count: usize,
+    bytes: usize,
+}
+
+impl Default for Slices<'_> {
+    fn default() -> Self {
+        Slices { list: [IoSlice::new(&[]); SLICES_MAX], count: 0, bytes: 0 }
+    }
+}
+
+impl<'a> Slices<'a> {
+    /// Appends a slice; false if there is no place for it (then it is not appended).
+    pub fn push(&mut self, slice: &'a [u8]) -> bool {
+        if slice.is_empty() {
+            return true;
+        }
+        if self.count == SLICES_MAX || self.bytes >= SLICES_BYTES_MAX {
+            return false;
+        }
+        self.list[self.count] = IoSlice::new(slice);
+        self.count += 1;
+        self.bytes += slice.len();
+        true
+    }
+
+    /// The slices, ready for `write_vectored`.
+    pub fn as_io_slices(&self) -> &[IoSlice<'a>] {
+        &self.list[..self.count]
+    }
+
+    /// Bytes in all slices together.
+    pub fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// True if there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+}

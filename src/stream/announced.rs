@@ -1,0 +1,59 @@
+//! Which tracks a publisher's metadata promises.
+
+use crate::wire::amf0::{self, Value};
+
+/// The kinds of tracks that are announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// Sound.
+    pub audio: bool,
+    /// Pictures.
+    pub video: bool,
+}
+
+/// Reads `onMetaData` (AMF0: the name, then the values). `None` if it promises nothing: then it says
+/// nothing about tracks either, and one has to look.
+pub fn announced(metadata: &[u8]) -> Option<Announced> {
+    let values = amf0::decode_all(metadata).ok()?;
+    let about = values.iter().find(|value| value.pairs().is_some())?;
+    let promised = |codec: &str, has: &str| {
+        about.get(codec).is_some_and(is_a_codec) || about.get(has).and_then(Value::as_bool) == Some(true)
+    };
+    let announced = Announced {
+        audio: promised("audiocodecid", "hasAudio"),
+        video: promised("videocodecid", "hasVideo"),
+    };
+    (announced.audio || announced.video).then_some(announced)
+}
+
+/// A number other than 0 or a name: FFmpeg says 0 for a track that is not there, others leave it out.
+fn is_a_codec(value: &Value) -> bool {
+    value.as_number().is_some_and(|id| id != 0.0) || value.as_str().is_some_and(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::BytesMut;
+
+    fn metadata(pairs: Vec<(&str, Value)>) -> BytesMut {
+        let mut bytes = BytesMut::new();
+        amf0::encode_all(&[Value::String("onMetaData".to_owned()), Value::ecma_array(pairs)], &mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn codec_ids_announce_tracks() {
+        let both =
+            metadata(vec![("videocodecid", Value::Number(7.0)), ("audiocodecid", Value::Number(10.0))]);
+        assert_eq!(announced(&both), Some(Announced { audio: true, video: true }));
+        let named = metadata(vec![("videocodecid", Value::String("avc1".to_owned()))]);
+        assert_eq!(announced(&named), Some(Announced { audio: false, video: true }));
+    }
+
+    #[test]
+    fn metadata_without_codecs_announces_nothing() {
+        assert_eq!(announced(&metadata(vec![("title", Value::String("x".to_owned()))])), None);
+        assert_eq!(announced(b"\x02"), None);
+    }
+}

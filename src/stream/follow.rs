@@ -1,0 +1,222 @@
+//! One stream: its players' side.
+//!
+//! A player's cursor is moved here and nowhere else. `settle` decides (where to start, whether the ring
+//! has overtaken it, which headers it lacks), `window` shows what leaves next, `sent` counts what has left.
+
+use crate::base::outbox::Outbox;
+use crate::base::slices::Slices;
+use crate::config::Start;
+use crate::stream::cursor::{Cursor, Next, Partial};
+use crate::stream::live::Stream;
+use crate::stream::log::Log;
+use crate::wire::format::Format;
+use bytes::Bytes;
+
+/// How a player stands after [`Stream::settle`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// There are bytes for it.
+    Ready,
+    /// It has everything; it is heard of again at the next flush.
+    InStep,
+    /// The frame that it was in the middle of is gone: it can only be cut off.
+    Lost,
+}
+
+impl Stream {
+    /// A player joins. The log of its format is made if it is the first.
+    pub fn join(&mut self, format: Format) -> Cursor {
+        let from = match self.settings.play.start {
+            Start::NextKey => self.ring.head(),
+            Start::NewestKey => self.ring.newest_sync().unwrap_or(self.ring.head()),
+            Start::OldestKey => self.ring.oldest_sync().unwrap_or(self.ring.head()),
+        };
+        let place = self.logs.iter().position(|log| log.format() == format);
+        let log = match place {
+            Some(place) => &mut self.logs[place],
+            None => {
+                self.logs.push(Log::new(format, from.max(self.ring.first()), self.attic_bytes_max));
+                self.logs.last_mut().expect("one was just pushed")
+            }
+        };
+        log.join();
+        log.catch_up(&self.ring);
+        Cursor::new(format, from)
+    }
+
+    /// A player leaves. The log of its format goes with the last.
+    pub fn leave(&mut self, cursor: &Cursor) {
+        let place = self.log_place(cursor.format);
+        if let Some(partial) = cursor.partial {
+            self.logs[place].unpin(partial.number);
+        }
+        if self.logs[place].leave() {
+            self.logs.remove(place);
+        }
+    }
+
+    /// What is left of the frame that the player is in the middle of.
+    pub fn rest(&self, cursor: &Cursor) -> Option<Bytes> {
+        let partial = cursor.partial?;
+        Some(self.log(cursor.format).get(partial.number)?.slice(partial.offset..))
+    }
+
+    fn log_place(&self, format: Format) -> usize {
+        self.logs.iter().position(|log| log.format() == format).expect("a player's format has a log")
+    }
+
+    fn log(&self, format: Format) -> &Log {
+        &self.logs[self.log_place(format)]
+    }
+
+    /// Decides where the player goes on; headers that it lacks join its own bytes.
+    pub fn settle(&mut self, cursor: &mut Cursor, own: &mut Outbox) -> Standing {
+        let place = self.log_place(cursor.format);
+        if let Some(partial) = cursor.partial
+            && self.logs[place].get(partial.number).is_none()
+        {
+            return Standing::Lost;
+        }
+        if let Next::At(number) = cursor.next
+            && number < self.ring.first()
+        {
+            let resume = self.ring.newest_sync().unwrap_or(self.ring.head());
+            cursor.dropped += resume - number;
+            cursor.next = Next::Seek(resume);
+        }
+        if let Next::Seek(from) = cursor.next {
+            self.seek(cursor, from, own);
+        }
+        self.pass_over(cursor);
+        let behind = matches!(cursor.next, Next::At(number) if number < self.flushed);
+        if cursor.partial.is_some() || !own.is_empty() || behind { Standing::Ready } else { Standing::InStep }
+    }
+
+    fn seek(&mut self, cursor: &mut Cursor, from: u64, own: &mut Outbox) {
+        let place = self.log_place(cursor.format);
+        let log = &mut self.logs[place];
+        let from = from.max(log.start());
+        let newest = self.ring.newest_sync().filter(|sync| *sync >= from);
+        let sync = match self.settings.play.start {
+            Start::OldestKey if !cursor.head_given => {
+                self.ring.oldest_sync().filter(|sync| *sync >= from).or(newest)
+            }
+            _ => newest,
+        };
+        // Before its flush a frame is not laid out yet.
+        let Some(sync) = sync.filter(|sync| *sync < self.flushed) else { return };
+        let entry = self.ring.get(sync).expect("places to start are in the ring");
+        if !cursor.head_given {
+            own.push(log.file_head(&entry.headers));
+            cursor.head_given = true;
+        }
+        if cursor.headers != Some(entry.headers.number) {
+            own.push(log.preamble(&entry.headers, entry.frame.dts));
+            cursor.headers = Some(entry.headers.number);
+        }
+        cursor.next = Next::At(sync);
+    }
+
+    /// Moves past frames that have no bytes for this player.
+    fn pass_over(&self, cursor: &mut Cursor) {
+        let Next::At(mut number) = cursor.next else { return };
+        let log = self.log(cursor.format);
+        while number < self.flushed && self.bytes_for(cursor, log, number).is_empty() {
+            self.note_headers(cursor, number);
+            number += 1;
+        }
+        cursor.next = Next::At(number);
+    }
+
+    fn note_headers(&self, cursor: &mut Cursor, number: u64) {
+        if let Some(entry) = self.ring.get(number) {
+            cursor.headers = Some(entry.headers.number);
+        }
+    }
+
+    fn bytes_for<'a>(&self, cursor: &Cursor, log: &'a Log, number: u64) -> &'a [u8] {
+        let bytes = log.get(number).map_or(&[][..], |bytes| &bytes[..]);
+        if bytes.is_empty() || cursor.wants_all() {
+            return bytes;
+        }
+        match self.ring.get(number) {
+            Some(entry) if cursor.wants(entry.frame.track.kind) => bytes,
+            _ => &[],
+        }
+    }
+
+    /// What leaves next: the rest of a frame, the own bytes, whole frames.
+    pub fn window<'a>(&'a self, cursor: &Cursor, own: &'a Outbox, slices: &mut Slices<'a>) {
+        let log = self.log(cursor.format);
+        if let Some(partial) = cursor.partial
+            && let Some(bytes) = log.get(partial.number)
+        {
+            slices.push(&bytes[partial.offset..]);
+        }
+        if !own.slices().all(|slice| slices.push(slice)) {
+            return;
+        }
+        let Next::At(from) = cursor.next else { return };
+        for number in from..self.flushed {
+            if !slices.push(self.bytes_for(cursor, log, number)) {
+                return;
+            }
+        }
+    }
+
+    /// The kernel took `len` bytes of what [`Stream::window`] showed.
+    pub fn sent(&mut self, cursor: &mut Cursor, own: &mut Outbox, mut len: usize) {
+        let place = self.log_place(cursor.format);
+        if let Some(partial) = cursor.partial {
+            let whole = self.logs[place].get(partial.number).map_or(0, |bytes| bytes.len());
+            let rest = whole.saturating_sub(partial.offset);
+            if len < rest {
+                cursor.partial = Some(Partial { offset: partial.offset + len, ..partial });
+                return;
+            }
+            len -= rest;
+            cursor.partial = None;
+            self.logs[place].unpin(partial.number);
+        }
+        let own_len = len.min(own.len());
+        own.advance(own_len);
+        len -= own_len;
+        while len > 0 {
+            let Next::At(number) = cursor.next else {
+                panic!("bytes were sent to a player that holds still")
+            };
+            assert!(number < self.flushed, "more bytes were sent than shown");
+            let whole = self.bytes_for(cursor, &self.logs[place], number).len();
+            self.note_headers(cursor, number);
+            cursor.next = Next::At(number + 1);
+            if len < whole {
+                cursor.partial = Some(Partial { number, offset: len });
+                self.logs[place].pin(number);
+                return;
+            }
+            len -= whole;
+        }
+    }
+
+    /// The player wants something else delivered from now on. What it missed stays missed: it goes on at
+    /// the next place to start at, with fresh headers.
+    pub fn deliver(&self, cursor: &mut Cursor, audio: bool, video: bool) {
+        if (cursor.audio, cursor.video) == (audio, video) {
+            return;
+        }
+        let wanted_more = (audio && !cursor.audio) || (video && !cursor.video);
+        cursor.audio = audio;
+        cursor.video = video;
+        if !audio && !video {
+            cursor.next = Next::Hold;
+        } else if wanted_more {
+            let passed = match cursor.next {
+                Next::At(number) => number,
+                Next::Seek(from) => from,
+                Next::Hold => self.ring.newest_sync().unwrap_or(self.ring.head()),
+            };
+            cursor.headers = None;
+            cursor.next = Next::Seek(passed);
+        }
+    }
+}

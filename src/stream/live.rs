@@ -1,0 +1,271 @@
+//! One stream: its publisher's side.
+//!
+//! Frames come in with their publisher's own time and leave with the stream's. A second publisher goes on
+//! where the first one left off: the numbers of frames, the timeline and the players stay.
+
+use crate::base::id::ConnId;
+use crate::base::time::Instant;
+use crate::config::{Flush, StreamSettings};
+use crate::media::clock::Clock;
+use crate::media::codec;
+use crate::media::frame::{Frame, Kind, Role};
+use crate::media::headers::Headers;
+use crate::media::timestamp::Timestamp;
+use crate::stream::announced::announced;
+use crate::stream::log::Log;
+use crate::stream::ring::Ring;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long sound may wait for the next picture to ride along with, when frames leave with pictures.
+const RIDE_ALONG: Duration = Duration::from_millis(40);
+
+/// After so much media, in microseconds, the tracks that have not come are taken for late ones.
+const TRACKS_WAIT_US: i64 = 500_000;
+
+/// Who publishes.
+#[derive(Debug)]
+pub struct Publication {
+    /// The publisher's connection.
+    pub conn: ConnId,
+    /// Since when.
+    pub since: Instant,
+    /// Pictures are dropped until a keyframe comes.
+    awaiting_key: bool,
+    /// Time of its first frame of sound or picture.
+    first: Option<Timestamp>,
+    /// True once it is known which tracks it has.
+    tracks_known: bool,
+}
+
+/// Numbers for the API and for checks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Sound frames accepted.
+    pub audio_frames: u64,
+    /// Pictures accepted.
+    pub video_frames: u64,
+    /// Frames refused: pictures before the first keyframe, tracks past the limit.
+    pub refused_frames: u64,
+}
+
+/// One stream.
+#[derive(Debug)]
+pub struct Stream {
+    pub(super) settings: StreamSettings,
+    pub(super) attic_bytes_max: usize,
+    pub(super) ring: Ring,
+    pub(super) logs: Vec<Log>,
+    pub(super) headers: Arc<Headers>,
+    /// Frames with smaller numbers may leave.
+    pub(super) flushed: u64,
+    tracks_max: usize,
+    clock: Clock,
+    publication: Option<Publication>,
+    flush_at: Option<Instant>,
+    counters: Counters,
+}
+
+/// What became of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is in the ring, as this frame (with the stream's time) under these headers.
+    Accepted(Frame, Arc<Headers>),
+    /// It says nothing new, or nothing can be done with it.
+    Ignored,
+    /// It is larger than the ring may be: its publisher has to go.
+    TooLarge,
+}
+
+impl Stream {
+    /// A stream that nobody publishes yet.
+    pub fn new(settings: StreamSettings, attic_bytes_max: usize, tracks_max: usize) -> Self {
+        Stream {
+            ring: Ring::new(settings.ring.clone()),
+            settings,
+            attic_bytes_max,
+            logs: Vec::new(),
+            headers: Arc::default(),
+            flushed: 0,
+            tracks_max,
+            clock: Clock::default(),
+            publication: None,
+            flush_at: None,
+            counters: Counters::default(),
+        }
+    }
+
+    /// `conn` publishes from now on. Whoever did before does not (I24).
+    pub fn publish(&mut self, conn: ConnId, now: Instant) {
+        self.publication =
+            Some(Publication { conn, since: now, awaiting_key: true, first: None, tracks_known: false });
+        self.clock.restart();
+        self.ring.forget_starts();
+        // What the one before said holds no more; numbers go on, so that players notice.
+        let number = self.headers.number + 1;
+        self.headers = Arc::new(Headers { number, ..Headers::default() });
+    }
+
+    /// Nobody publishes any more. Players keep what they have not been sent yet.
+    pub fn unpublish(&mut self) {
+        self.publication = None;
+        self.flush();
+    }
+
+    /// Who publishes.
+    pub fn publication(&self) -> Option<&Publication> {
+        self.publication.as_ref()
+    }
+
+    /// True if a player could start now: somebody publishes, its tracks are known, and there is a frame to
+    /// start at.
+    pub fn is_live(&self) -> bool {
+        self.publication.as_ref().is_some_and(|publication| publication.tracks_known)
+            && self.ring.newest_sync().is_some()
+    }
+
+    /// The headers in force.
+    pub fn headers(&self) -> &Arc<Headers> {
+        &self.headers
+    }
+
+    /// The settings that hold for it.
+    pub fn settings(&self) -> &StreamSettings {
+        &self.settings
+    }
+
+    /// Numbers so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// How often its publishers' clocks had to be corrected.
+    pub fn clock_repairs(&self) -> u64 {
+        self.clock.repairs()
+    }
+
+    /// Bytes held: frames, and what they were laid out as.
+    pub fn bytes(&self) -> usize {
+        self.ring.bytes() + self.logs.iter().map(Log::bytes).sum::<usize>()
+    }
+
+    /// A frame of the publisher, with the publisher's own time.
+    pub fn append(&mut self, mut frame: Frame, now: Instant) -> Appended {
+        let Some(publication) = &mut self.publication else { return Appended::Ignored };
+        let known = self.headers.track(frame.track).is_some();
+        if !known && frame.track.kind != Kind::Data && self.headers.tracks.len() >= self.tracks_max {
+            self.counters.refused_frames += 1;
+            return Appended::Ignored;
+        }
+        if frame.track.kind == Kind::Video && frame.is_media() {
+            if publication.awaiting_key && frame.role != Role::Key {
+                self.counters.refused_frames += 1;
+                return Appended::Ignored;
+            }
+            publication.awaiting_key = false;
+        }
+        self.clock.straighten(&mut frame);
+        if !self.learn(&frame) {
+            return Appended::Ignored;
+        }
+        if self.ring.push(frame.clone(), self.headers.clone()).is_err() {
+            return Appended::TooLarge;
+        }
+        self.count(&frame);
+        self.look_for_tracks(&frame);
+        self.plan_flush(&frame, now);
+        Appended::Accepted(frame, self.headers.clone())
+    }
+
+    /// Takes what the frame says about the stream. False if the frame does nothing else and says nothing new.
+    fn learn(&mut self, frame: &Frame) -> bool {
+        let params = match frame.role {
+            Role::Config => codec::parse_config(frame.codec, &frame.payload).ok().or_else(|| {
+                log::debug!("the configuration of a {:?} track cannot be understood", frame.codec);
+                None
+            }),
+            Role::Key if self.headers.track(frame.track).is_none() => {
+                codec::parse_frame(frame.codec, &frame.payload)
+            }
+            _ => None,
+        };
+        match self.headers.with(frame, params) {
+            Some(headers) => {
+                self.headers = headers;
+                true
+            }
+            None => frame.is_media() || matches!(frame.role, Role::Message | Role::End),
+        }
+    }
+
+    fn count(&mut self, frame: &Frame) {
+        match frame.track.kind {
+            Kind::Audio if frame.is_media() => self.counters.audio_frames += 1,
+            Kind::Video if frame.is_media() => self.counters.video_frames += 1,
+            _ => {}
+        }
+    }
+
+    /// An FLV head names its tracks before the first of their frames; so players wait until they are known:
+    /// all that the metadata announces have come, or sound and picture have, or half a second has passed.
+    fn look_for_tracks(&mut self, frame: &Frame) {
+        let Some(publication) = &mut self.publication else { return };
+        if publication.tracks_known {
+            return;
+        }
+        if frame.is_media() {
+            publication.first.get_or_insert(frame.dts);
+        }
+        let (audio, video) = (self.headers.has(Kind::Audio), self.headers.has(Kind::Video));
+        let promised = self.headers.metadata.as_ref().and_then(|meta| announced(&meta.payload));
+        let complete = match promised {
+            Some(kinds) => (audio || !kinds.audio) && (video || !kinds.video),
+            None => audio && video,
+        };
+        let waited = publication.first.is_some_and(|first| frame.dts - first >= TRACKS_WAIT_US);
+        publication.tracks_known = complete || waited;
+    }
+
+    fn plan_flush(&mut self, frame: &Frame, now: Instant) {
+        let (at_once, patience) = match self.settings.play.flush {
+            Flush::Frame => (true, Duration::ZERO),
+            Flush::Video => (frame.track.kind == Kind::Video || !self.headers.has(Kind::Video), RIDE_ALONG),
+            Flush::Ms(ms) => (frame.is_video_key(), Duration::from_millis(u64::from(ms))),
+        };
+        if at_once && frame.is_media() {
+            self.flush();
+        } else if self.flush_at.is_none() {
+            self.flush_at = Some(now + patience);
+        }
+    }
+
+    /// Everything in the ring may leave now.
+    pub fn flush(&mut self) {
+        self.flush_at = None;
+        self.flushed = self.ring.head();
+        for log in &mut self.logs {
+            log.catch_up(&self.ring);
+        }
+    }
+
+    /// When frames that wait for company must leave.
+    pub fn flush_at(&self) -> Option<Instant> {
+        self.flush_at
+    }
+
+    /// True if `mark`, a value of [`Stream::flushed`] taken before, is out of date: players have news.
+    pub fn has_flushed_since(&self, mark: u64) -> bool {
+        self.flushed != mark
+    }
+
+    /// Frames with smaller numbers may leave.
+    pub fn flushed(&self) -> u64 {
+        self.flushed
+    }
+
+    /// Lets go of all frames: the stream has ended and its players know.
+    pub fn clear(&mut self) {
+        self.ring.clear();
+        self.flush();
+    }
+}

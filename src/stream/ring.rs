@@ -1,0 +1,154 @@
+//! The last frames of a stream, once.
+//!
+//! In: frames in order. Out: a frame by its number, and where a player may start. Frames are numbered
+//! from 0 without gaps for the whole life of the stream; old ones leave at the front, whole GOPs at a
+//! time while the limits allow, single frames where they do not (I15).
+//! Never: knows players, formats or bytes on the wire.
+
+use crate::config;
+use crate::media::frame::{Frame, Kind};
+use crate::media::headers::Headers;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// A frame and what is true where it stands.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The frame.
+    pub frame: Frame,
+    /// The headers in force from this frame on.
+    pub headers: Arc<Headers>,
+    /// True if a player may start here.
+    pub sync: bool,
+}
+
+/// The ring.
+#[derive(Debug)]
+pub struct Ring {
+    entries: VecDeque<Entry>,
+    /// Number of the entry at the front.
+    first: u64,
+    /// Numbers of the entries where a player may start, oldest first.
+    syncs: VecDeque<u64>,
+    /// Payload bytes held.
+    bytes: usize,
+    limits: config::Ring,
+    /// True once a picture came: from then on only its keyframes are places to start.
+    video: bool,
+}
+
+/// The frame alone is larger than the ring may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameTooLarge;
+
+impl Ring {
+    /// An empty ring.
+    pub fn new(limits: config::Ring) -> Self {
+        Ring { entries: VecDeque::new(), first: 0, syncs: VecDeque::new(), bytes: 0, limits, video: false }
+    }
+
+    /// Appends a frame; old ones leave to make room.
+    pub fn push(&mut self, frame: Frame, headers: Arc<Headers>) -> Result<(), FrameTooLarge> {
+        let len = frame.payload.len();
+        if len > self.limits.bytes_max {
+            return Err(FrameTooLarge);
+        }
+        while self.bytes + len > self.limits.bytes_max || self.entries.len() >= self.limits.frames_max.max(1)
+        {
+            self.pop();
+        }
+        if frame.track.kind == Kind::Video && !self.video {
+            // Sound alone was enough to start at; it is not any more.
+            self.video = true;
+            self.syncs.clear();
+        }
+        let sync = if self.video { frame.is_video_key() } else { frame.is_media() };
+        if sync {
+            self.syncs.push_back(self.head());
+        }
+        let newest = frame.dts;
+        self.bytes += len;
+        self.entries.push_back(Entry { frame, headers, sync });
+        self.drop_old_gops(newest);
+        assert!(self.bytes <= self.limits.bytes_max, "the ring keeps its byte limit (I15)");
+        Ok(())
+    }
+
+    fn drop_old_gops(&mut self, newest: crate::media::timestamp::Timestamp) {
+        let keep_us = i64::try_from(self.limits.keep_ms).unwrap_or(i64::MAX / 1000).saturating_mul(1000);
+        while let Some(cut) = self.syncs.iter().copied().find(|sync| *sync > self.first) {
+            let entry = self.get(cut).expect("places to start are in the ring");
+            if newest - entry.frame.dts < keep_us {
+                return;
+            }
+            while self.first < cut {
+                self.pop();
+            }
+        }
+    }
+
+    fn pop(&mut self) {
+        let Some(entry) = self.entries.pop_front() else { return };
+        self.bytes -= entry.frame.payload.len();
+        if self.syncs.front() == Some(&self.first) {
+            self.syncs.pop_front();
+        }
+        self.first += 1;
+    }
+
+    /// Another publisher begins: nobody may start at frames of the one before, and whether there are
+    /// pictures is open again.
+    pub fn forget_starts(&mut self) {
+        self.syncs.clear();
+        self.video = false;
+    }
+
+    /// Lets go of all frames; numbers go on.
+    pub fn clear(&mut self) {
+        self.first = self.head();
+        self.entries = VecDeque::new();
+        self.syncs = VecDeque::new();
+        self.bytes = 0;
+    }
+
+    /// Number of the oldest frame held, or of the next one to come if none is.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// Number that the next frame will have.
+    pub fn head(&self) -> u64 {
+        self.first + self.entries.len() as u64
+    }
+
+    /// The frame with this number, if it is held.
+    pub fn get(&self, number: u64) -> Option<&Entry> {
+        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.entries.get(place)
+    }
+
+    /// The newest frame that a player may start at.
+    pub fn newest_sync(&self) -> Option<u64> {
+        self.syncs.back().copied()
+    }
+
+    /// The oldest frame that a player may start at.
+    pub fn oldest_sync(&self) -> Option<u64> {
+        self.syncs.front().copied()
+    }
+
+    /// Payload bytes held.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Number of frames held.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True if none is held.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}

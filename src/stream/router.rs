@@ -1,0 +1,87 @@
+//! Which stream a name means.
+//!
+//! Streams sit in a slab; a key is a place in it and the generation of who sits there, so that a timer of
+//! a stream that is gone never reaches its successor. Order is the order of names.
+
+use crate::base::name::StreamName;
+use slab::Slab;
+use std::collections::BTreeMap;
+
+/// One stream, for as long as it exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamKey {
+    index: usize,
+    generation: u64,
+}
+
+/// All streams, by name and by key. `T` is what the server keeps with each.
+#[derive(Debug)]
+pub struct Router<T> {
+    streams: Slab<(u64, StreamName, T)>,
+    names: BTreeMap<StreamName, StreamKey>,
+    generation: u64,
+}
+
+impl<T> Default for Router<T> {
+    fn default() -> Self {
+        Router { streams: Slab::new(), names: BTreeMap::new(), generation: 0 }
+    }
+}
+
+impl<T> Router<T> {
+    /// The stream of this name.
+    pub fn find(&self, name: &StreamName) -> Option<StreamKey> {
+        self.names.get(name).copied()
+    }
+
+    /// Adds a stream. The name must be free.
+    pub fn add(&mut self, name: StreamName, stream: T) -> StreamKey {
+        self.generation += 1;
+        let index = self.streams.insert((self.generation, name.clone(), stream));
+        let key = StreamKey { index, generation: self.generation };
+        let before = self.names.insert(name, key);
+        assert!(before.is_none(), "one stream for a name");
+        key
+    }
+
+    /// Removes a stream.
+    pub fn remove(&mut self, key: StreamKey) {
+        if self.get(key).is_some() {
+            let (_, name, _) = self.streams.remove(key.index);
+            self.names.remove(&name);
+        }
+    }
+
+    /// The stream, if it still exists.
+    pub fn get(&self, key: StreamKey) -> Option<&T> {
+        let (generation, _, stream) = self.streams.get(key.index)?;
+        (*generation == key.generation).then_some(stream)
+    }
+
+    /// The stream, if it still exists.
+    pub fn get_mut(&mut self, key: StreamKey) -> Option<&mut T> {
+        let (generation, _, stream) = self.streams.get_mut(key.index)?;
+        (*generation == key.generation).then_some(stream)
+    }
+
+    /// The name of a stream that exists.
+    pub fn name(&self, key: StreamKey) -> Option<&StreamName> {
+        let (generation, name, _) = self.streams.get(key.index)?;
+        (*generation == key.generation).then_some(name)
+    }
+
+    /// All streams in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&StreamName, StreamKey, &T)> {
+        self.names.iter().filter_map(|(name, key)| Some((name, *key, self.get(*key)?)))
+    }
+
+    /// Number of streams.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+}
