@@ -1,0 +1,70 @@
+//! The invariants that must hold whenever `handle` returns. Only in debug builds: they look at everybody.
+
+use crate::base::id::ConnId;
+use crate::server::conn::{Conn, Role};
+use crate::server::{Server, Timer};
+
+/// With more connections than this, only some of them are looked at each time.
+const LOOK_AT_MAX: usize = 64;
+
+impl Server {
+    pub(super) fn check(&self) {
+        let look_at = self.conns.iter().take(LOOK_AT_MAX);
+        for conn in look_at {
+            self.check_bounds(conn);
+            self.check_role(conn);
+            self.check_wakefulness(conn);
+        }
+        assert!(self.conns.len() <= self.config.limits.connections, "I17: connections");
+        for (name, key, live) in self.streams.iter() {
+            for id in live.players.iter().chain(&live.waiting).chain(&live.fetching).take(LOOK_AT_MAX) {
+                assert!(self.conns.get(*id).is_some(), "I21: {name} refers to {id:?}, which is gone");
+            }
+            if let Some(by) = live.stream.publication() {
+                let role = self.conns.get(by.conn).map(|conn| &conn.role);
+                assert!(
+                    matches!(role, Some(Role::Publishing(of)) if *of == key),
+                    "I24: one publisher, both ways"
+                );
+            }
+            if let Some((at, why)) = live.deadline() {
+                assert!(live.armed.is_some_and(|armed| armed <= at), "I27: {name} would sleep through {why}");
+            }
+        }
+    }
+
+    fn check_bounds(&self, conn: &Conn) {
+        // A player that left in the middle of a frame gets its rest as own bytes.
+        let rest_max = self.config.limits.frame_bytes * 2;
+        assert!(conn.outbox.len() <= conn.outbox.limit() + rest_max, "I14: {} outbox", conn.cid);
+        assert!(conn.inbox.len() <= conn.inbox.limit(), "I16: {} inbox", conn.cid);
+    }
+
+    fn check_role(&self, conn: &Conn) {
+        let Some(live) = conn.role.stream().map(|key| self.streams.get(key)) else { return };
+        let live = live.expect("I21: a stream lives as long as somebody refers to it");
+        let listed = match &conn.role {
+            Role::None => true,
+            Role::Publishing(_) => live.stream.publication().is_some_and(|by| by.conn == conn.id),
+            Role::Waiting { .. } => live.waiting.contains(&conn.id),
+            Role::Playing { .. } => live.players.contains(&conn.id),
+            Role::Fetching { .. } => live.fetching.contains(&conn.id),
+        };
+        assert!(listed, "I21: {} and its stream disagree about {:?}", conn.cid, conn.role);
+    }
+
+    /// Nobody is forgotten: who has bytes and room is in line, who has a deadline has a timer.
+    fn check_wakefulness(&self, conn: &Conn) {
+        if conn.room && !conn.offered && !conn.outbox.is_empty() {
+            assert!(conn.queued && self.ready.contains(conn.id), "I29: {} has bytes and no turn", conn.cid);
+        }
+        if let Some((at, why)) = conn.deadline() {
+            let armed = conn.armed.is_some_and(|armed| armed <= at && self.is_armed(conn.id, armed));
+            assert!(armed, "I27: {} would sleep through {why}", conn.cid);
+        }
+    }
+
+    fn is_armed(&self, id: ConnId, at: crate::base::time::Instant) -> bool {
+        self.timers.get(Timer::Conn(id)) == Some(at)
+    }
+}

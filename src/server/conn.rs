@@ -1,0 +1,228 @@
+//! A connection as the server keeps it: a session, its bytes on both sides, and what it does with streams.
+
+use crate::base::id::{Cid, ConnId};
+use crate::base::inbox::Inbox;
+use crate::base::name::StreamName;
+use crate::base::outbox::Outbox;
+use crate::base::reason::Reason;
+use crate::base::rng::Rng;
+use crate::base::time::Instant;
+use crate::server::traffic::Traffic;
+use crate::session::AnySession;
+use crate::session::ask::Introduction;
+use crate::stream::cursor::Cursor;
+use crate::stream::router::StreamKey;
+use crate::wire::format::Format;
+use slab::Slab;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How long last words may take to leave before the connection is dropped.
+pub const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// A peer that does not take at least so many bytes within the send timeout is too slow to be kept.
+pub const PROGRESS_BYTES_MIN: u64 = 16 << 10;
+
+/// What a connection does with a stream.
+#[derive(Debug)]
+pub enum Role {
+    /// Nothing.
+    None,
+    /// It publishes this one.
+    Publishing(StreamKey),
+    /// It waits for this one to begin, until then at the latest.
+    Waiting {
+        /// Which stream.
+        stream: StreamKey,
+        /// In which format it will play.
+        format: Format,
+        /// When its patience ends.
+        until: Instant,
+    },
+    /// It plays this one.
+    Playing {
+        /// Which stream.
+        stream: StreamKey,
+        /// Where it stands.
+        cursor: Cursor,
+    },
+    /// It waits for a file of this one, until then at the latest.
+    Fetching {
+        /// Which stream.
+        stream: StreamKey,
+        /// Which file.
+        file: String,
+        /// When its patience ends.
+        until: Instant,
+    },
+}
+
+impl Role {
+    /// The stream that it is about.
+    pub fn stream(&self) -> Option<StreamKey> {
+        match self {
+            Role::None => None,
+            Role::Publishing(stream)
+            | Role::Waiting { stream, .. }
+            | Role::Playing { stream, .. }
+            | Role::Fetching { stream, .. } => Some(*stream),
+        }
+    }
+
+    fn until(&self) -> Option<Instant> {
+        match self {
+            Role::Waiting { until, .. } | Role::Fetching { until, .. } => Some(*until),
+            Role::None | Role::Publishing(_) | Role::Playing { .. } => None,
+        }
+    }
+}
+
+/// Bytes are waiting and the kernel has no room for them.
+#[derive(Clone, Copy, Debug)]
+pub struct Stall {
+    /// Since when; moved forward by progress that is worth the name.
+    pub since: Instant,
+    /// Bytes sent in all when it began.
+    pub sent_bytes: u64,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Conn {
+    /// Its place and generation.
+    pub id: ConnId,
+    /// Who it is.
+    pub peer: SocketAddr,
+    /// Its word in logs and in the API.
+    pub cid: Cid,
+    /// What it speaks.
+    pub session: AnySession,
+    /// Bytes that came and wait.
+    pub inbox: Inbox,
+    /// Own bytes that wait to leave.
+    pub outbox: Outbox,
+    /// Its dice.
+    pub rng: Rng,
+    /// What it does with a stream.
+    pub role: Role,
+    /// Who it says it is.
+    pub introduction: Introduction,
+    /// The stream that it was last about, for the API's byte counts.
+    pub name: Option<StreamName>,
+    /// False while the kernel has no room for its bytes.
+    pub room: bool,
+    /// True while it stands in the ready list.
+    pub queued: bool,
+    /// True from the moment the shell was told to write for it until it reports.
+    pub offered: bool,
+    /// True while it stands in the list of those that want to go on reading their inbox.
+    pub poked: bool,
+    /// False while the shell was asked not to read from it.
+    pub reading: bool,
+    /// Why it is about to be closed, and by when at the latest.
+    pub ending: Option<(Reason, Instant)>,
+    /// Since when bytes wait without room.
+    pub stall: Option<Stall>,
+    /// When the server wakes up for it; never later than [`Conn::deadline`] (I27).
+    pub armed: Option<Instant>,
+    /// Bytes so far.
+    pub traffic: Traffic,
+    /// When it came.
+    pub since: Instant,
+    /// Players' send timeout in force.
+    pub send_timeout: Duration,
+}
+
+impl Conn {
+    /// When the server must look after it, and why.
+    pub fn deadline(&self) -> Option<(Instant, &'static str)> {
+        use crate::session::Session;
+        if let Some((_, until)) = &self.ending {
+            return Some((*until, "last words"));
+        }
+        let session = self.session.deadline();
+        let role = self.role.until().map(|until| (until, "waiting for a stream"));
+        let stall = self.stall.map(|stall| (stall.since + self.send_timeout, "send timeout"));
+        [session, role, stall].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// The stream whose files it fetches, also between two requests.
+    pub fn fetches_from(&self) -> Option<&StreamName> {
+        self.name.as_ref().filter(|_| self.introduction.role == "hls-play")
+    }
+
+    /// Bytes left; the peer may be a slow one.
+    pub fn note_sent(&mut self, now: Instant, len: usize, room: bool, waiting: bool) {
+        self.traffic.send(now, len);
+        self.room = room;
+        if room && !waiting {
+            self.stall = None;
+            return;
+        }
+        let sent_bytes = self.traffic.sent_bytes();
+        match &mut self.stall {
+            Some(stall) if sent_bytes - stall.sent_bytes >= PROGRESS_BYTES_MIN => {
+                *stall = Stall { since: now, sent_bytes };
+            }
+            Some(_) => {}
+            None => self.stall = Some(Stall { since: now, sent_bytes }),
+        }
+    }
+}
+
+/// All connections, by place and generation.
+#[derive(Debug, Default)]
+pub struct Conns {
+    slab: Slab<Conn>,
+    generations: Vec<u32>,
+}
+
+impl Conns {
+    /// Seats a connection; `make` gets its id.
+    pub fn insert(&mut self, make: impl FnOnce(ConnId) -> Conn) -> ConnId {
+        let entry = self.slab.vacant_entry();
+        let index = entry.key();
+        if index == self.generations.len() {
+            self.generations.push(0);
+        }
+        let id = ConnId {
+            index: u32::try_from(index).expect("connections are limited"),
+            generation: self.generations[index],
+        };
+        entry.insert(make(id));
+        id
+    }
+
+    /// The connection, if it still lives.
+    pub fn get(&self, id: ConnId) -> Option<&Conn> {
+        self.slab.get(id.index as usize).filter(|conn| conn.id == id)
+    }
+
+    /// The connection, if it still lives.
+    pub fn get_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
+        self.slab.get_mut(id.index as usize).filter(|conn| conn.id == id)
+    }
+
+    /// Takes the connection out; its place goes to a later one.
+    pub fn remove(&mut self, id: ConnId) -> Option<Conn> {
+        self.get(id)?;
+        let index = id.index as usize;
+        self.generations[index] = self.generations[index].wrapping_add(1);
+        Some(self.slab.remove(index))
+    }
+
+    /// All connections in the order of their places.
+    pub fn iter(&self) -> impl Iterator<Item = &Conn> {
+        self.slab.iter().map(|(_, conn)| conn)
+    }
+
+    /// Number of connections.
+    pub fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.slab.is_empty()
+    }
+}

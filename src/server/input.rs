@@ -1,0 +1,111 @@
+//! What can happen to the server: everything that can change the outcome of a run is one of these.
+//!
+//! A recording of a run is a list of `(time, Input)`; so is a test, and so is a simulation.
+
+use crate::base::id::{ConnId, ListenerId, Ticket};
+use crate::config::Config;
+use crate::status::Vitals;
+use bytes::Bytes;
+use std::net::{IpAddr, SocketAddr};
+
+/// Something that happened in the world.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// Time has passed; due at [`crate::server::Server::deadline`] at the latest.
+    Tick,
+    /// Bytes came from a peer.
+    Received {
+        /// From whom.
+        conn: ConnId,
+        /// What.
+        bytes: &'a [u8],
+    },
+    /// The kernel took bytes of a connection's outbox.
+    Sent {
+        /// Whose.
+        conn: ConnId,
+        /// How many.
+        len: usize,
+        /// False if it took fewer than it was offered: it has no room before [`Input::Writable`].
+        room: bool,
+    },
+    /// The kernel has room again for a connection that had none.
+    Writable {
+        /// Which.
+        conn: ConnId,
+    },
+    /// A connection is over, by the peer's doing or the network's.
+    Ended {
+        /// Which.
+        conn: ConnId,
+        /// How.
+        end: End,
+    },
+    /// A datagram came.
+    Datagram {
+        /// On which listener.
+        listener: ListenerId,
+        /// From where.
+        peer: SocketAddr,
+        /// What.
+        bytes: &'a [u8],
+    },
+    /// To `Output::Connect`: the connection stands, or why not.
+    Connected {
+        /// Which.
+        conn: ConnId,
+        /// Nothing, or the reason.
+        result: Result<(), String>,
+    },
+    /// To `Output::Resolve`: the addresses of a host.
+    Resolved {
+        /// Which question.
+        ticket: Ticket,
+        /// In the resolver's order, or the reason.
+        result: Result<Vec<IpAddr>, String>,
+    },
+    /// To `Output::Store`: the file is as wanted, or why not.
+    Stored {
+        /// Which question.
+        ticket: Ticket,
+        /// Nothing, or the reason.
+        result: Result<(), String>,
+    },
+    /// To `Output::Load`: the content of a file.
+    Loaded {
+        /// Which question.
+        ticket: Ticket,
+        /// The content, or the reason.
+        result: Result<Bytes, String>,
+    },
+    /// To `Output::Spawn`: a child process ended.
+    Exited {
+        /// Which.
+        ticket: Ticket,
+        /// Its exit code; `None` if a signal ended it. Or why it could not start.
+        result: Result<Option<i32>, String>,
+    },
+    /// To `Output::Measure`.
+    Measured {
+        /// Which question.
+        ticket: Ticket,
+        /// What was measured.
+        vitals: Box<Vitals>,
+    },
+    /// The operator wants another configuration.
+    Reload {
+        /// All of it.
+        config: Box<Config>,
+    },
+    /// The operator wants the server to end: peers are told, nobody new is let in.
+    Drain,
+}
+
+/// How a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The peer closed its side: nothing more will come.
+    Eof,
+    /// It broke; the operating system's word for how.
+    Broken(String),
+}

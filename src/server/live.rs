@@ -1,0 +1,80 @@
+//! A stream as the server keeps it: the stream itself, its packages, and the connections around it.
+
+use crate::base::id::ConnId;
+use crate::base::time::Instant;
+use crate::package::hls::Hls;
+use crate::server::traffic::Traffic;
+use crate::stream::live::Stream;
+use std::collections::BTreeSet;
+
+/// A stream and all that hangs on it.
+#[derive(Debug)]
+pub struct Live {
+    /// The stream.
+    pub stream: Stream,
+    /// Its HLS package, from its first publisher on until some time after its last.
+    pub hls: Option<Hls>,
+    /// Who plays it.
+    pub players: BTreeSet<ConnId>,
+    /// Who waits for it to begin.
+    pub waiting: BTreeSet<ConnId>,
+    /// Who waits for a file of it.
+    pub fetching: BTreeSet<ConnId>,
+    /// Its publisher's connection dropped; it may come back until then.
+    pub linger: Option<Instant>,
+    /// Its publisher has left for good: players are told as soon as they have got everything.
+    pub ended: bool,
+    /// When its files are let go of.
+    pub dispose: Option<Instant>,
+    /// The publisher's URL without query.
+    pub tc_url: String,
+    /// When it last went live: wall time in milliseconds since 1970.
+    pub live_ms: u64,
+    /// Bytes so far.
+    pub traffic: Traffic,
+    /// When the server wakes up for it; never later than [`Live::deadline`].
+    pub armed: Option<Instant>,
+}
+
+impl Live {
+    /// A stream that nobody publishes yet.
+    pub fn new(stream: Stream, now: Instant) -> Self {
+        Live {
+            stream,
+            hls: None,
+            players: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            fetching: BTreeSet::new(),
+            linger: None,
+            ended: false,
+            dispose: None,
+            tc_url: String::new(),
+            live_ms: 0,
+            traffic: Traffic::new(now),
+            armed: None,
+        }
+    }
+
+    /// When the server must look after it, and why.
+    pub fn deadline(&self) -> Option<(Instant, &'static str)> {
+        let flush = self.stream.flush_at().map(|at| (at, "flush"));
+        let linger = self.linger.map(|at| (at, "publisher linger"));
+        let dispose = self.dispose.map(|at| (at, "hls dispose"));
+        [flush, linger, dispose].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// True if nothing holds it any more.
+    pub fn is_forgotten(&self) -> bool {
+        self.stream.publication().is_none()
+            && self.linger.is_none()
+            && self.hls.is_none()
+            && self.players.is_empty()
+            && self.waiting.is_empty()
+            && self.fetching.is_empty()
+    }
+
+    /// True if it is, or lately was, published; false for one that people merely wait for.
+    pub fn is_published(&self) -> bool {
+        self.stream.publication().is_some() || self.linger.is_some() || self.hls.is_some()
+    }
+}

@@ -1,0 +1,82 @@
+//! What the server wants done. The shell drains these after every call; each question has a ticket that
+//! its answer brings back.
+
+use crate::base::id::{ConnId, ListenerId, Ticket};
+use crate::base::store::StoreOp;
+use bytes::Bytes;
+use std::net::SocketAddr;
+
+/// A wish of the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Write [`crate::server::Server::outbox`] of this connection and report [`crate::server::Input::Sent`].
+    Write {
+        /// Whose.
+        conn: ConnId,
+    },
+    /// Stop or resume reading from a connection.
+    Read {
+        /// Which.
+        conn: ConnId,
+        /// Whether to read.
+        on: bool,
+    },
+    /// Close a connection. Nothing is heard of it afterwards.
+    Close {
+        /// Which.
+        conn: ConnId,
+        /// True: last words are on their way, let them arrive. False: drop it.
+        gently: bool,
+    },
+    /// Send a datagram.
+    Send {
+        /// From which listener's socket.
+        listener: ListenerId,
+        /// To whom.
+        peer: SocketAddr,
+        /// What.
+        bytes: Bytes,
+    },
+    /// Dial out; answered by `Input::Connected`.
+    Connect {
+        /// Which connection this is to be.
+        conn: ConnId,
+        /// Where to.
+        peer: SocketAddr,
+    },
+    /// Look a host up; answered by `Input::Resolved`.
+    Resolve {
+        /// Names the question.
+        ticket: Ticket,
+        /// Its name.
+        host: String,
+    },
+    /// Change a file; answered by `Input::Stored`.
+    Store {
+        /// Names the question.
+        ticket: Ticket,
+        /// How.
+        op: StoreOp,
+    },
+    /// Read a file; answered by `Input::Loaded`.
+    Load {
+        /// Names the question.
+        ticket: Ticket,
+        /// Which.
+        path: String,
+    },
+    /// Start a child process; answered by `Input::Exited` when it ends.
+    Spawn {
+        /// Names the question.
+        ticket: Ticket,
+        /// Program and arguments; no shell in between.
+        argv: Vec<String>,
+    },
+    /// Measure process and machine; answered by `Input::Measured`.
+    Measure {
+        /// Names the question.
+        ticket: Ticket,
+    },
+    /// Everything is said and done after a drain: the process may end.
+    Finished,
+}

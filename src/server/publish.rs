@@ -1,0 +1,222 @@
+//! The life of a stream: a publisher comes, sends, drops, comes back or leaves for good.
+
+use crate::base::id::ConnId;
+use crate::base::name::StreamName;
+use crate::base::reason::Reason;
+use crate::config::Second;
+use crate::media::frame::Frame;
+use crate::package::hls::Hls;
+use crate::server::Server;
+use crate::server::conn::Role;
+use crate::server::live::Live;
+use crate::server::output::Output;
+use crate::session::ask::Refusal;
+use crate::stream::live::{Appended, Stream};
+use crate::stream::router::StreamKey;
+use std::time::Duration;
+
+impl Server {
+    /// `id` wants to publish under `name`.
+    pub(super) fn publish(&mut self, id: ConnId, name: StreamName) -> Result<(), Refusal> {
+        if self.draining.is_some() {
+            return Err(Refusal::Draining);
+        }
+        if !name.is_sound() {
+            return Err(Refusal::BadName);
+        }
+        let settings = self.config.stream(&name);
+        let key = self.streams.find(&name);
+        let publisher = key.and_then(|key| self.streams.get(key)?.stream.publication()).map(|by| by.conn);
+        if let Some(before) = publisher {
+            if settings.publish.second == Second::Refuse {
+                return Err(Refusal::Busy);
+            }
+            self.replace(before);
+        }
+        let published = self.streams.iter().filter(|(_, _, live)| live.is_published()).count();
+        if publisher.is_none() && published >= self.config.limits.streams {
+            return Err(Refusal::Limit("limits.streams"));
+        }
+        self.leave_stream(id, &Reason::PeerLeft);
+        let key = match key.filter(|key| self.streams.get(*key).is_some()) {
+            Some(key) => key,
+            None => self.add_stream(name.clone()),
+        };
+        let wall_ms = self.epoch.unix_millis(self.now);
+        let live = self.streams.get_mut(key).expect("it was just found or added");
+        live.stream.publish(id, self.now);
+        live.linger = None;
+        live.ended = false;
+        live.dispose = None;
+        live.live_ms = wall_ms;
+        match &mut live.hls {
+            Some(hls) => hls.discontinuity(),
+            None if settings.hls.enabled => {
+                let rng = self.seed.fork(format!("hls/{}", name.path()).as_bytes());
+                live.hls = Some(Hls::new(&settings.hls, &name, rng, wall_ms));
+            }
+            None => {}
+        }
+        let conn = self.conns.get_mut(id).expect("who asks is there");
+        live.tc_url.clone_from(&conn.introduction.tc_url);
+        conn.role = Role::Publishing(key);
+        log::info!(cid:% = conn.cid; "{} publishes {name}", conn.peer);
+        Ok(())
+    }
+
+    /// The publisher `before` has to go: another one takes its stream over, and the players stay.
+    fn replace(&mut self, before: ConnId) {
+        if let Some(conn) = self.conns.get_mut(before) {
+            // Its stream is not its own any more, so that its end does not end the stream.
+            conn.role = Role::None;
+        }
+        self.farewell(before, Reason::Replaced);
+    }
+
+    /// A stream that nobody publishes yet.
+    pub(super) fn add_stream(&mut self, name: StreamName) -> StreamKey {
+        let limits = &self.config.limits;
+        let stream = Stream::new(self.config.stream(&name), limits.attic_bytes, limits.tracks);
+        self.streams.add(name, Live::new(stream, self.now))
+    }
+
+    /// A frame of the stream that `id` publishes.
+    pub(super) fn frame(&mut self, id: ConnId, frame: Frame) {
+        let Some(Role::Publishing(key)) = self.conns.get(id).map(|conn| &conn.role) else { return };
+        let key = *key;
+        let Some(live) = self.streams.get_mut(key) else { return };
+        let (was_live, mark) = (live.stream.is_live(), live.stream.flushed());
+        match live.stream.append(frame, self.now) {
+            Appended::Accepted(frame, headers) => {
+                if let Some(hls) = &mut live.hls {
+                    hls.frame(self.now, self.epoch.unix_millis(self.now), &frame, &headers);
+                }
+            }
+            Appended::Ignored => return,
+            Appended::TooLarge => {
+                self.finish(
+                    id,
+                    Reason::Limit("stream.ring.bytes_max: a frame is larger than the whole ring"),
+                );
+                return;
+            }
+        }
+        let began = !was_live && live.stream.is_live();
+        let flushed = live.stream.has_flushed_since(mark);
+        if began {
+            self.begin(key);
+        }
+        if flushed {
+            self.pump(key);
+        }
+        self.after_package(key);
+        self.arm_stream(key);
+    }
+
+    /// The package has moved on: files to write, fetches to answer.
+    pub(super) fn after_package(&mut self, key: StreamKey) {
+        let Some(live) = self.streams.get_mut(key) else { return };
+        let Some(hls) = &mut live.hls else { return };
+        let mut ops = Vec::new();
+        while let Some(op) = hls.poll_store() {
+            ops.push(op);
+        }
+        let hungry: Vec<ConnId> = live.fetching.iter().copied().collect();
+        for op in ops {
+            let ticket = self.ticket();
+            self.outputs.push_back(Output::Store { ticket, op });
+        }
+        for id in hungry {
+            self.fetch_again(id);
+        }
+    }
+
+    /// The publisher says that it is done: its stream ends at once.
+    pub(super) fn unpublish(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Role::Publishing(key) = conn.role else { return };
+        conn.role = Role::None;
+        log::info!(cid:% = conn.cid; "the publisher has finished");
+        self.publisher_is_gone(key);
+        self.end_stream(key);
+    }
+
+    /// The publisher's connection is over without a word: it may come back.
+    pub(super) fn publisher_dropped(&mut self, key: StreamKey) {
+        self.publisher_is_gone(key);
+        let now = self.now;
+        let Some(live) = self.streams.get_mut(key) else { return };
+        let linger = Duration::from_millis(live.stream.settings().publish.linger_ms);
+        if linger.is_zero() || self.draining.is_some() {
+            self.end_stream(key);
+        } else {
+            live.linger = Some(now + linger);
+            self.arm_stream(key);
+        }
+    }
+
+    fn publisher_is_gone(&mut self, key: StreamKey) {
+        let Some(live) = self.streams.get_mut(key) else { return };
+        live.stream.unpublish();
+        let dispose = Duration::from_millis(live.stream.settings().hls.dispose_ms);
+        if let Some(hls) = &mut live.hls {
+            hls.end();
+            live.dispose = Some(self.now + dispose);
+        }
+        self.after_package(key);
+        self.pump(key);
+        self.arm_stream(key);
+    }
+
+    /// The stream has ended for good: players are told when they have got all of it.
+    fn end_stream(&mut self, key: StreamKey) {
+        let Some(live) = self.streams.get_mut(key) else { return };
+        live.linger = None;
+        live.ended = true;
+        let players: Vec<ConnId> = live.players.iter().copied().collect();
+        for id in players {
+            self.in_step(id);
+        }
+        self.forget_stream(key);
+    }
+
+    /// Removes a stream that nothing holds any more.
+    pub(super) fn forget_stream(&mut self, key: StreamKey) {
+        let Some(live) = self.streams.get_mut(key) else { return };
+        if live.is_forgotten() {
+            self.timers.set(crate::server::Timer::Stream(key), None);
+            self.streams.remove(key);
+        } else if live.players.is_empty() && live.ended {
+            live.stream.clear();
+        }
+    }
+
+    /// A stream's timer has fired.
+    pub(super) fn fire_stream(&mut self, key: StreamKey) {
+        let now = self.now;
+        let Some(live) = self.streams.get_mut(key) else { return };
+        live.armed = None;
+        let due = |at: Option<crate::base::time::Instant>| at.is_some_and(|at| at <= now);
+        if due(live.stream.flush_at()) {
+            live.stream.flush();
+            self.pump(key);
+        }
+        let Some(live) = self.streams.get_mut(key) else { return };
+        if due(live.dispose) {
+            live.dispose = None;
+            if let Some(hls) = &mut live.hls {
+                hls.dispose();
+            }
+            self.after_package(key);
+            if let Some(live) = self.streams.get_mut(key) {
+                live.hls = None;
+            }
+        }
+        if self.streams.get(key).is_some_and(|live| due(live.linger)) {
+            log::info!("the publisher of {} did not come back", self.streams.name(key).expect("it exists"));
+            self.end_stream(key);
+        }
+        self.forget_stream(key);
+        self.arm_stream(key);
+    }
+}

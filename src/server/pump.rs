@@ -1,0 +1,124 @@
+//! From streams to players: the loop without decisions. What a player gets was decided when its cursor
+//! moved (`stream::follow`); here bytes are offered, and what has left is counted.
+
+use crate::base::id::ConnId;
+use crate::base::reason::Reason;
+use crate::server::Server;
+use crate::server::conn::Role;
+use crate::session::Session;
+use crate::stream::follow::Standing;
+use crate::stream::router::StreamKey;
+
+impl Server {
+    /// A stream has flushed: every player that has room is ready.
+    pub(super) fn pump(&mut self, key: StreamKey) {
+        let Some(live) = self.streams.get(key) else { return };
+        for id in &live.players {
+            if let Some(conn) = self.conns.get_mut(*id)
+                && conn.room
+                && !conn.offered
+            {
+                self.ready.push(*id, &mut conn.queued);
+            }
+        }
+    }
+
+    /// `id` may have bytes to write.
+    pub(super) fn mark_ready(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id)
+            && conn.room
+            && !conn.offered
+        {
+            self.ready.push(id, &mut conn.queued);
+        }
+    }
+
+    /// Takes `id` from the ready list. True if the shell should write for it.
+    pub(super) fn offer(&mut self, id: ConnId) -> bool {
+        let Some(conn) = self.conns.get_mut(id) else { return false };
+        conn.queued = false;
+        if !conn.room || conn.offered {
+            return false;
+        }
+        let ready = match self.stand(id) {
+            Standing::Ready => true,
+            Standing::InStep => false,
+            Standing::Lost => {
+                self.close(
+                    id,
+                    Reason::Limit("limits.attic_bytes: the player stalled in the middle of a frame"),
+                );
+                false
+            }
+        };
+        if ready && let Some(conn) = self.conns.get_mut(id) {
+            conn.offered = true;
+        }
+        ready
+    }
+
+    /// Settles a player's cursor and says how it stands; for others, whether own bytes wait.
+    pub(super) fn stand(&mut self, id: ConnId) -> Standing {
+        let Some(conn) = self.conns.get_mut(id) else { return Standing::InStep };
+        if let Role::Playing { stream, cursor } = &mut conn.role
+            && let Some(live) = self.streams.get_mut(*stream)
+        {
+            return live.stream.settle(cursor, &mut conn.outbox);
+        }
+        if conn.outbox.is_empty() { Standing::InStep } else { Standing::Ready }
+    }
+
+    /// The shell wrote `len` bytes of what it was offered.
+    pub(super) fn sent(&mut self, id: ConnId, len: usize, room: bool) {
+        let now = self.now;
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.offered = false;
+        let own = conn.outbox.len();
+        match &mut conn.role {
+            Role::Playing { stream, cursor } => {
+                let live = self.streams.get_mut(*stream).expect("a player's stream exists");
+                live.stream.sent(cursor, &mut conn.outbox, len);
+                live.traffic.send(now, len);
+            }
+            _ => {
+                conn.outbox.advance(len);
+                let key = conn.fetches_from().and_then(|name| self.streams.find(name));
+                if let Some(live) = key.and_then(|key| self.streams.get_mut(key)) {
+                    live.traffic.send(now, len);
+                }
+            }
+        }
+        self.traffic.send(now, len);
+        let drained = own > 0 && conn.outbox.is_empty();
+        let standing = self.stand(id);
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.note_sent(now, len, room, standing == Standing::Ready);
+        let ending = conn.ending.clone();
+        match standing {
+            Standing::Ready => self.mark_ready(id),
+            Standing::Lost => {
+                self.close(
+                    id,
+                    Reason::Limit("limits.attic_bytes: the player stalled in the middle of a frame"),
+                );
+            }
+            Standing::InStep => match ending {
+                Some((reason, _)) => self.close(id, reason),
+                None => self.in_step(id),
+            },
+        }
+        if drained {
+            self.call(id, |session, cx, _| session.drained(cx));
+            self.poke(id);
+        }
+        self.arm(id);
+    }
+
+    /// The kernel has room again.
+    pub(super) fn writable(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.room = true;
+            self.mark_ready(id);
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! A world for tests: drives a server, collects what each peer was sent, and plays simple peers.
+
+use crate::base::id::{ConnId, ListenerId};
+use crate::base::rng::Seed;
+use crate::base::slices::Slices;
+use crate::base::time::{Epoch, Instant};
+use crate::config::{Config, Service};
+use crate::server::{End, Input, Output, Server};
+use crate::status::Vitals;
+use crate::wire::amf0::{self, Value};
+use crate::wire::rtmp::chunk::write_message;
+use bytes::BytesMut;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A server and everything around it.
+pub struct World {
+    pub server: Server,
+    pub finished: bool,
+    now: Instant,
+    sent: BTreeMap<ConnId, Vec<u8>>,
+    closed: BTreeSet<ConnId>,
+    blocked: BTreeSet<ConnId>,
+    hash: Sha256,
+    port: u16,
+}
+
+impl World {
+    pub fn new(config: Config) -> Self {
+        World {
+            server: Server::new(config, Seed::from_u64(7), Instant::ZERO, Epoch(1_700_000_000_000_000)),
+            finished: false,
+            now: Instant::ZERO,
+            sent: BTreeMap::new(),
+            closed: BTreeSet::new(),
+            blocked: BTreeSet::new(),
+            hash: Sha256::new(),
+            port: 10_000,
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.server.poll() {
+            self.hash.update(format!("{output:?}"));
+            match output {
+                Output::Write { conn } => self.write(conn),
+                Output::Close { conn, .. } => assert!(self.closed.insert(conn), "I23: closed once"),
+                Output::Measure { ticket } => {
+                    self.handle(Input::Measured { ticket, vitals: Box::new(Vitals::default()) });
+                }
+                Output::Finished => self.finished = true,
+                _ => {}
+            }
+        }
+    }
+
+    fn write(&mut self, conn: ConnId) {
+        let mut slices = Slices::default();
+        self.server.outbox(conn, &mut slices);
+        let (len, room) = match self.blocked.contains(&conn) {
+            true => (0, false),
+            false => (slices.len(), true),
+        };
+        let sent = self.sent.entry(conn).or_default();
+        for slice in slices.as_io_slices().iter().filter(|_| room) {
+            self.hash.update(&**slice);
+            sent.extend_from_slice(slice);
+        }
+        self.server.handle(self.now, Input::Sent { conn, len, room });
+    }
+
+    fn handle(&mut self, input: Input<'_>) {
+        self.server.handle(self.now, input);
+        self.drain();
+    }
+
+    /// Lets time pass, ticking whenever the server wants it.
+    pub fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        let mut ticks = 0;
+        while let Some(deadline) = self.server.deadline().filter(|deadline| deadline.at <= end) {
+            self.now = self.now.max(deadline.at);
+            self.handle(Input::Tick);
+            ticks += 1;
+            assert!(ticks < 10_000, "I28: a deadline that does not move: {}", deadline.why);
+        }
+        self.now = end;
+        self.handle(Input::Tick);
+    }
+
+    fn connect(&mut self, service: Service) -> ConnId {
+        let listeners = Config::default().listeners();
+        let place = listeners.iter().position(|(_, other, _)| *other == service).expect("it listens");
+        self.port += 1;
+        let peer = SocketAddr::from(([192, 0, 2, 1], self.port));
+        let listener = ListenerId(place as u16);
+        let conn = self.server.accept(self.now, listener, peer).expect("there is room");
+        self.sent.insert(conn, Vec::new());
+        self.drain();
+        conn
+    }
+
+    pub fn refuses_connections(&mut self) -> bool {
+        let peer = SocketAddr::from(([192, 0, 2, 2], 1));
+        self.server.accept(self.now, ListenerId(0), peer).is_none()
+    }
+
+    pub fn receive(&mut self, conn: ConnId, bytes: &[u8]) {
+        self.handle(Input::Received { conn, bytes });
+    }
+
+    pub fn hang_up(&mut self, conn: ConnId) {
+        self.handle(Input::Ended { conn, end: End::Broken("reset by peer".to_owned()) });
+    }
+
+    /// The kernel takes no more bytes for this peer.
+    pub fn block(&mut self, conn: ConnId) {
+        self.blocked.insert(conn);
+    }
+
+    pub fn drain_server(&mut self) {
+        self.handle(Input::Drain);
+        self.pass(Duration::from_secs(10));
+    }
+
+    /// All bytes that a peer was sent.
+    pub fn sent(&self, conn: ConnId) -> Vec<u8> {
+        self.sent[&conn].clone()
+    }
+
+    pub fn is_closed(&self, conn: ConnId) -> bool {
+        self.closed.contains(&conn)
+    }
+
+    pub fn cid(&self, conn: ConnId) -> String {
+        self.server.conns.get(conn).expect("it lives").cid.to_string()
+    }
+
+    /// A hash over every output and every byte.
+    pub fn trace(&self) -> [u8; 32] {
+        self.hash.clone().finalize().into()
+    }
+
+    pub fn http(&mut self, request: &str) -> ConnId {
+        let conn = self.connect(Service::Http);
+        self.receive(conn, request.as_bytes());
+        conn
+    }
+
+    pub fn api(&mut self, request: &str) -> ConnId {
+        let conn = self.connect(Service::Api);
+        self.receive(conn, request.as_bytes());
+        conn
+    }
+
+    /// Somebody at the RTMP port who has said nothing yet. A peer with an address of its own: others keep theirs.
+    pub fn stranger(&mut self) -> ConnId {
+        let port = std::mem::replace(&mut self.port, 40_000 + self.sent.len() as u16);
+        let conn = self.connect(Service::Rtmp);
+        self.port = port;
+        conn
+    }
+
+    fn rtmp(&mut self) -> ConnId {
+        let conn = self.connect(Service::Rtmp);
+        let mut hello = vec![3];
+        hello.resize(1 + 1536 + 1536, 0);
+        self.receive(conn, &hello);
+        let app = Value::object([
+            ("app", Value::String("live".to_owned())),
+            ("tcUrl", Value::String("rtmp://127.0.0.1/live".to_owned())),
+        ]);
+        self.command(conn, 0, "connect", 1.0, &[app]);
+        self.command(conn, 0, "createStream", 2.0, &[Value::Null]);
+        conn
+    }
+
+    fn command(&mut self, conn: ConnId, stream_id: u32, name: &str, transaction: f64, values: &[Value]) {
+        let mut body = BytesMut::new();
+        amf0::encode_all(&[Value::String(name.to_owned()), Value::Number(transaction)], &mut body);
+        amf0::encode_all(values, &mut body);
+        self.message(conn, 3, 0, 20, stream_id, &body);
+    }
+
+    fn message(&mut self, conn: ConnId, cid: u32, timestamp: u32, type_id: u8, stream_id: u32, body: &[u8]) {
+        let mut bytes = BytesMut::new();
+        write_message(&mut bytes, 128, cid, timestamp, type_id, stream_id, body);
+        self.receive(conn, &bytes);
+    }
+
+    /// A peer that publishes `live/{stream}`.
+    pub fn publisher(&mut self, stream: &str) -> ConnId {
+        let conn = self.rtmp();
+        let values = [Value::Null, Value::String(stream.to_owned()), Value::String("live".to_owned())];
+        self.command(conn, 1, "publish", 3.0, &values);
+        self.message(conn, 6, 0, 9, 1, b"\x17\x00\x00\x00\x00AVC configuration");
+        conn
+    }
+
+    /// A peer that plays `live/{stream}`.
+    pub fn rtmp_player(&mut self, stream: &str) -> ConnId {
+        let conn = self.rtmp();
+        self.command(conn, 1, "play", 3.0, &[Value::Null, Value::String(stream.to_owned())]);
+        conn
+    }
+
+    /// A keyframe and `count - 1` pictures after it; their payloads are `frame-{number}`. Pictures only:
+    /// half a second of them passes before players are let in the first time.
+    pub fn gop(&mut self, publisher: ConnId, first: u32, count: u32) {
+        for number in first..first + count {
+            let head: &[u8] = if number == first { b"\x17\x01\0\0\0" } else { b"\x27\x01\0\0\0" };
+            let body = [head, format!("frame-{number}").as_bytes()].concat();
+            self.message(publisher, 6, number * 600, 9, 1, &body);
+        }
+    }
+}
+
+/// Every text in `bytes` that begins with `mark`, up to the first byte that is no letter, digit, `-` or `.`.
+pub fn bodies(bytes: &[u8], mark: &[u8]) -> Vec<String> {
+    let starts = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(mark));
+    let text = |at: usize| -> String {
+        let rest = &bytes[at..];
+        rest.iter()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(byte))
+            .map(|byte| char::from(*byte))
+            .collect()
+    };
+    starts.map(text).collect()
+}

@@ -1,0 +1,212 @@
+//! The whole server in one process without sockets: a list of inputs in, bytes and closings out.
+
+mod kit;
+
+use crate::config::{Config, Second};
+use kit::{World, bodies};
+use std::time::Duration;
+
+fn quick() -> Config {
+    let mut config = Config::default();
+    config.stream.play.wait_ms = 3_000;
+    config.stream.publish.linger_ms = 2_000;
+    config
+}
+
+#[test]
+fn a_frame_of_a_publisher_reaches_players_over_rtmp_and_http() {
+    let mut world = World::new(quick());
+    let publisher = world.publisher("cam");
+    let flv = world.http("GET /live/cam.flv HTTP/1.1\r\nHost: a\r\n\r\n");
+    let rtmp = world.rtmp_player("cam");
+    world.gop(publisher, 0, 3);
+    let bytes = world.sent(flv);
+    assert!(bytes.starts_with(b"HTTP/1.1 200 OK\r\n"), "{}", String::from_utf8_lossy(&bytes[..40]));
+    assert_eq!(bodies(&bytes, b"frame-"), ["frame-0", "frame-1", "frame-2"]);
+    assert_eq!(bodies(&world.sent(rtmp), b"frame-"), ["frame-0", "frame-1", "frame-2"]);
+}
+
+#[test]
+fn a_late_player_begins_at_the_newest_keyframe() {
+    let mut world = World::new(quick());
+    let publisher = world.publisher("cam");
+    world.gop(publisher, 0, 3);
+    world.gop(publisher, 3, 3);
+    let flv = world.http("GET /live/cam.flv HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(bodies(&world.sent(flv), b"frame-"), ["frame-3", "frame-4", "frame-5"]);
+}
+
+#[test]
+fn players_stay_when_their_publisher_drops_and_returns() {
+    let mut world = World::new(quick());
+    let publisher = world.publisher("cam");
+    let flv = world.http("GET /live/cam.flv HTTP/1.1\r\nHost: a\r\n\r\n");
+    world.gop(publisher, 0, 2);
+    world.hang_up(publisher);
+    world.pass(Duration::from_millis(1_900));
+    let publisher = world.publisher("cam");
+    world.gop(publisher, 2, 2);
+    world.pass(Duration::from_secs(5));
+    world.gop(publisher, 4, 2);
+    assert!(!world.is_closed(flv));
+    let expected = ["frame-0", "frame-1", "frame-2", "frame-3", "frame-4", "frame-5"];
+    assert_eq!(bodies(&world.sent(flv), b"frame-"), expected);
+}
+
+#[test]
+fn players_are_let_go_when_their_publisher_does_not_return() {
+    let mut world = World::new(quick());
+    let publisher = world.publisher("cam");
+    let flv = world.http("GET /live/cam.flv HTTP/1.1\r\nHost: a\r\n\r\n");
+    let rtmp = world.rtmp_player("cam");
+    world.gop(publisher, 0, 2);
+    world.hang_up(publisher);
+    world.pass(Duration::from_millis(1_900));
+    assert!(!world.is_closed(flv));
+    world.pass(Duration::from_millis(200));
+    assert!(world.is_closed(flv));
+    assert_eq!(bodies(&world.sent(rtmp), b"NetStream.Play.UnpublishNotify").len(), 1);
+}
+
+#[test]
+fn a_second_publisher_is_refused_and_the_first_goes_on() {
+    let mut world = World::new(quick());
+    let first = world.publisher("cam");
+    let second = world.publisher("cam");
+    let flv = world.http("GET /live/cam.flv HTTP/1.1\r\nHost: a\r\n\r\n");
+    world.gop(first, 0, 2);
+    assert_eq!(bodies(&world.sent(second), b"NetStream.Publish.BadName").len(), 1);
+    assert_eq!(bodies(&world.sent(flv), b"frame-"), ["frame-0", "frame-1"]);
+}
+
+#[test]
+fn a_second_publisher_takes_over_where_that_is_configured() {
+    let mut config = quick();
+    config.stream.publish.second = Second::Replace;
+    let mut world = World::new(config);
+    let first = world.publisher("cam");
+    let flv = world.http("GET /live/cam.flv HTTP/1.1\r\nHost: a\r\n\r\n");
+    world.gop(first, 0, 2);
+    let second = world.publisher("cam");
+    world.gop(second, 2, 2);
+    world.pass(Duration::from_secs(6));
+    assert!(world.is_closed(first));
+    assert_eq!(bodies(&world.sent(flv), b"frame-"), ["frame-0", "frame-1", "frame-2", "frame-3"]);
+}
+
+#[test]
+fn a_player_waits_for_a_stream_and_not_for_ever() {
+    let mut world = World::new(quick());
+    let flv = world.http("GET /live/nobody.flv HTTP/1.1\r\nHost: a\r\n\r\n");
+    let hls = world.http("GET /live/nobody.m3u8 HTTP/1.1\r\nHost: a\r\n\r\n");
+    world.pass(Duration::from_millis(2_900));
+    assert_eq!(world.sent(flv), b"");
+    assert_eq!(world.sent(hls), b"");
+    world.pass(Duration::from_millis(200));
+    assert!(world.sent(flv).starts_with(b"HTTP/1.1 404 "));
+    assert!(world.sent(hls).starts_with(b"HTTP/1.1 404 "));
+    assert_eq!(world.server.streams.len(), 0, "a stream that nobody waits for is forgotten");
+}
+
+#[test]
+fn a_player_that_takes_nothing_is_let_go_and_harms_nobody() {
+    let mut config = quick();
+    config.stream.play.send_timeout_ms = 4_000;
+    config.stream.ring.bytes_max = 1 << 20;
+    config.limits.frame_bytes = 1 << 20;
+    let mut world = World::new(config);
+    let publisher = world.publisher("cam");
+    let good = world.http("GET /live/cam.flv HTTP/1.1\r\nHost: a\r\n\r\n");
+    let bad = world.http("GET /live/cam.flv HTTP/1.1\r\nHost: a\r\n\r\n");
+    world.gop(publisher, 0, 1);
+    world.block(bad);
+    for gop in 0..50 {
+        world.gop(publisher, 1 + gop * 2, 2);
+        world.pass(Duration::from_millis(100));
+    }
+    assert!(world.is_closed(bad), "the send timeout has passed");
+    assert_eq!(bodies(&world.sent(good), b"frame-").len(), 101);
+    assert!(!world.is_closed(good));
+}
+
+#[test]
+fn everybody_is_told_when_the_server_ends() {
+    let mut world = World::new(quick());
+    let publisher = world.publisher("cam");
+    let flv = world.http("GET /live/cam.flv HTTP/1.1\r\nHost: a\r\n\r\n");
+    let rtmp = world.rtmp_player("cam");
+    let idle = world.http("");
+    world.gop(publisher, 0, 2);
+    world.drain_server();
+    for conn in [publisher, flv, rtmp, idle] {
+        assert!(world.is_closed(conn));
+    }
+    assert!(world.finished);
+    assert!(world.refuses_connections());
+}
+
+#[test]
+fn when_all_have_gone_nothing_is_left() {
+    let mut config = quick();
+    config.stream.hls.dispose_ms = 1_000;
+    let mut world = World::new(config);
+    let publisher = world.publisher("cam");
+    let flv = world.http("GET /live/cam.flv HTTP/1.1\r\nHost: a\r\n\r\n");
+    world.gop(publisher, 0, 2);
+    world.hang_up(flv);
+    world.hang_up(publisher);
+    world.pass(Duration::from_secs(10));
+    assert_eq!((world.server.conns.len(), world.server.streams.len()), (0, 0), "I22");
+    assert_eq!(world.server.deadline(), None, "L6");
+}
+
+#[test]
+fn the_same_inputs_give_the_same_outputs() {
+    let run = || {
+        let mut world = World::new(quick());
+        let publisher = world.publisher("cam");
+        let _players =
+            [world.rtmp_player("cam"), world.http("GET /live/cam.flv HTTP/1.1\r\nHost: a\r\n\r\n")];
+        for gop in 0..20 {
+            world.gop(publisher, gop * 5, 5);
+            world.pass(Duration::from_millis(200));
+        }
+        world.drain_server();
+        world.trace()
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn what_one_peer_does_never_changes_what_another_gets() {
+    let run = |with_stranger: bool| {
+        let mut world = World::new(quick());
+        let publisher = world.publisher("cam");
+        let player = world.rtmp_player("cam");
+        let flv = world.http("GET /live/cam.flv HTTP/1.1\r\nHost: a\r\n\r\n");
+        for gop in 0..10 {
+            if with_stranger {
+                let stranger = world.stranger();
+                world.receive(stranger, &[0xff; 4_000]);
+                let slow = world.http("GET /live/cam.flv HTTP/1.1\r\nHost: a\r\n\r\n");
+                world.block(slow);
+            }
+            world.gop(publisher, gop * 5, 5);
+            world.pass(Duration::from_millis(200));
+        }
+        (world.sent(publisher), world.sent(player), world.sent(flv))
+    };
+    assert!(run(false) == run(true), "I26");
+}
+
+#[test]
+fn a_kicked_client_is_gone() {
+    let mut world = World::new(quick());
+    let publisher = world.publisher("cam");
+    world.gop(publisher, 0, 2);
+    let cid = world.cid(publisher);
+    let api = world.api(&format!("DELETE /api/v1/clients/{cid} HTTP/1.1\r\nHost: a\r\n\r\n"));
+    assert!(world.sent(api).starts_with(b"HTTP/1.1 200 OK\r\n"));
+    world.pass(Duration::from_secs(6));
+    assert!(world.is_closed(publisher));
+}

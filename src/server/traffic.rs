@@ -1,0 +1,82 @@
+//! Bytes that went by, and how fast.
+
+use crate::base::time::Instant;
+use crate::status::Kbps;
+
+/// Half of the span that rates are taken over.
+const HALF_SPAN_US: u64 = 15_000_000;
+
+/// A counter with a rate over the last 15 to 30 seconds. Costs two additions per event and no timer.
+#[derive(Clone, Copy, Debug, Default)]
+struct Meter {
+    total: u64,
+    /// Number of the half span that `current` counts.
+    half: u64,
+    current: u64,
+    before: u64,
+}
+
+impl Meter {
+    fn roll(&mut self, now: Instant) {
+        let half = now.as_micros() / HALF_SPAN_US;
+        if half != self.half {
+            self.before = if half == self.half + 1 { self.current } else { 0 };
+            self.current = 0;
+            self.half = half;
+        }
+    }
+
+    fn add(&mut self, now: Instant, bytes: u64) {
+        self.roll(now);
+        self.total += bytes;
+        self.current += bytes;
+    }
+
+    fn kbps(mut self, now: Instant, since: Instant) -> u64 {
+        self.roll(now);
+        let in_half = now.as_micros() % HALF_SPAN_US;
+        let alive = u64::try_from(now.since(since).as_micros()).unwrap_or(u64::MAX);
+        let span = (HALF_SPAN_US + in_half).min(alive).max(1_000_000);
+        (self.current + self.before) * 8_000 / span
+    }
+}
+
+/// Bytes received from and sent to somebody.
+#[derive(Clone, Copy, Debug)]
+pub struct Traffic {
+    received: Meter,
+    sent: Meter,
+    since: Instant,
+}
+
+impl Traffic {
+    /// Nothing so far; counted since `now`.
+    pub fn new(now: Instant) -> Self {
+        Traffic { received: Meter::default(), sent: Meter::default(), since: now }
+    }
+
+    /// Bytes came.
+    pub fn receive(&mut self, now: Instant, len: usize) {
+        self.received.add(now, len as u64);
+    }
+
+    /// Bytes went.
+    pub fn send(&mut self, now: Instant, len: usize) {
+        self.sent.add(now, len as u64);
+    }
+
+    /// Bytes that came so far.
+    pub fn received_bytes(&self) -> u64 {
+        self.received.total
+    }
+
+    /// Bytes that went so far.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent.total
+    }
+
+    /// The rates, in kbit/s.
+    pub fn kbps(&self, now: Instant) -> Kbps {
+        Kbps { recv_30s: self.received.kbps(now, self.since), send_30s: self.sent.kbps(now, self.since) }
+    }
+}
