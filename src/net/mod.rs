@@ -1,1 +1,81 @@
 //! The shell for production: mio, sockets, files, DNS, processes, signals, the real clock.
+//!
+//! The only impure room. What it does is told by `reactor`; what it decides is nothing.
+
+pub mod clock;
+pub mod closing;
+pub mod conn;
+pub mod entropy;
+pub mod listener;
+pub mod reactor;
+pub mod signals;
+pub mod vitals;
+pub mod workers;
+pub mod world;
+
+use crate::config::{Config, Service};
+use crate::server::Server;
+use clock::Clock;
+use listener::Listener;
+use mio::{Poll, Waker};
+use reactor::Reactor;
+use signals::Signals;
+use std::io;
+use std::net::SocketAddr;
+use thiserror::Error;
+use workers::Workers;
+use world::{Hooks, World};
+
+/// Why the server could not run.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// A listener could not be opened.
+    #[error("cannot listen on {addr} for {service:?}: {error}{}", hint(.error))]
+    Listen {
+        /// What it was to speak.
+        service: Service,
+        /// Where.
+        addr: SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The operating system refused something that every server needs.
+    #[error("the operating system refuses what the server needs: {0}")]
+    System(#[from] io::Error),
+}
+
+/// What to do about an error of a listener.
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; another program uses this port: stop it, or choose another port (0 takes any)"
+        }
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege: choose a higher one",
+        io::ErrorKind::AddrNotAvailable => "; no interface of this machine has this address",
+        _ => "",
+    }
+}
+
+/// Serves until told to end. `started` is called once, with the addresses that are listened to.
+pub fn serve(
+    config: Config,
+    hooks: Hooks,
+    started: impl FnOnce(&Config, &[(Service, SocketAddr)]),
+) -> Result<(), ServeError> {
+    let mut listeners = Vec::new();
+    for (id, service, addr) in config.listeners() {
+        let listener = Listener::open(id, service, addr);
+        listeners.push(listener.map_err(|error| ServeError::Listen { service, addr, error })?);
+    }
+    let poll = Poll::new()?;
+    let mut signals = Signals::new()?;
+    signals.register(poll.registry(), reactor::SIGNALS)?;
+    let workers = Workers::start(Waker::new(poll.registry(), reactor::WAKER)?)?;
+    let clock = Clock::start();
+    let server = Server::new(config.clone(), entropy::seed()?, clock.now(), clock.epoch());
+    let world = World::new(workers, signals, hooks);
+    let reactor = Reactor::new(poll, clock, server, listeners, world)?;
+    started(&config, &reactor.bound());
+    reactor.run()?;
+    Ok(())
+}

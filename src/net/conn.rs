@@ -1,0 +1,103 @@
+//! A TCP connection as the reactor keeps it: the socket, and what is known about its readiness.
+
+use crate::base::id::ConnId;
+use crate::base::slices::Slices;
+use mio::net::TcpStream;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
+
+/// Most bytes of one read; a shorter read means that the socket is empty.
+pub const READ_BYTES: usize = 64 << 10;
+
+/// What a read gave.
+#[derive(Debug)]
+pub enum Got {
+    /// So many bytes, and there may be more.
+    More(usize),
+    /// So many bytes, and no more for now.
+    All(usize),
+    /// Nothing for now.
+    Nothing,
+    /// The peer has closed its side.
+    Eof,
+    /// The connection is broken.
+    Broken(String),
+}
+
+/// What a write did.
+#[derive(Debug)]
+pub enum Put {
+    /// So many bytes were taken; true if that was all.
+    Taken(usize, bool),
+    /// The connection is broken.
+    Broken(String),
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Conn {
+    /// Who it is for the server.
+    pub id: ConnId,
+    /// The socket.
+    pub stream: TcpStream,
+    /// True while there may be bytes that were not read.
+    pub readable: bool,
+    /// True while the server wants to be told what it says.
+    pub reading: bool,
+    /// True while it stands in the reactor's line of those to read from.
+    pub queued: bool,
+    /// True until a connection that we dialled stands or has failed.
+    pub connecting: bool,
+}
+
+impl Conn {
+    /// Reads once into `buffer`.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Got {
+        loop {
+            return match self.stream.read(buffer) {
+                Ok(0) => Got::Eof,
+                Ok(len) if len == buffer.len() => Got::More(len),
+                Ok(len) => Got::All(len),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Got::Nothing,
+                Err(error) => Got::Broken(describe(&error)),
+            };
+        }
+    }
+
+    /// Writes the slices with one system call.
+    pub fn write(&mut self, slices: &Slices<'_>) -> Put {
+        loop {
+            return match self.stream.write_vectored(slices.as_io_slices()) {
+                Ok(len) => Put::Taken(len, len == slices.len()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Put::Taken(0, false),
+                Err(error) => Put::Broken(describe(&error)),
+            };
+        }
+    }
+
+    /// How dialling went.
+    pub fn outcome(&self) -> Result<(), String> {
+        match self.stream.take_error() {
+            Ok(None) => self.stream.set_nodelay(true).map_err(|error| describe(&error)),
+            Ok(Some(error)) | Err(error) => Err(describe(&error)),
+        }
+    }
+
+    /// Says that nothing more will be written.
+    pub fn say_goodbye(&self) {
+        // A peer that is gone already needs no goodbye.
+        let _gone = self.stream.shutdown(Shutdown::Write);
+    }
+}
+
+/// An error in few words.
+pub fn describe(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::ConnectionReset => "reset by peer".to_owned(),
+        ErrorKind::BrokenPipe => "broken pipe".to_owned(),
+        ErrorKind::TimedOut => "timed out in the network".to_owned(),
+        _ => error.to_string(),
+    }
+}
