@@ -131,6 +131,9 @@ impl Request {
         {
             return Err(HttpError::Expectation);
         }
+        if path == "*" && method != Method::Options {
+            return Err(HttpError::Target("an asterisk is for OPTIONS alone"));
+        }
         let body = BodyLength::of(&headers, version)?;
         Ok(Request { method, target: Target::parse(path)?, version, headers, body })
     }
@@ -307,6 +310,7 @@ mod tests {
         assert_eq!(parse_head(b"\x16\x03\x01", &LIMITS), Err(HttpError::Tls));
         assert_eq!(parse_head(b"\x03", &LIMITS), Err(HttpError::NotHttp));
         assert_eq!(parse("PRI * HTTP/2.0\r\n\r\n"), Err(HttpError::Version));
+        assert!(matches!(parse("GET * HTTP/1.1\r\nHost: h\r\n\r\n"), Err(HttpError::Target(_))));
         assert_eq!(parse("CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n"), Err(HttpError::Method));
         assert_eq!(parse("get / HTTP/1.1\r\nHost: h\r\n\r\n"), Err(HttpError::Method));
     }

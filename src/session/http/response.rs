@@ -1,0 +1,161 @@
+//! From an outcome to the bytes of a response.
+
+use crate::session::Cx;
+use crate::session::ask::Refusal;
+use crate::wire::http1::{HttpError, Method, Request, ResponseHead, Status, Version};
+use bytes::Bytes;
+
+/// What of a request its response depends on, whatever was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// The head is wanted without the body.
+    pub head_only: bool,
+    /// The client's protocol.
+    pub version: Version,
+    /// The connection stays open afterwards.
+    pub keep_alive: bool,
+}
+
+impl Exchange {
+    /// That of a request.
+    pub fn of(request: &Request) -> Exchange {
+        Exchange {
+            head_only: request.method == Method::Head,
+            version: request.version,
+            keep_alive: request.keep_alive(),
+        }
+    }
+
+    /// That of a request which could not be read, or came too late: the last on its connection.
+    pub fn last() -> Exchange {
+        Exchange { head_only: false, version: Version::Http11, keep_alive: false }
+    }
+
+    /// Begins a head: status line, `Server`, `Date`, `Connection`, CORS, and that the content is what it is
+    /// said to be (a stream's name in a page must not become a script).
+    pub fn head(&self, cx: &Cx<'_>, status: Status) -> ResponseHead {
+        let mut head = ResponseHead::new(status, cx.epoch.unix_millis(cx.now) / 1000);
+        match (self.keep_alive, self.version) {
+            (false, _) => head = head.header("Connection", "close"),
+            (true, Version::Http10) => head = head.header("Connection", "keep-alive"),
+            (true, Version::Http11) => {}
+        }
+        let origin = &cx.config.http.allow_origin;
+        if !origin.is_empty() {
+            head = head
+                .header("Access-Control-Allow-Origin", origin)
+                .header("Access-Control-Expose-Headers", "Content-Length, Content-Range, Date, ETag");
+        }
+        head.header("X-Content-Type-Options", "nosniff")
+    }
+
+    /// Writes a whole response.
+    pub fn send(&self, cx: &mut Cx<'_>, reply: Reply) {
+        let mut head = self.head(cx, reply.status);
+        for (name, value) in &reply.headers {
+            head = head.header(name, value);
+        }
+        if !reply.status.is_bodiless() {
+            let len: usize = reply.body.iter().map(Bytes::len).sum();
+            head = head.header("Content-Length", &len.to_string());
+        }
+        cx.out.write(&head.finish());
+        if !self.head_only && !reply.status.is_bodiless() {
+            for piece in reply.body {
+                cx.out.push(piece);
+            }
+        }
+        log::debug!(cid:% = cx.cid, status = reply.status.code(); "answered");
+    }
+}
+
+/// A response, but for what depends on the connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Status.
+    pub status: Status,
+    /// Headers besides those that every response has.
+    pub headers: Vec<(&'static str, String)>,
+    /// Content, in shared pieces.
+    pub body: Vec<Bytes>,
+}
+
+impl Reply {
+    /// A response without content.
+    pub fn empty(status: Status) -> Reply {
+        Reply { status, headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// A refusal in a sentence: what is wrong and, where it helps, what to do.
+    pub fn sentence(status: Status, sentence: &str) -> Reply {
+        Reply::empty(status)
+            .header("Content-Type", "text/plain; charset=utf-8")
+            .header("Cache-Control", "no-store")
+            .content(format!("{}: {sentence}.\n", status.reason()))
+    }
+
+    /// JSON, good for `max_age_secs`.
+    pub fn json(max_age_secs: u32, json: Vec<u8>) -> Reply {
+        let cached =
+            if max_age_secs == 0 { "no-store".to_owned() } else { format!("max-age={max_age_secs}") };
+        Reply::empty(Status::OK)
+            .header("Content-Type", "application/json")
+            .header("Cache-Control", cached)
+            .content(json)
+    }
+
+    /// To a request that could not be read.
+    pub fn unreadable(error: &HttpError) -> Reply {
+        Reply::sentence(error.status(), &error.to_string())
+    }
+
+    /// To a wish that the server did not grant.
+    ///
+    /// | refusal | status | why |
+    /// | --- | --- | --- |
+    /// | `NotFound`, `Ended` | 404 | there is no such stream now |
+    /// | `BadName` | 400 | there never can be |
+    /// | `Disabled` | 403 | it is there, and this server is set not to give it so |
+    /// | `Unsuitable` | 406 | it is there, but not in this format |
+    /// | `Busy`, `Limit`, `Draining` | 503 and `Retry-After` | another time, or another server |
+    pub fn refusal(refusal: &Refusal) -> Reply {
+        let sentence = refusal.to_string();
+        match refusal {
+            Refusal::NotFound => Reply::sentence(Status::NOT_FOUND, "no such stream is live here"),
+            Refusal::Ended => Reply::sentence(Status::NOT_FOUND, &sentence),
+            Refusal::BadName => Reply::sentence(Status::BAD_REQUEST, &sentence),
+            Refusal::Disabled(_) => Reply::sentence(Status::FORBIDDEN, &sentence),
+            Refusal::Unsuitable => Reply::sentence(Status::NOT_ACCEPTABLE, &sentence),
+            Refusal::Busy | Refusal::Limit(_) | Refusal::Draining => Reply::unavailable(&sentence),
+        }
+    }
+
+    /// Not now.
+    pub fn unavailable(sentence: &str) -> Reply {
+        Reply::sentence(Status::UNAVAILABLE, sentence).header("Retry-After", RETRY_AFTER_SECS)
+    }
+
+    /// To `OPTIONS`, which browsers ask before they use a method or header that pages of old did not have.
+    pub fn options(allowed: &'static str) -> Reply {
+        Reply::empty(Status::NO_CONTENT)
+            .header("Allow", allowed)
+            .header("Access-Control-Allow-Methods", allowed)
+            .header("Access-Control-Allow-Headers", "*")
+            .header("Access-Control-Max-Age", "86400")
+    }
+
+    /// Appends a header.
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Reply {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Sets the content.
+    pub fn content(mut self, content: impl Into<Bytes>) -> Reply {
+        self.body = vec![content.into()];
+        self
+    }
+}
+
+/// When a client that was turned away may come again, in seconds.
+const RETRY_AFTER_SECS: &str = "5";

@@ -1,0 +1,182 @@
+//! What a path means.
+//!
+//! Two listeners, two name spaces: the API never answers where streams are served, and the other way round.
+//! Nothing is looked up here; whether a stream exists is the server's to say.
+
+use crate::base::name::{DEFAULT_VHOST, StreamName};
+use crate::config::{Http, Service};
+use crate::session::http::api::Call;
+use crate::wire::format::Format;
+use crate::wire::http1::{Method, Target};
+
+/// What a request asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// The player page.
+    Page,
+    /// The list of live streams that the player page shows.
+    LiveList,
+    /// The picture in the browser's tab.
+    Icon,
+    /// A live stream without end.
+    Live(StreamName, Format),
+    /// A file that is made of a stream.
+    File(StreamName, String),
+    /// An endpoint of the API.
+    Api(Call),
+    /// Nothing; what to do about it.
+    Nowhere(&'static str),
+}
+
+impl Route {
+    /// Reads a target. `method` matters for the API alone, where the same path means two things.
+    pub fn of(service: Service, method: Method, target: &Target, http: &Http) -> Route {
+        let mut segments: Vec<&str> = target.segments.iter().map(String::as_str).collect();
+        if service == Service::Api {
+            if segments.last() == Some(&"") {
+                segments.pop();
+            }
+            return Call::of(method, &segments, target).map_or(Route::Nowhere(NO_ENDPOINT), Route::Api);
+        }
+        match segments[..] {
+            [""] | ["index.html"] if http.player => Route::Page,
+            ["live.json"] if http.player => Route::LiveList,
+            [""] | ["index.html"] | ["live.json"] => Route::Nowhere(NO_PLAYER),
+            ["favicon.ico"] => Route::Icon,
+            ["api", ..] => Route::Nowhere(API_ELSEWHERE),
+            [ref app @ .., file] => media(app, file, target),
+            [] => Route::Nowhere(NO_MEDIA),
+        }
+    }
+
+    /// The methods that make sense here, as `Allow` lists them.
+    pub fn allowed(&self) -> &'static str {
+        match self {
+            Route::Api(Call::Client(_) | Call::Kick(_)) => "GET, HEAD, DELETE, OPTIONS",
+            _ => "GET, HEAD, OPTIONS",
+        }
+    }
+
+    /// True if `method` is among [`Route::allowed`].
+    pub fn allows(&self, method: Method) -> bool {
+        self.allowed().split(", ").any(|allowed| allowed == method.as_str())
+    }
+}
+
+/// `/{app}/{stream}.flv` and its kin, `/{app}/{stream}.m3u8`, and `/{app}/{stream}/{file}`.
+fn media(app: &[&str], file: &str, target: &Target) -> Route {
+    if let Some((stream, app)) = app.split_last()
+        && !app.is_empty()
+        && is_packaged(file)
+    {
+        return Route::File(name(app, stream, target), file.to_owned());
+    }
+    let Some((stream, extension)) = file.rsplit_once('.') else {
+        return Route::Nowhere(NO_MEDIA);
+    };
+    if app.is_empty() {
+        return Route::Nowhere(NO_APP);
+    }
+    let name = name(app, stream, target);
+    match extension {
+        "flv" => Route::Live(name, Format::Flv),
+        "ts" => Route::Live(name, Format::Ts),
+        "aac" => Route::Live(name, Format::Aac),
+        "mp3" => Route::Live(name, Format::Mp3),
+        "m3u8" => Route::File(name, "master.m3u8".to_owned()),
+        _ => Route::Nowhere(NO_MEDIA),
+    }
+}
+
+/// True for the names that the packager gives: `index.m3u8`, `seg-17.ts`, `seg-17.m4s`, `init-1.mp4`, `key-3.key`.
+fn is_packaged(file: &str) -> bool {
+    let numbered = |prefix: &str, suffix: &str| {
+        file.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(suffix)).is_some_and(|number| {
+            matches!(number.len(), 1..=20) && number.bytes().all(|b| b.is_ascii_digit())
+        })
+    };
+    file == "index.m3u8"
+        || numbered("seg-", ".ts")
+        || numbered("seg-", ".m4s")
+        || numbered("init-", ".mp4")
+        || numbered("key-", ".key")
+}
+
+/// `?vhost=` names the vhost; the host in the URL does not, since one server has many.
+fn name(app: &[&str], stream: &str, target: &Target) -> StreamName {
+    let vhost = target.param("vhost").unwrap_or_else(|| DEFAULT_VHOST.to_owned());
+    StreamName { vhost, app: app.join("/"), stream: stream.to_owned() }
+}
+
+const NO_ENDPOINT: &str = "no such endpoint; /api/v1/ lists them all";
+const NO_PLAYER: &str = "the player page is switched off (setting http.player)";
+const API_ELSEWHERE: &str = "the API listens on a port of its own (setting api.listen)";
+const NO_APP: &str = "the path needs an application before the stream: /live/stream.flv";
+const NO_MEDIA: &str = "nothing is served here; try /app/stream with .flv, .ts, .aac, .mp3 or .m3u8 after it";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(path: &str) -> Route {
+        Route::of(Service::Http, Method::Get, &Target::parse(path).unwrap(), &Http::default())
+    }
+
+    #[test]
+    fn extensions_tell_the_format() {
+        let name = StreamName::new("live", "cam.1");
+        assert_eq!(route("/live/cam.1.flv"), Route::Live(name.clone(), Format::Flv));
+        assert_eq!(route("/live/cam.1.ts"), Route::Live(name.clone(), Format::Ts));
+        assert_eq!(route("/live/cam.1.aac"), Route::Live(name.clone(), Format::Aac));
+        assert_eq!(route("/live/cam.1.mp3"), Route::Live(name.clone(), Format::Mp3));
+        assert_eq!(route("/live/cam.1.m3u8"), Route::File(name, "master.m3u8".into()));
+        assert_eq!(route("/tv/hd/cam.flv?x=y"), Route::Live(StreamName::new("tv/hd", "cam"), Format::Flv));
+    }
+
+    #[test]
+    fn files_of_a_stream_stand_below_it() {
+        let name = StreamName::new("tv/hd", "cam");
+        for file in ["index.m3u8", "seg-17.ts", "seg-0.m4s", "init-1.mp4", "key-3.key"] {
+            assert_eq!(route(&format!("/tv/hd/cam/{file}")), Route::File(name.clone(), file.into()));
+        }
+        // Streams may be called like segments; they have only one step before them then.
+        assert_eq!(route("/live/seg-1.ts"), Route::Live(StreamName::new("live", "seg-1"), Format::Ts));
+        let master = Route::File(StreamName::new("live", "index"), "master.m3u8".into());
+        assert_eq!(route("/live/index.m3u8"), master);
+        assert_eq!(
+            route("/live/cam/seg-x.ts"),
+            Route::Live(StreamName::new("live/cam", "seg-x"), Format::Ts)
+        );
+        assert_eq!(route("/live/cam/init-1.m4s"), Route::Nowhere(NO_MEDIA));
+    }
+
+    #[test]
+    fn a_vhost_is_named_by_the_query() {
+        let name = StreamName { vhost: "a.tv".into(), app: "live".into(), stream: "cam".into() };
+        assert_eq!(route("/live/cam.flv?token=1&vhost=a.tv"), Route::Live(name, Format::Flv));
+    }
+
+    #[test]
+    fn pages_can_be_switched_off() {
+        assert_eq!(route("/"), Route::Page);
+        assert_eq!(route("/live.json"), Route::LiveList);
+        let off = Http { player: false, ..Http::default() };
+        for path in ["/", "/live.json"] {
+            let target = Target::parse(path).unwrap();
+            assert_eq!(Route::of(Service::Http, Method::Get, &target, &off), Route::Nowhere(NO_PLAYER));
+        }
+        assert_eq!(route("/favicon.ico"), Route::Icon);
+    }
+
+    #[test]
+    fn everything_else_is_nowhere() {
+        assert_eq!(route("/cam.flv"), Route::Nowhere(NO_APP));
+        assert_eq!(route("/api/v1/streams"), Route::Nowhere(API_ELSEWHERE));
+        for path in ["/live", "/live/", "/live/cam", "/live/cam.webm", "/live/cam.flv/"] {
+            assert_eq!(route(path), Route::Nowhere(NO_MEDIA), "{path}");
+        }
+        let target = Target::parse("/live/cam.flv").unwrap();
+        let api = Route::of(Service::Api, Method::Get, &target, &Http::default());
+        assert_eq!(api, Route::Nowhere(NO_ENDPOINT));
+    }
+}
