@@ -9,12 +9,16 @@
 //! | GET `/`, `/api/`, `/api/v1/` | `urls`: what stands below |
 //! | GET `/api/v1/versions` | `data`: the version |
 //! | GET `/api/v1/summaries` | `data`: the process and the machine |
-//! | GET `/api/v1/vhosts/`, `/api/v1/vhosts/{id}` | `vhosts`, `vhost`; unknown: code 2014 |
-//! | GET `/api/v1/streams/?start=&count=`, `/api/v1/streams/{id}` | `total` and `streams`, `stream`; unknown: code 2048 |
-//! | GET `/api/v1/clients/?start=&count=`, `/api/v1/clients/{id}` | `total` and `clients`, `client`; unknown: code 2049 |
+//! | GET `/api/v1/vhosts/` | `vhosts` |
+//! | GET `/api/v1/vhosts/{id}` | `vhost`; unknown: code 2014 |
+//! | GET `/api/v1/streams/?start=&count=` | `total`, `streams` |
+//! | GET `/api/v1/streams/{id}` | `stream`; unknown: code 2048 |
+//! | GET `/api/v1/clients/?start=&count=` | `total`, `clients` |
+//! | GET `/api/v1/clients/{id}` | `client`; unknown: code 2049 |
 //! | DELETE `/api/v1/clients/{id}` | ends that connection; unknown: code 2049 |
 //!
-//! An error that a script can act on is 200 with `{"code":…}`; a path or method that does not exist is 404 or 405.
+//! An error that a script can act on is 200 with `{"code":…}`; a path or method that does not exist is 404
+//! or 405.
 
 use crate::session::ask::Ask;
 use crate::session::http::json;

@@ -182,8 +182,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_slice_is_that_part_of_the_whole(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 0..9),
-                                             a in 0usize..60, b in 0usize..60) {
+        fn a_slice_is_that_part_of_the_whole(
+            pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 0..9),
+            a in 0usize..60,
+            b in 0usize..60,
+        ) {
             let pieces: Vec<Bytes> = pieces.into_iter().map(Bytes::from).collect();
             let whole = pieces.concat();
             let (a, b) = (a.min(whole.len()), b.min(whole.len()));

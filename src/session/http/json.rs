@@ -27,7 +27,7 @@ pub fn urls(who: &Identity, level: Level) -> Vec<u8> {
                     summaries: "the process and the machine",
                     vhosts: "virtual hosts; GET vhosts/{id} for one",
                     streams: "streams, ?start=0&count=10; GET streams/{id} for one",
-                    clients: "clients, ?start=0&count=10; GET clients/{id} for one, DELETE clients/{id} ends it",
+                    clients: "clients, ?start=0&count=10; GET clients/{id} for one, DELETE ends it",
                 },
             },
         ),

@@ -1,4 +1,4 @@
-//! A live stream over HTTP: FLV, MPEG-TS, AAC and MP3 without end.
+//! A live stream over HTTP: FLV, MPEG-TS, AAC and MP3 without end, and FLV in WebSocket messages.
 //!
 //! ```text
 //! GET ──▶ asked ──Live──▶ playing ──Ended──▶ closing
@@ -10,74 +10,88 @@
 //! rendered for all players of the format, which the server lets follow the session's own. The head is
 //! held back until the stream is live, so that a stream that never comes is a 404. There is no length and
 //! no chunking, and the end of the connection is the end of the stream, which HTTP/1.0 clients and old
-//! players understand as well.
+//! players understand as well. On a WebSocket the session also keeps that protocol's manners: it answers
+//! pings and says goodbye with a close frame.
 
 use crate::base::inbox::Inbox;
 use crate::base::reason::Reason;
 use crate::session::Cx;
 use crate::session::ask::Ask;
-use crate::session::http::response::Exchange;
+use crate::session::http::response::{Exchange, Reply};
 use crate::wire::format::Format;
-use crate::wire::http1::{ResponseHead, Status};
+use crate::wire::http1::{Method, Request, ResponseHead, Status};
+use crate::wire::websocket::{self, Event, Reader, code};
+use bytes::BytesMut;
 
-/// A player, from its head on.
-#[derive(Debug)]
-pub struct Live {
-    /// Bytes that it sent although there is nothing to say.
-    input_bytes: usize,
+/// How a player gets its stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// As a response body without end.
+    Body(Format),
+    /// As [`Format::WsFlv`] on a WebSocket.
+    WebSocket {
+        /// Proves that its handshake was read (`Sec-WebSocket-Accept`).
+        accept: String,
+    },
 }
 
-impl Live {
-    /// Writes the head; frames follow.
-    pub fn begin(cx: &mut Cx<'_>, format: Format) -> Live {
-        let exchange = Exchange { keep_alive: false, ..Exchange::last() };
-        let head = head(cx, &exchange, format).finish();
-        cx.out.write(&head);
-        Live { input_bytes: 0 }
-    }
-
-    /// Drops what the player sends. Some clients pipeline a request that can never be answered; none has
-    /// a reason to send much.
-    pub fn receive(&mut self, inbox: &mut Inbox) -> Result<(), Reason> {
-        self.input_bytes += inbox.len();
-        inbox.consume(inbox.len());
-        if self.input_bytes > INPUT_BYTES_MAX {
-            return Err(Reason::Protocol("a player sends instead of listening".to_owned()));
+impl Carrier {
+    /// What `request` asks for at a path that means `format`. An offer to go on in a WebSocket counts where
+    /// the stream can be had so; all other upgrades are ignored, as they may be (RFC 9110, 7.8).
+    pub fn of(request: &Request, format: Format) -> Result<Carrier, Reply> {
+        if format != Format::Flv || request.method != Method::Get || !request.upgrades_to("websocket") {
+            return Ok(Carrier::Body(format));
         }
-        Ok(())
+        if request.headers.get("sec-websocket-version") != Some("13") {
+            return Err(Reply::sentence(Status::UPGRADE_REQUIRED, "WebSocket is spoken here in version 13")
+                .header("Upgrade", "websocket")
+                .header("Sec-WebSocket-Version", "13"));
+        }
+        match request.headers.get("sec-websocket-key").and_then(websocket::accept_key) {
+            Some(accept) => Ok(Carrier::WebSocket { accept }),
+            None => Err(Reply::sentence(Status::BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in base64")),
+        }
     }
 
-    /// The stream ended: so does the response, and with it the connection.
-    pub fn ended(&mut self, cx: &mut Cx<'_>) {
-        cx.ask(Ask::Bye(Reason::StreamEnded));
+    /// The format to play.
+    pub fn format(&self) -> Format {
+        match self {
+            Carrier::Body(format) => *format,
+            Carrier::WebSocket { .. } => Format::WsFlv,
+        }
     }
-}
 
-/// Answers HEAD: what GET would answer if the stream is live. Nobody becomes a player by it.
-pub fn answer_head(cx: &mut Cx<'_>, exchange: &Exchange, format: Format) {
-    let head = head(cx, exchange, format).finish();
-    cx.out.write(&head);
-}
-
-/// What a client that plays `format` is called in the API.
-pub fn role(format: Format) -> &'static str {
-    match format {
-        Format::Rtmp { .. } => "rtmp-play",
-        Format::Flv => "flv-play",
-        Format::WsFlv => "ws-flv-play",
-        Format::Ts => "ts-play",
-        Format::Aac => "aac-play",
-        Format::Mp3 => "mp3-play",
+    /// What a client that plays so is called in the API.
+    pub fn role(&self) -> &'static str {
+        match self.format() {
+            Format::Rtmp { .. } => "rtmp-play",
+            Format::Flv => "flv-play",
+            Format::WsFlv => "ws-flv-play",
+            Format::Ts => "ts-play",
+            Format::Aac => "aac-play",
+            Format::Mp3 => "mp3-play",
+        }
     }
-}
 
-fn head(cx: &Cx<'_>, exchange: &Exchange, format: Format) -> ResponseHead {
-    exchange
-        .head(cx, Status::OK)
-        .header("Content-Type", content_type(format))
-        .header("Cache-Control", "no-store")
-        // Tells nginx not to collect the stream before it passes it on.
-        .header("X-Accel-Buffering", "no")
+    /// The head of the response that carries the stream.
+    pub fn head(&self, cx: &Cx<'_>, exchange: &Exchange) -> Vec<u8> {
+        match self {
+            Carrier::Body(format) => exchange
+                .head(cx, Status::OK)
+                .header("Content-Type", content_type(*format))
+                .header("Cache-Control", "no-store")
+                // Tells nginx not to collect the stream before it passes it on.
+                .header("X-Accel-Buffering", "no")
+                .finish(),
+            Carrier::WebSocket { accept } => {
+                ResponseHead::new(Status::SWITCHING_PROTOCOLS, cx.epoch.unix_millis(cx.now) / 1000)
+                    .header("Upgrade", "websocket")
+                    .header("Connection", "Upgrade")
+                    .header("Sec-WebSocket-Accept", accept)
+                    .finish()
+            }
+        }
+    }
 }
 
 fn content_type(format: Format) -> &'static str {
@@ -90,5 +104,98 @@ fn content_type(format: Format) -> &'static str {
     }
 }
 
-/// Most bytes that a player may send after its request.
+/// A player, from its head on.
+#[derive(Debug)]
+pub enum Live {
+    /// The response body goes on and on.
+    Body {
+        /// Bytes that the player sent although there is nothing to say.
+        input_bytes: usize,
+    },
+    /// The WebSocket is open.
+    WebSocket(Reader),
+}
+
+impl Live {
+    /// Writes the head; frames follow.
+    pub fn begin(cx: &mut Cx<'_>, carrier: &Carrier) -> Live {
+        let head = carrier.head(cx, &Exchange::last());
+        cx.out.write(&head);
+        match carrier {
+            Carrier::Body(_) => Live::Body { input_bytes: 0 },
+            Carrier::WebSocket { .. } => Live::WebSocket(Reader::new(MESSAGE_BYTES_MAX)),
+        }
+    }
+
+    /// Reads one thing that the player says. True if there may be more.
+    pub fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<bool, Reason> {
+        match self {
+            // Some clients pipeline a request that can never be answered; none has a reason to send much.
+            Live::Body { input_bytes } => {
+                *input_bytes += inbox.len();
+                inbox.consume(inbox.len());
+                if *input_bytes > INPUT_BYTES_MAX {
+                    return Err(Reason::Protocol("a player sends instead of listening".to_owned()));
+                }
+                Ok(false)
+            }
+            Live::WebSocket(reader) => match reader.next(inbox) {
+                Ok(Some(event)) => heard(cx, event).map(|()| true),
+                Ok(None) => Ok(false),
+                Err(error) => {
+                    close(cx, error.close_code(), "");
+                    Err(Reason::Protocol(error.to_string()))
+                }
+            },
+        }
+    }
+
+    /// The stream ended: so does the response, and with it the connection.
+    pub fn ended(&mut self, cx: &mut Cx<'_>) {
+        if let Live::WebSocket(_) = self {
+            close(cx, code::NORMAL, "the stream ended");
+        }
+        cx.ask(Ask::Bye(Reason::StreamEnded));
+    }
+
+    /// The server is about to end the connection. A body without end has no last words.
+    pub fn farewell(&mut self, cx: &mut Cx<'_>, reason: &Reason) {
+        let code = match (&self, reason) {
+            (Live::Body { .. }, _) => return,
+            (_, Reason::StreamEnded) => code::NORMAL,
+            (_, Reason::Kicked | Reason::Refused(_) | Reason::Limit(_) | Reason::Timeout(_)) => code::POLICY,
+            (_, Reason::Protocol(_)) => code::PROTOCOL,
+            _ => code::GOING_AWAY,
+        };
+        close(cx, code, "");
+    }
+}
+
+/// Players have nothing to say; some send text as a heartbeat.
+fn heard(cx: &mut Cx<'_>, event: Event) -> Result<(), Reason> {
+    match event {
+        Event::Ping(payload) => {
+            let mut pong = BytesMut::new();
+            websocket::put_pong(&mut pong, &payload);
+            cx.out.write(&pong);
+            Ok(())
+        }
+        Event::Close(code) => {
+            close(cx, code, "");
+            Err(Reason::PeerLeft)
+        }
+        Event::Text(_) | Event::Binary(_) | Event::Pong => Ok(()),
+    }
+}
+
+fn close(cx: &mut Cx<'_>, code: u16, reason: &str) {
+    let mut frame = BytesMut::new();
+    websocket::put_close(&mut frame, code, reason);
+    cx.out.write(&frame);
+}
+
+/// Most bytes that a player may send after its request where there is no protocol to say anything in.
 const INPUT_BYTES_MAX: usize = 64 << 10;
+
+/// Longest message that a player may send on a WebSocket, in bytes.
+const MESSAGE_BYTES_MAX: usize = 4 << 10;

@@ -32,9 +32,8 @@ use crate::config::Service;
 use crate::session::ask::{Answer, Ask, Introduction, Playing, Refusal};
 use crate::session::{Cx, Session};
 use crate::status::ReportBody;
-use crate::wire::format::Format;
 use crate::wire::http1::{Drain, HeadLimits, HeadScan, HttpError, Method, Request, ResponseHead, Status};
-use live::Live;
+use live::{Carrier, Live};
 use response::{Exchange, Reply};
 use route::Route;
 use std::time::Duration;
@@ -87,7 +86,7 @@ enum Pending {
     File(files::Wants),
     LiveList,
     Api(api::Call),
-    Play(Format),
+    Play(Carrier),
 }
 
 impl HttpSession {
@@ -166,7 +165,7 @@ impl HttpSession {
             State::Idle { .. } => Ok(self.begin(cx, inbox)),
             State::Head { .. } => self.read_head(cx, inbox),
             State::Body { .. } => self.read_body(cx, inbox),
-            State::Live(live) => live.receive(inbox).map(|()| false),
+            State::Live(live) => live.receive(cx, inbox),
             State::Closing => {
                 inbox.consume(inbox.len());
                 Ok(false)
@@ -175,7 +174,8 @@ impl HttpSession {
         }
     }
 
-    /// "A server SHOULD ignore at least one empty line (CRLF) received prior to the request-line" (RFC 9112, 2.2).
+    /// "A server … SHOULD ignore at least one empty line (CRLF) received prior to the request-line" (RFC
+    /// 9112, 2.2).
     fn begin(&mut self, cx: &Cx<'_>, inbox: &mut Inbox) -> bool {
         while inbox.as_slice().starts_with(b"\r\n") {
             inbox.consume(2);
@@ -184,7 +184,7 @@ impl HttpSession {
             return false;
         }
         let until = match self.state {
-            // From connecting on: who opens a connection and dawdles has no more time than who dawdles in between.
+            // Counts from the connection on: silence before the first byte earns no more time.
             State::Idle { until, first: true } => until,
             _ => cx.now + head_timeout(cx),
         };
@@ -266,17 +266,31 @@ impl HttpSession {
                 let query = request.target.query.clone();
                 self.ask(cx, exchange, Pending::File(wants()), Ask::Fetch { name, file, query });
             }
-            Route::Live(_, format) if exchange.head_only => {
-                live::answer_head(cx, &exchange, format);
-                self.finish(cx, exchange);
-            }
-            Route::Live(name, format) => {
-                self.introduce(cx, request, live::role(format), &name);
-                let query = request.target.query.clone();
-                self.ask(cx, exchange, Pending::Play(format), Ask::Play { name, query, format });
-            }
+            Route::Live(name, format) => match Carrier::of(request, format) {
+                Ok(carrier) => self.play(cx, exchange, request, name, carrier),
+                Err(reply) => self.reply(cx, exchange, reply),
+            },
             Route::Nowhere(_) => {}
         }
+    }
+
+    /// HEAD is answered with what GET would be if the stream is live; nobody becomes a player by it.
+    fn play(
+        &mut self,
+        cx: &mut Cx<'_>,
+        exchange: Exchange,
+        request: &Request,
+        name: StreamName,
+        carrier: Carrier,
+    ) {
+        if exchange.head_only {
+            let head = carrier.head(cx, &exchange);
+            cx.out.write(&head);
+            return self.finish(cx, exchange);
+        }
+        self.introduce(cx, request, carrier.role(), &name);
+        let (query, format) = (request.target.query.clone(), carrier.format());
+        self.ask(cx, exchange, Pending::Play(carrier), Ask::Play { name, query, format });
     }
 
     fn ask(&mut self, cx: &mut Cx<'_>, exchange: Exchange, pending: Pending, ask: Ask) {
@@ -331,8 +345,8 @@ impl HttpSession {
         answer: Answer,
     ) -> Result<(), Reason> {
         let reply = match (&*pending, answer) {
-            (Pending::Play(format), Answer::Play(Ok(Playing::Live(_))) | Answer::Began(_)) => {
-                self.state = State::Live(Live::begin(cx, *format));
+            (Pending::Play(carrier), Answer::Play(Ok(Playing::Live(_))) | Answer::Began(_)) => {
+                self.state = State::Live(Live::begin(cx, carrier));
                 return Ok(());
             }
             (Pending::Play(_), Answer::Play(Ok(Playing::Waiting))) => {
@@ -372,11 +386,17 @@ impl HttpSession {
 
     /// News of the stream that plays.
     fn news(&mut self, cx: &mut Cx<'_>, mut live: Live, answer: Answer) -> Result<(), Reason> {
-        if let Answer::Ended(_) = answer {
-            live.ended(cx);
-            self.state = State::Closing;
-        } else {
-            self.state = State::Live(live);
+        match answer {
+            Answer::Ended(_) => {
+                live.ended(cx);
+                self.state = State::Closing;
+            }
+            Answer::Farewell(reason) => {
+                live.farewell(cx, &reason);
+                self.state = State::Closing;
+            }
+            // Its publisher dropped and is back: the response goes on.
+            _ => self.state = State::Live(live),
         }
         Ok(())
     }

@@ -88,7 +88,8 @@ fn media(app: &[&str], file: &str, target: &Target) -> Route {
     }
 }
 
-/// True for the names that the packager gives: `index.m3u8`, `seg-17.ts`, `seg-17.m4s`, `init-1.mp4`, `key-3.key`.
+/// True for the names that the packager gives: `index.m3u8`, `seg-17.ts`, `seg-17.m4s`, `init-1.mp4`,
+/// `key-3.key`.
 fn is_packaged(file: &str) -> bool {
     let numbered = |prefix: &str, suffix: &str| {
         file.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(suffix)).is_some_and(|number| {

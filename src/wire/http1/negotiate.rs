@@ -59,7 +59,8 @@ fn position(text: &str) -> Option<Option<usize>> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| Some(text.parse().unwrap_or(usize::MAX)))
 }
 
-/// True if a list of entity tags (`If-None-Match`) names `etag` (quoted), by weak comparison (RFC 9110, 8.8.3.2).
+/// True if a list of entity tags (`If-None-Match`) names `etag` (quoted), by weak comparison (RFC 9110,
+/// 8.8.3.2).
 pub fn matches_etag<'a>(mut list: impl Iterator<Item = &'a str>, etag: &str) -> bool {
     list.any(|item| item == "*" || item.strip_prefix("W/").unwrap_or(item) == etag)
 }

@@ -1,6 +1,7 @@
 //! The head of a request: request line and headers.
 //!
-//! Nothing is parsed before the head is there as a whole, so however its bytes arrive, the outcome is the same.
+//! Nothing is parsed before the head is there as a whole, so the outcome is the same however its bytes
+//! arrive.
 
 use crate::wire::http1::{BodyLength, Headers, HttpError, Target};
 
@@ -346,11 +347,16 @@ mod tests {
         fn a_request()(
             method in prop::sample::select(vec![Method::Get, Method::Head, Method::Options, Method::Post,
                                                 Method::Put, Method::Delete, Method::Patch]),
-            path in "(/[a-z0-9._~%A-F-]{0,8}){1,4}".prop_filter("a sound path", |path| Target::parse(path).is_ok()),
+            path in "(/[a-z0-9._~%A-F-]{0,8}){1,4}"
+                .prop_filter("a sound path", |path| Target::parse(path).is_ok()),
             query in "[a-z0-9=&%]{0,12}",
             old in any::<bool>(),
             lines in prop::collection::vec(("x-[a-z]{1,6}", "[!-~]([ -~]{0,10}[!-~])?"), 0..5),
-            body in prop_oneof![Just(BodyLength::None), (1u64..).prop_map(BodyLength::Fixed), Just(BodyLength::Chunked)],
+            body in prop_oneof![
+                Just(BodyLength::None),
+                (1u64..).prop_map(BodyLength::Fixed),
+                Just(BodyLength::Chunked),
+            ],
         ) -> Request {
             let version = if old { Version::Http10 } else { Version::Http11 };
             let body = if old && body == BodyLength::Chunked { BodyLength::None } else { body };
@@ -364,14 +370,18 @@ mod tests {
                 BodyLength::Fixed(length) => headers.push("content-length", length.to_string().as_bytes()),
                 BodyLength::Chunked => headers.push("transfer-encoding", b"chunked"),
             }
-            let target = Target::parse(&if query.is_empty() { path } else { format!("{path}?{query}") }).unwrap();
+            let target = if query.is_empty() { path } else { format!("{path}?{query}") };
+            let target = Target::parse(&target).unwrap();
             Request { method, target, version, headers, body }
         }
     }
 
     proptest! {
         #[test]
-        fn what_is_emitted_is_parsed_to_the_same(request in a_request(), tail in prop::collection::vec(any::<u8>(), 0..8)) {
+        fn what_is_emitted_is_parsed_to_the_same(
+            request in a_request(),
+            tail in prop::collection::vec(any::<u8>(), 0..8),
+        ) {
             let mut bytes = emit(&request);
             let len = bytes.len();
             bytes.extend_from_slice(&tail);
@@ -379,7 +389,10 @@ mod tests {
         }
 
         #[test]
-        fn a_head_in_pieces_is_the_same_head(request in a_request(), cuts in prop::collection::vec(1usize..20, 1..30)) {
+        fn a_head_in_pieces_is_the_same_head(
+            request in a_request(),
+            cuts in prop::collection::vec(1usize..20, 1..30),
+        ) {
             let bytes = emit(&request);
             let (mut scan, mut to) = (HeadScan::default(), 0);
             for cut in cuts.iter().cycle() {

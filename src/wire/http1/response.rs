@@ -65,8 +65,8 @@ impl Status {
         }
     }
 
-    /// True if a response with this status has neither a body nor a `Content-Length` (RFC 9110, 6.4.1 and 8.6).
-    /// A 304 may have the length, but need not.
+    /// True if a response with this status has neither a body nor a `Content-Length` (RFC 9110, 6.4.1 and
+    /// 8.6). A 304 may have the length, but need not.
     pub fn is_bodiless(self) -> bool {
         matches!(self.0, 101 | 204 | 304)
     }

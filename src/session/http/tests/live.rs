@@ -113,3 +113,101 @@ fn an_unknown_upgrade_is_ignored() {
     peer.answers(Answer::Play(Ok(Playing::Live(live()))));
     assert_eq!(peer.hears(), HEAD);
 }
+
+const UPGRADE: [&str; 4] = [
+    "Connection: keep-alive, Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+];
+
+/// A WebSocket on which a stream plays.
+fn websocket() -> Peer {
+    let mut peer = Peer::on(Service::Http);
+    peer.requests("GET", "/live/cam.flv", &UPGRADE);
+    assert!(peer.asks_text().contains("role: \"ws-flv-play\""));
+    assert_eq!(peer.asks_text(), "Play { name: live/ca…, query: \"\", format: WsFlv }");
+    peer.answers(Answer::Play(Ok(Playing::Live(live()))));
+    assert_eq!(
+        peer.hears(),
+        "HTTP/1.1 101 Switching Protocols\r\n\
+         Server: Dacapo\r\n\
+         Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+         Upgrade: websocket\r\n\
+         Connection: Upgrade\r\n\
+         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+         \r\n"
+    );
+    peer
+}
+
+/// A frame as a client sends it: masked, here with zeroes.
+fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let len = u8::try_from(payload.len()).unwrap();
+    [&[0x80 | opcode, 0x80 | len, 0, 0, 0, 0], payload].concat()
+}
+
+#[test]
+fn a_websocket_answers_pings_and_does_not_mind_chatter() {
+    let mut peer = websocket();
+    peer.says([frame(1, b"hello"), frame(9, b"are you there"), frame(2, &[0; 100]), frame(10, b"")].concat());
+    assert_eq!(peer.hears_bytes(), [&[0x8a, 13][..], b"are you there"].concat());
+    assert_eq!(peer.end, None);
+}
+
+#[test]
+fn a_websocket_that_is_closed_is_answered_in_kind() {
+    let mut peer = websocket();
+    peer.says(frame(8, &[0x03, 0xe9]));
+    assert_eq!(peer.hears_bytes(), [0x88, 2, 0x03, 0xe9]);
+    assert_eq!(peer.end, Some(Reason::PeerLeft));
+}
+
+#[test]
+fn a_websocket_is_closed_when_its_stream_ends() {
+    let mut peer = websocket();
+    peer.answers(Answer::Ended(Refusal::Ended));
+    assert_eq!(peer.hears_bytes(), [&[0x88, 18, 0x03, 0xe8][..], b"the stream ended"].concat());
+    assert!(matches!(peer.asks(), Some(Ask::Bye(Reason::StreamEnded))));
+    peer.says(frame(8, &[0x03, 0xe8]));
+    assert_eq!(peer.hears_bytes(), [0u8; 0]);
+}
+
+#[test]
+fn a_websocket_is_told_why_it_is_ended() {
+    for (reason, code) in [(Reason::Drained, 1001u16), (Reason::Kicked, 1008), (Reason::StreamEnded, 1000)] {
+        let mut peer = websocket();
+        let [high, low] = code.to_be_bytes();
+        assert_eq!(peer.answers(Answer::Farewell(reason)).hears_bytes(), [0x88, 2, high, low]);
+    }
+}
+
+#[test]
+fn a_broken_frame_costs_the_websocket() {
+    for (bytes, code) in [(vec![0x81, 0x05], 1002u16), (vec![0x82, 0xfe, 0x10, 0x01, 0, 0, 0, 0], 1009)] {
+        let mut peer = websocket();
+        let [high, low] = code.to_be_bytes();
+        assert_eq!(peer.says(bytes).hears_bytes(), [0x88, 2, high, low]);
+        assert!(matches!(peer.end, Some(Reason::Protocol(_))));
+    }
+}
+
+#[test]
+fn a_websocket_for_a_stream_that_never_comes_is_refused_in_http() {
+    let mut peer = Peer::on(Service::Http);
+    peer.requests("GET", "/live/cam.flv", &UPGRADE).answers(Answer::Play(Ok(Playing::Waiting)));
+    assert_eq!(peer.hears(), "");
+    assert!(peer.answers(Answer::Ended(Refusal::NotFound)).hears().starts_with("HTTP/1.1 404"));
+}
+
+#[test]
+fn an_unsound_websocket_handshake_is_refused() {
+    let mut peer = Peer::on(Service::Http);
+    let old = [UPGRADE[0], UPGRADE[1], "Sec-WebSocket-Version: 8", UPGRADE[3]];
+    let heard = Heard::parse(&peer.requests("GET", "/live/cam.flv", &old).hears_bytes());
+    assert_eq!((heard.status, heard.header("Sec-WebSocket-Version")), (426, Some("13")));
+    let heard = Heard::parse(&peer.requests("GET", "/live/cam.flv", &UPGRADE[..3]).hears_bytes());
+    assert_eq!(heard.status, 400);
+    // Only FLV travels in WebSockets.
+    assert!(peer.requests("GET", "/live/cam.ts", &UPGRADE).asks_text().contains("ts-play"));
+}

@@ -114,7 +114,12 @@ proptest! {
     #[test]
     fn no_bytes_make_a_session_panic(
         bytes in prop::collection::vec(any::<u8>(), 0..200),
-        begin in prop::sample::select(vec!["", "GET /", "GET / HTTP/1.1\r\nHost: h\r\n", "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"]),
+        begin in prop::sample::select(vec![
+            "",
+            "GET /",
+            "GET / HTTP/1.1\r\nHost: h\r\n",
+            "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ]),
     ) {
         heard(Service::Http, [begin.as_bytes(), &bytes[..]].into_iter());
     }
