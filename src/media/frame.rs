@@ -45,9 +45,9 @@ pub enum Codec {
     H265,
     /// OBUs of one temporal unit, no delimiter; configuration: AV1CodecConfigurationRecord (AV1-ISOBMFF 2.3).
     Av1,
-    /// A VP8 frame; configuration: VPCodecConfigurationRecord (VP-ISOBMFF).
+    /// A VP8 frame; configuration: VPCodecConfigurationRecord (VP-ISOBMFF), without version and flags of its box.
     Vp8,
-    /// A VP9 frame or superframe; configuration: VPCodecConfigurationRecord (VP-ISOBMFF).
+    /// A VP9 frame or superframe; configuration: as for VP8.
     Vp9,
     /// A raw AAC access unit; configuration: AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1).
     Aac,
@@ -55,7 +55,7 @@ pub enum Codec {
     Mp3,
     /// An Opus packet; configuration: OpusHead (RFC 7845, 5.1).
     Opus,
-    /// A FLAC frame; configuration: `fLaC` marker and STREAMINFO block (RFC 9639).
+    /// A FLAC frame; configuration: `fLaC` marker and STREAMINFO block with its header, 42 bytes (RFC 9639, 8).
     Flac,
     /// An AC-3 sync frame; no configuration.
     Ac3,

@@ -51,6 +51,10 @@ fn parse_packet(packet: Packet, dts: Timestamp) -> Result<Option<Frame>, FlvErro
         packet::SEQUENCE_START => {
             match codec {
                 Codec::Opus if body.is_empty() => body = Bytes::from_static(&OPUS_HEAD_DEFAULT),
+                Codec::Flac if body.len() == FLAC_STREAMINFO_BYTES => {
+                    // FFmpeg sends the bare block.
+                    body = [&FLAC_HEAD[..], &body].concat().into();
+                }
                 Codec::Aac | Codec::Opus | Codec::Flac => {}
                 // These have no configuration; some encoders announce them all the same.
                 _ => return Ok(None),
@@ -84,3 +88,9 @@ fn check_channels(body: &[u8]) -> Result<(), FlvError> {
 /// What an empty Opus sequence start means: mono or stereo, which one stereo decoder serves. An OpusHead
 /// (RFC 7845, 5.1) of version 1, two channels, the usual pre-skip of 312 samples, 48 kHz, no gain, family 0.
 const OPUS_HEAD_DEFAULT: [u8; 19] = *b"OpusHead\x01\x02\x38\x01\x80\xbb\0\0\0\0\0";
+
+/// Length of a STREAMINFO block without its header (RFC 9639, 8.2).
+const FLAC_STREAMINFO_BYTES: usize = 34;
+
+/// The marker of a FLAC stream and the header of its STREAMINFO, the last (only) metadata block.
+const FLAC_HEAD: [u8; 8] = *b"fLaC\x80\x00\x00\x22";

@@ -5,7 +5,7 @@
 //! where it is zero (`CodedFramesX`, read by FFmpeg 6 and mpegts.js), multitrack only for tracks other
 //! than the default, a nanosecond offset only where milliseconds do not suffice.
 
-use super::video::{EX_HEADER, has_composition_time};
+use super::video::{EX_HEADER, VPCC_VERSION_FLAGS, has_composition_time};
 use super::{fourcc, frame_type, legacy, packet};
 use crate::media::frame::{Codec, Frame, Kind, Role};
 use bytes::{BufMut, BytesMut};
@@ -92,6 +92,9 @@ fn put_video(frame: &Frame, head: &mut Head) -> Option<()> {
             if packet_type == packet::CODED_FRAMES && has_composition_time(codec) {
                 head.put(&composition_time(frame));
             }
+            if packet_type == packet::SEQUENCE_START && matches!(codec, Codec::Vp8 | Codec::Vp9) {
+                head.put(&VPCC_VERSION_FLAGS);
+            }
             Some(())
         }
     }
@@ -160,5 +163,5 @@ fn is_mp3_8k(payload: &[u8]) -> bool {
     matches!(payload, [0xff, b1, b2, ..] if b1 & 0xf8 == 0xe0 && b2 & 0x0c == 0x08)
 }
 
-/// First byte, modifier, multitrack, FourCC, track id, composition time.
-const HEAD_BYTES_MAX: usize = 1 + 5 + 1 + 4 + 1 + 3;
+/// First byte, modifier, multitrack, FourCC, track id, composition time or version and flags.
+const HEAD_BYTES_MAX: usize = 1 + 5 + 1 + 4 + 1 + 4;

@@ -67,14 +67,16 @@ fn parse_packet(packet: Packet, coded: Role, dts: Timestamp) -> Result<Option<Fr
     let Packet { track, codec, packet_type, mut body } = packet;
     let mut cts = 0;
     let role = match packet_type {
-        packet::SEQUENCE_START => Role::Config,
+        packet::SEQUENCE_START => {
+            if matches!(codec, Codec::Vp8 | Codec::Vp9) && body.starts_with(&VPCC_VERSION_FLAGS) {
+                take(&mut body, VPCC_VERSION_FLAGS.len())?;
+            }
+            Role::Config
+        }
         packet::SEQUENCE_END => return Ok(Some(frame(track, codec, Role::End, dts, Bytes::new()))),
         packet::CODED_FRAMES | packet::CODED_FRAMES_X => {
             if packet_type == packet::CODED_FRAMES && has_composition_time(codec) {
                 cts = composition_time(&mut body)?;
-            }
-            if codec == Codec::Av1 && body.starts_with(&AV1_TEMPORAL_DELIMITER) {
-                take(&mut body, AV1_TEMPORAL_DELIMITER.len())?;
             }
             coded
         }
@@ -119,5 +121,6 @@ fn av1_config(descriptor: &[u8]) -> Result<[u8; 4], FlvError> {
 /// Set in the first byte of a body with a FourCC.
 pub(super) const EX_HEADER: u8 = 0x80;
 
-/// An OBU of type temporal delimiter with a size of zero. It has no place in a sample (AV1-ISOBMFF 2.4).
-const AV1_TEMPORAL_DELIMITER: [u8; 2] = [0x12, 0x00];
+/// Version and flags of the box in which ISOBMFF files keep a VPCodecConfigurationRecord. FFmpeg and the
+/// reference player of E-RTMP count them to the record. (A record does not begin so: it would say 0 bits.)
+pub(super) const VPCC_VERSION_FLAGS: [u8; 4] = [1, 0, 0, 0];
