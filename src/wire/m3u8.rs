@@ -1,1 +1,441 @@
 //! HLS playlists (RFC 8216).
+//!
+//! In: what a playlist says. Out: its text, tags in one fixed order, with the lowest protocol version
+//! that its tags allow (RFC 8216, 7). Never decides what a playlist should say; that is `package::hls`.
+
+use std::fmt;
+
+/// `Content-Type` of playlists (RFC 8216, 4).
+pub const CONTENT_TYPE: &str = "application/vnd.apple.mpegurl";
+
+/// A live media playlist at one moment: without end tag, since the stream may always come back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaPlaylist<'a> {
+    /// No segment's duration, rounded to whole seconds, is longer.
+    pub target_secs: u64,
+    /// Number of the first segment.
+    pub media_sequence: u64,
+    /// How many discontinuities have left the playlist, counted from wherever the stream began to count.
+    pub discontinuity_sequence: u64,
+    /// True if every segment can be decoded without those before it.
+    pub independent: bool,
+    /// The segments, oldest first.
+    pub segments: Vec<&'a Entry>,
+}
+
+/// One media segment of a playlist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Where it is, relative to the playlist.
+    pub uri: String,
+    /// How long it lasts, in microseconds.
+    pub duration_us: u64,
+    /// True if timestamps, tracks or codecs do not continue those of the segment before.
+    pub discontinuity: bool,
+    /// Wall time of its first frame, in milliseconds since 1970.
+    pub date_unix_ms: u64,
+    /// Where its initialisation section is; fragmented MP4 only. Never encrypted.
+    pub map: Option<String>,
+    /// How it is encrypted, if it is.
+    pub key: Option<Key>,
+}
+
+/// How a segment is encrypted: AES-128-CBC, whole, with PKCS#7 padding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Where the 16 bytes of the key are.
+    pub uri: String,
+    /// The initialisation vector.
+    pub iv: [u8; 16],
+}
+
+/// A multivariant ("master") playlist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MultivariantPlaylist {
+    /// True if every segment of every variant can be decoded without those before it.
+    pub independent: bool,
+    /// The renditions to choose from.
+    pub variants: Vec<Variant>,
+}
+
+/// One rendition of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// Where its media playlist is, relative to this one.
+    pub uri: String,
+    /// Peak of its segments' bit rate, in bits per second.
+    pub bandwidth: u64,
+    /// Average of its segments' bit rate, in bits per second.
+    pub average_bandwidth: u64,
+    /// Its codecs, as RFC 6381 writes them; empty if not all of them are known.
+    pub codecs: Vec<String>,
+    /// Width and height of its pictures in pixels.
+    pub resolution: Option<(u32, u32)>,
+    /// Pictures per thousand seconds.
+    pub frame_rate_milli: Option<u32>,
+}
+
+impl MediaPlaylist<'_> {
+    /// The lowest protocol version that knows every tag in use (RFC 8216, 7): 3 for durations with
+    /// fractions, 6 for an initialisation section.
+    fn version(&self) -> u32 {
+        if self.segments.iter().any(|entry| entry.map.is_some()) { 6 } else { 3 }
+    }
+}
+
+impl fmt::Display for MediaPlaylist<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "#EXTM3U\n#EXT-X-VERSION:{}", self.version())?;
+        writeln!(f, "#EXT-X-TARGETDURATION:{}", self.target_secs)?;
+        writeln!(f, "#EXT-X-MEDIA-SEQUENCE:{}", self.media_sequence)?;
+        writeln!(f, "#EXT-X-DISCONTINUITY-SEQUENCE:{}", self.discontinuity_sequence)?;
+        if self.independent {
+            writeln!(f, "#EXT-X-INDEPENDENT-SEGMENTS")?;
+        }
+        let mut in_force = InForce::default();
+        for entry in &self.segments {
+            in_force.advance(f, entry)?;
+            writeln!(f, "#EXT-X-PROGRAM-DATE-TIME:{}", Iso8601(entry.date_unix_ms))?;
+            let (secs, fraction) = (entry.duration_us / 1_000_000, entry.duration_us % 1_000_000);
+            writeln!(f, "#EXTINF:{secs}.{fraction:06},\n{}", entry.uri)?;
+        }
+        Ok(())
+    }
+}
+
+/// The tags that hold until another of their kind comes.
+#[derive(Default)]
+struct InForce<'a> {
+    map: Option<&'a str>,
+    key: Option<&'a Key>,
+}
+
+impl<'a> InForce<'a> {
+    /// Writes what changes with `entry`.
+    fn advance(&mut self, f: &mut fmt::Formatter<'_>, entry: &'a Entry) -> fmt::Result {
+        if entry.discontinuity {
+            writeln!(f, "#EXT-X-DISCONTINUITY")?;
+        }
+        if let Some(uri) = entry.map.as_deref().filter(|uri| self.map != Some(uri)) {
+            // A key holds for the initialisation sections after it too (RFC 8216, 4.3.2.4); ours are plain.
+            if self.key.take().is_some() {
+                writeln!(f, "#EXT-X-KEY:METHOD=NONE")?;
+            }
+            writeln!(f, "#EXT-X-MAP:URI=\"{uri}\"")?;
+            self.map = Some(uri);
+        }
+        if self.key != entry.key.as_ref() {
+            match &entry.key {
+                Some(key) => {
+                    writeln!(f, "#EXT-X-KEY:METHOD=AES-128,URI=\"{}\",IV=0x{}", key.uri, Hex(&key.iv))?
+                }
+                None => writeln!(f, "#EXT-X-KEY:METHOD=NONE")?,
+            }
+            self.key = entry.key.as_ref();
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for MultivariantPlaylist {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "#EXTM3U")?;
+        if self.independent {
+            writeln!(f, "#EXT-X-INDEPENDENT-SEGMENTS")?;
+        }
+        self.variants.iter().try_for_each(|variant| variant.fmt(f))
+    }
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#EXT-X-STREAM-INF:BANDWIDTH={}", self.bandwidth)?;
+        write!(f, ",AVERAGE-BANDWIDTH={}", self.average_bandwidth)?;
+        if !self.codecs.is_empty() {
+            write!(f, ",CODECS=\"{}\"", self.codecs.join(","))?;
+        }
+        if let Some((width, height)) = self.resolution {
+            write!(f, ",RESOLUTION={width}x{height}")?;
+        }
+        if let Some(milli) = self.frame_rate_milli {
+            write!(f, ",FRAME-RATE={}.{:03}", milli / 1000, milli % 1000)?;
+        }
+        writeln!(f, "\n{}", self.uri)
+    }
+}
+
+struct Hex<'a>(&'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Milliseconds since 1970 as a date and time of day in UTC (ISO 8601).
+struct Iso8601(u64);
+
+impl fmt::Display for Iso8601 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (secs, millis) = (self.0 / 1000, self.0 % 1000);
+        let (year, month, day) = civil(secs / 86_400);
+        let (hour, minute, second) = (secs / 3600 % 24, secs / 60 % 60, secs % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    }
+}
+
+/// Year, month and day of the Gregorian calendar, `days` after 1970-01-01.
+fn civil(days: u64) -> (u64, u64, u64) {
+    // Years begin in March here, so that the leap day is the last of its year; 719 468 days lie between
+    // 0000-03-01 and 1970-01-01. 400 years have 146 097 days.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    // Months since March: 153 days for each five of them.
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let year = era * 400 + year_of_era;
+    if month < 10 { (year, month + 3, day) } else { (year + 1, month - 9, day) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn entry(number: u32) -> Entry {
+        Entry {
+            uri: format!("seg-{number}.ts"),
+            duration_us: 2_000_000,
+            discontinuity: false,
+            date_unix_ms: 1_795_372_740_000 + u64::from(number) * 2_000,
+            map: None,
+            key: None,
+        }
+    }
+
+    fn playlist(segments: Vec<&Entry>) -> MediaPlaylist<'_> {
+        MediaPlaylist {
+            target_secs: 2,
+            media_sequence: 7,
+            discontinuity_sequence: 3,
+            independent: true,
+            segments,
+        }
+    }
+
+    #[test]
+    fn a_plain_playlist_reads_as_the_specification_shows_it() {
+        let (first, second) = (entry(7), Entry { duration_us: 1_966_667, discontinuity: true, ..entry(8) });
+        assert_eq!(
+            playlist(vec![&first, &second]).to_string(),
+            "#EXTM3U\n\
+             #EXT-X-VERSION:3\n\
+             #EXT-X-TARGETDURATION:2\n\
+             #EXT-X-MEDIA-SEQUENCE:7\n\
+             #EXT-X-DISCONTINUITY-SEQUENCE:3\n\
+             #EXT-X-INDEPENDENT-SEGMENTS\n\
+             #EXT-X-PROGRAM-DATE-TIME:2026-11-22T18:39:14.000Z\n\
+             #EXTINF:2.000000,\n\
+             seg-7.ts\n\
+             #EXT-X-DISCONTINUITY\n\
+             #EXT-X-PROGRAM-DATE-TIME:2026-11-22T18:39:16.000Z\n\
+             #EXTINF:1.966667,\n\
+             seg-8.ts\n"
+        );
+    }
+
+    #[test]
+    fn an_initialisation_section_is_named_once_and_again_when_it_changes() {
+        let with = |number, map: &str| Entry { map: Some(map.to_owned()), ..entry(number) };
+        let (a, b, c) = (with(1, "init-1.mp4"), with(2, "init-1.mp4"), with(3, "init-2.mp4"));
+        let text = playlist(vec![&a, &b, &c]).to_string();
+        assert!(text.contains("#EXT-X-VERSION:6\n"));
+        assert_eq!(text.matches("#EXT-X-MAP:URI=\"init-1.mp4\"\n").count(), 1);
+        assert_eq!(text.matches("#EXT-X-MAP:URI=\"init-2.mp4\"\n").count(), 1);
+    }
+
+    #[test]
+    fn no_key_is_in_force_where_an_initialisation_section_is_named() {
+        let key = |iv| Some(Key { uri: "key-1.key".to_owned(), iv: [iv; 16] });
+        let a = Entry { map: Some("init-1.mp4".to_owned()), key: key(0xab), ..entry(1) };
+        let b = Entry { map: Some("init-2.mp4".to_owned()), key: key(0x01), ..entry(2) };
+        let c = Entry { map: Some("init-2.mp4".to_owned()), key: None, ..entry(3) };
+        let text = playlist(vec![&a, &b, &c]).to_string();
+        let tags: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("#EXT-X-KEY") || line.starts_with("#EXT-X-MAP"))
+            .collect();
+        assert_eq!(
+            tags,
+            [
+                "#EXT-X-MAP:URI=\"init-1.mp4\"",
+                "#EXT-X-KEY:METHOD=AES-128,URI=\"key-1.key\",IV=0xabababababababababababababababab",
+                "#EXT-X-KEY:METHOD=NONE",
+                "#EXT-X-MAP:URI=\"init-2.mp4\"",
+                "#EXT-X-KEY:METHOD=AES-128,URI=\"key-1.key\",IV=0x01010101010101010101010101010101",
+                "#EXT-X-KEY:METHOD=NONE",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_variant_tells_what_is_known_and_nothing_else() {
+        let mut variant = Variant {
+            uri: "cam/index.m3u8".to_owned(),
+            bandwidth: 1_200_000,
+            average_bandwidth: 1_000_000,
+            codecs: vec!["avc1.64001f".to_owned(), "mp4a.40.2".to_owned()],
+            resolution: Some((1280, 720)),
+            frame_rate_milli: Some(29_970),
+        };
+        let text = |variant: &Variant| {
+            MultivariantPlaylist { independent: true, variants: vec![variant.clone()] }.to_string()
+        };
+        assert_eq!(
+            text(&variant),
+            "#EXTM3U\n\
+             #EXT-X-INDEPENDENT-SEGMENTS\n\
+             #EXT-X-STREAM-INF:BANDWIDTH=1200000,AVERAGE-BANDWIDTH=1000000,\
+             CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970\n\
+             cam/index.m3u8\n"
+        );
+        variant = Variant { codecs: Vec::new(), resolution: None, frame_rate_milli: None, ..variant };
+        assert!(text(&variant).contains("#EXT-X-STREAM-INF:BANDWIDTH=1200000,AVERAGE-BANDWIDTH=1000000\n"));
+    }
+
+    #[test]
+    fn dates_are_those_of_the_gregorian_calendar() {
+        let date = |unix_ms| Iso8601(unix_ms).to_string();
+        assert_eq!(date(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(date(951_782_400_000), "2000-02-29T00:00:00.000Z");
+        assert_eq!(date(1_709_251_199_999), "2024-02-29T23:59:59.999Z");
+        assert_eq!(date(4_107_542_400_000), "2100-03-01T00:00:00.000Z");
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_playlist_says_can_be_read_back(entries in proptest::collection::vec(any_entry(), 1..12), head in any::<(u16, u32, u32, bool)>()) {
+            let said = MediaPlaylist {
+                target_secs: u64::from(head.0),
+                media_sequence: u64::from(head.1),
+                discontinuity_sequence: u64::from(head.2),
+                independent: head.3,
+                segments: entries.iter().collect(),
+            };
+            let text = said.to_string();
+            let (read, segments) = reader::read(&text);
+            prop_assert_eq!(said, MediaPlaylist { segments: segments.iter().collect(), ..read });
+        }
+    }
+
+    fn any_entry() -> impl Strategy<Value = Entry> {
+        let key = proptest::option::of((0u8..3, any::<[u8; 16]>()));
+        // Once a playlist has named an initialisation section, every later segment has one.
+        (0u32..99, 1u64..20_000_000, any::<bool>(), 0u64..4_000_000_000_000, 0u8..3, key).prop_map(
+            |(number, duration_us, discontinuity, date_unix_ms, map, key)| Entry {
+                uri: format!("seg-{number}.m4s"),
+                duration_us,
+                discontinuity,
+                date_unix_ms,
+                map: Some(format!("init-{map}.mp4")),
+                key: key.map(|(number, iv)| Key { uri: format!("key-{number}.key"), iv }),
+            },
+        )
+    }
+
+    /// Reads playlists by the letter of RFC 8216; shares nothing with the writer.
+    mod reader {
+        use super::super::{Entry, Key, MediaPlaylist};
+
+        pub fn read(text: &str) -> (MediaPlaylist<'static>, Vec<Entry>) {
+            let mut lines = text.lines();
+            assert_eq!(lines.next(), Some("#EXTM3U"));
+            let mut head = MediaPlaylist {
+                target_secs: 0,
+                media_sequence: 0,
+                discontinuity_sequence: 0,
+                independent: false,
+                segments: Vec::new(),
+            };
+            let (mut entries, mut discontinuity, mut date, mut duration) = (Vec::new(), false, None, None);
+            let (mut map, mut key, mut map_has_key) = (None, None, false);
+            for line in lines {
+                let (tag, value) = line.split_once(':').unwrap_or((line, ""));
+                match tag {
+                    "#EXT-X-VERSION" => assert_eq!(value, "6"),
+                    "#EXT-X-TARGETDURATION" => head.target_secs = value.parse().expect("a number"),
+                    "#EXT-X-MEDIA-SEQUENCE" => head.media_sequence = value.parse().expect("a number"),
+                    "#EXT-X-DISCONTINUITY-SEQUENCE" => {
+                        head.discontinuity_sequence = value.parse().expect("a number");
+                    }
+                    "#EXT-X-INDEPENDENT-SEGMENTS" => head.independent = true,
+                    "#EXT-X-DISCONTINUITY" => discontinuity = true,
+                    "#EXT-X-PROGRAM-DATE-TIME" => date = Some(unix_ms(value)),
+                    "#EXT-X-MAP" => {
+                        map = Some(attribute(value, "URI").expect("EXT-X-MAP has a URI").to_owned());
+                        map_has_key = key.is_some();
+                    }
+                    "#EXT-X-KEY" => key = read_key(value),
+                    "#EXTINF" => duration = Some(micros(value.strip_suffix(',').expect("a comma"))),
+                    _ => {
+                        assert!(!line.starts_with('#'), "unknown tag {line}");
+                        assert!(!map_has_key, "the initialisation section counts as encrypted");
+                        entries.push(Entry {
+                            uri: line.to_owned(),
+                            duration_us: duration.take().expect("EXTINF stands before each URI"),
+                            discontinuity: std::mem::take(&mut discontinuity),
+                            date_unix_ms: date.take().expect("a date stands before each URI"),
+                            map: map.clone(),
+                            key: key.clone(),
+                        });
+                    }
+                }
+            }
+            (head, entries)
+        }
+
+        fn attribute<'a>(list: &'a str, name: &str) -> Option<&'a str> {
+            let (found, value) =
+                list.split(',').filter_map(|pair| pair.split_once('=')).find(|pair| pair.0 == name)?;
+            assert_eq!(found, name);
+            Some(value.trim_matches('"'))
+        }
+
+        fn read_key(list: &str) -> Option<Key> {
+            match attribute(list, "METHOD") {
+                Some("AES-128") => {
+                    let iv = attribute(list, "IV").and_then(|iv| iv.strip_prefix("0x")).expect("an IV");
+                    let iv = u128::from_str_radix(iv, 16).expect("hexadecimal digits").to_be_bytes();
+                    Some(Key { uri: attribute(list, "URI").expect("a URI").to_owned(), iv })
+                }
+                method => {
+                    assert_eq!(method, Some("NONE"));
+                    None
+                }
+            }
+        }
+
+        fn micros(decimal: &str) -> u64 {
+            let (secs, fraction) = decimal.split_once('.').expect("a fraction");
+            assert_eq!(fraction.len(), 6);
+            secs.parse::<u64>().expect("seconds") * 1_000_000 + fraction.parse::<u64>().expect("micros")
+        }
+
+        fn unix_ms(date: &str) -> u64 {
+            let number = |range: std::ops::Range<usize>| date[range].parse::<u64>().expect("digits");
+            assert_eq!((&date[4..5], &date[10..11], &date[23..]), ("-", "T", "Z"));
+            let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+            let months = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+            let year = number(0..4);
+            let mut days: u64 = (1970..year).map(|year| if leap(year) { 366 } else { 365 }).sum();
+            for month in 1..number(5..7) {
+                days += months[month as usize - 1] + u64::from(month == 2 && leap(year));
+            }
+            days += number(8..10) - 1;
+            (((days * 24 + number(11..13)) * 60 + number(14..16)) * 60 + number(17..19)) * 1000
+                + number(20..23)
+        }
+    }
+}
