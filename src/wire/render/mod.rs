@@ -11,7 +11,7 @@ use crate::media::headers::Headers;
 use crate::media::timestamp::Timestamp;
 use crate::wire::format::Format;
 use crate::wire::rtmp::chunk::{self, cid};
-use crate::wire::{flv, websocket};
+use crate::wire::{flv, ts, websocket};
 use bytes::{Bytes, BytesMut};
 
 /// Lays one stream out in one format.
@@ -20,12 +20,14 @@ pub struct Renderer {
     format: Format,
     /// What the configuration of the sound says, and the number of the headers that it stands in.
     aac: Option<(u64, Option<AacConfig>)>,
+    /// Counts what a transport stream counts.
+    ts: ts::Muxer,
 }
 
 impl Renderer {
     /// A renderer that has seen nothing.
     pub fn new(format: Format) -> Self {
-        Renderer { format, aac: None }
+        Renderer { format, aac: None, ts: ts::Muxer::new() }
     }
 
     /// What comes once, before everything else. `headers` are those in force where the player begins.
@@ -65,7 +67,12 @@ impl Renderer {
             Format::Aac => self.adts(frame, headers).unwrap_or_default(),
             // MP3 frames tell themselves: the payload is shared as it is.
             Format::Mp3 if is_sound_of(frame, Codec::Mp3) => frame.payload.clone(),
-            Format::Mp3 | Format::Ts => Bytes::new(),
+            Format::Mp3 => Bytes::new(),
+            Format::Ts => {
+                let mut out = BytesMut::new();
+                self.ts.frame(frame, headers, &mut out);
+                out.freeze()
+            }
         }
     }
 

@@ -1,1 +1,0 @@
-//! MPEG transport streams (ISO/IEC 13818-1).

@@ -1,0 +1,228 @@
+//! MPEG transport streams (ISO/IEC 13818-1): one programme, for live players and for HLS segments.
+//!
+//! In: frames with the headers in force. Out: whole transport packets. PAT and PMT come before every
+//! keyframe and twice a second, so that a player may begin anywhere it may decode; parameter sets stand
+//! before every keyframe; the clock runs [`CLOCK_LEAD_TICKS`] behind the decoding times.
+//!
+//! State is what the format itself counts: continuity counters, table version, clock.
+
+mod es;
+mod packet;
+mod pes;
+mod psi;
+#[cfg(test)]
+mod tests;
+
+pub use packet::PACKET_BYTES;
+
+use crate::media::frame::{Frame, Kind, Track};
+use crate::media::headers::{Headers, TrackInfo};
+use crate::media::timestamp::Timestamp;
+use bytes::BytesMut;
+use es::Es;
+use packet::{Adaptation, BODY_BYTES, Pid};
+use pes::PesHead;
+use psi::{PAT_PID, PMT_PID, STREAMS_MAX, Stream};
+
+/// Where the stream's time zero lies on the 90 kHz clock: 1.4 s, so that the clock, which runs behind, and
+/// a track that begins a little before the first frame are still after zero.
+pub const START_TICKS: i64 = 126_000;
+
+/// How much earlier the bytes of a frame arrive than it is decoded, by the clock: 0.3 s. It covers a
+/// publisher that is a little late with one of its tracks; players that go by the clock (VLC) add it to
+/// their delay.
+pub const CLOCK_LEAD_TICKS: i64 = 27_000;
+
+/// Lays frames out as transport packets.
+#[derive(Debug)]
+pub struct Muxer {
+    /// The headers that the tracks below were made of.
+    number: Option<u64>,
+    tracks: Vec<MuxTrack>,
+    version: u8,
+    pat: Pid,
+    pmt: Pid,
+    tables: Tables,
+    /// The clock as written last.
+    clock: Option<i64>,
+}
+
+/// When PAT and PMT were written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tables {
+    /// Never, or they have changed since.
+    Due,
+    /// Just now: no frame came since.
+    Fresh,
+    /// Before the frame of this time.
+    Since(Timestamp),
+}
+
+#[derive(Debug)]
+struct MuxTrack {
+    track: Track,
+    es: Es,
+    pid: Pid,
+}
+
+impl Default for Muxer {
+    fn default() -> Self {
+        Muxer {
+            number: None,
+            tracks: Vec::new(),
+            version: 0,
+            pat: Pid::new(PAT_PID),
+            pmt: Pid::new(PMT_PID),
+            tables: Tables::Due,
+            clock: None,
+        }
+    }
+}
+
+/// True if the track has a place in a transport stream.
+pub fn has_place(info: &TrackInfo) -> bool {
+    Es::new(info).is_some()
+}
+
+/// About how many bytes a frame becomes; seldom fewer.
+pub fn len_hint(frame: &Frame) -> usize {
+    const HEADS_BYTES: usize = 64;
+    (frame.payload.len() + HEADS_BYTES).div_ceil(BODY_BYTES) * PACKET_BYTES
+}
+
+impl Muxer {
+    /// A muxer before its first frame.
+    pub fn new() -> Muxer {
+        Muxer::default()
+    }
+
+    /// Appends PAT and PMT for `headers`.
+    pub fn tables(&mut self, headers: &Headers, out: &mut BytesMut) {
+        self.follow(headers);
+        self.write_tables(out);
+    }
+
+    /// Appends `frame`, behind tables where they are due. `headers` are those in force at the frame.
+    /// False, and nothing appended, if it has no place here.
+    pub fn frame(&mut self, frame: &Frame, headers: &Headers, out: &mut BytesMut) -> bool {
+        if !frame.is_media() {
+            return false;
+        }
+        self.follow(headers);
+        let Some(index) = self.tracks.iter().position(|track| track.track == frame.track) else {
+            return false;
+        };
+        let (pts, dts) = (START_TICKS + frame.pts().as_90k(), START_TICKS + frame.dts.as_90k());
+        let mut payload_len = 0;
+        self.tracks[index].es.access_unit(frame, &mut |bytes| payload_len += bytes.len());
+        let stream_id = self.tracks[index].es.stream_id(frame.track);
+        let Some(head) = PesHead::new(stream_id, pts, dts, payload_len).filter(|_| payload_len > 0) else {
+            return false;
+        };
+        if self.tables_due(frame) {
+            self.write_tables(out);
+        }
+        if self.tables == Tables::Fresh {
+            self.tables = Tables::Since(frame.dts);
+        }
+        let pcr = self.clock(index, dts - CLOCK_LEAD_TICKS, out);
+        let track = &mut self.tracks[index];
+        let random_access = frame.is_video_key() || pcr.is_some() && frame.track.kind == Kind::Audio;
+        let adaptation = Adaptation { random_access, pcr };
+        let mut unit = track.pid.unit(adaptation, head.as_slice().len() + payload_len, out);
+        unit.put(head.as_slice());
+        track.es.access_unit(frame, &mut |bytes| unit.put(bytes));
+        unit.finish();
+        true
+    }
+
+    /// Learns the tracks of `headers`. Other tables get another version and are due at once.
+    fn follow(&mut self, headers: &Headers) {
+        if self.number == Some(headers.number) {
+            return;
+        }
+        self.number = Some(headers.number);
+        let before = self.streams();
+        let mut known = std::mem::take(&mut self.tracks);
+        for (track, info) in &headers.tracks {
+            let Some(es) = Es::new(info).filter(|_| self.tracks.len() < STREAMS_MAX) else { continue };
+            let pid = match known.iter().position(|known| known.track == *track) {
+                Some(index) => known.swap_remove(index).pid,
+                None => Pid::new(pid_of(*track)),
+            };
+            self.tracks.push(MuxTrack { track: *track, es, pid });
+        }
+        if self.streams() != before && !before.is_empty() {
+            self.version = (self.version + 1) % 32;
+            self.tables = Tables::Due;
+        }
+    }
+
+    fn streams(&self) -> Vec<Stream> {
+        self.tracks.iter().map(|track| track.es.stream(track.pid.number())).collect()
+    }
+
+    /// The track whose packets carry the clock: the first one with pictures, else the first.
+    fn clock_track(&self) -> usize {
+        self.tracks.iter().position(|track| track.track.kind == Kind::Video).unwrap_or(0)
+    }
+
+    fn tables_due(&self, frame: &Frame) -> bool {
+        match self.tables {
+            Tables::Due => true,
+            Tables::Fresh => false,
+            Tables::Since(at) => frame.is_video_key() || (frame.dts - at).abs() >= TABLES_EVERY_US,
+        }
+    }
+
+    fn write_tables(&mut self, out: &mut BytesMut) {
+        let clock_pid = self.tracks.get(self.clock_track()).map_or(NO_PID, |track| track.pid.number());
+        let pmt = psi::pmt(self.version, clock_pid, &self.streams());
+        for (pid, table) in [(&mut self.pat, psi::pat()), (&mut self.pmt, pmt)] {
+            let mut unit = pid.unit(Adaptation::default(), table.len(), out);
+            unit.put(&table);
+            unit.finish();
+        }
+        self.tables = Tables::Fresh;
+    }
+
+    /// The clock that goes with a frame of the track at `index`, if one is due. If the track that carries
+    /// it has been silent for too long, it is written by itself. It never runs backwards.
+    fn clock(&mut self, index: usize, now: i64, out: &mut BytesMut) -> Option<i64> {
+        let clock_track = self.clock_track();
+        let since = self.clock.map_or(i64::MAX, |clock| now - clock);
+        let every = match (index == clock_track, self.tracks[index].track.kind) {
+            (true, Kind::Video) => 1,
+            (true, _) => CLOCK_EVERY_TICKS,
+            (false, _) => CLOCK_LATE_TICKS,
+        };
+        // A player that begins here has to be given the time with the first frame that it can use.
+        if since < every || (self.clock.is_none() && index != clock_track) {
+            return None;
+        }
+        self.clock = Some(now);
+        if index == clock_track {
+            return Some(now);
+        }
+        self.tracks[clock_track].pid.clock(now, out);
+        None
+    }
+}
+
+/// The packets of a track, the same whatever other tracks there are.
+fn pid_of(track: Track) -> u16 {
+    let base = if track.kind == Kind::Video { 0x100 } else { 0x200 };
+    base + u16::from(track.id)
+}
+
+/// How often tables come at least, in microseconds of the stream.
+const TABLES_EVERY_US: i64 = 500_000;
+
+/// How often a clock comes with sound at the most: 40 ms.
+const CLOCK_EVERY_TICKS: i64 = 3_600;
+
+/// When a clock by itself is due: the specification wants one every 100 ms (2.7.2).
+const CLOCK_LATE_TICKS: i64 = 8_100;
+
+/// "There is no such packet identifier" (2.4.4.9).
+const NO_PID: u16 = 0x1fff;
