@@ -4,7 +4,7 @@
 //! without bound or allocates by a length field.
 
 pub mod aac;
-mod bits;
+pub(crate) mod bits;
 pub mod h264;
 pub mod h265;
 pub mod nal;

@@ -1,1 +1,0 @@
-//! Fragmented MP4 (CMAF): initialisation segments and media fragments.

@@ -1,0 +1,122 @@
+//! Media segments: a table of samples (`moof`), then the samples themselves (`mdat`).
+//!
+//! In: frames of the tracks of a [`Movie`], in order. Out: the segment in pieces: one head, then the
+//! payloads as they are, shared. Never copies a payload.
+
+use super::boxes::{boxed, full};
+use super::{Movie, MovieTrack};
+use crate::media::frame::{Frame, Kind, Role};
+use bytes::{BufMut, Bytes};
+
+impl Movie {
+    /// A media segment with `frames`; `None` if none of them belongs to a track of this movie.
+    ///
+    /// `sequence` grows with each segment. `next` is the frame after the last one, which tells how long
+    /// the last frame of its track lasts; of the other tracks, the last frame is taken to last as long as
+    /// the one before it. Nothing depends on that: the next segment says itself where it begins.
+    pub fn fragment(&self, sequence: u32, frames: &[Frame], next: Option<&Frame>) -> Option<Vec<Bytes>> {
+        let runs: Vec<Run<'_>> =
+            self.tracks.iter().filter_map(|track| Run::new(track, frames, next)).collect();
+        if runs.is_empty() {
+            return None;
+        }
+        let payload_len: usize = runs.iter().map(Run::payload_len).sum();
+        // The head is written twice, since the place of the payload is only known when it is complete.
+        let head_len = head(sequence, &runs, 0).len() + MDAT_HEAD_BYTES;
+        let mut bytes = STYP.to_vec();
+        bytes.put_slice(&head(sequence, &runs, head_len));
+        let mdat_len = payload_len + MDAT_HEAD_BYTES;
+        bytes.put_u32(u32::try_from(mdat_len).expect("a segment is shorter than 4 GiB"));
+        bytes.put_slice(b"mdat");
+        let payloads = runs.iter().flat_map(|run| &run.frames).map(|frame| frame.payload.clone());
+        Some(std::iter::once(Bytes::from(bytes)).chain(payloads).collect())
+    }
+}
+
+/// What is a media segment by itself (ISO/IEC 23009-1, 6.3.4.2).
+const STYP: &[u8; 24] = b"\0\0\0\x18stypmsdh\0\0\0\0msdhiso6";
+
+/// Length and name of the box with the samples.
+const MDAT_HEAD_BYTES: usize = 8;
+
+/// `moof`, with the samples of the first run `payload_at` bytes after its begin.
+fn head(sequence: u32, runs: &[Run<'_>], payload_at: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    boxed(&mut out, b"moof", |out| {
+        full(out, b"mfhd", 0, 0, |out| out.put_u32(sequence));
+        let mut at = payload_at;
+        for run in runs {
+            run.traf(out, at);
+            at += run.payload_len();
+        }
+    });
+    out
+}
+
+/// The samples of one track in one segment.
+struct Run<'a> {
+    track: &'a MovieTrack,
+    /// At least one.
+    frames: Vec<&'a Frame>,
+    /// Where the track's next frame begins, in units of the track's timescale.
+    end: i64,
+}
+
+impl<'a> Run<'a> {
+    fn new(track: &'a MovieTrack, frames: &'a [Frame], next: Option<&Frame>) -> Option<Run<'a>> {
+        let belongs = |frame: &Frame| frame.track == track.track && frame.is_media();
+        let frames: Vec<&Frame> = frames.iter().filter(|frame| belongs(frame)).collect();
+        let last = *frames.last()?;
+        let end = match (next.filter(|next| belongs(next)), frames.len()) {
+            (Some(next), _) => track.ticks(next.dts),
+            (None, 1) => track.ticks(last.dts) + track.frame_ticks,
+            (None, len) => 2 * track.ticks(last.dts) - track.ticks(frames[len - 2].dts),
+        };
+        Some(Run { track, frames, end })
+    }
+
+    fn payload_len(&self) -> usize {
+        self.frames.iter().map(|frame| frame.payload.len()).sum()
+    }
+
+    /// Writes the run's `traf`, its first sample `payload_at` bytes after the begin of the `moof`.
+    fn traf(&self, out: &mut Vec<u8>, payload_at: usize) {
+        let video = self.track.track.kind == Kind::Video;
+        boxed(out, b"traf", |out| {
+            // default-base-is-moof and default-sample-flags-present.
+            full(out, b"tfhd", 0, 0x02_0020, |out| {
+                out.put_u32(self.track.id);
+                out.put_u32(if video { FLAGS_INTER } else { FLAGS_KEY });
+            });
+            let begin = self.track.ticks(self.frames[0].dts).max(0);
+            full(out, b"tfdt", 1, 0, |out| out.put_i64(begin));
+            // data-offset, sample-duration, sample-size; with video also sample-flags and
+            // sample-composition-time-offsets.
+            let fields = if video { 0x0f01 } else { 0x0301 };
+            full(out, b"trun", 0, fields, |out| {
+                out.put_u32(self.frames.len() as u32);
+                out.put_u32(payload_at as u32);
+                self.samples(out, video);
+            });
+        });
+    }
+
+    fn samples(&self, out: &mut Vec<u8>, video: bool) {
+        let ends = self.frames[1..].iter().map(|frame| self.track.ticks(frame.dts)).chain([self.end]);
+        for (frame, end) in self.frames.iter().zip(ends) {
+            let dts = self.track.ticks(frame.dts);
+            out.put_u32(u32::try_from(end - dts).unwrap_or(0));
+            out.put_u32(frame.payload.len() as u32);
+            if video {
+                out.put_u32(if frame.role == Role::Key { FLAGS_KEY } else { FLAGS_INTER });
+                out.put_u32(u32::try_from(self.track.ticks(frame.pts()) - dts).unwrap_or(0));
+            }
+        }
+    }
+}
+
+/// Depends on no other sample (ISO/IEC 14496-12, 8.8.3.1).
+const FLAGS_KEY: u32 = 0x0200_0000;
+
+/// Depends on others, and is no place to begin.
+const FLAGS_INTER: u32 = 0x0101_0000;
