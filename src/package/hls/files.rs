@@ -1,0 +1,172 @@
+//! The files that players fetch, by name.
+//!
+//! Playlists are written once for each change, not for each player. Nothing in them depends on who
+//! fetches, and what is fetched under a name of a segment never changes: caches may keep it for ever.
+
+use super::plan::Plan;
+use super::rate::Rate;
+use super::store::Store;
+use super::window::Window;
+use super::{MASTER, MEDIA};
+use crate::base::fetched::Fetched;
+use crate::base::name::StreamName;
+use crate::media::codec::Params;
+use crate::wire::m3u8::{self, MediaPlaylist, MultivariantPlaylist, Variant};
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What becomes of a fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetch {
+    /// Here it is.
+    Ready(Fetched),
+    /// It will be there when the first segment is complete.
+    NotYet,
+    /// There is no such file, or not any more.
+    Never,
+}
+
+/// The playlists as they stand.
+#[derive(Debug)]
+pub struct Files {
+    /// Where the media playlist is, relative to the multivariant one.
+    media_uri: String,
+    version: u64,
+    playlists: Option<Playlists>,
+}
+
+#[derive(Debug)]
+struct Playlists {
+    media: Bytes,
+    master: Bytes,
+    etag: String,
+    max_age_secs: u32,
+}
+
+impl Files {
+    /// Before the first segment of `name`.
+    pub fn new(name: &StreamName) -> Files {
+        let stream = utf8_percent_encode(&name.stream, RESERVED);
+        Files { media_uri: format!("{stream}/{MEDIA}"), version: 0, playlists: None }
+    }
+
+    /// Grows with each change.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Writes the playlists anew after `window` has changed.
+    pub fn update(&mut self, plan: &Plan, window: &Window, rate: &Rate, target_secs: u64, independent: bool) {
+        let segments: Vec<_> = window.listed().map(|segment| &segment.entry).collect();
+        let media = MediaPlaylist {
+            target_secs,
+            media_sequence: window.next_sequence() - segments.len() as u64,
+            discontinuity_sequence: window.discontinuity_sequence(),
+            independent,
+            segments,
+        };
+        let master = MultivariantPlaylist { independent, variants: vec![self.variant(plan, window, rate)] };
+        self.version += 1;
+        self.playlists = Some(Playlists {
+            media: Bytes::from(media.to_string()),
+            master: Bytes::from(master.to_string()),
+            // Sequence numbers are never used again, so neither is this.
+            etag: format!("\"{}\"", window.next_sequence()),
+            // A player asks again after half a target duration at the earliest (RFC 8216, 6.3.4).
+            max_age_secs: u32::try_from(target_secs / 2).unwrap_or(u32::MAX).max(1),
+        });
+    }
+
+    fn variant(&self, plan: &Plan, window: &Window, rate: &Rate) -> Variant {
+        let video = plan.video().and_then(|info| match &info.params {
+            Some(Params::Video(video)) => Some(video),
+            _ => None,
+        });
+        Variant {
+            uri: self.media_uri.clone(),
+            bandwidth: rate.peak(),
+            average_bandwidth: rate.average(),
+            codecs: plan.codecs(),
+            resolution: video.map(|video| (video.width, video.height)),
+            frame_rate_milli: video.and_then(|video| frame_rate_milli(video.fps_milli, window)),
+        }
+    }
+
+    /// Has the playlists stored.
+    pub fn store(&self, store: &mut Store) {
+        if let Some(playlists) = &self.playlists {
+            store.playlists(&playlists.media, &playlists.master);
+        }
+    }
+
+    /// The file with this name. `hopeless`: there will never be a segment of the present publisher.
+    pub fn fetch(&self, file: &str, window: &Window, hopeless: bool) -> Fetch {
+        match (file, &self.playlists) {
+            (MASTER, Some(playlists)) => Fetch::Ready(playlists.fetched(&playlists.master)),
+            (MEDIA, Some(playlists)) => Fetch::Ready(playlists.fetched(&playlists.media)),
+            (MASTER | MEDIA, None) if !hopeless => Fetch::NotYet,
+            _ => match fetch_binary(file, window) {
+                Some(fetched) => Fetch::Ready(fetched),
+                None => Fetch::Never,
+            },
+        }
+    }
+}
+
+impl Playlists {
+    fn fetched(&self, text: &Bytes) -> Fetched {
+        Fetched {
+            content_type: m3u8::CONTENT_TYPE,
+            max_age_secs: Some(self.max_age_secs),
+            etag: self.etag.clone(),
+            text: true,
+            body: vec![text.clone()],
+        }
+    }
+}
+
+/// A segment, an initialisation section or a key.
+fn fetch_binary(file: &str, window: &Window) -> Option<Fetched> {
+    let fetched = |content_type, max_age_secs, body| Fetched {
+        content_type,
+        max_age_secs,
+        etag: format!("\"{file}\""),
+        text: false,
+        body,
+    };
+    let mut all = window.all();
+    let (kind, _) = file.split_once('-')?;
+    match kind {
+        "seg" => {
+            let segment = all.find(|segment| segment.entry.uri == file)?;
+            let content_type = if segment.init.is_some() { "video/mp4" } else { "video/mp2t" };
+            Some(fetched(content_type, None, segment.body()))
+        }
+        "init" => {
+            let init = all.filter_map(|segment| segment.init.as_ref()).find(|init| init.file == file)?;
+            Some(fetched("video/mp4", None, vec![init.body.clone()]))
+        }
+        "key" => {
+            let key = all.filter_map(|segment| segment.key.as_ref()).find(|key| key.file == file)?;
+            let body = vec![Bytes::copy_from_slice(&key.bytes)];
+            Some(fetched("application/octet-stream", Some(KEY_MAX_AGE_SECS), body))
+        }
+        _ => None,
+    }
+}
+
+/// Pictures per thousand seconds: as the configuration says if that is about what comes, else as counted.
+fn frame_rate_milli(told: Option<u32>, window: &Window) -> Option<u32> {
+    let (pictures, us) = window.listed().fold((0, 0), |(pictures, us), segment| {
+        (pictures + segment.pictures as u64, us + segment.entry.duration_us)
+    });
+    let counted = u32::try_from(pictures.saturating_mul(1_000_000_000).checked_div(us)?).ok()?;
+    Some(told.filter(|told| told.abs_diff(counted) <= counted / 20).unwrap_or(counted))
+}
+
+/// A key never changes, but nobody else's cache should remember it for long.
+const KEY_MAX_AGE_SECS: u32 = 60;
+
+/// What a stream's name may not show in a URI: a colon among it, which would make a scheme of what
+/// stands before it (RFC 3986, 4.2).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');

@@ -1,0 +1,130 @@
+//! Encryption of whole segments: AES-128 in CBC mode with PKCS#7 padding (RFC 8216, 4.3.2.4 and 5.2).
+//!
+//! In: plain segments. Out: encrypted ones, and the keys to serve. A key serves a number of segments, then
+//! comes the next one; every segment has an initialisation vector of its own.
+
+use super::segment::Part;
+use crate::base::rng::Rng;
+use crate::wire::m3u8;
+use aes::cipher::{BlockEncryptMut, KeyIvInit, block_padding::Pkcs7};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// A key and its file.
+#[derive(PartialEq, Eq)]
+pub struct KeyFile {
+    /// Its file name; never used for another key, not even after a restart.
+    pub file: String,
+    /// The key.
+    pub bytes: [u8; 16],
+}
+
+/// The key in use, and when it is time for the next.
+#[derive(Debug)]
+pub struct Keys {
+    rng: Rng,
+    segments_per_key: u32,
+    current: Option<Arc<KeyFile>>,
+    /// Segments that the current key still serves.
+    left: u32,
+}
+
+impl Keys {
+    /// Keys from `rng`, each for `segments_per_key` segments.
+    pub fn new(rng: Rng, segments_per_key: u32) -> Keys {
+        Keys { rng, segments_per_key: segments_per_key.max(1), current: None, left: 0 }
+    }
+
+    /// Encrypts the segment with this number: its content becomes one part.
+    pub fn encrypt(&mut self, sequence: u64, parts: &mut Vec<Part>) -> (Arc<KeyFile>, m3u8::Key) {
+        let key = self.next(sequence);
+        let mut iv = [0; 16];
+        self.rng.fill(&mut iv);
+        let plain: usize = parts.iter().flat_map(|part| &part.body).map(Bytes::len).sum();
+        let mut bytes = Vec::with_capacity(plain + BLOCK_BYTES);
+        parts.iter().flat_map(|part| &part.body).for_each(|piece| bytes.extend_from_slice(piece));
+        // Padding adds 1 to 16 bytes.
+        bytes.resize(plain + BLOCK_BYTES, 0);
+        let cipher = cbc::Encryptor::<aes::Aes128>::new(&key.bytes.into(), &iv.into());
+        let len = cipher
+            .encrypt_padded_mut::<Pkcs7>(&mut bytes, plain)
+            .expect("there is room for one block of padding")
+            .len();
+        bytes.truncate(len);
+        *parts = vec![Part { body: vec![Bytes::from(bytes)] }];
+        let uri = key.file.clone();
+        (key, m3u8::Key { uri, iv })
+    }
+
+    fn next(&mut self, sequence: u64) -> Arc<KeyFile> {
+        if self.left == 0 {
+            self.left = self.segments_per_key;
+            self.current = None;
+        }
+        self.left -= 1;
+        let rng = &mut self.rng;
+        let fresh = || {
+            let mut bytes = [0; 16];
+            rng.fill(&mut bytes);
+            Arc::new(KeyFile { file: format!("key-{sequence}.key"), bytes })
+        };
+        self.current.get_or_insert_with(fresh).clone()
+    }
+}
+
+const BLOCK_BYTES: usize = 16;
+
+/// Never shows the key.
+impl std::fmt::Debug for KeyFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::rng::Seed;
+    use aes::cipher::BlockDecryptMut;
+
+    fn parts(pieces: &[&'static [u8]]) -> Vec<Part> {
+        vec![Part { body: pieces.iter().map(|piece| Bytes::from_static(piece)).collect() }]
+    }
+
+    #[test]
+    fn what_is_encrypted_can_be_decrypted() {
+        let mut keys = Keys::new(Seed::from_u64(1).fork(b"hls"), 2);
+        let mut parts = parts(&[b"sixteen bytes in", b" one", b" segment"]);
+        let (key, tag) = keys.encrypt(7, &mut parts);
+        assert_eq!((key.file.as_str(), tag.uri.as_str()), ("key-7.key", "key-7.key"));
+        let [cipher] = &parts[0].body[..] else { panic!("one piece") };
+        assert_eq!(cipher.len(), 32);
+        let plain = cbc::Decryptor::<aes::Aes128>::new(&key.bytes.into(), &tag.iv.into())
+            .decrypt_padded_vec_mut::<Pkcs7>(cipher)
+            .expect("PKCS#7 padding");
+        assert_eq!(plain, b"sixteen bytes in one segment");
+    }
+
+    #[test]
+    fn a_whole_number_of_blocks_gets_a_block_of_padding() {
+        let mut parts = parts(&[b"sixteen bytes in"]);
+        Keys::new(Seed::from_u64(1).fork(b"hls"), 1).encrypt(1, &mut parts);
+        assert_eq!(parts[0].body[0].len(), 32);
+    }
+
+    #[test]
+    fn keys_rotate_and_vectors_never_repeat() {
+        let mut keys = Keys::new(Seed::from_u64(1).fork(b"hls"), 2);
+        let made: Vec<_> = (1..=5).map(|sequence| keys.encrypt(sequence, &mut parts(&[b"x"]))).collect();
+        let files: Vec<&str> = made.iter().map(|(key, _)| key.file.as_str()).collect();
+        assert_eq!(files, ["key-1.key", "key-1.key", "key-3.key", "key-3.key", "key-5.key"]);
+        assert_ne!(made[0].0.bytes, made[2].0.bytes);
+        assert_ne!(made[0].1.iv, made[1].1.iv);
+    }
+
+    #[test]
+    fn a_key_is_never_shown() {
+        let key = KeyFile { file: "key-1.key".to_owned(), bytes: [0xab; 16] };
+        assert_eq!(format!("{key:?}"), "key-1.key");
+    }
+}

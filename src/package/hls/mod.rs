@@ -1,0 +1,312 @@
+//! Cuts a stream into HLS segments and answers for its playlists (RFC 8216).
+//!
+//! ```text
+//! frames ─▶ plan ─▶ pace ─▶ mux ─▶ keys ─▶ window ─▶ playlists, files, store
+//!          which    when   bytes  AES     what is
+//!          tracks   to cut                listed
+//! ```
+//!
+//! In: the frames of one stream in order, and what became of its publisher. Out: playlists and files by
+//! name ([`Hls::fetch`]), and changes to a directory ([`Hls::poll_store`]).
+//!
+//! The playlist never ends: the stream may come back, and an end tag cannot be taken back (RFC 8216,
+//! 6.2.1). Never reads a clock, never holds more than [`Hls::bytes_max`].
+
+mod files;
+mod keys;
+mod mux;
+mod pace;
+mod plan;
+mod rate;
+mod segment;
+mod store;
+#[cfg(test)]
+mod tests;
+mod window;
+
+pub use files::Fetch;
+
+use crate::base::name::StreamName;
+use crate::base::rng::Rng;
+use crate::base::store::StoreOp;
+use crate::base::time::Instant;
+use crate::config;
+use crate::media::frame::{Frame, Kind};
+use crate::media::headers::Headers;
+use crate::media::timestamp::Timestamp;
+use crate::wire::m3u8::Entry;
+use files::Files;
+use keys::Keys;
+use mux::Mux;
+use pace::{Pace, Verdict};
+use plan::{Layout, Plan};
+use rate::Rate;
+use segment::{Open, Segment};
+use std::sync::Arc;
+use store::Store;
+use window::Window;
+
+/// File name of the multivariant playlist.
+pub const MASTER: &str = "master.m3u8";
+
+/// File name of the media playlist.
+pub const MEDIA: &str = "index.m3u8";
+
+/// The packager of one stream.
+#[derive(Debug)]
+pub struct Hls {
+    settings: config::Hls,
+    name: StreamName,
+    /// The time of the last call that told it.
+    now: Instant,
+    run: Run,
+    /// The segment that takes frames.
+    open: Option<Open>,
+    /// True if the next segment does not continue the last one.
+    discontinuity: bool,
+    /// False once a segment had to begin without a keyframe.
+    independent: bool,
+    /// Layout of the segments so far.
+    layout: Option<Layout>,
+    pace: Pace,
+    mux: Mux,
+    keys: Option<Keys>,
+    window: Window,
+    rate: Rate,
+    files: Files,
+    store: Store,
+}
+
+/// What is known of the present publisher.
+#[derive(Debug, Default)]
+struct Run {
+    /// The headers that were looked at last.
+    headers_number: Option<u64>,
+    /// True if HLS has no place for any of its tracks.
+    hopeless: bool,
+    /// What is packaged.
+    plan: Option<Plan>,
+    /// What will be packaged from the next keyframe on.
+    next_plan: Option<Plan>,
+    /// Wall time in milliseconds since 1970, and the frame that came then.
+    anchor: Option<(u64, Timestamp)>,
+    /// How many of its segments are complete.
+    segments: u64,
+}
+
+impl Hls {
+    /// A packager before the first frame. `wall_ms` is wall time in milliseconds since 1970: sequence
+    /// numbers begin there, so that they go on over a restart.
+    pub fn new(settings: &config::Hls, name: &StreamName, rng: Rng, wall_ms: u64) -> Hls {
+        let first_sequence = window::first_sequence(wall_ms);
+        Hls {
+            now: Instant::default(),
+            run: Run::default(),
+            open: None,
+            discontinuity: false,
+            independent: true,
+            layout: None,
+            pace: Pace::new(settings),
+            mux: Mux::default(),
+            keys: settings.encrypt.then(|| Keys::new(rng, settings.segments_per_key)),
+            window: Window::new(settings.window, settings.keep, Hls::bytes_max(settings), first_sequence),
+            rate: Rate::default(),
+            files: Files::new(name),
+            store: Store::new(&settings.directory, name),
+            name: name.clone(),
+            settings: settings.clone(),
+        }
+    }
+
+    /// The most bytes that the complete segments of one stream may hold. The open one holds up to
+    /// `segment_bytes_max` more.
+    pub fn bytes_max(settings: &config::Hls) -> usize {
+        let segments = settings.window.saturating_add(settings.keep).saturating_add(1);
+        settings.segment_bytes_max.saturating_mul(segments)
+    }
+
+    /// Bytes held now.
+    pub fn bytes(&self) -> usize {
+        self.window.bytes() + self.open.as_ref().map_or(0, |open| open.bytes)
+    }
+
+    /// Grows whenever the playlists change: fetches that were [`Fetch::NotYet`] may be tried again then.
+    pub fn version(&self) -> u64 {
+        self.files.version()
+    }
+
+    /// The file with this name. May change after every call that takes `&mut self`.
+    pub fn fetch(&self, file: &str) -> Fetch {
+        self.files.fetch(file, &self.window, self.run.hopeless)
+    }
+
+    /// The next change to the configured directory. May change after every call that takes `&mut self`.
+    pub fn poll_store(&mut self) -> Option<StoreOp> {
+        self.store.poll()
+    }
+
+    /// The stream's next frame, of whatever role, and the headers in force there. `wall_ms` is wall time
+    /// in milliseconds since 1970.
+    pub fn frame(&mut self, now: Instant, wall_ms: u64, frame: &Frame, headers: &Arc<Headers>) {
+        self.now = now;
+        self.follow(headers);
+        if !self.turn(frame) {
+            return;
+        }
+        let Some(plan) = self.run.plan.as_ref().filter(|plan| plan.carries(frame)) else { return };
+        let clean = plan.is_clean(frame);
+        let Some(open) = &mut self.open else {
+            if clean {
+                self.begin(wall_ms, frame, clean);
+            }
+            return;
+        };
+        match self.pace.verdict(open, frame, clean) {
+            Verdict::Join => open.push(frame.clone()),
+            Verdict::Cut => {
+                self.close(Some(frame));
+                self.begin(wall_ms, frame, clean);
+            }
+            Verdict::Gap => {
+                self.close(None);
+                self.discontinuity = true;
+                self.run.anchor = None;
+                if clean {
+                    self.begin(wall_ms, frame, clean);
+                }
+            }
+        }
+    }
+
+    /// The publisher changed: what follows does not continue what was.
+    pub fn discontinuity(&mut self) {
+        self.close(None);
+        self.discontinuity = true;
+        self.run = Run::default();
+    }
+
+    /// The publisher has gone: what came so far becomes playable. Another one may come.
+    pub fn end(&mut self) {
+        self.discontinuity();
+    }
+
+    /// The stream has gone for good: its files are to be removed from the configured directory.
+    pub fn dispose(&mut self) {
+        self.store.dispose(&self.window);
+    }
+
+    /// Makes a plan for new headers; it holds at once if nothing made so far contradicts it.
+    fn follow(&mut self, headers: &Headers) {
+        if self.run.headers_number == Some(headers.number) {
+            return;
+        }
+        self.run.headers_number = Some(headers.number);
+        self.run.hopeless = plan::is_hopeless(headers);
+        let Some(next) = Plan::new(headers, self.settings.layout, self.layout) else { return };
+        let Some(plan) = &self.run.plan else {
+            self.run.plan = Some(next);
+            return;
+        };
+        self.run.next_plan = None;
+        if next.continues(plan) {
+            return;
+        }
+        if self.run.segments == 0 && next.extends(plan) {
+            // A track that became known a little late. Nothing has been cut yet, so there is nothing to
+            // break with; but a stream with pictures begins with a picture.
+            if next.has_video() != plan.has_video() {
+                self.open = None;
+            }
+            self.run.plan = Some(next);
+        } else {
+            self.run.next_plan = Some(next);
+        }
+    }
+
+    /// Turns to the next plan where `frame` allows it. False if the frame has no place before the turn.
+    fn turn(&mut self, frame: &Frame) -> bool {
+        let Some(next) = &self.run.next_plan else { return true };
+        if next.carries(frame) && next.is_clean(frame) {
+            self.close(Some(frame));
+            self.discontinuity = true;
+            self.run.plan = self.run.next_plan.take();
+            return true;
+        }
+        self.run.plan.as_ref().is_some_and(|plan| plan.keeps(frame.track, next))
+    }
+
+    fn begin(&mut self, wall_ms: u64, frame: &Frame, clean: bool) {
+        self.run.anchor.get_or_insert((wall_ms, frame.dts));
+        let discontinuity = std::mem::take(&mut self.discontinuity);
+        self.open = Some(Open::new(frame.clone(), discontinuity, clean));
+    }
+
+    /// Completes the open segment. `next` is the frame after it, if that continues it.
+    fn close(&mut self, next: Option<&Frame>) {
+        let Some(mut open) = self.open.take() else { return };
+        if let Some(key) = next.filter(|frame| frame.is_video_key()) {
+            open.mark_key(key.dts);
+        }
+        let (plan, sequence) = (self.run.plan.as_ref(), self.window.next_sequence());
+        let plan = plan.expect("a plan opened the segment");
+        let Some(mut muxed) = self.mux.segment(plan, &open.frames, next, sequence) else {
+            self.discontinuity |= open.discontinuity;
+            return;
+        };
+        let duration_us = self.pace.duration_us(&open, next);
+        let target_secs = self.pace.fix_target_secs(&open, duration_us);
+        let (key, key_tag) = match &mut self.keys {
+            Some(keys) => {
+                let (key, tag) = keys.encrypt(sequence, &mut muxed.parts);
+                (Some(key), Some(tag))
+            }
+            None => (None, None),
+        };
+        // Nothing comes before the first segment that it could fail to continue.
+        let follows = self.layout.is_some();
+        let extension = match plan.layout {
+            Layout::Ts => "ts",
+            Layout::Fmp4 => "m4s",
+        };
+        let segment = Segment {
+            sequence,
+            entry: Entry {
+                uri: format!("seg-{sequence}.{extension}"),
+                duration_us,
+                discontinuity: follows && (open.discontinuity || muxed.init_changed),
+                date_unix_ms: self.run.date_unix_ms(open.start()),
+                map: muxed.init.as_ref().map(|init| init.file.clone()),
+                key: key_tag,
+            },
+            parts: muxed.parts,
+            init: muxed.init,
+            key,
+            pictures: open.frames.iter().filter(|frame| frame.track.kind == Kind::Video).count(),
+        };
+        self.layout = Some(plan.layout);
+        self.independent &= open.independent;
+        self.run.segments += 1;
+        self.publish(segment, target_secs);
+    }
+
+    /// A segment is complete: it joins the playlist.
+    fn publish(&mut self, segment: Segment, target_secs: u64) {
+        let duration_ms = segment.entry.duration_us / 1000;
+        log::debug!(stream:% = self.name, sequence = segment.sequence, duration_ms, bytes = segment.len(); "HLS segment");
+        self.store.segment(&segment);
+        let gone = self.window.push(segment, self.now, target_secs);
+        self.rate.measure(self.window.listed(), target_secs);
+        let plan = self.run.plan.as_ref().expect("a plan opened the segment");
+        self.files.update(plan, &self.window, &self.rate, target_secs, self.independent);
+        self.files.store(&mut self.store);
+        self.store.gone(&gone, &self.window);
+    }
+}
+
+impl Run {
+    /// Wall time at `start`: that of the run's first frame, advancing with media time.
+    fn date_unix_ms(&self, start: Timestamp) -> u64 {
+        let (wall_ms, first) = self.anchor.expect("a segment was opened");
+        wall_ms.saturating_add_signed((start - first) / 1000)
+    }
+}

@@ -1,0 +1,76 @@
+//! Makes the content of a segment of its frames, in the layout of the plan.
+//!
+//! In: a plan and a row of frames. Out: one part, and the initialisation section that it needs. What it
+//! keeps between segments is what the formats count: continuity counters, fragment numbers.
+
+use super::plan::{Layout, Plan};
+use super::segment::{Init, Part};
+use crate::media::frame::Frame;
+use crate::wire::{fmp4, ts};
+use bytes::BytesMut;
+use std::sync::Arc;
+
+/// Both muxers, of which a stream seldom needs more than one.
+#[derive(Debug, Default)]
+pub struct Mux {
+    ts: ts::Muxer,
+    fragments: u32,
+    init: Option<Arc<Init>>,
+}
+
+/// The content of a segment.
+#[derive(Debug)]
+pub struct Muxed {
+    /// In order.
+    pub parts: Vec<Part>,
+    /// Fragmented MP4 only.
+    pub init: Option<Arc<Init>>,
+    /// True if the initialisation section is another one than that of the segment before.
+    pub init_changed: bool,
+}
+
+impl Mux {
+    /// The content of the segment with number `sequence`; `next` is the frame that follows. `None` if
+    /// none of the frames could be laid out.
+    pub fn segment(
+        &mut self,
+        plan: &Plan,
+        frames: &[Frame],
+        next: Option<&Frame>,
+        sequence: u64,
+    ) -> Option<Muxed> {
+        match plan.layout {
+            Layout::Ts => self.ts_segment(plan, frames),
+            Layout::Fmp4 => self.fmp4_segment(plan, frames, next, sequence),
+        }
+    }
+
+    fn ts_segment(&mut self, plan: &Plan, frames: &[Frame]) -> Option<Muxed> {
+        let mut out = BytesMut::with_capacity(frames.iter().map(ts::len_hint).sum());
+        self.ts.tables(&plan.headers, &mut out);
+        let mut written = false;
+        for frame in frames {
+            written |= self.ts.frame(frame, &plan.headers, &mut out);
+        }
+        let parts = vec![Part { body: vec![out.freeze()] }];
+        written.then_some(Muxed { parts, init: None, init_changed: false })
+    }
+
+    fn fmp4_segment(
+        &mut self,
+        plan: &Plan,
+        frames: &[Frame],
+        next: Option<&Frame>,
+        sequence: u64,
+    ) -> Option<Muxed> {
+        let movie = fmp4::Movie::new(&plan.headers, frames);
+        let body = movie.fragment(self.fragments.wrapping_add(1), frames, next)?;
+        self.fragments = self.fragments.wrapping_add(1);
+        let init = movie.init();
+        let init_changed = self.init.as_ref().is_none_or(|before| before.body != init);
+        if init_changed {
+            self.init = Some(Arc::new(Init { file: format!("init-{sequence}.mp4"), body: init }));
+        }
+        Some(Muxed { parts: vec![Part { body }], init: self.init.clone(), init_changed })
+    }
+}

@@ -1,0 +1,138 @@
+//! Which tracks of a stream are packaged, and how they are laid out.
+//!
+//! In: the stream's headers. Out: a plan: at most one video and one audio track, those with the lowest
+//! ids whose codec has a place in the layout. Codecs that have none are left out.
+
+use crate::config::HlsLayout;
+use crate::media::codec::Params;
+use crate::media::frame::{Codec, Frame, Kind, Track};
+use crate::media::headers::{Headers, TrackInfo};
+use crate::wire::ts;
+
+/// How segments are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// MPEG-TS.
+    Ts,
+    /// Fragmented MP4.
+    Fmp4,
+}
+
+/// What is packaged.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How.
+    pub layout: Layout,
+    /// The stream's headers with nothing but the packaged tracks.
+    pub headers: Headers,
+}
+
+impl Plan {
+    /// The plan for `headers`; `None` if no track can be packaged. A stream that is laid out as fragmented
+    /// MP4 already (`before`) stays so: a playlist cannot take an initialisation section back.
+    pub fn new(headers: &Headers, wanted: HlsLayout, before: Option<Layout>) -> Option<Plan> {
+        let layout = match (wanted, before) {
+            (HlsLayout::Ts, _) => Layout::Ts,
+            (HlsLayout::Fmp4, _) | (_, Some(Layout::Fmp4)) => Layout::Fmp4,
+            (HlsLayout::Auto, _) => {
+                let chosen = chosen(headers, is_usable);
+                if chosen.tracks.values().all(is_at_home_in_ts) { Layout::Ts } else { Layout::Fmp4 }
+            }
+        };
+        let headers = match layout {
+            Layout::Ts => chosen(headers, |info| is_usable(info) && ts::has_place(info)),
+            Layout::Fmp4 => chosen(headers, is_usable),
+        };
+        (!headers.tracks.is_empty()).then_some(Plan { layout, headers })
+    }
+
+    /// True if the frame is one of a packaged track's pictures or blocks of sound.
+    pub fn carries(&self, frame: &Frame) -> bool {
+        frame.is_media()
+            && self.headers.tracks.get(&frame.track).is_some_and(|info| info.codec == frame.codec)
+    }
+
+    /// True if decoding may begin at the frame: a keyframe, or any sound if there are no pictures.
+    pub fn is_clean(&self, frame: &Frame) -> bool {
+        frame.is_video_key() || !self.has_video()
+    }
+
+    /// True if this plan packages `track` just as `other` does.
+    pub fn keeps(&self, track: Track, other: &Plan) -> bool {
+        match (self.headers.track(track), other.headers.track(track)) {
+            (Some(one), Some(two)) => is_same(one, two),
+            _ => false,
+        }
+    }
+
+    /// True if this plan packages every track of `other` in the same way, and perhaps more.
+    pub fn extends(&self, other: &Plan) -> bool {
+        other.headers.tracks.keys().all(|track| self.keeps(*track, other))
+    }
+
+    /// True if the segments made by both plans can follow one another without a break.
+    pub fn continues(&self, other: &Plan) -> bool {
+        self.layout == other.layout && self.extends(other) && other.extends(self)
+    }
+
+    /// True if there are pictures.
+    pub fn has_video(&self) -> bool {
+        self.headers.has(Kind::Video)
+    }
+
+    /// What is known about its video track.
+    pub fn video(&self) -> Option<&TrackInfo> {
+        self.headers.tracks.iter().find(|(track, _)| track.kind == Kind::Video).map(|(_, info)| info)
+    }
+
+    /// Its codecs as RFC 6381 writes them; empty if one of them is not known.
+    pub fn codecs(&self) -> Vec<String> {
+        let name = |info: &TrackInfo| match &info.params {
+            Some(Params::Video(video)) => Some(video.rfc6381.clone()),
+            Some(Params::Audio(audio)) => Some(audio.rfc6381.clone()),
+            None => None,
+        };
+        let names: Option<Vec<String>> = self.headers.tracks.values().map(name).collect();
+        names.filter(|names| names.iter().all(|name| !name.is_empty())).unwrap_or_default()
+    }
+}
+
+/// The headers with nothing but the first track of each kind that fits.
+fn chosen(headers: &Headers, fits: impl Fn(&TrackInfo) -> bool) -> Headers {
+    let mut chosen = Headers { number: headers.number, ..Headers::default() };
+    for (track, info) in &headers.tracks {
+        if fits(info) && !chosen.has(track.kind) {
+            chosen.tracks.insert(*track, info.clone());
+        }
+    }
+    chosen
+}
+
+/// True if enough is known about the track to package it.
+fn is_usable(info: &TrackInfo) -> bool {
+    match info.codec {
+        Codec::FlvVideo(_) | Codec::FlvAudio(_) | Codec::Amf0 => false,
+        Codec::Mp3 | Codec::Ac3 | Codec::Eac3 => info.params.is_some(),
+        _ => info.params.is_some() && info.config.is_some(),
+    }
+}
+
+/// True if both are decoded alike. Configurations may have come at different times.
+fn is_same(one: &TrackInfo, two: &TrackInfo) -> bool {
+    let config = |info: &TrackInfo| info.config.as_ref().map(|config| config.payload.clone());
+    one.codec == two.codec && one.params == two.params && config(one) == config(two)
+}
+
+/// True if HLS has no place for any of the tracks, whatever is still to be learned about them.
+pub fn is_hopeless(headers: &Headers) -> bool {
+    let opaque =
+        |info: &TrackInfo| matches!(info.codec, Codec::FlvVideo(_) | Codec::FlvAudio(_) | Codec::Amf0);
+    !headers.tracks.is_empty() && headers.tracks.values().all(opaque)
+}
+
+/// True for tracks that every HLS player takes in MPEG-TS. H.265 is not among them: Apple's players take
+/// it in fragmented MP4 only (HLS Authoring Specification for Apple Devices, 1.5).
+fn is_at_home_in_ts(info: &TrackInfo) -> bool {
+    let codec = matches!(info.codec, Codec::H264 | Codec::Aac | Codec::Mp3 | Codec::Ac3 | Codec::Eac3);
+    codec && ts::has_place(info)
+}

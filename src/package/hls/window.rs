@@ -1,0 +1,153 @@
+//! The segments that can be fetched: those in the playlist, and those that left it a while ago.
+//!
+//! In: complete segments. Out: what the playlist says, files by their names, and what has gone for good.
+//! Never holds more bytes than it was told.
+
+use super::segment::Segment;
+use crate::base::time::Instant;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// All complete segments, oldest first.
+#[derive(Debug)]
+pub struct Window {
+    /// Segments in the playlist, if it is long enough.
+    count: usize,
+    /// Segments that stay after they left.
+    keep: usize,
+    bytes_max: usize,
+    bytes: usize,
+    left: VecDeque<Left>,
+    listed: VecDeque<Segment>,
+    next_sequence: u64,
+    discontinuity_sequence: u64,
+    /// The longest that the playlist ever was, in microseconds.
+    longest_us: u64,
+}
+
+/// A segment that left the playlist.
+#[derive(Debug)]
+struct Left {
+    segment: Segment,
+    /// Until when it must stay.
+    until: Instant,
+}
+
+impl Window {
+    /// An empty window of `count` segments (at least one), which keeps `keep` more, and holds at most
+    /// `bytes_max` bytes. Both sequences begin at `first_sequence`.
+    pub fn new(count: usize, keep: usize, bytes_max: usize, first_sequence: u64) -> Window {
+        Window {
+            count: count.max(1),
+            keep,
+            bytes_max,
+            bytes: 0,
+            left: VecDeque::new(),
+            listed: VecDeque::new(),
+            next_sequence: first_sequence,
+            discontinuity_sequence: first_sequence,
+            longest_us: 0,
+        }
+    }
+
+    /// The number that the next segment must have.
+    pub fn next_sequence(&self) -> u64 {
+        self.next_sequence
+    }
+
+    /// How many discontinuities have left the playlist, counted from where both sequences began.
+    pub fn discontinuity_sequence(&self) -> u64 {
+        self.discontinuity_sequence
+    }
+
+    /// The segments in the playlist, oldest first.
+    pub fn listed(&self) -> impl DoubleEndedIterator<Item = &Segment> {
+        self.listed.iter()
+    }
+
+    /// Every segment that can be fetched, oldest first.
+    pub fn all(&self) -> impl DoubleEndedIterator<Item = &Segment> {
+        self.left.iter().map(|left| &left.segment).chain(&self.listed)
+    }
+
+    /// Bytes of all segments.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Appends a segment at the end of the playlist; returns those that have gone for good.
+    pub fn push(&mut self, segment: Segment, now: Instant, target_secs: u64) -> Vec<Segment> {
+        assert!(segment.sequence == self.next_sequence, "media sequence numbers grow by one");
+        self.next_sequence += 1;
+        self.bytes += segment.len();
+        self.listed.push_back(segment);
+        self.slide(now, target_secs);
+        self.longest_us = self.longest_us.max(self.listed_us());
+        self.expire(now)
+    }
+
+    fn listed_us(&self) -> u64 {
+        self.listed.iter().map(|segment| segment.entry.duration_us).sum()
+    }
+
+    /// Takes segments out of the playlist as long as it stays long enough: "The server MUST NOT remove a
+    /// Media Segment from a Playlist file [...] if that would produce a Playlist whose duration is less
+    /// than three times the target duration" (RFC 8216, 6.2.2).
+    fn slide(&mut self, now: Instant, target_secs: u64) {
+        while self.listed.len() > self.count {
+            let first_us = self.listed[0].entry.duration_us;
+            let long_enough = self.listed_us() - first_us >= 3 * target_secs * 1_000_000;
+            if !long_enough && self.listed.len() < LISTED_MAX {
+                return;
+            }
+            self.take_out(now);
+        }
+    }
+
+    /// The first segment leaves the playlist. It stays for its own duration and that of the longest
+    /// playlist that named it (RFC 8216, 6.2.2), since a player may only now begin to fetch it.
+    fn take_out(&mut self, now: Instant) {
+        let Some(segment) = self.listed.pop_front() else { return };
+        self.discontinuity_sequence += u64::from(segment.entry.discontinuity);
+        let stay = Duration::from_micros(segment.entry.duration_us + self.longest_us);
+        self.left.push_back(Left { segment, until: now + stay });
+    }
+
+    /// Lets go what has stayed long enough, and whatever is too much.
+    fn expire(&mut self, now: Instant) -> Vec<Segment> {
+        let mut gone = Vec::new();
+        while let Some(first) = self.left.front() {
+            let stayed = self.left.len() > self.keep && first.until <= now;
+            if !stayed && self.bytes <= self.bytes_max {
+                return gone;
+            }
+            gone.extend(self.drop_oldest());
+        }
+        while self.bytes > self.bytes_max && self.listed.len() > 1 {
+            self.take_out(now);
+            gone.extend(self.drop_oldest());
+        }
+        gone
+    }
+
+    fn drop_oldest(&mut self) -> Option<Segment> {
+        let Left { segment, .. } = self.left.pop_front()?;
+        self.bytes -= segment.len();
+        Some(segment)
+    }
+}
+
+/// The most segments in a playlist, however short they are.
+const LISTED_MAX: usize = 256;
+
+/// Where the sequences of a playlist begin that is made at `wall_ms` (milliseconds since 1970).
+///
+/// They have to go on where an earlier process ended, of which nothing is known: a player or a cache that
+/// still has that process's playlist would take smaller numbers for an old playlist, and a segment of the
+/// same name for one that it has. Wall time is larger after each restart, and counted in half seconds it
+/// also grows faster than the numbers, since segments last half a second or more. Counted from 2020 it
+/// fits into 31 bits until 2054: some players hold no more.
+pub fn first_sequence(wall_ms: u64) -> u64 {
+    const UNIX_MS_2020: u64 = 1_577_836_800_000;
+    wall_ms.saturating_sub(UNIX_MS_2020) / 500
+}
