@@ -4,13 +4,21 @@
 //! without bound or allocates by a length field.
 
 pub mod aac;
+pub mod ac3;
+pub mod av1;
 pub(crate) mod bits;
+pub mod flac;
 pub mod h264;
 pub mod h265;
+pub mod mp3;
 pub mod nal;
+pub mod opus;
 mod sets;
 #[cfg(test)]
 mod testing;
+pub mod vp;
+pub mod vp8;
+pub mod vp9;
 
 pub use sets::ParameterSets;
 
@@ -18,13 +26,54 @@ use crate::media::frame::Codec;
 use bits::Fault;
 use thiserror::Error;
 
-/// What the configuration of a track says.
+/// What the configuration of a track says. VP8 and VP9 never tell the size of the pictures there, AV1 not
+/// always: it is 0 x 0 then, and [`parse_frame`] finds it in key frames.
 pub fn parse_config(codec: Codec, config: &[u8]) -> Result<Params, CodecError> {
     match codec {
         Codec::H264 => h264::params(config).map(Params::Video),
         Codec::H265 => h265::params(config).map(Params::Video),
+        Codec::Av1 => av1::params(config).map(Params::Video),
+        Codec::Vp8 | Codec::Vp9 => vp::params(codec, config).map(Params::Video),
         Codec::Aac => aac::params(config).map(Params::Audio),
-        _ => Err(Fault::Invalid("this codec has no configuration").of(codec)),
+        Codec::Opus => opus::params(config).map(Params::Audio),
+        Codec::Flac => flac::params(config).map(Params::Audio),
+        Codec::Mp3 | Codec::Ac3 | Codec::Eac3 => Err(CodecError::Absent { codec }),
+        Codec::FlvVideo(_) | Codec::FlvAudio(_) | Codec::Amf0 => Err(CodecError::Absent { codec }),
+    }
+}
+
+/// What a frame says about its track, for codecs whose frames do: MP3, AC-3 and E-AC-3 always, VP8 and VP9
+/// in key frames, AV1 where a temporal unit has a sequence header.
+pub fn parse_frame(codec: Codec, payload: &[u8]) -> Option<Params> {
+    match codec {
+        Codec::Av1 => av1::frame_params(payload).map(Params::Video),
+        Codec::Vp8 => vp8::frame_params(payload).map(Params::Video),
+        Codec::Vp9 => vp9::frame_params(payload).map(Params::Video),
+        Codec::Mp3 => mp3::frame_params(payload).map(Params::Audio),
+        Codec::Ac3 | Codec::Eac3 => ac3::frame_params(codec, payload).map(Params::Audio),
+        _ => None,
+    }
+}
+
+/// Whether decoding may begin at a frame, by its own bytes and not by what its sender claims; `None` where
+/// these do not tell. `config` is the configuration in force, which says how long the lengths of NAL units
+/// are; four bytes without one.
+pub fn is_key(codec: Codec, config: Option<&[u8]>, payload: &[u8]) -> Option<bool> {
+    match codec {
+        Codec::H264 => {
+            let config = config.and_then(|config| h264::AvcConfig::parse(config).ok());
+            Some(h264::is_idr(payload, config.map_or(4, |config| config.nal_length_size())))
+        }
+        Codec::H265 => {
+            let config = config.and_then(|config| h265::HevcConfig::parse(config).ok());
+            Some(h265::is_irap(payload, config.map_or(4, |config| config.nal_length_size())))
+        }
+        Codec::Av1 => Some(av1::is_key(payload)),
+        Codec::Vp8 => Some(vp8::is_key(payload)),
+        Codec::Vp9 => Some(vp9::is_key(payload)),
+        Codec::Aac | Codec::Mp3 | Codec::Opus | Codec::Flac | Codec::Ac3 | Codec::Eac3 => Some(true),
+        Codec::FlvAudio(_) => Some(true),
+        Codec::FlvVideo(_) | Codec::Amf0 => None,
     }
 }
 
@@ -71,9 +120,9 @@ pub enum Params {
 /// What is known about a video track.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct VideoParams {
-    /// Width to show, in pixels, after cropping.
+    /// Width to show, in pixels, after cropping; 0 if the configuration does not tell.
     pub width: u32,
-    /// Height to show, in pixels, after cropping.
+    /// Height to show, in pixels, after cropping; 0 if the configuration does not tell.
     pub height: u32,
     /// Frames per thousand seconds, if the configuration tells (25 fps = 25 000).
     pub fps_milli: Option<u32>,
@@ -101,17 +150,23 @@ pub struct AudioParams {
     pub rfc6381: String,
 }
 
-/// Why a configuration could not be understood.
+/// Why a configuration, or the header of a frame where there is none, could not be understood.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CodecError {
     /// It ends before it is complete.
-    #[error("{codec:?} configuration is truncated")]
+    #[error("{} configuration is truncated", codec.name())]
     Truncated {
         /// Whose.
         codec: Codec,
     },
+    /// The codec has none: frames of some tell what is to know.
+    #[error("{} has no configuration", codec.name())]
+    Absent {
+        /// Which.
+        codec: Codec,
+    },
     /// A value that the specification does not allow, or a size beyond all reason.
-    #[error("{codec:?} configuration: {what}")]
+    #[error("{} configuration: {what}", codec.name())]
     Invalid {
         /// Whose.
         codec: Codec,
@@ -120,7 +175,7 @@ pub enum CodecError {
     },
 }
 
-/// The longest side of a picture that is believed, in pixels: no level of any codec here allows more.
+/// The longest side of a picture that is believed, in pixels; the highest levels allow hardly more.
 const SIDE_MAX: u64 = 16_384;
 
 /// A side of a picture: `coded` pixels without `cropped` ones.
@@ -147,7 +202,102 @@ fn fps_milli(frames: u32, seconds: u64) -> Option<u32> {
     let milli = (u64::from(frames) * 1000 + seconds / 2) / seconds;
     u32::try_from(milli).ok().filter(|&milli| milli > 0 && u64::from(milli) <= FPS_MAX * 1000)
 }
-/// What the first frame of a codec without configuration says.
-pub fn parse_frame(_: Codec, _: &[u8]) -> Option<Params> {
-    None
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{never_panics, unhex};
+    use super::*;
+
+    fn video(params: Option<Params>) -> VideoParams {
+        match params {
+            Some(Params::Video(params)) => params,
+            other => panic!("not video: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_codec_finds_its_parser() {
+        let configs = [
+            (Codec::H264, "0142d00bffe100166742d00bda05067e7c04400000fa40003a9803c489a801000568ce0f2c80"),
+            (Codec::Av1, "81010c000a0b0000000cc4ff6700be0010"),
+            (Codec::Vp9, "0015820202020000"),
+            (Codec::Aac, "1210"),
+            (Codec::Opus, "4f707573486561640102380180bb0000000000"),
+        ];
+        let names = configs.map(|(codec, hex)| match parse_config(codec, &unhex(hex)).unwrap() {
+            Params::Video(video) => video.rfc6381,
+            Params::Audio(audio) => audio.rfc6381,
+        });
+        assert_eq!(names, ["avc1.42d00b", "av01.0.01M.08", "vp09.00.21.08", "mp4a.40.2", "opus"]);
+        let absent = parse_config(Codec::Mp3, &unhex("fffb9064")).unwrap_err();
+        assert_eq!(absent.to_string(), "MP3 has no configuration");
+    }
+
+    #[test]
+    fn frames_tell_what_configurations_leave_out() {
+        let key = unhex("8249834200281016960638241c184a10");
+        assert_eq!(video(parse_config(Codec::Vp9, &unhex("0015820202020000")).ok()).width, 0);
+        assert_eq!(video(parse_frame(Codec::Vp9, &key)).width, 642);
+        assert_eq!(parse_frame(Codec::H264, &key), None);
+    }
+
+    #[test]
+    fn a_key_frame_is_known_by_its_bytes() {
+        // NAL lengths of two bytes, as the configuration says.
+        let config = unhex("0142d00bfde100166742d00bda05067e7c04400000fa40003a9803c489a801000568ce0f2c80");
+        let idr = [0, 2, 0x65, 0x88];
+        assert_eq!(is_key(Codec::H264, Some(&config), &idr), Some(true));
+        assert_eq!(is_key(Codec::H264, None, &idr), Some(false));
+        assert_eq!(is_key(Codec::H264, None, &[0, 0, 0, 2, 0x65, 0x88]), Some(true));
+        assert_eq!(is_key(Codec::H265, None, &[0, 0, 0, 3, 0x26, 1, 0xaf]), Some(true));
+        assert_eq!(is_key(Codec::Aac, None, &[]), Some(true));
+        assert_eq!(is_key(Codec::FlvVideo(2), None, &[]), None);
+    }
+
+    #[test]
+    fn sizes_and_rates_beyond_reason_are_not_believed() {
+        assert_eq!(side(1088, 8), Ok(1080));
+        assert_eq!(side(16_384, 0), Ok(16_384));
+        assert!(side(16_385, 1).is_err());
+        assert!(side(16, 16).is_err());
+        assert!(side(16, u64::MAX).is_err());
+        assert_eq!(fps_milli(30_000, 1001), Some(29_970));
+        assert_eq!(fps_milli(300, 1), Some(300_000));
+        assert_eq!(fps_milli(301, 1), None);
+        assert_eq!(fps_milli(u32::MAX, 1), None);
+        assert_eq!(fps_milli(1, u64::MAX), None);
+        assert_eq!(fps_milli(0, 1), None);
+        assert_eq!(fps_milli(1, 0), None);
+    }
+
+    #[test]
+    fn no_codec_panics_at_what_is_meant_for_another() {
+        let codecs = [
+            Codec::H264,
+            Codec::H265,
+            Codec::Av1,
+            Codec::Vp8,
+            Codec::Vp9,
+            Codec::Aac,
+            Codec::Mp3,
+            Codec::Opus,
+            Codec::Flac,
+            Codec::Ac3,
+            Codec::Eac3,
+            Codec::FlvVideo(2),
+            Codec::FlvAudio(11),
+            Codec::Amf0,
+        ];
+        let seeds = [
+            unhex("0142d00bffe100166742d00bda05067e7c04400000fa40003a9803c489a801000568ce0f2c80"),
+            unhex("81010c000a0b0000000cc4ff6700be0010"),
+        ];
+        never_panics(&[&seeds[0], &seeds[1]], |bytes| {
+            for codec in codecs {
+                let _ = parse_config(codec, bytes);
+                parse_frame(codec, bytes);
+                is_key(codec, Some(bytes), bytes);
+            }
+        });
+    }
 }

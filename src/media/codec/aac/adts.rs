@@ -150,10 +150,10 @@ mod tests {
     #[test]
     fn broken_headers_are_refused_with_a_reason() {
         let refusal = |hex: &str| Adts::parse(&unhex(hex)).unwrap_err().to_string();
-        assert_eq!(refusal("fff150802b3f"), "Aac configuration is truncated");
-        assert_eq!(refusal("fffb50802b3ffc"), "Aac configuration: there is no ADTS sync word");
-        assert_eq!(refusal("fff174802b3ffc"), "Aac configuration: a reserved sample rate");
-        assert_eq!(refusal("fff05080011ffc"), "Aac configuration: an ADTS frame is shorter than its header");
+        assert_eq!(refusal("fff150802b3f"), "AAC configuration is truncated");
+        assert_eq!(refusal("fffb50802b3ffc"), "AAC configuration: there is no ADTS sync word");
+        assert_eq!(refusal("fff174802b3ffc"), "AAC configuration: a reserved sample rate");
+        assert_eq!(refusal("fff05080011ffc"), "AAC configuration: an ADTS frame is shorter than its header");
     }
 
     #[test]

@@ -319,16 +319,16 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_with_a_reason() {
         let refusal = |bits: &str| params(&pack(bits)).unwrap_err().to_string();
-        assert_eq!(refusal("00000 0011 0010 000"), "Aac configuration: the audio object type is 0");
-        assert_eq!(refusal("00010 1101 0010 000"), "Aac configuration: a reserved sample rate");
+        assert_eq!(refusal("00000 0011 0010 000"), "AAC configuration: the audio object type is 0");
+        assert_eq!(refusal("00010 1101 0010 000"), "AAC configuration: a reserved sample rate");
         let zero = format!("00010 1111 {:024b} 0010 000", 0);
-        assert_eq!(refusal(&zero), "Aac configuration: the sample rate is 0");
+        assert_eq!(refusal(&zero), "AAC configuration: the sample rate is 0");
         let absurd = format!("00010 1111 {:024b} 0010 000", 16_000_000);
-        assert_eq!(refusal(&absurd), "Aac configuration: the sample rate is above 192 kHz");
-        assert_eq!(refusal("00010 0011 1000 000"), "Aac configuration: a reserved channel configuration");
+        assert_eq!(refusal(&absurd), "AAC configuration: the sample rate is above 192 kHz");
+        assert_eq!(refusal("00010 0011 1000 000"), "AAC configuration: a reserved channel configuration");
         assert_eq!(
             refusal("11111 000111 0011 0000 0"),
-            "Aac configuration: nothing tells the number of channels"
+            "AAC configuration: nothing tells the number of channels"
         );
         assert_eq!(params(&[0x12]), Err(CodecError::Truncated { codec: Codec::Aac }));
         assert_eq!(params(&[]), Err(CodecError::Truncated { codec: Codec::Aac }));
