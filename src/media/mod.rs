@@ -5,3 +5,4 @@ pub mod codec;
 pub mod frame;
 pub mod headers;
 pub mod timestamp;
+pub mod unwrap;

@@ -1,36 +1,150 @@
 //! RTMP: the server side of a publisher or player.
+//!
+//! ```text
+//! Handshake ──C2──▶ Connecting ──connect──▶ Connected ──▶ Over
+//!                                           idle, publishing or playing
+//! ```
+//!
+//! In: the peer's bytes, and the server's answers. Out: replies, and the frames of a publisher as asks.
+//! Never: a frame to a player; its stream's bytes follow behind the replies without its doing. Until
+//! `connect` is answered, all that is held for a peer stays within `limits.unproven_bytes`.
+
+mod connect;
+mod connected;
+mod link;
+mod play;
+mod publish;
+#[cfg(test)]
+mod tests;
+mod url;
 
 use crate::base::inbox::Inbox;
 use crate::base::reason::Reason;
 use crate::base::time::Instant;
 use crate::session::ask::Answer;
 use crate::session::{Cx, Session};
+use crate::wire::rtmp::chunk::Item;
+use crate::wire::rtmp::handshake::Handshake;
+use crate::wire::rtmp::message::{Content, Control};
+use connected::Connected;
+use link::{Link, protocol};
+use std::time::Duration;
 
 /// One RTMP peer.
 #[derive(Debug)]
-pub struct RtmpSession {}
+pub struct RtmpSession {
+    phase: Phase,
+    /// By when `connect` must have come.
+    connect_by: Instant,
+}
+
+/// How far the conversation has come. Each phase owns what exists in it.
+#[derive(Debug)]
+enum Phase {
+    /// Bytes that are no messages yet.
+    Handshake(Handshake),
+    /// Messages, of which `connect` must be the first that says anything.
+    Connecting(Link),
+    /// The peer has an app.
+    Connected(Box<Connected>),
+    /// All was said: what still comes is not looked at.
+    Over,
+}
 
 impl RtmpSession {
     /// A peer has just connected; nothing has been said yet.
-    pub fn new(_cx: &mut Cx<'_>) -> Self {
-        RtmpSession {}
+    pub fn new(cx: &mut Cx<'_>) -> Self {
+        let patience = Duration::from_millis(cx.config.rtmp.handshake_timeout_ms);
+        RtmpSession { phase: Phase::Handshake(Handshake::First), connect_by: cx.now + patience }
+    }
+
+    /// The next phase of a peer that has not connected, as far as `inbox` goes.
+    fn advance(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<(), Reason> {
+        if let Phase::Handshake(handshake) = &mut self.phase {
+            let time_ms = cx.now.as_millis() as u32;
+            if !handshake.receive(inbox, cx.out, cx.rng, time_ms).map_err(protocol)? {
+                return Ok(());
+            }
+            self.phase = Phase::Connecting(Link::new(cx.config));
+        }
+        match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Connecting(link) => self.phase = connecting(cx, link, inbox)?,
+            phase => self.phase = phase,
+        }
+        Ok(())
     }
 }
 
 impl Session for RtmpSession {
-    fn receive(&mut self, _cx: &mut Cx<'_>, _inbox: &mut Inbox) -> Result<bool, Reason> {
-        Ok(false)
+    fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<bool, Reason> {
+        self.advance(cx, inbox)?;
+        match &mut self.phase {
+            Phase::Handshake(_) | Phase::Connecting(_) => Ok(false),
+            Phase::Connected(connected) => connected.receive(cx, inbox),
+            Phase::Over => {
+                inbox.consume(inbox.len());
+                Ok(false)
+            }
+        }
     }
-    fn answer(&mut self, _cx: &mut Cx<'_>, _answer: Answer) -> Result<(), Reason> {
+
+    fn answer(&mut self, cx: &mut Cx<'_>, answer: Answer) -> Result<(), Reason> {
+        match (&mut self.phase, answer) {
+            (Phase::Connected(connected), Answer::Farewell(reason)) => {
+                connected.farewell(cx, &reason);
+                self.phase = Phase::Over;
+            }
+            (_, Answer::Farewell(_)) => self.phase = Phase::Over,
+            (Phase::Connected(connected), answer) => return connected.answer(cx, answer),
+            _ => {}
+        }
         Ok(())
     }
+
     fn drained(&mut self, _cx: &mut Cx<'_>) -> Result<(), Reason> {
         Ok(())
     }
-    fn tick(&mut self, _cx: &mut Cx<'_>) -> Result<(), Reason> {
-        Ok(())
+
+    fn tick(&mut self, cx: &mut Cx<'_>) -> Result<(), Reason> {
+        match &mut self.phase {
+            Phase::Handshake(_) | Phase::Connecting(_) if self.connect_by <= cx.now => {
+                Err(Reason::Timeout("rtmp.handshake_timeout_ms"))
+            }
+            Phase::Connected(connected) => connected.tick(cx),
+            _ => Ok(()),
+        }
     }
+
     fn deadline(&self) -> Option<(Instant, &'static str)> {
-        None
+        match &self.phase {
+            Phase::Handshake(_) | Phase::Connecting(_) => {
+                Some((self.connect_by, "rtmp.handshake_timeout_ms"))
+            }
+            Phase::Connected(connected) => connected.alarm().map(|(at, timer)| (at, timer.name())),
+            Phase::Over => None,
+        }
+    }
+}
+
+/// Reads until `connect`, and answers it. A peer that talks about other things for too long is ended.
+fn connecting(cx: &mut Cx<'_>, mut link: Link, inbox: &mut Inbox) -> Result<Phase, Reason> {
+    loop {
+        match link.reader.next(inbox).map_err(protocol)? {
+            None => return Ok(Phase::Connecting(link)),
+            Some(Item::Acknowledge(bytes)) => link.control(cx, Control::Acknowledgement(bytes)),
+            Some(Item::Message(message)) => {
+                // Whatever else may come before: chunk sizes, windows, a first ping.
+                if let Content::Command(command) = Content::parse(&message).map_err(protocol)? {
+                    if command.name != "connect" {
+                        return Err(protocol("a command before connect"));
+                    }
+                    let app = connect::connect(cx, &mut link, &command)?;
+                    return Ok(Phase::Connected(Box::new(Connected::new(cx, link, app))));
+                }
+            }
+        }
+        if link.reader.received() > cx.config.limits.unproven_bytes as u64 {
+            return Err(Reason::Limit("limits.unproven_bytes"));
+        }
     }
 }

@@ -1,0 +1,367 @@
+//! A peer after `connect`: its commands, and which of idle, publishing or playing it is.
+//!
+//! ```text
+//!            publish            Answer::Publish
+//!     ┌────▶ Asking ──────────────────────────▶ Publishing ──┐
+//!  Idle                                                      │ FCUnpublish, deleteStream, closeStream,
+//!     └────▶ Asking ──────────────────────────▶ Playing ─────┤ another publish or play
+//!            play               Answer::Play                 ▼
+//!                                                           Idle
+//! ```
+//!
+//! While an answer is awaited nothing is read, so that media behind `publish` is not lost. A peer may
+//! publish and play as often as it likes, one at a time.
+
+use super::connect::App;
+use super::link::{Link, STREAM_ID, Status, protocol};
+use super::play::{self, Playback};
+use super::publish::{self, Publication};
+use crate::base::inbox::Inbox;
+use crate::base::name::StreamName;
+use crate::base::reason::Reason;
+use crate::base::time::Instant;
+use crate::session::Cx;
+use crate::session::ask::{Answer, Ask, Introduction, Playing, Refusal};
+use crate::wire::amf0::Value;
+use crate::wire::format::Format;
+use crate::wire::rtmp::aggregate::Aggregate;
+use crate::wire::rtmp::chunk::{Item, Message};
+use crate::wire::rtmp::message::{Command, Content, Control, Event};
+use std::time::Duration;
+
+/// Most messages of one peer that are handled before others have their turn.
+const MESSAGES_PER_CALL: usize = 64;
+
+/// A peer that has said `connect`.
+#[derive(Debug)]
+pub(super) struct Connected {
+    link: Link,
+    app: App,
+    role: Role,
+    /// The peer has sent `FCPublish`, and expects the answers that go with it.
+    fmle: bool,
+    /// When its last message came, or its role changed.
+    heard: Instant,
+    /// What is left of an aggregate message; comes before the next one.
+    aggregate: Option<Aggregate>,
+    /// Stands still while messages come, so that no frame costs a timer; see [`Connected::tick`].
+    alarm: Option<(Instant, Timer)>,
+}
+
+/// What the peer does.
+#[derive(Debug)]
+enum Role {
+    /// Neither of the others.
+    Idle,
+    /// It asked to publish, and the server has not answered yet.
+    AskingToPublish(StreamName),
+    /// It asked to play, and the server has not answered yet.
+    AskingToPlay(Playback),
+    /// It sends a stream.
+    Publishing(Publication),
+    /// It gets a stream.
+    Playing(Playback),
+}
+
+/// Why a peer is looked after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timer {
+    /// When to end a peer that neither publishes nor plays.
+    Idle,
+    /// When to end a publisher that has sent nothing yet.
+    FirstFrame,
+    /// When to end a publisher that has fallen silent.
+    Frame,
+    /// When a player has seen as much as it asked for.
+    Duration,
+}
+
+impl Timer {
+    /// The setting that it follows from, or what else it is about.
+    pub fn name(self) -> &'static str {
+        match self {
+            Timer::Idle => "rtmp.idle_timeout_ms",
+            Timer::FirstFrame => "publish.first_frame_timeout_ms",
+            Timer::Frame => "publish.frame_timeout_ms",
+            Timer::Duration => "play duration",
+        }
+    }
+}
+
+impl Connected {
+    /// A peer whose `connect` was answered.
+    pub fn new(cx: &Cx<'_>, link: Link, app: App) -> Self {
+        let mut connected = Connected {
+            link,
+            app,
+            role: Role::Idle,
+            fmle: false,
+            heard: cx.now,
+            aggregate: None,
+            alarm: None,
+        };
+        connected.arm(cx);
+        connected
+    }
+
+    /// Handles what came. True if there may be more to do at once.
+    pub fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<bool, Reason> {
+        for _ in 0..MESSAGES_PER_CALL {
+            if matches!(self.role, Role::AskingToPublish(_) | Role::AskingToPlay(_)) {
+                return Ok(false);
+            }
+            if let Some(message) = self.aggregate.as_mut().and_then(Iterator::next) {
+                self.media(cx, message)?;
+                continue;
+            }
+            self.aggregate = None;
+            match self.link.reader.next(inbox).map_err(protocol)? {
+                None => return Ok(false),
+                Some(Item::Acknowledge(bytes)) => self.link.control(cx, Control::Acknowledgement(bytes)),
+                Some(Item::Message(message)) => {
+                    self.heard = cx.now;
+                    self.message(cx, message)?;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn message(&mut self, cx: &mut Cx<'_>, message: Message) -> Result<(), Reason> {
+        match Content::parse(&message).map_err(protocol)? {
+            Content::Control(control) => self.control(cx, control),
+            Content::Command(command) => return self.command(cx, &command),
+            Content::Media { .. } => return self.media(cx, message),
+            Content::Aggregate => self.aggregate = Some(Aggregate::new(message)),
+            Content::Other(type_id) => {
+                log::trace!(cid:% = cx.cid, type_id; "a message that means nothing here");
+            }
+        }
+        Ok(())
+    }
+
+    /// A message that holds media, or so its sender says who put it into an aggregate. Media outside of a
+    /// publication is what was under way when that ended.
+    fn media(&mut self, cx: &mut Cx<'_>, message: Message) -> Result<(), Reason> {
+        let Role::Publishing(publication) = &mut self.role else { return Ok(()) };
+        let timestamp = message.timestamp;
+        let Content::Media { tag, body } = Content::parse(&message).map_err(protocol)? else { return Ok(()) };
+        let first = !publication.started;
+        publication.media(cx, tag, timestamp, body);
+        if first {
+            self.arm(cx);
+        }
+        Ok(())
+    }
+
+    fn control(&self, cx: &mut Cx<'_>, control: Control) {
+        match control {
+            Control::Event(Event::PingRequest(number)) => {
+                self.link.control(cx, Control::Event(Event::PingResponse(number)));
+            }
+            Control::Event(Event::SetBufferLength { ms, .. }) => {
+                log::debug!(cid:% = cx.cid, ms; "the player buffers");
+            }
+            // The chunk layer has obeyed those that are for it; how much the peer has read is the
+            // business of TCP.
+            _ => {}
+        }
+    }
+
+    fn command(&mut self, cx: &mut Cx<'_>, command: &Command) -> Result<(), Reason> {
+        log::debug!(cid:% = cx.cid, name = command.name.as_str(); "command");
+        match command.name.as_str() {
+            "connect" => return Err(protocol("connect twice")),
+            // All streams of a connection have the same number: it can use one at a time.
+            "createStream" => self.link.result(cx, command, STREAM_ID.into()),
+            "FCPublish" => {
+                self.fmle = true;
+                self.link.result(cx, command, Value::Null);
+            }
+            "publish" => return self.publish(cx, command),
+            "FCUnpublish" => {
+                self.leave(cx, Some(command));
+                self.link.result(cx, command, Value::Null);
+            }
+            "deleteStream" | "closeStream" => self.leave(cx, Some(command)),
+            "play" => return self.play(cx, command),
+            "pause" | "pauseRaw" => {
+                if let (Role::Playing(playback), Some(pause)) = (&mut self.role, command.flag(0)) {
+                    playback.pause(cx, &self.link, pause);
+                }
+            }
+            "receiveAudio" | "receiveVideo" => {
+                let (audio, video) = match command.name.as_str() {
+                    "receiveAudio" => (command.flag(0), None),
+                    _ => (None, command.flag(0)),
+                };
+                if let Role::Playing(playback) = &mut self.role {
+                    playback.receive(cx, audio, video);
+                }
+            }
+            "seek" => play::seek_refused(cx, &self.link),
+            "FCSubscribe" => play::subscribed(cx, &self.link),
+            "getStreamLength" => self.link.result(cx, command, 0.into()),
+            // Answers to calls of ours.
+            "_result" | "_error" | "onStatus" => {}
+            // `releaseStream`, `_checkbw` and whatever else: whoever asks wants to hear that it was heard.
+            _ => self.link.result(cx, command, Value::Null),
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, cx: &mut Cx<'_>, command: &Command) -> Result<(), Reason> {
+        self.leave(cx, None);
+        let (name, query) = self.app.place.stream(command.text(0).unwrap_or_default());
+        if !name.is_sound() {
+            return self.refuse_to_publish(cx, &Refusal::BadName);
+        }
+        self.introduce(cx, if self.fmle { "fmle-publish" } else { "flash-publish" }, Some(name.clone()));
+        cx.ask(Ask::Publish { name: name.clone(), query });
+        self.enter(cx, Role::AskingToPublish(name));
+        Ok(())
+    }
+
+    fn refuse_to_publish(&mut self, cx: &mut Cx<'_>, refusal: &Refusal) -> Result<(), Reason> {
+        publish::refused(cx, &self.link, refusal);
+        Err(Reason::Refused(refusal.to_string()))
+    }
+
+    fn play(&mut self, cx: &mut Cx<'_>, command: &Command) -> Result<(), Reason> {
+        self.leave(cx, None);
+        let (name, query) = self.app.place.stream(command.text(0).unwrap_or_default());
+        if !name.is_sound() {
+            return self.refuse_to_play(cx, &Refusal::BadName);
+        }
+        self.introduce(cx, "rtmp-play", Some(name.clone()));
+        let format = Format::Rtmp { chunk_size: self.link.chunk_size };
+        cx.ask(Ask::Play { name, query, format });
+        self.enter(cx, Role::AskingToPlay(Playback::new(command)));
+        Ok(())
+    }
+
+    fn refuse_to_play(&mut self, cx: &mut Cx<'_>, refusal: &Refusal) -> Result<(), Reason> {
+        play::refused(cx, &self.link, refusal);
+        Err(Reason::Refused(refusal.to_string()))
+    }
+
+    /// Ends what the peer does, because it said so with `command` or wants something else now.
+    fn leave(&mut self, cx: &mut Cx<'_>, command: Option<&Command>) {
+        match &self.role {
+            Role::Publishing(_) => {
+                cx.ask(Ask::Unpublish);
+                if let Some(command) = command {
+                    publish::stopped(cx, &self.link, command);
+                }
+            }
+            Role::Playing(_) => cx.ask(Ask::Stop),
+            Role::Idle | Role::AskingToPublish(_) | Role::AskingToPlay(_) => return,
+        }
+        self.introduce(cx, "", None);
+        self.enter(cx, Role::Idle);
+    }
+
+    fn introduce(&self, cx: &mut Cx<'_>, role: &'static str, name: Option<StreamName>) {
+        cx.ask(Ask::Introduce(Introduction { role, name, ..self.app.introduction.clone() }));
+    }
+
+    /// The server answers, or tells news of the stream that is played.
+    pub fn answer(&mut self, cx: &mut Cx<'_>, answer: Answer) -> Result<(), Reason> {
+        match (answer, std::mem::replace(&mut self.role, Role::Idle)) {
+            (Answer::Publish(Ok(())), Role::AskingToPublish(name)) => {
+                publish::started(cx, &self.link, self.fmle);
+                self.enter(cx, Role::Publishing(Publication::new(name, cx.now)));
+            }
+            (Answer::Publish(Err(refusal)), _) => return self.refuse_to_publish(cx, &refusal),
+            (Answer::Play(Ok(playing)), Role::AskingToPlay(mut playback)) => {
+                playback.granted(cx, &self.link, matches!(playing, Playing::Live(_)));
+                self.enter(cx, Role::Playing(playback));
+            }
+            (Answer::Play(Err(refusal)), _) => return self.refuse_to_play(cx, &refusal),
+            (Answer::Began(_), Role::Playing(mut playback)) => {
+                playback.began(cx, &self.link);
+                self.enter(cx, Role::Playing(playback));
+            }
+            (Answer::Ended(refusal), Role::Playing(_)) => {
+                play::ended(cx, &self.link, &refusal);
+                self.introduce(cx, "", None);
+                self.enter(cx, Role::Idle);
+            }
+            // News of a stream that was left meanwhile.
+            (_, role) => self.role = role,
+        }
+        Ok(())
+    }
+
+    /// Last words, before the server ends the connection.
+    pub fn farewell(&self, cx: &mut Cx<'_>, reason: &Reason) {
+        match &self.role {
+            Role::Playing(_) => play::ended(cx, &self.link, &Refusal::Ended),
+            Role::Publishing(_) | Role::AskingToPublish(_) if *reason == Reason::Replaced => {
+                publish::refused(cx, &self.link, &Refusal::Busy);
+            }
+            _ => {}
+        }
+        let description = reason.to_string();
+        let status = match reason {
+            Reason::Drained if self.app.reconnects => {
+                Status::notice("NetConnection.Connect.ReconnectRequest", &description)
+            }
+            Reason::Drained => Status::error("NetConnection.Connect.AppShutdown", &description),
+            Reason::Timeout(_) => Status::notice("NetConnection.Connect.IdleTimeOut", &description),
+            _ => Status::notice("NetConnection.Connect.Closed", &description),
+        };
+        self.link.status(cx, 0, &status);
+    }
+
+    fn enter(&mut self, cx: &Cx<'_>, role: Role) {
+        self.role = role;
+        self.heard = cx.now;
+        self.arm(cx);
+    }
+
+    /// Since when the peer has been silent, for how long it may be, and which timer watches it.
+    fn patience(&self, cx: &Cx<'_>) -> Option<(Instant, Duration, Timer)> {
+        let (since, ms, timer) = match &self.role {
+            Role::Idle => (self.heard, cx.config.rtmp.idle_timeout_ms, Timer::Idle),
+            Role::Publishing(publication) => {
+                let settings = cx.config.stream(&publication.name).publish;
+                if publication.started {
+                    (publication.heard, settings.frame_timeout_ms, Timer::Frame)
+                } else {
+                    (publication.heard, settings.first_frame_timeout_ms, Timer::FirstFrame)
+                }
+            }
+            Role::Playing(playback) => (playback.until?, 0, Timer::Duration),
+            Role::AskingToPublish(_) | Role::AskingToPlay(_) => return None,
+        };
+        Some((since, Duration::from_millis(ms), timer))
+    }
+
+    fn arm(&mut self, cx: &Cx<'_>) {
+        self.alarm = self.patience(cx).map(|(since, patience, timer)| (since + patience, timer));
+    }
+
+    /// When [`Connected::tick`] wants to be called.
+    pub fn alarm(&self) -> Option<(Instant, Timer)> {
+        self.alarm
+    }
+
+    /// The alarm went off; whether rightly shows only now, since it stood still while messages came.
+    pub fn tick(&mut self, cx: &mut Cx<'_>) -> Result<(), Reason> {
+        self.arm(cx);
+        match self.alarm {
+            Some((at, Timer::Duration)) if at <= cx.now => {
+                play::completed(cx, &self.link);
+                self.leave(cx, None);
+                Ok(())
+            }
+            Some((at, timer)) if at <= cx.now => {
+                let reason = Reason::Timeout(timer.name());
+                self.farewell(cx, &reason);
+                Err(reason)
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The two directions of a connection after the handshake: messages in, replies out.
+//!
+//! Replies go to the connection's outbox, each as one message with a full header. Everything about
+//! streams happens on message stream 1, because the frames of a stream are rendered once for all players.
+
+use crate::base::reason::Reason;
+use crate::config::Config;
+use crate::session::Cx;
+use crate::wire::amf0::{self, Value};
+use crate::wire::rtmp::chunk::{self, Limits, Reader, cid};
+use crate::wire::rtmp::handshake;
+use crate::wire::rtmp::message::{Command, Control, type_id};
+use bytes::BytesMut;
+
+/// The message stream that every `createStream` gets.
+pub(super) const STREAM_ID: u32 = 1;
+
+/// What reads the peer's messages and writes ours.
+#[derive(Debug)]
+pub(super) struct Link {
+    /// Puts messages together.
+    pub reader: Reader,
+    /// What we announced; the stream's frames are laid out for it too.
+    pub chunk_size: u32,
+}
+
+impl Link {
+    /// A link with a peer that has not said `connect`, and may make us hold little before it has.
+    pub fn new(config: &Config) -> Self {
+        let reader =
+            Reader::new(unproven_limits(config), handshake::PEER_BYTES as u64, config.rtmp.ack_window);
+        Link { reader, chunk_size: chunk::CHUNK_SIZE_DEFAULT }
+    }
+
+    /// The peer has said `connect`: messages may be as long as frames are.
+    pub fn trust(&mut self, config: &Config) {
+        let frame_bytes = config.limits.frame_bytes;
+        self.reader.set_limits(Limits {
+            message_bytes_max: frame_bytes,
+            // Beside the longest frame, what other messages need that are sent between its chunks.
+            partial_bytes_max: frame_bytes + config.limits.unproven_bytes,
+            ..unproven_limits(config)
+        });
+    }
+
+    /// Announces the chunk size of everything that follows.
+    pub fn announce_chunk_size(&mut self, cx: &mut Cx<'_>, chunk_size: u32) {
+        self.control(cx, Control::SetChunkSize(chunk_size));
+        self.chunk_size = chunk_size;
+    }
+
+    /// Sends a control message.
+    pub fn control(&self, cx: &mut Cx<'_>, control: Control) {
+        let mut payload = BytesMut::new();
+        control.encode(&mut payload);
+        self.send(cx, cid::CONTROL, control.type_id(), 0, &payload);
+    }
+
+    /// Sends a command: about the connection on stream 0, about a stream on [`STREAM_ID`].
+    pub fn command(&self, cx: &mut Cx<'_>, stream_id: u32, command: &Command) {
+        let mut payload = BytesMut::new();
+        command.encode(&mut payload);
+        let cid = if stream_id == 0 { cid::COMMAND } else { cid::STATUS };
+        self.send(cx, cid, type_id::COMMAND, stream_id, &payload);
+    }
+
+    /// Answers a call with `value`. A call without a number wants no answer.
+    pub fn result(&self, cx: &mut Cx<'_>, call: &Command, value: Value) {
+        if call.transaction != 0.0 {
+            let name = "_result".to_owned();
+            let transaction = call.transaction;
+            self.command(cx, 0, &Command { name, transaction, object: Value::Null, args: vec![value] });
+        }
+    }
+
+    /// Tells how a stream (or with stream 0 the connection) fares.
+    pub fn status(&self, cx: &mut Cx<'_>, stream_id: u32, status: &Status<'_>) {
+        let args = vec![status.info(cx)];
+        self.command(cx, stream_id, &call("onStatus", args));
+    }
+
+    /// Sends data to a player: a name and values.
+    pub fn data(&self, cx: &mut Cx<'_>, values: &[Value]) {
+        let mut payload = BytesMut::new();
+        amf0::encode_all(values, &mut payload);
+        self.send(cx, cid::DATA, type_id::DATA, STREAM_ID, &payload);
+    }
+
+    fn send(&self, cx: &mut Cx<'_>, cid: u32, type_id: u8, stream_id: u32, payload: &[u8]) {
+        let mut bytes = Vec::with_capacity(chunk::message_len(self.chunk_size, cid, 0, payload.len()));
+        chunk::write_message(&mut bytes, self.chunk_size, cid, 0, type_id, stream_id, payload);
+        cx.out.write(&bytes);
+    }
+}
+
+/// Half of what an unproven peer may hold is for its unfinished messages; the rest is for what waits
+/// unread and unsent.
+fn unproven_limits(config: &Config) -> Limits {
+    let bytes_max = config.limits.unproven_bytes / 2;
+    Limits {
+        chunk_size_max: config.rtmp.chunk_size_in_max,
+        message_bytes_max: bytes_max,
+        partial_bytes_max: bytes_max,
+    }
+}
+
+/// A call of ours that wants no answer.
+pub(super) fn call(name: &str, args: Vec<Value>) -> Command {
+    Command { name: name.to_owned(), transaction: 0.0, object: Value::Null, args }
+}
+
+/// What a peer is told about a stream or the connection (RTMP 1.0, section 7.2.2).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Status<'a> {
+    /// Whether this is bad news.
+    level: &'static str,
+    /// What programs read: `NetStream.Publish.Start`.
+    code: &'a str,
+    /// What people read.
+    description: &'a str,
+}
+
+impl<'a> Status<'a> {
+    /// Good news, or none of either sort.
+    pub fn notice(code: &'a str, description: &'a str) -> Self {
+        Status { level: "status", code, description }
+    }
+
+    /// Bad news.
+    pub fn error(code: &'a str, description: &'a str) -> Self {
+        Status { level: "error", code, description }
+    }
+
+    /// The status as an information object.
+    pub fn info(&self, cx: &Cx<'_>) -> Value {
+        Value::object([
+            ("level", self.level.into()),
+            ("code", self.code.into()),
+            ("description", self.description.into()),
+            ("clientid", cx.cid.as_str().into()),
+        ])
+    }
+}
+
+/// The reason for ending a connection whose bytes break the protocol.
+pub(super) fn protocol(error: impl ToString) -> Reason {
+    Reason::Protocol(error.to_string())
+}

@@ -1,0 +1,135 @@
+//! The player's side: what it hears about its stream. The frames themselves follow from the server's log.
+//!
+//! ```text
+//! play   ─▶  StreamBegin, Play.Reset, Play.Start, |RtmpSampleAccess, then the stream's bytes
+//! ```
+//!
+//! The same is said if nobody publishes yet: players wait for the stream. It is over with `StreamEOF` and
+//! `UnpublishNotify`; one that never came with `StreamNotFound`.
+
+use super::link::{Link, STREAM_ID, Status, call};
+use crate::base::time::Instant;
+use crate::session::Cx;
+use crate::session::ask::{Ask, Refusal};
+use crate::wire::amf0::Value;
+use crate::wire::rtmp::message::{Command, Control, Event};
+use std::time::Duration;
+
+/// A stream that is being played.
+#[derive(Debug)]
+pub(super) struct Playback {
+    /// Nobody publishes it yet.
+    waiting: bool,
+    paused: bool,
+    audio: bool,
+    video: bool,
+    /// For how long the peer wants to play it.
+    duration: Option<Duration>,
+    /// When that will be over; known once it plays.
+    pub until: Option<Instant>,
+}
+
+impl Playback {
+    /// What a granted `play` command asks for. Its start and reset mean nothing for a live stream.
+    pub fn new(command: &Command) -> Self {
+        // On the wire these are milliseconds; -1 is for ever, 0 would be a single frame.
+        let ms = command.number(2).filter(|ms| *ms >= 1.0);
+        let duration = ms.map(|ms| Duration::from_millis(ms as u64));
+        Playback { waiting: true, paused: false, audio: true, video: true, duration, until: None }
+    }
+
+    /// Frames may follow from here on; it has begun if somebody publishes.
+    pub fn granted(&mut self, cx: &mut Cx<'_>, link: &Link, live: bool) {
+        link.control(cx, Control::Event(Event::StreamBegin(STREAM_ID)));
+        status(cx, link, "NetStream.Play.Reset", "Playing and resetting stream.");
+        status(cx, link, "NetStream.Play.Start", "Started playing stream.");
+        link.data(cx, &["|RtmpSampleAccess".into(), true.into(), true.into()]);
+        if live {
+            self.begin(cx);
+        }
+    }
+
+    /// The stream is live. Said to those who had to wait for it.
+    pub fn began(&mut self, cx: &mut Cx<'_>, link: &Link) {
+        if self.waiting {
+            status(cx, link, "NetStream.Play.PublishNotify", "The stream is being published.");
+            self.begin(cx);
+        }
+    }
+
+    fn begin(&mut self, cx: &Cx<'_>) {
+        self.waiting = false;
+        self.until = self.duration.map(|duration| cx.now + duration);
+    }
+
+    /// The peer pauses or goes on.
+    pub fn pause(&mut self, cx: &mut Cx<'_>, link: &Link, pause: bool) {
+        self.paused = pause;
+        if pause {
+            self.deliver(cx);
+            status(cx, link, "NetStream.Pause.Notify", "Paused stream.");
+            link.control(cx, Control::Event(Event::StreamEof(STREAM_ID)));
+        } else {
+            link.control(cx, Control::Event(Event::StreamBegin(STREAM_ID)));
+            status(cx, link, "NetStream.Unpause.Notify", "Unpaused stream.");
+            self.deliver(cx);
+        }
+    }
+
+    /// `receiveAudio` or `receiveVideo`: what the peer wants to hear and see.
+    pub fn receive(&mut self, cx: &mut Cx<'_>, audio: Option<bool>, video: Option<bool>) {
+        self.audio = audio.unwrap_or(self.audio);
+        self.video = video.unwrap_or(self.video);
+        self.deliver(cx);
+    }
+
+    fn deliver(&self, cx: &mut Cx<'_>) {
+        cx.ask(Ask::Deliver { audio: self.audio && !self.paused, video: self.video && !self.paused });
+    }
+}
+
+/// The stream has ended, or never came.
+pub(super) fn ended(cx: &mut Cx<'_>, link: &Link, refusal: &Refusal) {
+    match refusal {
+        Refusal::Ended | Refusal::Draining => {
+            link.control(cx, Control::Event(Event::StreamEof(STREAM_ID)));
+            status(cx, link, "NetStream.Play.UnpublishNotify", "The stream is no longer published.");
+            status(cx, link, "NetStream.Play.Stop", "Stopped playing stream.");
+        }
+        refusal => refused(cx, link, refusal),
+    }
+}
+
+/// The stream may not be played, or there is none.
+pub(super) fn refused(cx: &mut Cx<'_>, link: &Link, refusal: &Refusal) {
+    let code = match refusal {
+        Refusal::NotFound | Refusal::BadName | Refusal::Ended => "NetStream.Play.StreamNotFound",
+        _ => "NetStream.Play.Failed",
+    };
+    link.status(cx, STREAM_ID, &Status::error(code, &refusal.to_string()));
+}
+
+/// The peer has seen as much as it wanted to.
+pub(super) fn completed(cx: &mut Cx<'_>, link: &Link) {
+    link.control(cx, Control::Event(Event::StreamEof(STREAM_ID)));
+    let complete = Status::notice("NetStream.Play.Complete", "Played for as long as was asked.");
+    let info = complete.info(cx);
+    link.data(cx, &["onPlayStatus".into(), info]);
+    status(cx, link, "NetStream.Play.Stop", "Stopped playing stream.");
+}
+
+/// A live stream has no other place to go to.
+pub(super) fn seek_refused(cx: &mut Cx<'_>, link: &Link) {
+    let status = Status::error("NetStream.Seek.Failed", "A live stream cannot be sought.");
+    link.status(cx, STREAM_ID, &status);
+}
+
+/// Akamai's way of asking whether there is a stream: there always may be.
+pub(super) fn subscribed(cx: &mut Cx<'_>, link: &Link) {
+    let info: Value = Status::notice("NetStream.Play.Start", "Started playing stream.").info(cx);
+    link.command(cx, 0, &call("onFCSubscribe", vec![info]));
+}
+
+fn status(cx: &mut Cx<'_>, link: &Link, code: &str, description: &str) {
+    link.status(cx, STREAM_ID, &Status::notice(code, description));
+}
