@@ -27,10 +27,14 @@ use crate::wire::format::Format;
 use crate::wire::rtmp::aggregate::Aggregate;
 use crate::wire::rtmp::chunk::{Item, Message};
 use crate::wire::rtmp::message::{Command, Content, Control, Event};
+use bytes::Bytes;
 use std::time::Duration;
 
 /// Most messages of one peer that are handled before others have their turn.
 const MESSAGES_PER_CALL: usize = 64;
+
+/// Most messages in one aggregate; servers that make them put in what comes within some hundred milliseconds.
+const AGGREGATE_MESSAGES_MAX: usize = 4096;
 
 /// A peer that has said `connect`.
 #[derive(Debug)]
@@ -42,8 +46,6 @@ pub(super) struct Connected {
     fmle: bool,
     /// When its last message came, or its role changed.
     heard: Instant,
-    /// What is left of an aggregate message; comes before the next one.
-    aggregate: Option<Aggregate>,
     /// Stands still while messages come, so that no frame costs a timer; see [`Connected::tick`].
     alarm: Option<(Instant, Timer)>,
 }
@@ -97,7 +99,6 @@ impl Connected {
             role: Role::Idle,
             fmle: false,
             heard: cx.now,
-            aggregate: None,
             alarm: None,
         };
         connected.arm(cx);
@@ -106,19 +107,16 @@ impl Connected {
 
     /// Handles what came. True if there may be more to do at once.
     pub fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<bool, Reason> {
-        for _ in 0..MESSAGES_PER_CALL {
+        let mut messages = 0;
+        while messages < MESSAGES_PER_CALL {
             if matches!(self.role, Role::AskingToPublish(_) | Role::AskingToPlay(_)) {
                 return Ok(false);
             }
-            if let Some(message) = self.aggregate.as_mut().and_then(Iterator::next) {
-                self.media(cx, message)?;
-                continue;
-            }
-            self.aggregate = None;
             match self.link.reader.next(inbox).map_err(protocol)? {
                 None => return Ok(false),
                 Some(Item::Acknowledge(bytes)) => self.link.control(cx, Control::Acknowledgement(bytes)),
                 Some(Item::Message(message)) => {
+                    messages += 1;
                     self.heard = cx.now;
                     self.message(cx, message)?;
                 }
@@ -131,8 +129,8 @@ impl Connected {
         match Content::parse(&message).map_err(protocol)? {
             Content::Control(control) => self.control(cx, control),
             Content::Command(command) => return self.command(cx, &command),
-            Content::Media { .. } => return self.media(cx, message),
-            Content::Aggregate => self.aggregate = Some(Aggregate::new(message)),
+            Content::Media { tag, body } => self.media(cx, tag, message.timestamp, body),
+            Content::Aggregate => return self.aggregate(cx, message),
             Content::Other(type_id) => {
                 log::trace!(cid:% = cx.cid, type_id; "a message that means nothing here");
             }
@@ -140,16 +138,25 @@ impl Connected {
         Ok(())
     }
 
-    /// A message that holds media, or so its sender says who put it into an aggregate. Media outside of a
-    /// publication is what was under way when that ended.
-    fn media(&mut self, cx: &mut Cx<'_>, message: Message) -> Result<(), Reason> {
-        let Role::Publishing(publication) = &mut self.role else { return Ok(()) };
-        let timestamp = message.timestamp;
-        let Content::Media { tag, body } = Content::parse(&message).map_err(protocol)? else { return Ok(()) };
+    /// Media outside of a publication is what was under way when that ended.
+    fn media(&mut self, cx: &mut Cx<'_>, tag: u8, timestamp: u32, body: Bytes) {
+        let Role::Publishing(publication) = &mut self.role else { return };
         let first = !publication.started;
         publication.media(cx, tag, timestamp, body);
         if first {
             self.arm(cx);
+        }
+    }
+
+    /// Only media counts of what is in an aggregate.
+    fn aggregate(&mut self, cx: &mut Cx<'_>, message: Message) -> Result<(), Reason> {
+        for (count, message) in Aggregate::new(message).enumerate() {
+            if count == AGGREGATE_MESSAGES_MAX {
+                return Err(protocol("an aggregate of too many messages"));
+            }
+            if let Content::Media { tag, body } = Content::parse(&message).map_err(protocol)? {
+                self.media(cx, tag, message.timestamp, body);
+            }
         }
         Ok(())
     }
