@@ -6,7 +6,7 @@ use mio::net::TcpStream;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 
-/// Most bytes of one read; a shorter read means that the socket is empty.
+/// Most bytes of one read; a shorter read means that the socket is empty, or has only its end left.
 pub const READ_BYTES: usize = 64 << 10;
 
 /// What a read gave.
@@ -42,6 +42,9 @@ pub struct Conn {
     pub stream: TcpStream,
     /// True while there may be bytes that were not read.
     pub readable: bool,
+    /// True once the poll has told that the peer closed its side. It tells so once: the end must be read
+    /// for, even behind a short read.
+    pub finished: bool,
     /// True while the server wants to be told what it says.
     pub reading: bool,
     /// True while it stands in the reactor's line of those to read from.
@@ -56,7 +59,7 @@ impl Conn {
         loop {
             return match self.stream.read(buffer) {
                 Ok(0) => Got::Eof,
-                Ok(len) if len == buffer.len() => Got::More(len),
+                Ok(len) if len == buffer.len() || self.finished => Got::More(len),
                 Ok(len) => Got::All(len),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => Got::Nothing,

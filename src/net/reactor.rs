@@ -172,6 +172,7 @@ impl Reactor {
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             conn.readable = true;
+            conn.finished |= event.is_read_closed();
             if conn.reading && !conn.queued {
                 conn.queued = true;
                 self.line.push_back(id);
@@ -223,7 +224,15 @@ impl Reactor {
             self.tell(now, Input::Ended { conn: id, end: End::Broken(conn::describe(&error)) });
             return;
         }
-        self.seat(Conn { id, stream, readable: true, reading: true, queued: true, connecting: false });
+        self.seat(Conn {
+            id,
+            stream,
+            readable: true,
+            finished: false,
+            reading: true,
+            queued: true,
+            connecting: false,
+        });
         self.line.push_back(id);
         self.drain(now);
     }
@@ -250,6 +259,7 @@ impl Reactor {
                     id,
                     stream,
                     readable: false,
+                    finished: false,
                     reading: true,
                     queued: false,
                     connecting: true,

@@ -93,14 +93,8 @@ impl Timer {
 impl Connected {
     /// A peer whose `connect` was answered.
     pub fn new(cx: &Cx<'_>, link: Link, app: App) -> Self {
-        let mut connected = Connected {
-            link,
-            app,
-            role: Role::Idle,
-            fmle: false,
-            heard: cx.now,
-            alarm: None,
-        };
+        let mut connected =
+            Connected { link, app, role: Role::Idle, fmle: false, heard: cx.now, alarm: None };
         connected.arm(cx);
         connected
     }
