@@ -1,3 +1,157 @@
-//! The command line.
+//! The command line: reads the file and the environment, then serves, checks or prints.
+//!
+//! Exit codes: 0, the wish was granted; 1, the system refused something while running; 2, the command line
+//! or the configuration is not right.
 
-fn main() {}
+use clap::{Parser, Subcommand};
+use dacapo::config::{self, Config, ConfigError, Service};
+use dacapo::net::world::Hooks;
+use dacapo::net::{self, logger, open_files};
+use std::fmt::Display;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// A live-media server: RTMP in; RTMP, HTTP-FLV, WebSocket-FLV, HTTP-TS and HLS out.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Without a command it serves. Every setting can be overridden from the \
+environment: DACAPO_RTMP__LISTEN=1935 stands for rtmp.listen."
+)]
+struct Cli {
+    /// Configuration file; without one the defaults hold. DACAPO_CONFIG may name it too.
+    #[arg(short, long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Checks a configuration file and says in short what it means.
+    Check {
+        /// The file.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Prints the configuration that holds: defaults, file and environment together.
+    Config,
+}
+
+/// Why the process ends with another code than 0.
+enum Failure {
+    /// The system refused something.
+    System(String),
+    /// The configuration is not right.
+    Settings(String),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = Source::new(cli.config).and_then(|source| match cli.command {
+        None => serve(source),
+        Some(Command::Check { file }) => check(&Source { file: Some(file), ..source }),
+        Some(Command::Config) => print(&config::print(&source.load().map_err(settings)?)),
+    });
+    logger::flush();
+    let (code, message) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::System(message)) => (1, message),
+        Err(Failure::Settings(message)) => (2, message),
+    };
+    eprintln!("{message}");
+    ExitCode::from(code)
+}
+
+fn settings(error: impl Display) -> Failure {
+    Failure::Settings(error.to_string())
+}
+
+fn system(error: impl Display) -> Failure {
+    Failure::System(format!("dacapo: {error}"))
+}
+
+fn serve(source: Source) -> Result<(), Failure> {
+    let config = source.load().map_err(settings)?;
+    logger::install(&config.log).map_err(system)?;
+    let shortage = open_files::shortage(&config, open_files::raise());
+    let hooks = Hooks {
+        reload: Box::new({
+            let source = source.clone();
+            move || source.reload()
+        }),
+        reopen_log: Box::new(logger::reopen),
+    };
+    let started = |config: &Config, bound: &[(Service, SocketAddr)]| {
+        log::info!("Dacapo {} serves by {}", env!("CARGO_PKG_VERSION"), source.name());
+        config::banner(config, bound).lines().for_each(|line| log::info!("{line}"));
+        if let Some(shortage) = shortage {
+            log::warn!("{shortage}");
+        }
+    };
+    net::serve(config, hooks, started).map_err(system)
+}
+
+fn check(source: &Source) -> Result<(), Failure> {
+    let config = source.load().map_err(settings)?;
+    print(&format!("ok\n{}\n", config::summary(&config)))
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    std::io::stdout().write_all(text.as_bytes()).map_err(system)
+}
+
+/// Where the configuration comes from: read at start and again at each reload.
+#[derive(Clone, Debug)]
+struct Source {
+    file: Option<PathBuf>,
+    /// The variables that begin with `DACAPO_`.
+    env: Vec<(String, String)>,
+}
+
+impl Source {
+    fn new(file: Option<PathBuf>) -> Result<Self, Failure> {
+        let mut env = Vec::new();
+        for (name, value) in std::env::vars_os() {
+            let Some(name) = name.to_str().filter(|name| name.starts_with("DACAPO_")) else { continue };
+            let value = value.into_string().map_err(|_| settings(format!("{name}: it is not UTF-8")))?;
+            env.push((name.to_owned(), value));
+        }
+        let named = env.iter().find(|(name, value)| name == "DACAPO_CONFIG" && !value.is_empty());
+        let file = file.or_else(|| named.map(|(_, file)| PathBuf::from(file)));
+        Ok(Source { file, env })
+    }
+
+    fn name(&self) -> String {
+        self.file.as_deref().map_or("its defaults".to_owned(), |file| file.display().to_string())
+    }
+
+    fn load(&self) -> Result<Config, LoadError> {
+        let text = self.file.as_deref().map_or(Ok("()".to_owned()), read)?;
+        Ok(config::load(&text, &self.name(), &self.env)?)
+    }
+
+    /// For a running server: the log is set up anew too, and what is wrong is told in one line.
+    fn reload(&self) -> Result<Config, String> {
+        let config = self.load().map_err(|error| match error {
+            LoadError::Config(error) => error.in_one_line(),
+            other => other.to_string(),
+        })?;
+        logger::install(&config.log).map_err(|error| error.to_string())?;
+        Ok(config)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum LoadError {
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    #[error("cannot read {0}: {1}")]
+    File(String, std::io::Error),
+}
+
+fn read(file: &Path) -> Result<String, LoadError> {
+    std::fs::read_to_string(file).map_err(|error| LoadError::File(file.display().to_string(), error))
+}

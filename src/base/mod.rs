@@ -1,5 +1,6 @@
 //! What everything else stands on: time, dice, names, buffers, timers. Knows no protocol and no media.
 
+pub mod calendar;
 pub mod fetched;
 pub mod id;
 pub mod inbox;

@@ -26,6 +26,9 @@ impl Finding {
     }
 }
 
+/// What a response may need beside its body, in bytes.
+const HEAD_BYTES: usize = 64 << 10;
+
 /// Everything that is wrong with `config`.
 pub(super) fn check(config: &Config) -> Vec<Finding> {
     let mut findings = ranges(config, "");
@@ -68,13 +71,11 @@ fn stream(settings: &StreamSettings, path: &str, limits: &Limits) -> Vec<Finding
             "lower it, or raise `hls.segment_ms_max`",
         );
     }
-    if hls.enabled && hls.segment_bytes_max > limits.response_bytes {
+    let carried = limits.response_bytes.saturating_sub(HEAD_BYTES);
+    if hls.enabled && hls.segment_bytes_max > carried {
         find(
             "hls.segment_bytes_max",
-            format!(
-                "is {}, more than one response may have: {}",
-                hls.segment_bytes_max, limits.response_bytes
-            ),
+            format!("is {}, more than one response can carry: {carried}", hls.segment_bytes_max),
             "lower it, or raise `limits.response_bytes`",
         );
     }

@@ -65,9 +65,14 @@ impl Problem {
     }
 }
 
-impl From<Problem> for ConfigError {
-    fn from(problem: Problem) -> Self {
-        ConfigError { problems: vec![problem] }
+impl ConfigError {
+    /// The problems without excerpts, in one line: for the log.
+    pub fn in_one_line(&self) -> String {
+        let problem = |problem: &Problem| {
+            let help = problem.help.as_ref().map_or(String::new(), |help| format!(" ({help})"));
+            format!("{}: {}{help}", problem.place, problem.message)
+        };
+        self.problems.iter().map(problem).collect::<Vec<_>>().join("; ")
     }
 }
 

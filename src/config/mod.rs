@@ -5,6 +5,7 @@
 //! environment and a stream rule are the same thing, a [`patch`]: what they do not name, they leave alone.
 //! Never: reads files or the environment; that is the shell's affair.
 
+mod banner;
 mod check;
 mod env;
 mod error;
@@ -12,17 +13,19 @@ mod levels;
 mod listen;
 mod load;
 mod locate;
-
+mod memory;
 pub mod patch;
 mod rule;
 mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use banner::{banner, summary};
 pub use error::{ConfigError, Problem};
 pub use levels::{Levels, short_module};
 pub use listen::{Listen, parse_addr};
 pub use load::{load, print};
+pub use memory::{Bytes, MemoryMax};
 pub use rule::{Pattern, StreamRule};
 pub use settings::*;
 

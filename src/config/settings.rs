@@ -139,7 +139,7 @@ settings! {
         /// A segment is cut without a keyframe after so many milliseconds; bounds TARGETDURATION.
         segment_ms_max: u64 = 10_000, in 1_000..=120_000;
         /// Most bytes of one segment.
-        segment_bytes_max: usize = 32 * MIB, in 64 * KIB..=1 << 30;
+        segment_bytes_max: usize = 16 * MIB, in 64 * KIB..=1 << 30;
         /// Segments in the playlist.
         window: usize = 6, in 3..=1_000;
         /// Segments that are kept after they left the playlist.
@@ -163,15 +163,15 @@ settings! {
         /// Most players of one stream.
         players_per_stream: usize = 16_384, in 1..=1 << 20;
         /// Largest frame or RTMP message, in bytes.
-        frame_bytes: usize = 16 * MIB, in 64 * KIB..=16 * MIB;
+        frame_bytes: usize = 8 * MIB, in 64 * KIB..=16 * MIB;
         /// Most bytes that a peer that has not finished `connect` can make the server hold.
         unproven_bytes: usize = 64 * KIB, in 8 * KIB..=MIB;
         /// Most own bytes (not frames) that wait for one RTMP peer.
         outbox_bytes: usize = MIB, in 16 * KIB..=1 << 30;
         /// Most bytes that wait for one HTTP peer.
-        response_bytes: usize = 64 * MIB, in 64 * KIB..=1 << 30;
+        response_bytes: usize = 20 * MIB, in 64 * KIB..=1 << 30;
         /// Most bytes of evicted frames that a stream keeps, for each format, for players in the middle of them.
-        attic_bytes: usize = 16 * MIB, in 64 * KIB..=1 << 30;
+        attic_bytes: usize = 8 * MIB, in 64 * KIB..=1 << 30;
         /// Audio and video tracks of one stream.
         tracks: usize = 8, in 1..=256;
     }

@@ -228,7 +228,7 @@ my.ron:1:29: `stream.hls.segment_ms` is 12000, more than `hls.segment_ms_max`: 1
       = lower it, or raise `hls.segment_ms_max`";
         assert_eq!(told("(stream: (hls: (segment_ms: 12000)))"), expected);
         let expected = "\
-my.ron:1:29: `stream.ring.bytes_max` is 1000000, less than one frame may have: 16777216
+my.ron:1:29: `stream.ring.bytes_max` is 1000000, less than one frame may have: 8388608
     1 | (stream: (ring: (bytes_max: 1000000)))
       |                             ^
       = raise it, or lower `limits.frame_bytes`";
@@ -329,6 +329,16 @@ mod told_about_a_variable {
             told_about("DACAPO_STREAMS", "[(pattern: \"**\", hls: (keep: 0))]"),
             "DACAPO_STREAMS: `streams[0].hls.keep` is 0: it must be from 1 to 1000"
         );
+    }
+
+    #[test]
+    fn in_one_line_for_the_log() {
+        let error = load("(rtmp: (chunksize: 1))", "my.ron", &variables(&[("DACAPO_HTTP__LISTEN", "x")]));
+        let expected = "my.ron:1:9: there is no setting `rtmp.chunksize` (did you mean `chunk_size`? Known \
+                        here: listen, chunk_size, chunk_size_in_max, ack_window, handshake_timeout_ms, \
+                        idle_timeout_ms); DACAPO_HTTP__LISTEN: `http.listen`: `x` is not an address: write \
+                        `address:port`, such as `0.0.0.0:1935`, `[::1]:1935`, or a port alone; it is \"x\"";
+        assert_eq!(error.expect_err("not right").in_one_line(), expected);
     }
 
     #[test]

@@ -7,6 +7,8 @@ pub mod closing;
 pub mod conn;
 pub mod entropy;
 pub mod listener;
+pub mod logger;
+pub mod open_files;
 pub mod reactor;
 pub mod signals;
 pub mod vitals;
@@ -30,7 +32,7 @@ use world::{Hooks, World};
 #[derive(Debug, Error)]
 pub enum ServeError {
     /// A listener could not be opened.
-    #[error("cannot listen on {addr} for {service:?}: {error}{}", hint(.error))]
+    #[error("cannot listen on {addr} (setting `{}`): {error}{}", .service.setting(), hint(.error))]
     Listen {
         /// What it was to speak.
         service: Service,

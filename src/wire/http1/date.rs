@@ -1,5 +1,7 @@
 //! Dates as HTTP writes them.
 
+use crate::base::calendar::{DAY_SECS, civil};
+
 /// `Sun, 06 Nov 1994 08:49:37 GMT`: the IMF-fixdate (RFC 9110, 5.6.7) of `unix_secs` seconds after 1970.
 pub fn http_date(unix_secs: u64) -> String {
     const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
@@ -15,22 +17,6 @@ pub fn http_date(unix_secs: u64) -> String {
     format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
 }
 
-/// Year, month (1 to 12) and day (1 to 31) of the day that lies `days` after 1970-01-01.
-///
-/// Counts in eras of 400 years that begin on the first of March, so that a leap day is the last of its year.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    (year, month, day)
-}
-
-const DAY_SECS: u64 = 86_400;
 const YEAR_10000_UNIX_SECS: u64 = 253_402_300_800;
 
 #[cfg(test)]

@@ -1,0 +1,158 @@
+//! The most memory that the configured limits allow: one formula, in one place.
+//!
+//! In: a configuration. Out: a number of bytes that the server's buffers cannot exceed together, however
+//! peers behave. It is a sum of worst cases that never meet: every connection stalled with a full outbox,
+//! every stream played in every format by somebody who is behind. A server in ordinary use stays far below.
+//! Not counted: the program itself, the kernel's socket buffers, and tables that hold no payload.
+
+use crate::config::settings::{Config, StreamSettings};
+use std::fmt;
+
+/// Layouts in which one stream can be played at a time: RTMP, FLV, WebSocket-FLV, TS, AAC, MP3. All RTMP
+/// players share one, since all are sent the same chunk size.
+const FORMATS: u64 = 6;
+
+/// Most bytes that framing adds to one frame in any format, beside a sixteenth of its length: a TS packet's
+/// stuffing, table packets and PES header; elsewhere less.
+const FRAMING_BYTES: u64 = 3 * 188;
+
+/// What may be held, in bytes, by the two things that there are many of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryMax {
+    /// By all connections: what they sent and what waits for them alone.
+    pub connections: u64,
+    /// By all streams: frames, their layouts, and HLS.
+    pub streams: u64,
+}
+
+impl MemoryMax {
+    /// Everything together.
+    pub fn total(&self) -> u64 {
+        self.connections.saturating_add(self.streams)
+    }
+}
+
+impl Config {
+    /// The most memory that these limits allow.
+    ///
+    /// ```text
+    /// connections × ( unproven_bytes                        read and not yet consumed
+    ///               + unproven_bytes                        a message that has not come whole
+    ///               + max(outbox_bytes, response_bytes) )   own bytes on their way out
+    /// streams     × ( frame_bytes                           the publisher's message that has not come whole
+    ///               + ring.bytes_max                        the frames, once
+    ///               + FORMATS × ( rendered(ring)            the frames in each format that is played
+    ///                           + attic_bytes )             what slow players are in the middle of
+    ///               + hls × segment_bytes_max × (window + keep + 2) )
+    /// rendered(ring) = bytes_max + bytes_max / 16 + frames_max × FRAMING_BYTES
+    /// ```
+    ///
+    /// HLS holds the playlist, what was kept after it, one segment more while it changes, and the one that
+    /// is being made. Of stream rules the dearest value of each setting counts.
+    pub fn memory_max(&self) -> MemoryMax {
+        let limits = &self.limits;
+        let own = wide(limits.outbox_bytes.max(limits.response_bytes));
+        let connection = wide(limits.unproven_bytes).saturating_mul(2).saturating_add(own);
+        let stream = stream_bytes(&self.dearest(), wide(limits.frame_bytes), wide(limits.attic_bytes));
+        MemoryMax {
+            connections: wide(limits.connections).saturating_mul(connection),
+            streams: wide(limits.streams).saturating_mul(stream),
+        }
+    }
+
+    /// Settings that cost at least as much as those of any stream.
+    fn dearest(&self) -> StreamSettings {
+        let mut dearest = self.stream.clone();
+        for rule in &self.streams {
+            let mut settings = self.stream.clone();
+            rule.apply(&mut settings);
+            let (ring, hls) = (&mut dearest.ring, &mut dearest.hls);
+            ring.bytes_max = ring.bytes_max.max(settings.ring.bytes_max);
+            ring.frames_max = ring.frames_max.max(settings.ring.frames_max);
+            hls.enabled |= settings.hls.enabled;
+            hls.segment_bytes_max = hls.segment_bytes_max.max(settings.hls.segment_bytes_max);
+            hls.window = hls.window.max(settings.hls.window);
+            hls.keep = hls.keep.max(settings.hls.keep);
+        }
+        dearest
+    }
+}
+
+fn stream_bytes(settings: &StreamSettings, frame: u64, attic: u64) -> u64 {
+    let ring = wide(settings.ring.bytes_max);
+    let framing = wide(settings.ring.frames_max).saturating_mul(FRAMING_BYTES);
+    let rendered = ring.saturating_add(ring / 16).saturating_add(framing);
+    let formats = FORMATS.saturating_mul(rendered.saturating_add(attic));
+    let hls = &settings.hls;
+    let segments =
+        if hls.enabled { wide(hls.window).saturating_add(wide(hls.keep)).saturating_add(2) } else { 0 };
+    let segments = segments.saturating_mul(wide(hls.segment_bytes_max));
+    frame.saturating_add(ring).saturating_add(formats).saturating_add(segments)
+}
+
+fn wide(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// A number of bytes as people read it: `1.5 GiB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (unit, shift) = match self.0 {
+            0..0x10_0000 => ("KiB", 10),
+            0x10_0000..0x4000_0000 => ("MiB", 20),
+            _ => ("GiB", 30),
+        };
+        // In tenths, rounded up: a bound may not be understated.
+        let tenths = (u128::from(self.0) * 10).div_ceil(1 << shift);
+        write!(f, "{}.{} {unit}", tenths / 10, tenths % 10)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bytes, MemoryMax};
+    use crate::config::load;
+
+    fn memory(streams: &str) -> MemoryMax {
+        let text = format!(
+            "(
+                limits: (connections: 10, streams: 2, frame_bytes: 65536, unproven_bytes: 8192,
+                         outbox_bytes: 16384, response_bytes: 1000000, attic_bytes: 65536),
+                stream: (ring: (bytes_max: 160000, frames_max: 100),
+                         hls: (segment_bytes_max: 70000, window: 3, keep: 1)),
+                streams: [{streams}],
+            )"
+        );
+        load(&text, "my.ron", &[]).expect("right").memory_max()
+    }
+
+    #[test]
+    fn the_formula_is_what_it_says() {
+        let stream = 65_536 + 160_000 + 6 * (160_000 + 10_000 + 100 * 564 + 65_536) + 70_000 * 6;
+        let connection = 2 * 8_192 + 1_000_000;
+        assert_eq!(memory(""), MemoryMax { connections: 10 * connection, streams: 2 * stream });
+        assert_eq!(memory("").total(), 10_163_840 + 4_794_304);
+    }
+
+    #[test]
+    fn of_rules_the_dearest_value_counts() {
+        let more = memory(
+            r#"(pattern: "a/*", hls: (window: 5)), (pattern: "b/*", hls: (keep: 2, window: 4)),
+               (pattern: "c/*", hls: (enabled: false))"#,
+        );
+        assert_eq!(more.streams - memory("").streams, 2 * 3 * 70_000);
+    }
+
+    #[test]
+    fn a_bound_is_never_understated() {
+        assert_eq!(Bytes(0).to_string(), "0.0 KiB");
+        assert_eq!(Bytes(1).to_string(), "0.1 KiB");
+        assert_eq!(Bytes(64 << 20).to_string(), "64.0 MiB");
+        assert_eq!(Bytes((3 << 30) / 2).to_string(), "1.5 GiB");
+        assert_eq!(Bytes((3 << 30) / 2 + 1).to_string(), "1.6 GiB");
+        assert_eq!(Bytes(u64::MAX).to_string(), "17179869184.0 GiB");
+    }
+}

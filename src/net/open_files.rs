@@ -1,0 +1,59 @@
+//! How many files the process may have open; each connection is one.
+//!
+//! Systems start processes with a low limit that these may raise themselves up to a high one, for the sake
+//! of old programs. This one is not such a program.
+
+use crate::config::Config;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Files that are open beside the connections: listeners, the poll, pipes, the log, segments on their way to
+/// the disk.
+const OTHERS: u64 = 128;
+
+/// Raises the process's limit as far as it may. Returns what it is then; `None`: there is none.
+pub fn raise() -> Option<u64> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        Ok(()) => maximum,
+        Err(_) => current,
+    }
+}
+
+/// What to tell the operator if `limit` is too low for the connections that `config` allows.
+pub fn shortage(config: &Config, limit: Option<u64>) -> Option<String> {
+    let connections = u64::try_from(config.limits.connections).unwrap_or(u64::MAX);
+    let limit = limit.filter(|limit| *limit < connections.saturating_add(OTHERS))?;
+    let room = limit.saturating_sub(OTHERS);
+    Some(format!(
+        "the system allows {limit} open files: room for about {room} connections, while limits.connections \
+         is {connections}; raise the hard limit (ulimit -Hn, LimitNOFILE) or lower limits.connections"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{raise, shortage};
+    use crate::config::Config;
+
+    #[test]
+    fn the_limit_is_raised_as_far_as_it_may() {
+        let raised = raise();
+        assert_eq!(raise(), raised);
+        assert!(raised.is_none_or(|limit| limit >= 256));
+    }
+
+    #[test]
+    fn a_shortage_is_told_with_its_remedy() {
+        let config = Config::default();
+        assert_eq!(shortage(&config, None), None);
+        assert_eq!(shortage(&config, Some(20_000)), None);
+        assert_eq!(
+            shortage(&config, Some(1024)).as_deref(),
+            Some(
+                "the system allows 1024 open files: room for about 896 connections, while \
+                 limits.connections is 16384; raise the hard limit (ulimit -Hn, LimitNOFILE) or lower \
+                 limits.connections"
+            )
+        );
+    }
+}
