@@ -20,24 +20,31 @@ pub struct Outgoing<'a> {
     pub kind: u8,
     /// Message stream.
     pub msid: u32,
-    /// Milliseconds, below 2^24 - 1 (four and a half hours).
+    /// Milliseconds.
     pub timestamp: u32,
     /// Content.
     pub payload: &'a [u8],
 }
 
+/// Timestamps from here on stand behind the header of every chunk (section 5.3.1.3).
+const TIMESTAMP_EXTENDED: u32 = 0xFF_FFFF;
+
 /// Writes a message with a full header, in chunks of `chunk_size`.
 pub fn write(out: &mut Vec<u8>, chunk_size: usize, message: Outgoing<'_>) {
-    assert!(message.timestamp < 0xFF_FFFF, "no extended timestamps here");
     let len = u32::try_from(message.payload.len()).expect("messages are short").to_be_bytes();
+    let time = message.timestamp.min(TIMESTAMP_EXTENDED).to_be_bytes();
+    let time_extended = message.timestamp.to_be_bytes();
+    let extended = if message.timestamp < TIMESTAMP_EXTENDED { &[][..] } else { &time_extended };
     out.push(message.csid);
-    out.extend_from_slice(&message.timestamp.to_be_bytes()[1..]);
+    out.extend_from_slice(&time[1..]);
     out.extend_from_slice(&len[1..]);
     out.push(message.kind);
     out.extend_from_slice(&message.msid.to_le_bytes());
+    out.extend_from_slice(extended);
     for (i, piece) in message.payload.chunks(chunk_size).enumerate() {
         if i > 0 {
             out.push(0xC0 | message.csid);
+            out.extend_from_slice(extended);
         }
         out.extend_from_slice(piece);
     }
@@ -262,6 +269,27 @@ mod tests {
             }
             assert_eq!(seqs, (0..20).collect::<Vec<u32>>());
         }
+    }
+
+    #[test]
+    fn timestamps_beyond_24_bits_follow_every_header() {
+        let mut bytes = Vec::new();
+        let payload = [7; 5];
+        write(
+            &mut bytes,
+            4,
+            Outgoing { csid: 3, kind: 20, msid: 1, timestamp: 0x0102_0304, payload: &payload },
+        );
+        let head = [3, 0xFF, 0xFF, 0xFF, 0, 0, 5, 20, 1, 0, 0, 0, 1, 2, 3, 4, 7, 7, 7, 7];
+        assert_eq!(bytes, [&head[..], &[0xC3, 1, 2, 3, 4, 7]].concat());
+        let mut reader = Reader { chunk_size: 4, ..Reader::default() };
+        let mut got = None;
+        let arrived = &mut |incoming| {
+            got = Some(incoming);
+            Ok(())
+        };
+        reader.receive(&bytes, arrived).expect("sound");
+        assert!(matches!(got, Some(Incoming::Kept(20, kept)) if kept == payload));
     }
 
     #[test]

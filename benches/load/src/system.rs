@@ -45,7 +45,7 @@ impl Process {
         self.core.is_some()
     }
 
-    /// Resident memory in KiB: the sum over its mappings where the kernel gives it, since `VmRSS` may lag behind.
+    /// Resident memory in KiB, summed over its mappings where the kernel does that: `VmRSS` may lag behind.
     pub fn rss_kib(&self) -> io::Result<u64> {
         let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid));
         let exact = rollup.ok().and_then(|text| kib(&text, "Rss:"));

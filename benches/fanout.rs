@@ -1,0 +1,110 @@
+//! What it costs in user space to hand one stream to many players: the pure server, no sockets.
+//!
+//! First a table of counts: allocations per frame and bytes that were made for one player alone. Neither may
+//! grow with the number of players. Then times: one element is one frame for one player.
+
+mod rig;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use load::client::Protocol;
+use rig::Rig;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const PROTOCOLS: [Protocol; 2] = [Protocol::Rtmp, Protocol::Flv];
+const PLAYERS: [usize; 4] = [1, 100, 1_000, 10_000];
+
+/// What one second costs that can be counted.
+struct Counts {
+    frames: usize,
+    writes: u64,
+    bytes: u64,
+    /// Bytes that not every player was given from the same place in memory.
+    private: u64,
+    allocations: u64,
+    allocated: u64,
+}
+
+fn count(rig: &mut Rig, players: usize) -> Counts {
+    let second = rig.next_second();
+    let allocations = allocation_counter::measure(|| rig.run(&second, |_| {}));
+    let second = rig.next_second();
+    let mut places: BTreeMap<(*const u8, usize), usize> = BTreeMap::new();
+    let mut writes = 0;
+    rig.run(&second, |slices| {
+        writes += 1;
+        for slice in slices.as_io_slices() {
+            *places.entry((slice.as_ptr(), slice.len())).or_default() += 1;
+        }
+    });
+    let sum = |chosen: &dyn Fn(usize) -> bool| {
+        places.iter().filter(|(_, n)| chosen(**n)).map(|((_, len), n)| (len * n) as u64).sum()
+    };
+    Counts {
+        frames: second.len(),
+        writes,
+        bytes: sum(&|_| true),
+        private: sum(&|n| n % players != 0),
+        allocations: allocations.count_total,
+        allocated: allocations.bytes_total,
+    }
+}
+
+fn counts(_: &mut Criterion) {
+    println!(
+        "\nprotocol  players  writes/s/player  allocations/frame  allocated/frame  private bytes/s/player"
+    );
+    for protocol in PROTOCOLS {
+        for players in PLAYERS {
+            let counts = count(&mut Rig::new(protocol, players), players);
+            let each = |n: u64| n as f64 / players as f64;
+            println!(
+                "{:>8} {players:>8} {:>16.1} {:>18.2} {:>16.0} {:>23.1}",
+                protocol.name(),
+                each(counts.writes),
+                counts.allocations as f64 / counts.frames as f64,
+                counts.allocated as f64 / counts.frames as f64,
+                each(counts.private),
+            );
+            assert!(counts.bytes > 0, "nobody got anything");
+        }
+    }
+    println!();
+}
+
+fn times(c: &mut Criterion) {
+    for protocol in PROTOCOLS {
+        let mut group = c.benchmark_group(format!("frame to {} player", protocol.name()));
+        for players in PLAYERS {
+            let mut rig = Rig::new(protocol, players);
+            let frames = rig.next_second().len();
+            group.throughput(Throughput::Elements((frames * players) as u64));
+            group.bench_function(BenchmarkId::from_parameter(players), |b| {
+                b.iter_custom(|seconds| {
+                    (0..seconds)
+                        .map(|_| {
+                            let second = rig.next_second();
+                            rig.time(&second)
+                        })
+                        .sum()
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+fn short() -> Criterion {
+    Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(500))
+        .without_plots()
+}
+
+criterion_group! {
+    name = benches;
+    config = short();
+    targets = counts, times
+}
+criterion_main!(benches);

@@ -1,0 +1,151 @@
+//! A whole server with peers and without sockets: bytes are handed to it and taken from it.
+//!
+//! The peers are the clients of `load`, which know nothing of the server. While they connect they read
+//! what they get; afterwards nobody reads, so that only the server is measured.
+
+use bytes::Bytes;
+use dacapo::base::id::{ConnId, ListenerId};
+use dacapo::base::rng::Seed;
+use dacapo::base::slices::Slices;
+use dacapo::base::time::{Epoch, Instant};
+use dacapo::config::Config;
+use dacapo::server::{Input, Output, Server};
+use load::client::{Client, Protocol, Target};
+use load::rtmp::Role;
+use load::source::Source;
+use std::collections::VecDeque;
+use std::hint::black_box;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Seconds of the stream before anybody plays.
+const PRIME_SECONDS: usize = 10;
+
+/// A second of a publisher's bytes: when, and what.
+pub type Second = Vec<(Instant, Bytes)>;
+
+/// The server, its publisher and its players.
+pub struct Rig {
+    server: Server,
+    now: Instant,
+    peers: Vec<Peer>,
+    source: Source,
+}
+
+struct Peer {
+    conn: ConnId,
+    client: Client,
+}
+
+impl Rig {
+    /// A server with one publisher, which is the first peer, and so many players of it. The publisher has
+    /// published for a while: the ring gives up as much as it takes.
+    pub fn new(protocol: Protocol, players: usize) -> Self {
+        let mut config = Config::default();
+        config.stream.hls.enabled = false;
+        let seed = Seed::from_u64(1);
+        let server = Server::new(config, seed, Instant::ZERO, Epoch(1_700_000_000_000_000));
+        let source = Source::new(0, 1_000_000);
+        let mut rig = Rig { server, now: Instant::ZERO, peers: Vec::new(), source };
+        rig.connect(Protocol::Rtmp, Role::Publish);
+        for _ in 0..PRIME_SECONDS {
+            rig.run_second();
+        }
+        for _ in 0..players {
+            rig.connect(protocol, Role::Play);
+        }
+        // What the first second after joining costs belongs to the joining.
+        rig.run_second();
+        rig
+    }
+
+    fn run_second(&mut self) {
+        let second = self.next_second();
+        self.run(&second, |_| {});
+    }
+
+    /// The next second of the publisher's bytes.
+    pub fn next_second(&mut self) -> Second {
+        let begin = self.now;
+        let publisher = &mut self.peers[0].client;
+        let first = self.source.due();
+        let mut second = Vec::new();
+        while self.source.due() < first + load::clock::SECOND {
+            let at = begin + Duration::from_nanos(self.source.due() - first);
+            let mut bytes = Vec::new();
+            publisher.write_frame(self.source.next(0), &mut bytes);
+            second.push((at, Bytes::from(bytes)));
+        }
+        second
+    }
+
+    /// Publishes a second and takes what the server has for its peers; `left` looks at every write.
+    pub fn run(&mut self, second: &Second, mut left: impl FnMut(&Slices<'_>)) {
+        let conn = self.peers[0].conn;
+        for (at, bytes) in second {
+            self.wait_until(*at, &mut left);
+            self.server.handle(self.now, Input::Received { conn, bytes });
+            self.drain(&mut left);
+        }
+        self.wait_until(self.now + Duration::from_millis(20), &mut left);
+    }
+
+    /// The time that it takes to do so, in real time.
+    pub fn time(&mut self, second: &Second) -> Duration {
+        let begin = load::clock::now();
+        self.run(second, |slices| _ = black_box(slices.len()));
+        Duration::from_nanos(load::clock::now() - begin)
+    }
+
+    /// Lets time pass, with every deadline on the way.
+    fn wait_until(&mut self, at: Instant, left: &mut impl FnMut(&Slices<'_>)) {
+        while let Some(deadline) = self.server.deadline()
+            && deadline.at <= at
+        {
+            self.now = deadline.at.max(self.now);
+            self.server.handle(self.now, Input::Tick);
+            self.drain(left);
+        }
+        self.now = at;
+    }
+
+    fn drain(&mut self, left: &mut impl FnMut(&Slices<'_>)) {
+        while let Some(output) = self.server.poll() {
+            match output {
+                Output::Write { conn } => {
+                    let mut slices = Slices::default();
+                    self.server.outbox(conn, &mut slices);
+                    left(&slices);
+                    let len = slices.len();
+                    self.server.handle(self.now, Input::Sent { conn, len, room: true });
+                }
+                Output::Close { conn, .. } => panic!("{conn:?} was closed"),
+                _ => {}
+            }
+        }
+    }
+
+    /// Connects a peer and lets it speak until the server has agreed.
+    fn connect(&mut self, protocol: Protocol, role: Role) {
+        let number = u16::try_from(self.peers.len()).expect("ports are the peers' names");
+        let peer = SocketAddr::from(([127, 0, 0, 1], number));
+        let listener = ListenerId(if protocol == Protocol::Rtmp { 0 } else { 1 });
+        let conn = self.server.accept(self.now, listener, peer).expect("there is room");
+        let target = Target { protocol, addr: peer, app: "live".to_owned(), name: "rig".to_owned() };
+        let mut client = Client::new(&target, role, 0);
+        let mut words = Vec::new();
+        client.hello(&mut words);
+        let mut heard = VecDeque::new();
+        while !words.is_empty() {
+            self.server.handle(self.now, Input::Received { conn, bytes: &words });
+            words.clear();
+            self.drain(&mut |slices| {
+                slices.as_io_slices().iter().for_each(|slice| heard.extend(slice.iter().copied()));
+            });
+            client.receive(heard.make_contiguous(), &mut words, &mut |_| {}).expect("the server agrees");
+            heard.clear();
+        }
+        assert!(client.is_running(), "the server has not agreed");
+        self.peers.push(Peer { conn, client });
+    }
+}
