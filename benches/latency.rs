@@ -30,10 +30,10 @@ fn main() -> io::Result<()> {
             let report = server.plan(protocol, players).run()?;
             let [p50, p99, max] = report.video_ms;
             let [sound, first] = [report.audio_ms[0], report.first_ms[0]];
-            let (name, complete) = (protocol.name(), report.complete);
-            println!(
-                "{name:>8} {players:>8} {complete:>9} {p50:>17.2} / {p99:>5.1} / {max:>5.1} {sound:>14.2} {first:>20.1}"
-            );
+            let name = protocol.name();
+            let complete = report.complete;
+            print!("{name:>8} {players:>8} {complete:>9} {p50:>17.2} / {p99:>5.1} / {max:>5.1} ");
+            println!("{sound:>14.2} {first:>20.2}");
         }
     }
     Ok(())
