@@ -2,6 +2,7 @@
 
 use crate::media::frame::{Codec, Kind, Track};
 use crate::media::headers::Headers;
+use crate::wire::ts;
 
 /// How frames are laid out for a player.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,20 +37,17 @@ impl Format {
     /// True if a player of this format gets what it may expect of a stream with these headers: the default
     /// tracks, and at least one. Further tracks are left out where they have no place.
     pub fn suits(self, headers: &Headers) -> bool {
-        let defaults = [Track::VIDEO, Track::AUDIO];
-        let mut codecs =
-            defaults.iter().filter_map(|track| headers.track(*track)).map(|info| info.codec).peekable();
-        let sound = headers.track(Track::AUDIO).map(|info| info.codec);
+        let (picture, sound) = (headers.track(Track::VIDEO), headers.track(Track::AUDIO));
+        let sound_is = |codec| sound.is_some_and(|info| info.codec == codec && ts::has_place(info));
         match self {
             Format::Rtmp { .. } | Format::Flv | Format::WsFlv => true,
-            Format::Ts => codecs.peek().is_some() && codecs.all(has_stream_type),
-            Format::Aac => sound == Some(Codec::Aac),
-            Format::Mp3 => sound == Some(Codec::Mp3),
+            Format::Ts => {
+                let mut defaults = picture.iter().chain(&sound).peekable();
+                defaults.peek().is_some() && defaults.all(|info| ts::has_place(info))
+            }
+            // ADTS is what a transport stream holds too.
+            Format::Aac => sound_is(Codec::Aac),
+            Format::Mp3 => sound_is(Codec::Mp3),
         }
     }
-}
-
-/// True for codecs that players find in an MPEG transport stream.
-fn has_stream_type(codec: Codec) -> bool {
-    matches!(codec, Codec::H264 | Codec::H265 | Codec::Aac | Codec::Mp3 | Codec::Ac3 | Codec::Eac3)
 }

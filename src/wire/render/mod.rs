@@ -69,7 +69,7 @@ impl Renderer {
             Format::Mp3 if is_sound_of(frame, Codec::Mp3) => frame.payload.clone(),
             Format::Mp3 => Bytes::new(),
             Format::Ts => {
-                let mut out = BytesMut::new();
+                let mut out = BytesMut::with_capacity(ts::len_hint(frame));
                 self.ts.frame(frame, headers, &mut out);
                 out.freeze()
             }

@@ -179,22 +179,39 @@ fn mp3_is_shared_as_it_is() {
 
 #[test]
 fn a_format_suits_a_stream_whose_default_tracks_it_can_hold() {
-    let audio = |codec| frame(Track::AUDIO, codec, Role::Key, 0, b"\x00");
-    let video = |codec| frame(Track::VIDEO, codec, Role::Key, 0, b"\x00");
-    let second = Frame { track: Track { kind: Kind::Video, id: 1 }, ..video(Codec::Av1) };
-    for (frames, ts, aac, mp3) in [
-        (vec![video(Codec::H264), audio(Codec::Aac)], true, true, false),
-        (vec![video(Codec::H265), audio(Codec::Mp3)], true, false, true),
-        (vec![video(Codec::Av1), audio(Codec::Aac)], false, true, false),
-        (vec![video(Codec::H264), second, audio(Codec::Aac)], true, true, false),
-        (vec![video(Codec::FlvVideo(2))], false, false, false),
-        (vec![audio(Codec::Ac3)], true, false, false),
+    let avc = |track| {
+        let sets = b"\x01\x42\xc0\x0c\xff\xe1\x00\x04\x67\x42\xc0\x0c\x01\x00\x02\x68\xce";
+        frame(track, Codec::H264, Role::Config, 0, sets)
+    };
+    let aac = frame(Track::AUDIO, Codec::Aac, Role::Config, 0, b"\x12\x10");
+    let sound = |codec| frame(Track::AUDIO, codec, Role::Key, 0, b"\x00");
+    let picture = |codec| frame(Track::VIDEO, codec, Role::Key, 0, b"\x00");
+    let second = Frame { track: Track { kind: Kind::Video, id: 1 }, ..picture(Codec::Av1) };
+    for (frames, ts, adts, mp3) in [
+        (vec![avc(Track::VIDEO), aac.clone()], true, true, false),
+        (vec![avc(Track::VIDEO), sound(Codec::Mp3)], true, false, true),
+        (vec![picture(Codec::Av1), aac.clone()], false, true, false),
+        (vec![avc(Track::VIDEO), second, aac], true, true, false),
+        (vec![picture(Codec::FlvVideo(2))], false, false, false),
+        // Without its configuration nothing can be done with it.
+        (vec![sound(Codec::Aac)], false, false, false),
+        (vec![sound(Codec::Ac3)], true, false, false),
         (vec![metadata()], false, false, false),
     ] {
         let headers = headers(&frames);
         assert!(Format::Flv.suits(&headers) && Format::WsFlv.suits(&headers));
         assert!(Format::Rtmp { chunk_size: 128 }.suits(&headers));
         let suits = [Format::Ts, Format::Aac, Format::Mp3].map(|format| format.suits(&headers));
-        assert_eq!(suits, [ts, aac, mp3], "{frames:?}");
+        assert_eq!(suits, [ts, adts, mp3], "{frames:?}");
     }
+}
+
+#[test]
+fn transport_packets_are_whole_and_begin_with_tables() {
+    let headers = headers(&[frame(Track::AUDIO, Codec::Aac, Role::Config, 0, b"\x12\x10")]);
+    let packets = Renderer::new(Format::Ts).frame(&sound(0), &headers);
+    assert_eq!(packets.len(), 3 * ts::PACKET_BYTES);
+    let pids: Vec<_> = packets.chunks(ts::PACKET_BYTES).map(|packet| &packet[..3]).collect();
+    assert_eq!(pids[0], b"\x47\x40\x00");
+    assert_eq!(Renderer::new(Format::Ts).preamble(&headers, Timestamp::ZERO), "");
 }
