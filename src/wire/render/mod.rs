@@ -6,7 +6,7 @@
 //! Never: knows a player. What a player needs to begin is the same for all who begin at the same frame.
 
 use crate::media::codec::aac::{ADTS_HEADER_BYTES, AacConfig, adts_header};
-use crate::media::frame::{Codec, Frame, Kind, Track};
+use crate::media::frame::{Codec, Frame, Kind, Role, Track};
 use crate::media::headers::Headers;
 use crate::media::timestamp::Timestamp;
 use crate::wire::format::Format;
@@ -44,7 +44,7 @@ impl Renderer {
     }
 
     /// What a player needs to know before the frame at `at`: metadata, then for each track its
-    /// configuration and what else is known about it, all stamped `at`. Empty in formats whose frames tell
+    /// configuration and what else is known about it, stamped `at`. Empty in formats whose frames tell
     /// themselves.
     pub fn preamble(&mut self, headers: &Headers, at: Timestamp) -> Bytes {
         let mut out = BytesMut::new();
@@ -115,8 +115,9 @@ fn put_framed(out: &mut BytesMut, format: Format, frame: &Frame) {
         return;
     }
     let kind = frame.track.kind;
-    // Both protocols have 32 bits for the time, and players expect it to wrap.
-    let timestamp_ms = frame.dts.as_millis() as u32;
+    // Both protocols have 32 bits for the time, and players expect it to wrap. Metadata is about the whole
+    // stream: with a time of its own FFmpeg takes it for the first line of a subtitle track.
+    let timestamp_ms = if frame.role == Role::Metadata { 0 } else { frame.dts.as_millis() as u32 };
     match format {
         Format::Rtmp { chunk_size } => {
             let cid = match kind {

@@ -69,12 +69,12 @@ fn the_flv_head_tells_the_tracks_that_are_there() {
 }
 
 #[test]
-fn the_preamble_comes_in_order_and_stamped_with_the_first_frame() {
+fn the_preamble_comes_in_order_and_stamped_with_the_first_frame_but_for_metadata() {
     let preamble = Renderer::new(Format::Flv).preamble(&stream(), Timestamp(1_234_567));
     assert_eq!(
         tags(&preamble),
         [
-            (flv::tag::DATA, 1234, metadata().payload.to_vec()),
+            (flv::tag::DATA, 0, metadata().payload.to_vec()),
             (flv::tag::VIDEO, 1234, b"\x17\x00\x00\x00\x00\x01\x64\x00\x1f".to_vec()),
             (flv::tag::AUDIO, 1234, b"\xaf\x00\x12\x10".to_vec()),
         ]
