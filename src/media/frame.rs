@@ -43,9 +43,10 @@ pub enum Codec {
     H264,
     /// Length-prefixed NAL units; configuration: HEVCDecoderConfigurationRecord (ISO/IEC 14496-15, 8.3.3).
     H265,
-    /// OBUs of one temporal unit, no delimiter; configuration: AV1CodecConfigurationRecord (AV1-ISOBMFF 2.3).
+    /// OBUs of one temporal unit as they came, FFmpeg's with a temporal delimiter, OBS's without;
+    /// configuration: AV1CodecConfigurationRecord (AV1-ISOBMFF 2.3).
     Av1,
-    /// A VP8 frame; configuration: VPCodecConfigurationRecord (VP-ISOBMFF), without version and flags of its box.
+    /// A VP8 frame; configuration: VPCodecConfigurationRecord (VP-ISOBMFF) without its box's version and flags.
     Vp8,
     /// A VP9 frame or superframe; configuration: as for VP8.
     Vp9,
@@ -55,7 +56,7 @@ pub enum Codec {
     Mp3,
     /// An Opus packet; configuration: OpusHead (RFC 7845, 5.1).
     Opus,
-    /// A FLAC frame; configuration: `fLaC` marker and STREAMINFO block with its header, 42 bytes (RFC 9639, 8).
+    /// A FLAC frame; configuration: `fLaC` marker and STREAMINFO block with its header (RFC 9639, 8).
     Flac,
     /// An AC-3 sync frame; no configuration.
     Ac3,

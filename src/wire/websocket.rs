@@ -28,11 +28,11 @@ pub enum Event {
     Text(String),
     /// A whole binary message.
     Binary(Bytes),
-    /// To be answered with a [`pong`] of the same bytes (5.5.2).
+    /// To be answered with a [pong](put_pong) of the same bytes (5.5.2).
     Ping(Bytes),
     /// An answer to a ping, or a heartbeat. Needs no answer.
     Pong,
-    /// To be answered with a [`close`] of the same code, then the connection ends (5.5.1). Carries
+    /// To be answered with a [close](put_close) of the same code, then the connection ends (5.5.1). Carries
     /// [`code::NONE`] if the client gave no code.
     Close(u16),
 }
@@ -250,7 +250,7 @@ pub fn put_pong(out: &mut BytesMut, payload: &[u8]) {
     out.put_slice(payload);
 }
 
-/// Appends a close frame. [`code::NONE`] is written as a frame without code; a reason beyond 123 bytes is cut.
+/// Appends a close frame. [`code::NONE`] gives a frame without code; a reason beyond 123 bytes is cut.
 pub fn put_close(out: &mut BytesMut, code: u16, reason: &str) {
     if code == code::NONE {
         return put_head(out, opcode::CLOSE, 0);

@@ -145,7 +145,9 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_decoded_or_refused(bytes in prop::collection::vec(prop_oneof![0u8..0x14, any::<u8>()], 0..256)) {
+    fn any_bytes_are_decoded_or_refused(
+        bytes in prop::collection::vec(prop_oneof![0u8..0x14, any::<u8>()], 0..256),
+    ) {
         let _ = decode_all(&bytes);
         let mut rest = &bytes[..];
         let before = rest.len();

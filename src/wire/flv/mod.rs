@@ -90,25 +90,30 @@ pub fn tag_type(kind: Kind) -> u8 {
     }
 }
 
-/// The FourCC of a codec (E-RTMP, VideoFourCc and AudioFourCc); `None` for codecs without one.
+/// The FourCC of a codec; `None` for codecs without one.
 pub fn fourcc(codec: Codec) -> Option<[u8; 4]> {
-    FOURCCS.iter().find(|(_, known)| *known == codec).map(|(fourcc, _)| **fourcc)
+    let mut known = VIDEO_FOURCCS.iter().chain(AUDIO_FOURCCS);
+    known.find(|(_, known)| *known == codec).map(|(fourcc, _)| **fourcc)
 }
 
 /// The codec of a FourCC, if it is one for `kind`.
 fn codec_of(fourcc: [u8; 4], kind: Kind) -> Result<Codec, FlvError> {
-    let known = if kind == Kind::Video { &FOURCCS[..VIDEO_FOURCCS] } else { &FOURCCS[VIDEO_FOURCCS..] };
+    let known = if kind == Kind::Video { VIDEO_FOURCCS } else { AUDIO_FOURCCS };
     let found = known.iter().find(|(known, _)| **known == fourcc);
     found.map(|(_, codec)| *codec).ok_or(FlvError::FourCc(fourcc))
 }
 
-/// First the codecs of pictures, then those of sound.
-const FOURCCS: [(&[u8; 4], Codec); 11] = [
+/// E-RTMP, VideoFourCc.
+const VIDEO_FOURCCS: &[(&[u8; 4], Codec)] = &[
     (b"avc1", Codec::H264),
     (b"hvc1", Codec::H265),
     (b"av01", Codec::Av1),
     (b"vp08", Codec::Vp8),
     (b"vp09", Codec::Vp9),
+];
+
+/// E-RTMP, AudioFourCc.
+const AUDIO_FOURCCS: &[(&[u8; 4], Codec)] = &[
     (b"mp4a", Codec::Aac),
     (b".mp3", Codec::Mp3),
     (b"Opus", Codec::Opus),
@@ -116,7 +121,6 @@ const FOURCCS: [(&[u8; 4], Codec); 11] = [
     (b"ac-3", Codec::Ac3),
     (b"ec-3", Codec::Eac3),
 ];
-const VIDEO_FOURCCS: usize = 5;
 
 /// Sound format (high nibble of an audio body's first byte) and video codec id (low nibble of a video
 /// body's first byte) of the codecs that we understand.

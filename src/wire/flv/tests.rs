@@ -482,19 +482,23 @@ proptest! {
     fn what_is_written_is_read_back(frame in prop_oneof![any_video(), any_audio()]) {
         let body = Bytes::from(emitted(&frame));
         let mut frames = Vec::new();
-        parse(tag_type(frame.track.kind), body, Timestamp::from_millis(frame.dts.as_millis()), &mut frames).unwrap();
+        let whole_ms = Timestamp::from_millis(frame.dts.as_millis());
+        parse(tag_type(frame.track.kind), body, whole_ms, &mut frames).unwrap();
         prop_assert_eq!(frames, vec![frame]);
     }
 
     #[test]
     fn any_bytes_are_parsed_or_refused_and_never_read_beyond(
         tag in prop::sample::select(vec![tag::AUDIO, tag::VIDEO, tag::DATA]),
-        head in prop::sample::select(vec![&b""[..], b"\x97\x02\0\0\0", b"\x96\x11hvc1", b"\x95\x21", b"\x02\0\x0aonMetaData"]),
+        head in prop::sample::select(vec![
+            &b""[..], b"\x97\x02\0\0\0", b"\x96\x11hvc1", b"\x95\x21", b"\x02\0\x0aonMetaData",
+        ]),
         tail in prop::collection::vec(any::<u8>(), 0..64),
     ) {
         let body = [head, &tail].concat();
         if let Ok(frames) = parsed(tag, &body) {
-            let bytes: usize = frames.iter().filter(|frame| frame.track.kind != Kind::Data).map(|frame| frame.payload.len()).sum();
+            let media = frames.iter().filter(|frame| frame.track.kind != Kind::Data);
+            let bytes: usize = media.map(|frame| frame.payload.len()).sum();
             prop_assert!(bytes <= body.len() + 19);
         }
     }
