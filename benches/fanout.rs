@@ -1,7 +1,7 @@
 //! What it costs in user space to hand one stream to many players: the pure server, no sockets.
 //!
-//! First a table of counts: allocations per frame, and bytes that were given to one player from a place of its
-//! own. The former may not grow with the number of players, the latter may not be at all: together they say
+//! First a table of counts: allocations per frame, and bytes given to one player from a place of its
+//! own. The former may not grow with the players, and of the latter there may be none: together they say
 //! that nothing is copied per player. Then times: one element is one frame for one player.
 
 mod rig;

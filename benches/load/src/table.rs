@@ -13,10 +13,26 @@ type Rounds = BTreeMap<u64, Value>;
 /// Players, streams and protocol.
 type Case = (u64, u64, String);
 
-const COLUMNS: &str = "| players | streams | protocol | server | runs | delivered | worst | complete \
-                       | stalls | video latency p50 / p99 / max ms | audio p50 ms | all p50 ms \
-                       | first frame p50 ms | core % | CPU s/Gbit ";
-const COLUMNS_AFTER: &str = "| RSS KiB/player | peak RSS MiB | load % | others % |";
+const COLUMNS: &[&str] = &[
+    "players",
+    "streams",
+    "protocol",
+    "server",
+    "runs",
+    "delivered",
+    "worst",
+    "complete",
+    "stalls",
+    "video ms p50 / p99 / max",
+    "audio p50",
+    "all p50",
+    "first frame ms",
+    "core %",
+    "CPU s/Gbit",
+];
+
+/// Follow the ratios.
+const COLUMNS_AFTER: &[&str] = &["RSS KiB/player", "peak MiB", "load %", "others %"];
 
 /// The table of `lines`. `bases` are the servers to which CPU per Gbit is related.
 pub fn table(lines: &str, bases: &[String]) -> Result<String, serde_json::Error> {
@@ -35,21 +51,39 @@ pub fn table(lines: &str, bases: &[String]) -> Result<String, serde_json::Error>
     }
     lend_bare_loops(&mut cases);
 
-    let mut out = COLUMNS.to_owned();
-    bases.iter().for_each(|base| _ = write!(out, "| x {base} "));
-    out.push_str(COLUMNS_AFTER);
-    out.push('\n');
-    out.push_str(&"|---".repeat(19 + bases.len()));
-    out.push_str("|\n");
+    let ratios = bases.iter().map(|base| format!("x {base}"));
+    let after = COLUMNS_AFTER.iter().map(ToString::to_string);
+    let mut rows: Vec<Vec<String>> =
+        vec![COLUMNS.iter().map(ToString::to_string).chain(ratios).chain(after).collect()];
+    let mut wrongs: Vec<String> = Vec::new();
     for (case, servers) in &cases {
         for server in &order {
             if let Some(rounds) = servers.get(server) {
                 let ratios = bases.iter().map(|base| ratio(rounds, servers.get(base)));
-                out.push_str(&row(case, server, rounds, ratios));
+                rows.push(row(case, server, rounds, ratios));
+                wrongs.extend(wrong(case, server, rounds));
             }
         }
     }
-    Ok(out)
+    Ok(aligned(&rows) + &wrongs.concat())
+}
+
+/// A Markdown table that can be read as it is.
+fn aligned(rows: &[Vec<String>]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
+    let mut out = String::new();
+    for (number, row) in rows.iter().enumerate() {
+        for (cell, width) in row.iter().zip(&widths) {
+            let _ = write!(out, "| {cell:>width$} ");
+        }
+        out.push_str("|\n");
+        if number == 0 {
+            widths.iter().for_each(|width| _ = write!(out, "|{:->1$}:", "", width + 1));
+            out.push_str("|\n");
+        }
+    }
+    out
 }
 
 /// The bare loop speaks no protocol: it is shown beside each, for as many players and streams.
@@ -70,28 +104,52 @@ fn lend_bare_loops(cases: &mut BTreeMap<Case, BTreeMap<String, Rounds>>) {
     }
 }
 
-fn row(case: &Case, server: &str, rounds: &Rounds, ratios: impl Iterator<Item = Option<f64>>) -> String {
+fn row(case: &Case, server: &str, rounds: &Rounds, ratios: impl Iterator<Item = Option<f64>>) -> Vec<String> {
     let median = |name: &str| median(rounds.values().filter_map(|value| value[name].as_f64()));
     let show = |value: Option<f64>, digits: usize| {
         value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
     };
-    let (players, streams, protocol) = case;
-    let runs = rounds.len();
     let worst = rounds.values().filter_map(|value| value["worst"].as_f64()).reduce(f64::min);
-    let mut out = format!("| {players} | {streams} | {protocol} | {server} | {runs} ");
-    let _ = write!(out, "| {} | {} ", show(median("delivered"), 4), show(worst, 4));
-    let _ = write!(out, "| {} | {} ", show(median("complete"), 0), show(median("stalls"), 0));
     let [p50, p99, max] = ["p50", "p99", "max"].map(|name| median(&format!("video_{name}_ms")));
-    let _ = write!(out, "| {} / {} / {} ", show(p50, 2), show(p99, 1), show(max, 1));
-    let _ = write!(out, "| {} | {} ", show(median("audio_p50_ms"), 2), show(median("latency_p50_ms"), 2));
-    let _ = write!(out, "| {} | {} ", show(median("first_p50_ms"), 1), show(median("core_percent"), 1));
-    let _ = write!(out, "| {} ", show(median("cpu_per_gbit"), 4));
-    ratios.for_each(|ratio| _ = write!(out, "| {} ", show(ratio, 2)));
-    let peak = median("rss_peak_kib").map(|kib| kib / 1024.0);
-    let _ = write!(out, "| {} | {} ", show(median("rss_per_player_kib"), 1), show(peak, 1));
-    let _ = write!(out, "| {} | {} |", show(median("load_percent"), 0), show(median("others_percent"), 0));
-    out.push('\n');
-    out
+    let (players, streams, protocol) = case;
+    let mut cells = vec![
+        players.to_string(),
+        streams.to_string(),
+        protocol.clone(),
+        server.to_owned(),
+        rounds.len().to_string(),
+        show(median("delivered"), 4),
+        show(worst, 4),
+        show(median("complete"), 0),
+        show(median("stalls"), 0),
+        format!("{} / {} / {}", show(p50, 2), show(p99, 1), show(max, 1)),
+        show(median("audio_p50_ms"), 2),
+        show(median("latency_p50_ms"), 2),
+        show(median("first_p50_ms"), 1),
+        show(median("core_percent"), 1),
+        show(median("cpu_per_gbit"), 4),
+    ];
+    cells.extend(ratios.map(|ratio| show(ratio, 2)));
+    let peak_mib = median("rss_peak_kib").map(|kib| kib / 1024.0);
+    cells.extend([
+        show(median("rss_per_player_kib"), 1),
+        show(peak_mib, 1),
+        show(median("load_percent"), 0),
+        show(median("others_percent"), 0),
+    ]);
+    cells
+}
+
+/// A line that tells what the players missed in all rounds together; `None` if nothing.
+fn wrong(case: &Case, server: &str, rounds: &Rounds) -> Option<String> {
+    let sum = |name: &str| rounds.values().filter_map(|value| value[name].as_u64()).sum::<u64>();
+    let sums = ["failed", "lost", "torn", "repeated", "corrupt"].map(|name| (name, sum(name)));
+    let told: Vec<String> =
+        sums.iter().filter(|(_, sum)| *sum > 0).map(|(name, sum)| format!("{sum} {name}")).collect();
+    let fault = rounds.values().find_map(|value| value["fault"].as_str()).unwrap_or("no connection failed");
+    let (players, streams, protocol) = case;
+    let what = format!("{server}, {players} players, {streams} streams, {protocol}");
+    (!told.is_empty()).then(|| format!("\n{what}: {} ({fault})\n", told.join(", ")))
 }
 
 /// The median over the rounds in which both ran.
@@ -132,11 +190,10 @@ mod tests {
             }
         }
         let table = table(&lines, &["bare".to_owned()]).expect("JSON");
-        let rows: Vec<&str> = table.lines().skip(2).collect();
+        let rows: Vec<String> = table.lines().skip(2).map(|row| row.replace(' ', "")).collect();
         assert_eq!(rows.len(), 4);
-        assert!(rows[0].starts_with("| 10 | 1 | flv | bare | 3 "));
-        assert!(rows[0].contains("| 0.2000 | 1.00 |"));
-        assert!(rows[1].contains("| flv | ours |") && rows[1].contains("| 0.6000 | 3.00 |"));
-        assert!(rows[3].contains("| rtmp | ours |") && rows[3].contains("| 0.2000 | 2.00 |"));
+        assert!(rows[0].starts_with("|10|1|flv|bare|3|") && rows[0].contains("|0.2000|1.00|"));
+        assert!(rows[1].starts_with("|10|1|flv|ours|3|") && rows[1].contains("|0.6000|3.00|"));
+        assert!(rows[3].starts_with("|10|1|rtmp|ours|3|") && rows[3].contains("|0.2000|2.00|"));
     }
 }
