@@ -79,8 +79,14 @@ fn serve(source: Source) -> Result<(), Failure> {
     let shortage = open_files::shortage(&config, open_files::raise());
     let hooks = Hooks {
         reload: Box::new({
-            let source = source.clone();
-            move || source.reload()
+            let (source, listeners) = (source.clone(), config.listeners());
+            move || {
+                let config = source.reload()?;
+                if config.listeners() != listeners {
+                    log::warn!("other addresses to listen on hold only after a restart");
+                }
+                Ok(config)
+            }
         }),
         reopen_log: Box::new(logger::reopen),
     };

@@ -3,6 +3,7 @@
 //! In: a configuration. Out: every finding, with the setting's path, what is wrong and what to do. Rules of
 //! streams are held against the same checks, each upon the settings of `stream`.
 
+use crate::config::LISTENERS_MAX;
 use crate::config::levels::Levels;
 use crate::config::patch::Setting;
 use crate::config::settings::{Config, Flush, Limits, StreamSettings};
@@ -79,8 +80,9 @@ fn stream(settings: &StreamSettings, path: &str, limits: &Limits) -> Vec<Finding
             "lower it, or raise `limits.response_bytes`",
         );
     }
-    if !is_path(&hls.directory) {
-        find("hls.directory", format!("is {:?}, which is no directory", hls.directory), "");
+    if !is_path(&hls.directory) || hls.directory.split('/').any(|step| step == "..") {
+        let wrong = format!("is {:?}, which is no directory to write to", hls.directory);
+        find("hls.directory", wrong, "write a path without `..`, or nothing to write no files");
     }
     findings
 }
@@ -103,12 +105,17 @@ fn rules(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// No address twice, and at least one.
+/// No address twice, at least one, and not too many.
 fn listeners(config: &Config) -> Vec<Finding> {
     let listeners = config.listeners();
     if listeners.is_empty() {
         let help = "give `rtmp.listen`, `http.listen` or `api.listen` an address";
         return vec![Finding::new("rtmp.listen", "and all other listeners are off", help)];
+    }
+    if let Some((_, service, _)) = listeners.get(LISTENERS_MAX) {
+        let wrong = format!("brings the number of addresses to {}", listeners.len());
+        let help = format!("at most {LISTENERS_MAX} are listened to, of all services together");
+        return vec![Finding::new(service.setting(), wrong, &help)];
     }
     let mut findings = Vec::new();
     for (index, (_, service, addr)) in listeners.iter().enumerate() {

@@ -2,8 +2,8 @@
 //!
 //! A variable is the path of a setting in capitals with `__` between the steps. Each is read by serde as a
 //! [`ConfigPatch`] of this one setting, so that the types alone decide how a value is understood: numbers
-//! as in the file, text without quotes, `on`/`off` for switches, choices in any case, lists with commas
-//! (or in RON, where the items are not plain: `DACAPO_STREAMS='[(pattern: "live/*", hls: (enabled: false))]'`).
+//! as in the file, text without quotes, `on`/`off` for switches, choices in any case, lists with commas,
+//! or in RON where the items are not plain: `DACAPO_STREAMS='[(pattern: "live/*", hls: (enabled: false))]'`.
 
 use crate::config::error::{Problem, explain, nearest};
 use crate::config::load::{readable, ron_options};
@@ -178,8 +178,8 @@ impl<'de> Deserializer<'de> for Source<'de> {
     }
 
     serde::forward_to_deserialize_any! {
-        f32 f64 char str string bytes byte_buf unit unit_struct newtype_struct tuple tuple_struct map identifier
-        ignored_any
+        f32 f64 char str string bytes byte_buf unit unit_struct newtype_struct tuple tuple_struct map
+        identifier ignored_any
     }
 }
 

@@ -146,11 +146,13 @@ mod tests {
         );
         assert_eq!(
             error("1.2.3.4"),
-            "`1.2.3.4` is not an address: write `address:port`, such as `0.0.0.0:1935`, `[::1]:1935`, or a port alone"
+            "`1.2.3.4` is not an address: write `address:port`, such as `0.0.0.0:1935`, `[::1]:1935`, or a \
+             port alone"
         );
         assert_eq!(
             error("::"),
-            "`::` is not an address: write `address:port`, such as `0.0.0.0:1935`, `[::1]:1935`, or a port alone"
+            "`::` is not an address: write `address:port`, such as `0.0.0.0:1935`, `[::1]:1935`, or a port \
+             alone"
         );
     }
 }

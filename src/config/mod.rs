@@ -33,6 +33,9 @@ use crate::base::id::ListenerId;
 use crate::base::name::StreamName;
 use std::net::SocketAddr;
 
+/// Most addresses that are listened to, of all services together.
+pub const LISTENERS_MAX: usize = 64;
+
 /// What a listener speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {

@@ -170,7 +170,7 @@ settings! {
         outbox_bytes: usize = MIB, in 16 * KIB..=1 << 30;
         /// Most bytes that wait for one HTTP peer.
         response_bytes: usize = 20 * MIB, in 64 * KIB..=1 << 30;
-        /// Most bytes of evicted frames that a stream keeps, for each format, for players in the middle of them.
+        /// Most bytes of frames that left the ring, kept for players in the middle of them; per format.
         attic_bytes: usize = 8 * MIB, in 64 * KIB..=1 << 30;
         /// Audio and video tracks of one stream.
         tracks: usize = 8, in 1..=256;

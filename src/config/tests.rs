@@ -247,6 +247,15 @@ my.ron:1:41: `http.listen` has 127.0.0.1:1935, but `rtmp.listen` has 0.0.0.0:193
     }
 
     #[test]
+    fn too_many_addresses() {
+        let ports = (1..=65).map(|port| port.to_string()).collect::<Vec<_>>().join(", ");
+        let text = format!("(api: (listen: []), http: (listen: []),\n\n rtmp: (listen: [{ports}]))");
+        let expected = "my.ron:3:17: `rtmp.listen` brings the number of addresses to 65\n      \
+                        = at most 64 are listened to, of all services together";
+        assert_eq!(told(&text), expected);
+    }
+
+    #[test]
     fn nothing_to_listen_on() {
         let expected = "\
 my.ron:1:17: `rtmp.listen` and all other listeners are off
@@ -264,6 +273,12 @@ my.ron:1:15: `log.level` is \"loud\": `loud` is not a level: write off, error, w
       |               ^
       = for example `info` or `info,rtmp=debug`";
         assert_eq!(told("(log: (level: \"loud\"))"), expected);
+        let expected = "\
+my.ron:1:28: `stream.hls.directory` is \"../hls\", which is no directory to write to
+    1 | (stream: (hls: (directory: \"../hls\")))
+      |                            ^
+      = write a path without `..`, or nothing to write no files";
+        assert_eq!(told("(stream: (hls: (directory: \"../hls\")))"), expected);
         let expected = "\
 my.ron:1:23: `http.allow_origin` is \"a\\r\\nb\": it must be one word
     1 | (http: (allow_origin: \"a\\r\\nb\"))
@@ -285,7 +300,8 @@ mod told_about_a_variable {
         );
         assert_eq!(
             told_about("DACAPO_HTTP__LISTN", "1"),
-            "DACAPO_HTTP__LISTN: there is no setting `http.listn`\n      = did you mean `DACAPO_HTTP__LISTEN`?"
+            "DACAPO_HTTP__LISTN: there is no setting `http.listn`\n      \
+             = did you mean `DACAPO_HTTP__LISTEN`?"
         );
         assert_eq!(
             told_about("DACAPO_RTMP", "on"),
@@ -306,8 +322,8 @@ mod told_about_a_variable {
         );
         assert_eq!(
             told_about("DACAPO_STREAM__PUBLISH__SECOND", "refus"),
-            "DACAPO_STREAM__PUBLISH__SECOND: `stream.publish.second` cannot be `refus`; it is \"refus\"\n      \
-             = did you mean `Refuse`? It may be Refuse, Replace"
+            "DACAPO_STREAM__PUBLISH__SECOND: `stream.publish.second` cannot be `refus`; it is \
+             \"refus\"\n      = did you mean `Refuse`? It may be Refuse, Replace"
         );
         assert_eq!(
             told_about("DACAPO_STREAM__PLAY__FLUSH", "Ms"),

@@ -9,3 +9,13 @@ pub fn seed() -> io::Result<Seed> {
     getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
     Ok(Seed::new(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::seed;
+
+    #[test]
+    fn no_two_seeds_are_alike() {
+        assert_ne!(seed().expect("entropy"), seed().expect("entropy"));
+    }
+}

@@ -5,10 +5,13 @@
 pub mod clock;
 pub mod closing;
 pub mod conn;
+pub mod dns;
 pub mod entropy;
+pub mod files;
 pub mod listener;
 pub mod logger;
 pub mod open_files;
+pub mod processes;
 pub mod reactor;
 pub mod signals;
 pub mod vitals;

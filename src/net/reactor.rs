@@ -8,7 +8,7 @@
 use crate::base::id::ConnId;
 use crate::base::slices::Slices;
 use crate::base::time::Instant;
-use crate::config::Service;
+use crate::config::{LISTENERS_MAX, Service};
 use crate::net::clock::Clock;
 use crate::net::closing::Closing;
 use crate::net::conn::{self, Conn, Got, Put};
@@ -35,7 +35,6 @@ const READ_BUDGET_BYTES: usize = 256 << 10;
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
 /// Listeners have the tokens below this, then come the world, then connections that are closing, then connections.
-const LISTENERS_MAX: usize = 64;
 pub(super) const WAKER: Token = Token(LISTENERS_MAX);
 pub(super) const SIGNALS: Token = Token(LISTENERS_MAX + 1);
 const CLOSING_FIRST: usize = LISTENERS_MAX + 2;

@@ -47,3 +47,31 @@ impl Signals {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Signal, Signals};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+    use signal_hook::low_level::raise;
+
+    // One test for all: a signal reaches every test of the process that listens.
+    #[test]
+    fn signals_mean_what_operators_expect() {
+        let mut signals = Signals::new().expect("signals");
+        let mut told = |signal| {
+            raise(signal).expect("raised");
+            signals.take()
+        };
+        assert_eq!(told(SIGHUP), Some(Signal::Reload));
+        assert_eq!(told(SIGUSR1), Some(Signal::ReopenLog));
+        assert_eq!(told(SIGTERM), Some(Signal::Drain));
+        assert_eq!(told(SIGHUP), Some(Signal::Reload), "an operator who waits may still do so");
+        assert_eq!(told(SIGINT), Some(Signal::Quit), "the second wish to end is the last");
+        assert_eq!(signals.take(), None);
+        raise(SIGHUP).expect("raised");
+        raise(SIGUSR1).expect("raised");
+        let mut both = [signals.take(), signals.take()];
+        both.sort_by_key(|signal| format!("{signal:?}"));
+        assert_eq!(both, [Some(Signal::Reload), Some(Signal::ReopenLog)], "one does not hide the other");
+    }
+}

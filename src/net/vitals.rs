@@ -1,12 +1,15 @@
 //! Measures the process and the machine, from `/proc`.
+//!
+//! In: the files of `/proc`. Out: [`Vitals`]; what the system does not tell is zero. The files are made by
+//! the kernel on the spot, so that reading them does not wait for a disk.
 
 use crate::base::id::Ticket;
 use crate::server::Input;
 use crate::status::Vitals;
 use std::fs;
 
-/// CPU times at the last measurement, in clock ticks.
-#[derive(Clone, Copy, Debug, Default)]
+/// CPU times at a measurement, in clock ticks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Ticks {
     process: u64,
     machine_busy: u64,
@@ -30,104 +33,155 @@ impl Gauge {
         Input::Measured { ticket, vitals: Box::new(self.read()) }
     }
 
-    /// Measures. What the system does not tell is zero.
+    /// Measures.
     pub fn read(&mut self) -> Vitals {
         let mut vitals = Vitals {
             pid: std::process::id(),
-            argv: fs::read_to_string("/proc/self/cmdline")
-                .unwrap_or_default()
-                .replace('\0', " ")
-                .trim()
-                .to_owned(),
+            ppid: std::os::unix::process::parent_id(),
+            argv: proc("self/cmdline").replace('\0', " ").trim_end().to_owned(),
             cwd: std::env::current_dir().map(|path| path.display().to_string()).unwrap_or_default(),
-            cpus: std::thread::available_parallelism().map_or(1, |count| count.get() as u32),
+            cpus: std::thread::available_parallelism()
+                .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
             ..Vitals::default()
         };
-        self.read_cpu(&mut vitals);
-        read_memory(&mut vitals);
-        read_load(&mut vitals);
-        read_network(&mut vitals);
+        cpu(&mut vitals, &mut self.before, &proc("self/stat"), &proc("stat"));
+        memory(&mut vitals, &proc("self/status"), &proc("meminfo"));
+        load(&mut vitals, &proc("loadavg"), &proc("uptime"));
+        network(&mut vitals, &proc("net/dev"));
         vitals
     }
+}
 
-    fn read_cpu(&mut self, vitals: &mut Vitals) {
-        let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-        // The name of the program stands in brackets and may hold spaces.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let field = |place: usize| fields.get(place).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
-        vitals.ppid = field(1) as u32;
-        let machine = fs::read_to_string("/proc/stat").unwrap_or_default();
-        let cpu: Vec<u64> = numbers(machine.lines().next().unwrap_or_default());
-        let all: u64 = cpu.iter().take(8).sum();
-        let idle = cpu.get(3).copied().unwrap_or(0) + cpu.get(4).copied().unwrap_or(0);
-        let now =
-            Ticks { process: field(11) + field(12), machine_busy: all - idle.min(all), machine_all: all };
-        let span = now.machine_all.saturating_sub(self.before.machine_all).max(1) as f64;
-        let share = |now: u64, before: u64| now.saturating_sub(before) as f64 * 100.0 / span;
-        vitals.system_cpu_percent = share(now.machine_busy, self.before.machine_busy);
-        vitals.cpu_percent = share(now.process, self.before.process) * f64::from(vitals.cpus);
-        self.before = now;
+fn proc(file: &str) -> String {
+    let bytes = fs::read(format!("/proc/{file}")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Shares since `before`, which becomes what was read now. The machine's ticks are those of all its
+/// processors, so that they serve as the clock too.
+fn cpu(vitals: &mut Vitals, before: &mut Ticks, own: &str, machine: &str) {
+    // The program's name stands in parentheses and may hold spaces; utime and stime are fields 14 and 15.
+    let own: Vec<u64> = own.rsplit(')').next().unwrap_or_default().split(' ').map(number).collect();
+    // user nice system idle iowait irq softirq steal; what follows is counted in the first two already.
+    let all: Vec<u64> = machine.lines().next().unwrap_or_default().split_whitespace().map(number).collect();
+    let tick = |fields: &[u64], place: usize| fields.get(place).copied().unwrap_or(0);
+    let machine_all = all.iter().skip(1).take(8).sum();
+    let idle = tick(&all, 4) + tick(&all, 5);
+    let now = Ticks {
+        process: tick(&own, 12) + tick(&own, 13),
+        machine_busy: u64::saturating_sub(machine_all, idle),
+        machine_all,
+    };
+    let span = now.machine_all.saturating_sub(before.machine_all);
+    let share = |now: u64, before: u64| percent(now.saturating_sub(before), span);
+    // Of one core, as `top` shows it.
+    vitals.cpu_percent = share(now.process, before.process) * f64::from(vitals.cpus);
+    vitals.system_cpu_percent = share(now.machine_busy, before.machine_busy);
+    *before = now;
+}
+
+fn memory(vitals: &mut Vitals, own: &str, machine: &str) {
+    let (mem, swap) = (kib(machine, "MemTotal:"), kib(machine, "SwapTotal:"));
+    vitals.mem_kbyte = kib(own, "VmRSS:");
+    vitals.mem_ram_kbyte = mem;
+    vitals.mem_ram_percent = percent(mem.saturating_sub(kib(machine, "MemAvailable:")), mem);
+    vitals.mem_swap_kbyte = swap;
+    vitals.mem_swap_percent = percent(swap.saturating_sub(kib(machine, "SwapFree:")), swap);
+}
+
+fn load(vitals: &mut Vitals, loadavg: &str, uptime: &str) {
+    let floats =
+        |text: &str| -> Vec<f64> { text.split_whitespace().map_while(|word| word.parse().ok()).collect() };
+    if let [one, five, fifteen, ..] = floats(loadavg)[..] {
+        (vitals.load_1m, vitals.load_5m, vitals.load_15m) = (one, five, fifteen);
+    }
+    if let [uptime, idle, ..] = floats(uptime)[..] {
+        (vitals.uptime, vitals.idle_time) = (uptime, idle);
     }
 }
 
-fn numbers(line: &str) -> Vec<u64> {
-    line.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+/// Sums the machine's devices, but for the one that leads to itself.
+fn network(vitals: &mut Vitals, devices: &str) {
+    let devices = devices.lines().filter_map(|line| line.split_once(':'));
+    for (_, counters) in devices.filter(|(name, _)| name.trim() != "lo") {
+        let counters: Vec<u64> = counters.split_whitespace().map(number).collect();
+        vitals.net_recv_bytes += counters.first().copied().unwrap_or(0);
+        vitals.net_send_bytes += counters.get(8).copied().unwrap_or(0);
+    }
 }
 
-/// The value of `key` in a file of lines like `Key:  123 kB`.
+fn number(word: &str) -> u64 {
+    word.parse().unwrap_or(0)
+}
+
+/// The value of `key` among lines like `Key:  123 kB`.
 fn kib(text: &str, key: &str) -> u64 {
-    let line = text.lines().find(|line| line.starts_with(key));
-    line.and_then(|line| numbers(line).first().copied()).unwrap_or(0)
+    let value = text.lines().find_map(|line| line.strip_prefix(key));
+    value.and_then(|value| value.split_whitespace().next()).map_or(0, number)
 }
 
 fn percent(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 }
 }
 
-fn read_memory(vitals: &mut Vitals) {
-    let own = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    vitals.mem_kbyte = kib(&own, "VmRSS:");
-    let machine = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    vitals.mem_ram_kbyte = kib(&machine, "MemTotal:");
-    let used = vitals.mem_ram_kbyte.saturating_sub(kib(&machine, "MemAvailable:"));
-    vitals.mem_ram_percent = percent(used, vitals.mem_ram_kbyte);
-    vitals.mem_swap_kbyte = kib(&machine, "SwapTotal:");
-    let swapped = vitals.mem_swap_kbyte.saturating_sub(kib(&machine, "SwapFree:"));
-    vitals.mem_swap_percent = percent(swapped, vitals.mem_swap_kbyte);
-}
-
-fn read_load(vitals: &mut Vitals) {
-    let floats = |path: &str| -> Vec<f64> {
-        let text = fs::read_to_string(path).unwrap_or_default();
-        text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
-    };
-    if let [one, five, fifteen, ..] = floats("/proc/loadavg")[..] {
-        (vitals.load_1m, vitals.load_5m, vitals.load_15m) = (one, five, fifteen);
-    }
-    if let [uptime, idle] = floats("/proc/uptime")[..] {
-        (vitals.uptime, vitals.idle_time) = (uptime, idle);
-    }
-}
-
-fn read_network(vitals: &mut Vitals) {
-    let devices = fs::read_to_string("/proc/net/dev").unwrap_or_default();
-    for line in devices.lines().filter_map(|line| line.split_once(':')).map(|(_, counters)| numbers(counters))
-    {
-        vitals.net_recv_bytes += line.first().copied().unwrap_or(0);
-        vitals.net_send_bytes += line.get(8).copied().unwrap_or(0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Gauge, Ticks, cpu, load, memory, network};
+    use crate::status::Vitals;
 
     #[test]
-    fn a_linux_machine_tells_its_vitals() {
+    fn this_machine_tells_its_vitals() {
         let vitals = Gauge::new().read();
         assert_eq!(vitals.pid, std::process::id());
         assert!(vitals.ppid > 0 && vitals.mem_kbyte > 1000 && vitals.mem_ram_kbyte > vitals.mem_kbyte);
         assert!(vitals.uptime > 0.0 && vitals.cpus > 0);
         assert!((0.0..=100.0).contains(&vitals.mem_ram_percent));
+        assert!(vitals.argv.contains("dacapo") && !vitals.argv.contains('\0'));
+    }
+
+    #[test]
+    fn cpu_shares_are_those_since_the_last_reading() {
+        let mut vitals = Vitals { cpus: 4, ..Vitals::default() };
+        let mut before = Ticks { process: 100, machine_busy: 1_000, machine_all: 10_000 };
+        let own = "7 (a (b) c) S 1 7 7 0 -1 4194304 100 0 0 0 120 30 0 0 20 0 5 0 99 1000 50";
+        let machine = "cpu  900 50 250 8700 500 0 0 0 77 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
+        cpu(&mut vitals, &mut before, own, machine);
+        assert_eq!(before, Ticks { process: 150, machine_busy: 1_200, machine_all: 10_400 });
+        // 50 of 400 ticks, which are those of four cores; 200 of 400.
+        assert_eq!((vitals.cpu_percent, vitals.system_cpu_percent), (50.0, 50.0));
+    }
+
+    #[test]
+    fn memory_is_what_is_not_available_to_others() {
+        let mut vitals = Vitals::default();
+        let machine = "MemTotal:  8000 kB\nMemFree:  1000 kB\nMemAvailable:  6000 kB\n\
+                       SwapTotal:  1000 kB\nSwapFree:  900 kB\n";
+        memory(&mut vitals, "Name:\tdacapo\nVmRSS:\t  1234 kB\n", machine);
+        assert_eq!((vitals.mem_kbyte, vitals.mem_ram_kbyte, vitals.mem_swap_kbyte), (1_234, 8_000, 1_000));
+        assert_eq!((vitals.mem_ram_percent, vitals.mem_swap_percent), (25.0, 10.0));
+    }
+
+    #[test]
+    fn load_uptime_and_devices_are_read() {
+        let mut vitals = Vitals::default();
+        load(&mut vitals, "0.50 1.25 2.00 3/400 5678\n", "1000.50 3000.25\n");
+        assert_eq!((vitals.load_1m, vitals.load_5m, vitals.load_15m), (0.5, 1.25, 2.0));
+        assert_eq!((vitals.uptime, vitals.idle_time), (1000.5, 3000.25));
+        let devices = "Inter-|   Receive\n face |bytes    packets\n    \
+                       lo: 999 1 0 0 0 0 0 0 999 1 0 0 0 0 0 0\n  \
+                       eth0: 100 1 0 0 0 0 0 0 200 1 0 0 0 0 0 0\n  \
+                       eth1:10 1 0 0 0 0 0 0 20 1 0 0 0 0 0 0\n";
+        network(&mut vitals, devices);
+        assert_eq!((vitals.net_recv_bytes, vitals.net_send_bytes), (110, 220));
+    }
+
+    #[test]
+    fn what_the_system_does_not_tell_is_zero() {
+        let mut vitals = Vitals { cpus: 1, ..Vitals::default() };
+        cpu(&mut vitals, &mut Ticks::default(), "", "");
+        memory(&mut vitals, "", "");
+        load(&mut vitals, "", "");
+        network(&mut vitals, "");
+        assert_eq!(vitals, Vitals { cpus: 1, ..Vitals::default() });
     }
 }

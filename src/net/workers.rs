@@ -1,36 +1,31 @@
 //! Helper threads for what would block the loop: files, names, children.
 //!
 //! One thread writes and reads files, in the order in which it was asked, so that a playlist never
-//! overtakes its segments; one looks names up; each child process has one that waits for it. Results come
-//! back through a channel, and the poll is woken. Queues are bounded: what does not fit is refused at once,
-//! as a result like every other.
+//! overtakes its segments; one looks names up; one looks after child processes. Results come back through a
+//! channel, and the poll is woken. Queues are bounded: what does not fit is refused at once, as a result
+//! like every other.
 
 use crate::base::id::Ticket;
 use crate::base::store::StoreOp;
+use crate::net::processes::{self, CHILDREN_MAX, Job};
+use crate::net::{dns, files};
 use crate::server::Input;
-use bytes::Bytes;
 use mio::Waker;
-use std::fs;
-use std::io::Write;
-use std::net::{IpAddr, ToSocketAddrs};
-use std::path::{Component, Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender, TrySendError};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// Most file operations that wait for their turn.
-const FILE_JOBS_MAX: usize = 1024;
+pub const FILE_JOBS_MAX: usize = 1024;
 
 /// Most names that wait to be looked up.
-const NAME_JOBS_MAX: usize = 256;
+pub const NAME_JOBS_MAX: usize = 256;
 
-/// Most child processes at a time.
-const CHILDREN_MAX: usize = 64;
-
-/// Most bytes of a file that is loaded.
-const LOAD_BYTES_MAX: u64 = 16 << 20;
+/// How long the threads may take to finish what they were asked when the server ends. A disk that hangs
+/// must not keep the process.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
 enum FileJob {
     Store(Ticket, StoreOp),
@@ -63,23 +58,26 @@ pub struct Workers {
     results: Receiver<Input<'static>>,
     files: SyncSender<FileJob>,
     names: SyncSender<NameJob>,
-    file_thread: JoinHandle<()>,
-    children: Arc<AtomicUsize>,
+    children: SyncSender<Job>,
+    /// Those that are waited for at the end.
+    threads: [JoinHandle<()>; 2],
 }
 
 impl Workers {
     /// Starts them; `waker` wakes the loop when there are results.
-    pub fn start(waker: Waker) -> std::io::Result<Self> {
+    pub fn start(waker: Waker) -> io::Result<Self> {
         let (sender, results) = mpsc::channel();
         let desk = Desk { results: sender, waker: Arc::new(waker) };
         let (files, file_jobs) = mpsc::sync_channel(FILE_JOBS_MAX);
         let (names, name_jobs) = mpsc::sync_channel(NAME_JOBS_MAX);
-        let file_desk = desk.clone();
-        let file_thread =
-            thread::Builder::new().name("files".to_owned()).spawn(move || do_files(file_jobs, &file_desk))?;
-        let name_desk = desk.clone();
-        thread::Builder::new().name("names".to_owned()).spawn(move || do_names(name_jobs, &name_desk))?;
-        Ok(Workers { desk, results, files, names, file_thread, children: Arc::default() })
+        let (children, child_jobs) = mpsc::sync_channel(CHILDREN_MAX);
+        let threads = [
+            thread("files", &desk, move |desk| do_files(file_jobs, desk))?,
+            thread("children", &desk, move |desk| do_children(&child_jobs, desk))?,
+        ];
+        // Not waited for: a name server may take half a minute, and nobody needs the answer at the end.
+        thread("names", &desk, move |desk| do_names(name_jobs, desk))?;
+        Ok(Workers { desk, results, files, names, children, threads })
     }
 
     /// The next result.
@@ -89,141 +87,85 @@ impl Workers {
 
     /// Changes a file, after all that was asked before.
     pub fn store(&self, ticket: Ticket, op: StoreOp) {
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
-            self.files.try_send(FileJob::Store(ticket, op))
-        {
-            let result = Err(format!("more than {FILE_JOBS_MAX} file operations wait: the disk is too slow"));
-            self.desk.hand_in(Input::Stored { ticket, result });
+        if self.files.try_send(FileJob::Store(ticket, op)).is_err() {
+            self.desk.hand_in(Input::Stored { ticket, result: Err(too_slow()) });
         }
     }
 
     /// Reads a file, after all that was asked before.
     pub fn load(&self, ticket: Ticket, path: String) {
         if self.files.try_send(FileJob::Load(ticket, path)).is_err() {
-            let result = Err(format!("more than {FILE_JOBS_MAX} file operations wait: the disk is too slow"));
-            self.desk.hand_in(Input::Loaded { ticket, result });
+            self.desk.hand_in(Input::Loaded { ticket, result: Err(too_slow()) });
         }
     }
 
     /// Looks a name up.
     pub fn resolve(&self, ticket: Ticket, host: String) {
         if self.names.try_send((ticket, host)).is_err() {
-            let result = Err(format!("more than {NAME_JOBS_MAX} names wait to be looked up"));
+            let result = Err(format!("{NAME_JOBS_MAX} names wait to be looked up"));
             self.desk.hand_in(Input::Resolved { ticket, result });
         }
     }
 
     /// Starts a child process: program and arguments, no shell in between, no terminal.
     pub fn spawn(&self, ticket: Ticket, argv: Vec<String>) {
-        let (desk, children) = (self.desk.clone(), self.children.clone());
-        if children.fetch_add(1, Ordering::Relaxed) >= CHILDREN_MAX {
-            children.fetch_sub(1, Ordering::Relaxed);
-            let result = Err(format!("{CHILDREN_MAX} child processes run already"));
-            desk.hand_in(Input::Exited { ticket, result });
-            return;
-        }
-        let work = move || {
-            let result = run_child(&argv);
-            children.fetch_sub(1, Ordering::Relaxed);
-            desk.hand_in(Input::Exited { ticket, result });
-        };
-        if let Err(error) = thread::Builder::new().name("child".to_owned()).spawn(work) {
-            self.children.fetch_sub(1, Ordering::Relaxed);
-            self.desk.hand_in(Input::Exited { ticket, result: Err(error.to_string()) });
+        if self.children.try_send(Job { ticket, argv }).is_err() {
+            let result = Err(format!("{CHILDREN_MAX} child processes wait to be started"));
+            self.desk.hand_in(Input::Exited { ticket, result });
         }
     }
 
-    /// Waits until all files are as they were asked to be.
+    /// Waits until all files are as they were asked to be and all children are gone, but not for ever.
     pub fn finish(self) {
-        drop(self.files);
-        if self.file_thread.join().is_err() {
-            log::error!("the thread that writes files has panicked");
+        let Workers { files, names, children, threads, .. } = self;
+        drop((files, names, children));
+        let pause = Duration::from_millis(5);
+        for _ in 0..FINISH_TIMEOUT.as_millis() / pause.as_millis() {
+            if threads.iter().all(JoinHandle::is_finished) {
+                return;
+            }
+            thread::sleep(pause);
         }
+        log::warn!("files or child processes take longer than {FINISH_TIMEOUT:?} and are left behind");
     }
+}
+
+fn too_slow() -> String {
+    format!("{FILE_JOBS_MAX} file operations wait: the disk is too slow")
+}
+
+fn thread(name: &str, desk: &Desk, work: impl FnOnce(&Desk) + Send + 'static) -> io::Result<JoinHandle<()>> {
+    let desk = desk.clone();
+    thread::Builder::new().name(name.to_owned()).spawn(move || work(&desk))
 }
 
 fn do_files(jobs: Receiver<FileJob>, desk: &Desk) {
     for job in jobs {
         desk.hand_in(match job {
-            FileJob::Store(ticket, op) => Input::Stored { ticket, result: store(&op) },
-            FileJob::Load(ticket, path) => Input::Loaded { ticket, result: load(&path) },
+            FileJob::Store(ticket, op) => Input::Stored { ticket, result: files::store(&op) },
+            FileJob::Load(ticket, path) => Input::Loaded { ticket, result: files::load(&path) },
         });
     }
 }
 
 fn do_names(jobs: Receiver<NameJob>, desk: &Desk) {
     for (ticket, host) in jobs {
-        let addrs = (host.as_str(), 0).to_socket_addrs();
-        let result = addrs.map_err(|error| format!("cannot look {host} up: {error}"));
-        let result = result.map(|addrs| addrs.map(|addr| addr.ip()).collect::<Vec<IpAddr>>());
-        desk.hand_in(Input::Resolved { ticket, result });
+        desk.hand_in(Input::Resolved { ticket, result: dns::resolve(&host) });
     }
 }
 
-/// A path as the core names it, with no step upwards: names of streams come from the network.
-fn sound(path: &str) -> Result<PathBuf, String> {
-    let path = Path::new(path);
-    if path.components().any(|step| step == Component::ParentDir) {
-        return Err(format!("{} steps out of its directory", path.display()));
-    }
-    Ok(path.to_owned())
-}
-
-fn store(op: &StoreOp) -> Result<(), String> {
-    match op {
-        StoreOp::Write { path, body } => {
-            let path = sound(path)?;
-            write(&path, body).map_err(|error| format!("cannot write {}: {error}", path.display()))
-        }
-        StoreOp::Remove { path } => {
-            let path = sound(path)?;
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    Err(format!("cannot remove {}: {error}", path.display()))
-                }
-                _ => Ok(()),
-            }
-        }
-    }
-}
-
-/// Writes beside the file and renames: readers see the old content or the new one.
-fn write(path: &Path, body: &[Bytes]) -> std::io::Result<()> {
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
-    }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".part");
-    let mut file = fs::File::create(&beside)?;
-    for piece in body {
-        file.write_all(piece)?;
-    }
-    drop(file);
-    fs::rename(&beside, path)
-}
-
-fn load(path: &str) -> Result<Bytes, String> {
-    let path = sound(path)?;
-    let fail = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
-    let len = fs::metadata(&path).map_err(fail)?.len();
-    if len > LOAD_BYTES_MAX {
-        return Err(format!("{} has {len} bytes, more than {LOAD_BYTES_MAX}", path.display()));
-    }
-    fs::read(&path).map(Bytes::from).map_err(fail)
-}
-
-fn run_child(argv: &[String]) -> Result<Option<i32>, String> {
-    let (program, args) = argv.split_first().ok_or("no program was named")?;
-    let mut command = Command::new(program);
-    command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let status = command.status().map_err(|error| format!("cannot run {program}: {error}"))?;
-    Ok(status.code())
+fn do_children(jobs: &Receiver<Job>, desk: &Desk) {
+    processes::look_after(jobs, |ticket, result| desk.hand_in(Input::Exited { ticket, result }));
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use mio::{Events, Poll, Token};
+    use super::{FILE_JOBS_MAX, Workers};
+    use crate::base::id::Ticket;
+    use crate::base::store::StoreOp;
+    use crate::server::Input;
+    use bytes::Bytes;
+    use mio::{Events, Poll, Token, Waker};
     use std::time::Duration;
 
     fn workers() -> (Poll, Workers) {
@@ -232,6 +174,7 @@ mod tests {
         (poll, Workers::start(waker).expect("threads"))
     }
 
+    /// Waits as the loop does: for the poll to be woken.
     fn result(poll: &mut Poll, workers: &Workers) -> Input<'static> {
         let mut events = Events::with_capacity(4);
         for _ in 0..200 {
@@ -244,44 +187,68 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_written_whole_and_read_back() {
+    fn files_are_done_in_the_order_in_which_they_were_asked_for() {
         let (mut poll, workers) = workers();
         let directory = std::env::temp_dir().join(format!("dacapo-workers-{}", std::process::id()));
-        let path = directory.join("a/b.txt").to_string_lossy().into_owned();
-        let body = vec![Bytes::from_static(b"one "), Bytes::from_static(b"two")];
+        let path = directory.join("live/index.m3u8").to_str().expect("UTF-8").to_owned();
+        let body = vec![Bytes::from_static(b"#EXTM3U")];
         workers.store(Ticket(1), StoreOp::Write { path: path.clone(), body });
         workers.load(Ticket(2), path.clone());
+        workers.store(Ticket(3), StoreOp::Remove { path: path.clone() });
+        workers.load(Ticket(4), path);
         let stored = result(&mut poll, &workers);
         assert!(matches!(stored, Input::Stored { ticket: Ticket(1), result: Ok(()) }), "{stored:?}");
         let Input::Loaded { ticket: Ticket(2), result: Ok(bytes) } = result(&mut poll, &workers) else {
             panic!("not loaded")
         };
-        assert_eq!(&bytes[..], b"one two");
-        workers.store(Ticket(3), StoreOp::Remove { path: path.clone() });
-        workers.store(Ticket(4), StoreOp::Remove { path });
-        for _ in 0..2 {
-            let removed = result(&mut poll, &workers);
-            assert!(matches!(removed, Input::Stored { result: Ok(()), .. }), "{removed:?}");
-        }
-        fs::remove_dir_all(directory).expect("it was made here");
+        assert_eq!(&bytes[..], b"#EXTM3U");
+        let removed = result(&mut poll, &workers);
+        assert!(matches!(removed, Input::Stored { ticket: Ticket(3), result: Ok(()) }), "{removed:?}");
+        let gone = result(&mut poll, &workers);
+        assert!(matches!(gone, Input::Loaded { ticket: Ticket(4), result: Err(_) }), "{gone:?}");
+        workers.finish();
+        std::fs::remove_dir_all(directory).expect("it was made here");
     }
 
     #[test]
-    fn a_path_that_steps_upwards_is_refused() {
+    fn names_and_children_come_back_too() {
         let (mut poll, workers) = workers();
-        workers.load(Ticket(1), "hls/../../etc/passwd".to_owned());
-        let Input::Loaded { result: Err(error), .. } = result(&mut poll, &workers) else { panic!("loaded") };
-        assert_eq!(error, "hls/../../etc/passwd steps out of its directory");
-    }
-
-    #[test]
-    fn a_child_is_run_without_a_shell_and_its_exit_code_comes_back() {
-        let (mut poll, workers) = workers();
-        workers.spawn(Ticket(1), vec!["false".to_owned()]);
+        workers.resolve(Ticket(1), "127.0.0.1".to_owned());
+        let resolved = result(&mut poll, &workers);
+        assert!(matches!(&resolved, Input::Resolved { ticket: Ticket(1), result: Ok(_) }), "{resolved:?}");
+        workers.spawn(Ticket(2), vec!["false".to_owned()]);
         let exited = result(&mut poll, &workers);
-        assert!(matches!(exited, Input::Exited { ticket: Ticket(1), result: Ok(Some(1)) }), "{exited:?}");
-        workers.spawn(Ticket(2), vec!["/no/such/program".to_owned()]);
-        let Input::Exited { result: Err(error), .. } = result(&mut poll, &workers) else { panic!("it ran") };
-        assert!(error.starts_with("cannot run /no/such/program: "), "{error}");
+        assert!(matches!(exited, Input::Exited { ticket: Ticket(2), result: Ok(Some(1)) }), "{exited:?}");
+        workers.finish();
+    }
+
+    #[test]
+    fn every_question_is_answered_even_those_that_found_no_room() {
+        let (mut poll, workers) = workers();
+        let asked = 4 * FILE_JOBS_MAX as u64;
+        for number in 0..asked {
+            workers.load(Ticket(number), "/no/such/file".to_owned());
+        }
+        let mut tickets: Vec<u64> = (0..asked)
+            .map(|_| match result(&mut poll, &workers) {
+                Input::Loaded { ticket, result: Err(_) } => ticket.0,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        tickets.sort_unstable();
+        assert!(tickets.into_iter().eq(0..asked));
+    }
+
+    #[test]
+    fn what_was_asked_is_done_before_the_end() {
+        let (_poll, workers) = workers();
+        let directory = std::env::temp_dir().join(format!("dacapo-finish-{}", std::process::id()));
+        for number in 0..100 {
+            let path = directory.join(number.to_string()).to_str().expect("UTF-8").to_owned();
+            workers.store(Ticket(number), StoreOp::Write { path, body: vec![Bytes::from_static(b"x")] });
+        }
+        workers.finish();
+        assert_eq!(directory.read_dir().expect("it was made").count(), 100);
+        std::fs::remove_dir_all(directory).expect("it was made here");
     }
 }

@@ -3,6 +3,7 @@
 //! In: what a playlist says. Out: its text, tags in one fixed order, with the lowest protocol version
 //! that its tags allow (RFC 8216, 7). Never decides what a playlist should say; that is `package::hls`.
 
+use crate::base::calendar::Rfc3339;
 use std::fmt;
 
 /// `Content-Type` of playlists (RFC 8216, 4).
@@ -95,7 +96,7 @@ impl fmt::Display for MediaPlaylist<'_> {
         let mut in_force = InForce::default();
         for entry in &self.segments {
             in_force.advance(f, entry)?;
-            writeln!(f, "#EXT-X-PROGRAM-DATE-TIME:{}", Iso8601(entry.date_unix_ms))?;
+            writeln!(f, "#EXT-X-PROGRAM-DATE-TIME:{}", Rfc3339(entry.date_unix_ms))?;
             let (secs, fraction) = (entry.duration_us / 1_000_000, entry.duration_us % 1_000_000);
             writeln!(f, "#EXTINF:{secs}.{fraction:06},\n{}", entry.uri)?;
         }
@@ -170,33 +171,6 @@ impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
-}
-
-/// Milliseconds since 1970 as a date and time of day in UTC (ISO 8601).
-struct Iso8601(u64);
-
-impl fmt::Display for Iso8601 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (secs, millis) = (self.0 / 1000, self.0 % 1000);
-        let (year, month, day) = civil(secs / 86_400);
-        let (hour, minute, second) = (secs / 3600 % 24, secs / 60 % 60, secs % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
-    }
-}
-
-/// Year, month and day of the Gregorian calendar, `days` after 1970-01-01.
-fn civil(days: u64) -> (u64, u64, u64) {
-    // Years begin in March here, so that the leap day is the last of its year; 719 468 days lie between
-    // 0000-03-01 and 1970-01-01. 400 years have 146 097 days.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    // Months since March: 153 days for each five of them.
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let year = era * 400 + year_of_era;
-    if month < 10 { (year, month + 3, day) } else { (year + 1, month - 9, day) }
 }
 
 #[cfg(test)]
@@ -303,15 +277,6 @@ mod tests {
         );
         variant = Variant { codecs: Vec::new(), resolution: None, frame_rate_milli: None, ..variant };
         assert!(text(&variant).contains("#EXT-X-STREAM-INF:BANDWIDTH=1200000,AVERAGE-BANDWIDTH=1000000\n"));
-    }
-
-    #[test]
-    fn dates_are_those_of_the_gregorian_calendar() {
-        let date = |unix_ms| Iso8601(unix_ms).to_string();
-        assert_eq!(date(0), "1970-01-01T00:00:00.000Z");
-        assert_eq!(date(951_782_400_000), "2000-02-29T00:00:00.000Z");
-        assert_eq!(date(1_709_251_199_999), "2024-02-29T23:59:59.999Z");
-        assert_eq!(date(4_107_542_400_000), "2100-03-01T00:00:00.000Z");
     }
 
     proptest! {

@@ -1,0 +1,184 @@
+//! Reads and writes the files that packages keep.
+//!
+//! In: a [`StoreOp`] or a path, as the core names them. Out: success, or the reason as a sentence. Runs on a
+//! helper thread. Never: follows a step upwards, since parts of paths are names that came from the network.
+
+use crate::base::store::StoreOp;
+use bytes::Bytes;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Component, Path, PathBuf};
+
+/// Most bytes of a file that is loaded.
+const LOAD_BYTES_MAX: u64 = 16 << 20;
+
+/// Changes a file.
+pub fn store(op: &StoreOp) -> Result<(), String> {
+    match op {
+        StoreOp::Write { path, body } => {
+            let path = sound(path)?;
+            replace(&path, body).map_err(|error| format!("cannot write {}: {error}", path.display()))
+        }
+        StoreOp::Remove { path } => {
+            let path = sound(path)?;
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    Err(format!("cannot remove {}: {error}", path.display()))
+                }
+                _ => Ok(()),
+            }
+        }
+    }
+}
+
+/// Reads a file whole.
+pub fn load(path: &str) -> Result<Bytes, String> {
+    let path = sound(path)?;
+    let mut bytes = Vec::new();
+    // One byte more than allowed, so that a longer file is noticed, even one that grows while it is read.
+    let read = File::open(&path).and_then(|file| file.take(LOAD_BYTES_MAX + 1).read_to_end(&mut bytes));
+    match read {
+        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+        Ok(len) if len as u64 > LOAD_BYTES_MAX => {
+            Err(format!("cannot read {}: it has more than {LOAD_BYTES_MAX} bytes", path.display()))
+        }
+        Ok(_) => Ok(Bytes::from(bytes)),
+    }
+}
+
+/// The path, if it goes down only.
+fn sound(path: &str) -> Result<PathBuf, String> {
+    let path = Path::new(path);
+    if path.components().any(|step| step == Component::ParentDir) {
+        return Err(format!("{} steps out of its directory", path.display()));
+    }
+    Ok(path.to_owned())
+}
+
+/// Writes beside the file and renames: readers see the old content or the new one, never a part.
+///
+/// Not synced to the disk: after a loss of power the last seconds of a live stream are of use to nobody, and
+/// a sync for each segment would wear the disk out.
+fn replace(path: &Path, body: &[Bytes]) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    let beside = beside(path);
+    let written = write(&beside, body).and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        // What is left of it is of no use; that it cannot be removed either is said by the first error.
+        let _: io::Result<()> = fs::remove_file(&beside);
+    }
+    written
+}
+
+fn write(path: &Path, body: &[Bytes]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    body.iter().try_for_each(|piece| file.write_all(piece))
+}
+
+/// A hidden name in the same directory, always the same for a file, so that a crash leaves no litter.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".part");
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LOAD_BYTES_MAX, load, store};
+    use crate::base::store::StoreOp;
+    use bytes::Bytes;
+    use std::fs::{self, File};
+    use std::path::PathBuf;
+
+    /// A directory of a test's own, gone when it ends.
+    struct Place(PathBuf);
+
+    impl Place {
+        fn new(test: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("dacapo-files-{test}-{}", std::process::id()));
+            fs::create_dir_all(&path).expect("a place for temporary files");
+            Place(path)
+        }
+
+        fn path(&self, below: &str) -> String {
+            self.0.join(below).to_str().expect("UTF-8").to_owned()
+        }
+
+        fn names(&self) -> Vec<String> {
+            let entries = self.0.read_dir().expect("a directory");
+            let name = |entry: fs::DirEntry| entry.file_name().into_string().expect("UTF-8");
+            entries.map(|entry| name(entry.expect("readable"))).collect()
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).expect("it was made here");
+        }
+    }
+
+    fn write(path: String, body: &[&'static str]) -> Result<(), String> {
+        let body = body.iter().map(|piece| Bytes::from_static(piece.as_bytes())).collect();
+        store(&StoreOp::Write { path, body })
+    }
+
+    #[test]
+    fn a_file_is_written_whole_replaced_and_removed() {
+        let place = Place::new("whole");
+        let path = place.path("seg-1.ts");
+        write(path.clone(), &["one ", "two"]).expect("writable");
+        assert_eq!(load(&path), Ok(Bytes::from_static(b"one two")));
+        write(path.clone(), &["three"]).expect("writable");
+        assert_eq!(load(&path), Ok(Bytes::from_static(b"three")));
+        assert_eq!(place.names(), ["seg-1.ts"], "nothing is left beside it");
+        for _ in 0..2 {
+            store(&StoreOp::Remove { path: path.clone() }).expect("gone already is as good");
+        }
+        assert_eq!(place.names(), [""; 0]);
+    }
+
+    #[test]
+    fn missing_directories_are_made() {
+        let place = Place::new("deep");
+        let path = place.path("live/cam/index.m3u8");
+        write(path.clone(), &["#EXTM3U"]).expect("writable");
+        assert_eq!(load(&path), Ok(Bytes::from_static(b"#EXTM3U")));
+    }
+
+    #[test]
+    fn a_step_upwards_is_refused() {
+        let expected = Err("hls/../../etc/passwd steps out of its directory".to_owned());
+        let path = "hls/../../etc/passwd".to_owned();
+        assert_eq!(load(&path).map(drop), expected);
+        assert_eq!(write(path.clone(), &["x"]), expected);
+        assert_eq!(store(&StoreOp::Remove { path }), expected);
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_said_and_leaves_nothing() {
+        let place = Place::new("refused");
+        let path = place.path("taken");
+        fs::create_dir(&path).expect("writable");
+        let error = write(path.clone(), &["x"]).expect_err("a directory has this name");
+        assert_eq!(error, format!("cannot write {path}: Is a directory (os error 21)"));
+        assert_eq!(place.names(), ["taken"]);
+        let missing = place.path("missing");
+        let expected = format!("cannot read {missing}: No such file or directory (os error 2)");
+        assert_eq!(load(&missing), Err(expected));
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_is_not_loaded() {
+        let place = Place::new("long");
+        let path = place.path("huge");
+        let file = File::create(&path).expect("writable");
+        file.set_len(LOAD_BYTES_MAX).expect("holes cost nothing");
+        assert_eq!(load(&path).map(|bytes| bytes.len() as u64), Ok(LOAD_BYTES_MAX));
+        file.set_len(LOAD_BYTES_MAX + 1).expect("holes cost nothing");
+        assert_eq!(load(&path), Err(format!("cannot read {path}: it has more than 16777216 bytes")));
+    }
+}
