@@ -50,7 +50,7 @@ pub(super) fn connect(cx: &mut Cx<'_>, link: &mut Link, command: &Command) -> Re
     link.command(cx, 0, &result);
     link.command(cx, 0, &call("onBWDone", Vec::new()));
     cx.ask(Ask::Introduce(app.introduction.clone()));
-    log::debug!(cid:% = cx.cid, agent = app.introduction.agent.as_str(); "connected");
+    log::debug!(cid:% = cx.cid, agent:? = app.introduction.agent; "connected");
     Ok(app)
 }
 

@@ -170,7 +170,7 @@ impl Connected {
     }
 
     fn command(&mut self, cx: &mut Cx<'_>, command: &Command) -> Result<(), Reason> {
-        log::debug!(cid:% = cx.cid, name = command.name.as_str(); "command");
+        log::debug!(cid:% = cx.cid, name:? = excerpt(&command.name); "command");
         match command.name.as_str() {
             "connect" => return Err(protocol("connect twice")),
             // All streams of a connection have the same number: it can use one at a time.
@@ -365,4 +365,9 @@ impl Connected {
             _ => Ok(()),
         }
     }
+}
+
+/// As much of a name as is worth a log line.
+fn excerpt(name: &str) -> &str {
+    &name[..name.floor_char_boundary(32)]
 }

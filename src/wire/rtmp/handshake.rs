@@ -7,9 +7,9 @@
 //!  C2         ──────▶             read, not verified: FFmpeg and others send what they like
 //! ```
 //!
-//! In the simple handshake each side's second packet echoes the other's first. Adobe's programs, FFmpeg and
-//! librtmp hide a digest in C1 instead, an HMAC-SHA-256 with a well-known key, and some of them leave if
-//! ours is missing. Where it stands follows from four bytes of C1, in one of two layouts.
+//! In the simple handshake each side's second packet echoes the other's first. Adobe's programs and FFmpeg
+//! hide a digest in C1 instead, an HMAC-SHA-256 with a well-known key, and some of them leave if ours is
+//! missing. Where it stands follows from four bytes of C1, in one of two layouts.
 //!
 //! Never: encrypts. RTMPE (versions 6 and 8) is refused; its secrecy is none.
 
@@ -141,9 +141,9 @@ fn reply(c1: &[u8; PACKET_LEN], rng: &mut Rng, time_ms: u32) -> [u8; 1 + 2 * PAC
 /// key that only RTMPE needs, the other the digest, at a place that the block itself tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Layout {
-    /// The digest is in the second block (Flash Player, FFmpeg).
+    /// The digest is in the second block (Flash Player).
     KeyFirst,
-    /// The digest is in the first block (librtmp).
+    /// The digest is in the first block (FFmpeg, and librtmp where it verifies players).
     DigestFirst,
 }
 
@@ -236,6 +236,26 @@ mod tests {
             assert_eq!(s1[4..8], SERVER_VERSION);
             let key = hmac(&[SERVER_KEY, COMMON_KEY].concat(), &[&c1[layout.digest(&c1)]]);
             assert_eq!(reply[3073 - 32..], hmac(&key, &[&reply[1537..3073 - 32]]));
+        }
+    }
+
+    /// What FFmpeg sent, and what nginx-rtmp said to it.
+    #[test]
+    fn digests_of_real_programs_are_right() {
+        let ffmpeg = include_bytes!("../../../fixtures/captures/rtmp/ffmpeg-5.1-publish.bin");
+        let nginx = include_bytes!("../../../fixtures/captures/rtmp/nginx-rtmp-1.2.2-handshake.bin");
+        let c1 = ffmpeg[1..].first_chunk().unwrap();
+        let challenge = Layout::DigestFirst.verify(c1, CLIENT_KEY).expect("FFmpeg puts the digest first");
+        assert!(Layout::KeyFirst.verify(c1, CLIENT_KEY).is_none());
+        assert!(Layout::DigestFirst.verify(nginx[1..].first_chunk().unwrap(), SERVER_KEY).is_some());
+        let key = hmac(&[SERVER_KEY, COMMON_KEY].concat(), &[&challenge]);
+        assert_eq!(nginx[3073 - 32..], hmac(&key, &[&nginx[1537..3073 - 32]]));
+        let rtmpdump = include_bytes!("../../../fixtures/captures/rtmp/rtmpdump-2.4-play-digest.bin");
+        assert!(Layout::DigestFirst.verify(rtmpdump[1..].first_chunk().unwrap(), CLIENT_KEY).is_some());
+        // Unless it has to show its player, it does without.
+        let rtmpdump = include_bytes!("../../../fixtures/captures/rtmp/rtmpdump-2.4-play.bin");
+        for layout in Layout::ALL {
+            assert!(layout.verify(rtmpdump[1..].first_chunk().unwrap(), CLIENT_KEY).is_none());
         }
     }
 
