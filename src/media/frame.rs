@@ -46,7 +46,7 @@ pub enum Codec {
     /// OBUs of one temporal unit as they came, FFmpeg's with a temporal delimiter, OBS's without;
     /// configuration: AV1CodecConfigurationRecord (AV1-ISOBMFF 2.3).
     Av1,
-    /// A VP8 frame; configuration: VPCodecConfigurationRecord (VP-ISOBMFF) without its box's version and flags.
+    /// A VP8 frame; configuration: VPCodecConfigurationRecord (VP-ISOBMFF), no version and flags.
     Vp8,
     /// A VP9 frame or superframe; configuration: as for VP8.
     Vp9,
