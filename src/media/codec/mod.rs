@@ -5,6 +5,7 @@
 
 pub mod aac;
 pub mod ac3;
+pub mod annexb;
 pub mod av1;
 pub(crate) mod bits;
 pub mod flac;
@@ -74,6 +75,23 @@ pub fn is_key(codec: Codec, config: Option<&[u8]>, payload: &[u8]) -> Option<boo
         Codec::Aac | Codec::Mp3 | Codec::Opus | Codec::Flac | Codec::Ac3 | Codec::Eac3 => Some(true),
         Codec::FlvAudio(_) => Some(true),
         Codec::FlvVideo(_) | Codec::Amf0 => None,
+    }
+}
+
+impl Params {
+    /// True if there is nothing to learn from frames.
+    pub fn is_complete(&self) -> bool {
+        !matches!(self, Params::Video(VideoParams { width: 0, .. }))
+    }
+
+    /// The same with the size of the pictures, which a frame told, if it was missing.
+    pub fn completed(&self, by_frame: &Params) -> Params {
+        match (self, by_frame) {
+            (Params::Video(known), Params::Video(told)) if !self.is_complete() => {
+                Params::Video(VideoParams { width: told.width, height: told.height, ..known.clone() })
+            }
+            _ => self.clone(),
+        }
     }
 }
 
@@ -175,6 +193,15 @@ pub enum CodecError {
     },
 }
 
+/// The longest configuration that is looked at, in bytes. Real ones have tens of bytes, or a few thousand
+/// where an encoder signs its work; longer ones would make whoever asks them once per frame slow.
+const CONFIG_BYTES_MAX: usize = 64 * 1024;
+
+fn believable_length(config: &[u8]) -> Result<(), Fault> {
+    let too_long = config.len() > CONFIG_BYTES_MAX;
+    if too_long { Err(Fault::Invalid("it is larger than 64 KiB")) } else { Ok(()) }
+}
+
 /// The longest side of a picture that is believed, in pixels; the highest levels allow hardly more.
 const SIDE_MAX: u64 = 16_384;
 
@@ -208,9 +235,9 @@ mod tests {
     use super::testing::{never_panics, unhex};
     use super::*;
 
-    fn video(params: Option<Params>) -> VideoParams {
+    fn video(params: Params) -> VideoParams {
         match params {
-            Some(Params::Video(params)) => params,
+            Params::Video(params) => params,
             other => panic!("not video: {other:?}"),
         }
     }
@@ -236,8 +263,16 @@ mod tests {
     #[test]
     fn frames_tell_what_configurations_leave_out() {
         let key = unhex("8249834200281016960638241c184a10");
-        assert_eq!(video(parse_config(Codec::Vp9, &unhex("0015820202020000")).ok()).width, 0);
-        assert_eq!(video(parse_frame(Codec::Vp9, &key)).width, 642);
+        // The configuration says level 3.0, the frame is small enough for 2.1.
+        let config = parse_config(Codec::Vp9, &unhex("001e820202020000")).unwrap();
+        assert!(!config.is_complete());
+        let frame = parse_frame(Codec::Vp9, &key).unwrap();
+        let completed = config.completed(&frame);
+        assert!(completed.is_complete());
+        assert_eq!(completed.completed(&config), completed);
+        let completed = video(completed);
+        assert_eq!((completed.width, completed.height), (642, 362));
+        assert_eq!(completed.rfc6381, "vp09.00.30.08");
         assert_eq!(parse_frame(Codec::H264, &key), None);
     }
 

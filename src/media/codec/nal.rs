@@ -1,10 +1,7 @@
 //! NAL units in a sample, for H.264 and H.265 alike.
 //!
-//! A sample of these codecs is a row of NAL units, each after its length (ISO/IEC 14496-15, 5.3.2). Some
-//! encoders put start codes there instead (Annex B of both specifications); [`is_annexb`] tells, and
-//! [`annexb_to_sample`] makes a proper sample of it.
-//!
-//! In: payloads as peers sent them. Out: slices of them. Never copies but where it says so, never panics.
+//! A sample of these codecs is a row of NAL units, each after its length (ISO/IEC 14496-15, 5.3.2).
+//! In: payloads as peers sent them. Out: slices of them. Never copies, never panics.
 
 use thiserror::Error;
 
@@ -51,68 +48,6 @@ fn split_nal(bytes: &[u8], length_size: usize) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(length)
 }
 
-/// True if `payload` holds start codes where lengths of `length_size` bytes belong.
-///
-/// `00 00 01` may also begin a length (of 256 to 511), so a payload counts as Annex B only if it begins
-/// with a start code and does not hold together as a row of lengths.
-pub fn is_annexb(payload: &[u8], length_size: u8) -> bool {
-    let begins = payload.starts_with(&[0, 0, 1]) || payload.starts_with(&[0, 0, 0, 1]);
-    begins && nals(payload, length_size).any(|nal| nal.is_err())
-}
-
-/// The NAL units of a byte stream with start codes (H.264 and H.265, Annex B). Bytes before the first
-/// start code, zeros around units and empty units are left out.
-pub fn annexb_nals(bytes: &[u8]) -> AnnexbNals<'_> {
-    AnnexbNals { rest: after_start_code(bytes).unwrap_or(&[]) }
-}
-
-/// See [`annexb_nals`].
-#[derive(Clone, Debug)]
-pub struct AnnexbNals<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Iterator for AnnexbNals<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        while !self.rest.is_empty() {
-            let end = find_start_code(self.rest).unwrap_or(self.rest.len());
-            let nal = trim_zeros(&self.rest[..end]);
-            self.rest = after_start_code(&self.rest[end..]).unwrap_or(&[]);
-            if !nal.is_empty() {
-                return Some(nal);
-            }
-        }
-        None
-    }
-}
-
-fn find_start_code(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(3).position(|window| window == [0, 0, 1])
-}
-
-fn after_start_code(bytes: &[u8]) -> Option<&[u8]> {
-    find_start_code(bytes).map(|at| &bytes[at + 3..])
-}
-
-/// A NAL unit never ends in a zero byte (H.264, 7.4.1): zeros there belong to the byte stream.
-fn trim_zeros(bytes: &[u8]) -> &[u8] {
-    let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-    &bytes[..end]
-}
-
-/// A copy of an Annex B byte stream as a sample with lengths of four bytes.
-pub fn annexb_to_sample(bytes: &[u8]) -> Vec<u8> {
-    let mut sample = Vec::with_capacity(bytes.len() + 16);
-    for nal in annexb_nals(bytes) {
-        let length = u32::try_from(nal.len()).expect("a frame is smaller than 4 GiB");
-        sample.extend_from_slice(&length.to_be_bytes());
-        sample.extend_from_slice(nal);
-    }
-    sample
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,49 +79,11 @@ mod tests {
         assert_eq!(nals(&[0xff, 0xff, 0xff, 0xff, 1], 4).collect::<Vec<_>>(), [Err(TornNal)]);
     }
 
-    #[test]
-    fn start_codes_are_told_from_lengths() {
-        let annexb = [0, 0, 0, 1, 9, 0xf0, 0, 0, 1, 0x65, 0x88, 0x84];
-        assert!(is_annexb(&annexb, 4));
-        // A unit of 257 bytes begins with the same three bytes as a start code.
-        let mut sample = vec![0, 0, 1, 1];
-        sample.extend([0x65; 257]);
-        assert!(!is_annexb(&sample, 4));
-        assert!(!is_annexb(&[0, 0, 0, 1, 0x0a], 4));
-        assert!(!is_annexb(&[0, 0, 0, 9, 0x65], 4));
-    }
-
-    #[test]
-    fn a_byte_stream_becomes_a_sample() {
-        let annexb = [0, 0, 0, 0, 1, 9, 0xf0, 0, 0, 0, 1, 0, 0, 1, 0x65, 0x88, 0x84, 0, 0, 0];
-        let units: Vec<_> = annexb_nals(&annexb).collect();
-        assert_eq!(units, [&[9, 0xf0][..], &[0x65, 0x88, 0x84]]);
-        assert_eq!(annexb_to_sample(&annexb), [0, 0, 0, 2, 9, 0xf0, 0, 0, 0, 3, 0x65, 0x88, 0x84]);
-        assert_eq!(annexb_nals(&[1, 2, 3]).count(), 0);
-    }
-
     proptest! {
         #[test]
         fn every_unit_lies_within_its_payload(payload: Vec<u8>, length_size in 1u8..=4) {
             let total: usize = nals(&payload, length_size).flatten().map(<[u8]>::len).sum();
             prop_assert!(total <= payload.len());
-            let total: usize = annexb_nals(&payload).map(<[u8]>::len).sum();
-            prop_assert!(total <= payload.len());
-            is_annexb(&payload, length_size);
-        }
-
-        #[test]
-        fn a_sample_from_a_byte_stream_holds_its_units(
-            units in prop::collection::vec(prop::collection::vec(1u8.., 1..20), 0..6),
-        ) {
-            let mut annexb = Vec::new();
-            for unit in &units {
-                annexb.extend([0, 0, 1]);
-                annexb.extend(unit);
-            }
-            let sample = annexb_to_sample(&annexb);
-            let again: Vec<_> = nals(&sample, 4).map(|nal| nal.unwrap().to_vec()).collect();
-            prop_assert_eq!(again, units);
         }
     }
 }

@@ -11,7 +11,7 @@ pub use obu::{Obu, Obus, TornObu, obus};
 pub use sequence::SequenceHeader;
 
 use super::bits::{Bits, Fault};
-use super::{CodecError, VideoParams};
+use super::{CodecError, VideoParams, believable_length};
 use crate::media::frame::Codec;
 
 /// OBU type of a sequence header (AV1, 6.2.2).
@@ -68,6 +68,7 @@ impl<'a> Av1Config<'a> {
 }
 
 fn read_record(config: &[u8]) -> Result<Av1Config<'_>, Fault> {
+    believable_length(config)?;
     let (head, obus) = config.split_first_chunk::<4>().ok_or(Fault::Truncated)?;
     let bits = &mut Bits::new(head);
     const MARKER_AND_VERSION: u8 = 0x81;

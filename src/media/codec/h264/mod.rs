@@ -9,10 +9,11 @@ mod sps;
 
 pub use sps::Sps;
 
+use super::annexb;
 use super::bits::Fault;
-use super::nal::{annexb_nals, nals};
+use super::nal::nals;
 use super::sets::{ParameterSets, take_sets};
-use super::{CodecError, VideoParams};
+use super::{CodecError, VideoParams, believable_length};
 use crate::media::frame::Codec;
 
 /// NAL unit type of a slice of a picture that is not IDR (H.264, table 7-1).
@@ -70,6 +71,7 @@ impl<'a> AvcConfig<'a> {
 }
 
 fn read_record(config: &[u8]) -> Result<AvcConfig<'_>, Fault> {
+    believable_length(config)?;
     let [version, _, _, _, length_size, sps_count, rest @ ..] = config else {
         return Err(Fault::Truncated);
     };
@@ -100,11 +102,10 @@ pub fn params(config: &[u8]) -> Result<VideoParams, CodecError> {
 
 /// A record made of the parameter sets in an Annex B byte stream, with NAL lengths of four bytes.
 ///
-/// Some encoders send such a stream where a record belongs. The first byte tells them apart: that of a
-/// record is 1, that of a byte stream is 0.
+/// Some encoders send such a stream where a record belongs; see [`annexb`].
 pub fn config_from_annexb(bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
-    let sps: Vec<_> = annexb_nals(bytes).filter(|nal| nal_type(nal) == NAL_SPS).collect();
-    let pps: Vec<_> = annexb_nals(bytes).filter(|nal| nal_type(nal) == NAL_PPS).collect();
+    let sps: Vec<_> = annexb::units(bytes).filter(|nal| nal_type(nal) == NAL_SPS).collect();
+    let pps: Vec<_> = annexb::units(bytes).filter(|nal| nal_type(nal) == NAL_PPS).collect();
     config_from_sets(&sps, &pps)
 }
 

@@ -2,7 +2,8 @@
 //!
 //! In: an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15, 8.3.3), or samples. Out: [`HevcConfig`], a view
 //! of the record that muxers take parameter sets from; [`params`], what the record says about the
-//! pictures. Never changes bytes.
+//! pictures. Never changes bytes; the one thing that it makes is a record for encoders that sent their
+//! parameter sets with start codes ([`config_from_annexb`]).
 
 mod profile;
 mod sps;
@@ -11,10 +12,11 @@ mod vps;
 pub use profile::ProfileTierLevel;
 pub use sps::Sps;
 
+use super::annexb;
 use super::bits::Fault;
 use super::nal::nals;
 use super::sets::{ParameterSets, take_sets};
-use super::{CodecError, VideoParams};
+use super::{CodecError, VideoParams, believable_length};
 use crate::media::frame::Codec;
 
 /// First NAL unit type of an intra random access point: BLA_W_LP (H.265, table 7-1).
@@ -92,6 +94,7 @@ impl<'a> HevcConfig<'a> {
 const RECORD_HEAD_BYTES: usize = 22;
 
 fn read_record(config: &[u8]) -> Result<HevcConfig<'_>, Fault> {
+    believable_length(config)?;
     let (head, rest) = config.split_at_checked(RECORD_HEAD_BYTES).ok_or(Fault::Truncated)?;
     // Encoders that follow a draft of the record's specification write 0 for its version.
     if head[0] > 1 {
@@ -145,6 +148,58 @@ pub fn params(config: &[u8]) -> Result<VideoParams, CodecError> {
         level: sps.profile.level_name(),
         rfc6381: sps.profile.rfc6381(),
     })
+}
+
+/// A record made of the parameter sets in an Annex B byte stream, with NAL lengths of four bytes; see
+/// [`annexb`].
+pub fn config_from_annexb(bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
+    let of = |kind| annexb::units(bytes).filter(|nal| nal_type(nal) == kind).collect::<Vec<_>>();
+    config_from_sets(&of(NAL_VPS), &of(NAL_SPS), &of(NAL_PPS))
+}
+
+/// A record made of parameter sets (NAL units with their headers), with NAL lengths of four bytes.
+pub fn config_from_sets(vps: &[&[u8]], sps: &[&[u8]], pps: &[&[u8]]) -> Result<Vec<u8>, CodecError> {
+    let invalid = |what| Fault::Invalid(what).of(Codec::H265);
+    let first = sps.first().ok_or(invalid("there is no sequence parameter set"))?;
+    let mut record = record_head(&Sps::parse(first)?);
+    record.push(3);
+    for (kind, sets) in [(NAL_VPS, vps), (NAL_SPS, sps), (NAL_PPS, pps)] {
+        const COMPLETE: u8 = 0x80; // no set of this type is in the samples only
+        let count = u16::try_from(sets.len()).map_err(|_| invalid("too many parameter sets"))?;
+        record.push(COMPLETE | kind);
+        record.extend_from_slice(&count.to_be_bytes());
+        for set in sets {
+            let length = u16::try_from(set.len()).map_err(|_| invalid("a parameter set is too long"))?;
+            record.extend_from_slice(&length.to_be_bytes());
+            record.extend_from_slice(set);
+        }
+    }
+    Ok(record)
+}
+
+/// What a record repeats of its sequence parameter set. What no such set tells is written as unknown: 0
+/// for the segmentation, the parallelism and the average frame rate.
+fn record_head(sps: &Sps) -> Vec<u8> {
+    let ProfileTierLevel { space, high_tier, profile_idc, compatibility, constraints, level_idc } =
+        sps.profile;
+    let mut head = vec![1, space << 6 | u8::from(high_tier) << 5 | profile_idc];
+    head.extend_from_slice(&compatibility.to_be_bytes());
+    head.extend_from_slice(&constraints);
+    head.push(level_idc);
+    const FOUR_BYTES: u8 = 3;
+    let nested = u8::from(sps.temporal_id_nesting);
+    head.extend_from_slice(&[
+        0xf0,
+        0,
+        0xfc,
+        0xfc | sps.chroma_format_idc,
+        0xf8 | (sps.bit_depth_luma - 8),
+        0xf8 | (sps.bit_depth_chroma - 8),
+        0,
+        0,
+        sps.sub_layers << 3 | nested << 2 | FOUR_BYTES,
+    ]);
+    head
 }
 
 #[cfg(test)]
@@ -218,9 +273,30 @@ mod tests {
     }
 
     #[test]
+    fn parameter_sets_with_start_codes_become_the_record_that_ffmpeg_writes() {
+        let record = unhex(FULL_HD);
+        let config = HevcConfig::parse(&record).unwrap();
+        let annexb: Vec<u8> = config.units().flat_map(|nal| [&[0, 0, 0, 1], nal].concat()).collect();
+        assert_eq!(config_from_annexb(&annexb), Ok(record));
+        assert_eq!(
+            config_from_annexb(&unhex("000000014401c073c189")).unwrap_err().to_string(),
+            "H265 configuration: there is no sequence parameter set"
+        );
+    }
+
+    #[test]
+    fn a_record_larger_than_reason_is_refused() {
+        let mut record = unhex(FULL_HD);
+        record.resize(65_537, 0);
+        let refused = HevcConfig::parse(&record).unwrap_err();
+        assert_eq!(refused.to_string(), "H265 configuration: it is larger than 64 KiB");
+    }
+
+    #[test]
     fn hostile_records_never_panic() {
         never_panics(&[&unhex(FULL_HD)], |bytes| {
             let _ = params(bytes);
+            let _ = config_from_annexb(bytes);
             is_irap(bytes, 2);
         });
     }

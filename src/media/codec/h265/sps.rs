@@ -13,6 +13,10 @@ use crate::media::frame::Codec;
 pub struct Sps {
     /// Profile, tier and level.
     pub profile: ProfileTierLevel,
+    /// How many temporal sub-layers there may be: 1 to 7.
+    pub sub_layers: u8,
+    /// True if one may switch up between sub-layers anywhere.
+    pub temporal_id_nesting: bool,
     /// 0 monochrome, 1 4:2:0, 2 4:2:2, 3 4:4:4.
     pub chroma_format_idc: u8,
     /// Bits of a luma sample: 8 to 16.
@@ -39,7 +43,10 @@ fn read_sps(nal: &[u8]) -> Result<Sps, Fault> {
     let bits = &mut Bits::new(&raw);
     bits.skip(4)?; // sps_video_parameter_set_id
     let max_sub_layers_minus1 = bits.u(3)?;
-    bits.skip(1)?; // sps_temporal_id_nesting_flag
+    if max_sub_layers_minus1 == 7 {
+        return Err(Fault::Invalid("more than 7 sub-layers"));
+    }
+    let temporal_id_nesting = bits.flag()?;
     let profile = ProfileTierLevel::read(bits, max_sub_layers_minus1)?;
     bits.ue_max(15, "a parameter set id is above 15")?;
     let chroma_format_idc = bits.ue_max(3, "chroma_format_idc is above 3")? as u8;
@@ -50,7 +57,17 @@ fn read_sps(nal: &[u8]) -> Result<Sps, Fault> {
     let bit_depth_luma = 8 + bits.ue_max(8, "more than 16 bits of luma")? as u8;
     let bit_depth_chroma = 8 + bits.ue_max(8, "more than 16 bits of chroma")? as u8;
     let fps_milli = read_fps(bits, max_sub_layers_minus1).unwrap_or(None);
-    Ok(Sps { profile, chroma_format_idc, bit_depth_luma, bit_depth_chroma, width, height, fps_milli })
+    Ok(Sps {
+        profile,
+        sub_layers: max_sub_layers_minus1 as u8 + 1,
+        temporal_id_nesting,
+        chroma_format_idc,
+        bit_depth_luma,
+        bit_depth_chroma,
+        width,
+        height,
+        fps_milli,
+    })
 }
 
 /// Width and height within the conformance window (7.4.3.2.1).
