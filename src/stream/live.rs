@@ -7,7 +7,7 @@ use crate::base::id::ConnId;
 use crate::base::time::Instant;
 use crate::config::{Flush, StreamSettings};
 use crate::media::clock::Clock;
-use crate::media::codec;
+use crate::media::codec::{self, Params, annexb};
 use crate::media::frame::{Frame, Kind, Role};
 use crate::media::headers::Headers;
 use crate::media::timestamp::Timestamp;
@@ -165,6 +165,11 @@ impl Stream {
             publication.awaiting_key = false;
         }
         self.clock.straighten(&mut frame);
+        let info = self.headers.track(frame.track);
+        let config = info.and_then(|info| info.config.as_ref()).map(|config| &config.payload[..]);
+        if let Some(payload) = annexb::repair(&frame, config) {
+            frame.payload = payload;
+        }
         if !self.learn(&frame) {
             return Appended::Ignored;
         }
@@ -184,9 +189,7 @@ impl Stream {
                 log::debug!("the configuration of a {:?} track cannot be understood", frame.codec);
                 None
             }),
-            Role::Key if self.headers.track(frame.track).is_none() => {
-                codec::parse_frame(frame.codec, &frame.payload)
-            }
+            Role::Key => self.learn_from_key(frame),
             _ => None,
         };
         match self.headers.with(frame, params) {
@@ -196,6 +199,18 @@ impl Stream {
             }
             None => frame.is_media() || matches!(frame.role, Role::Message | Role::End),
         }
+    }
+
+    /// What a frame adds to what is known of its track: everything where the codec has no configuration, the
+    /// size of the pictures where that leaves it out.
+    fn learn_from_key(&self, frame: &Frame) -> Option<Params> {
+        let known = self.headers.track(frame.track).filter(|info| info.codec == frame.codec);
+        let known = known.and_then(|info| info.params.as_ref());
+        if known.is_some_and(Params::is_complete) {
+            return None;
+        }
+        let told = codec::parse_frame(frame.codec, &frame.payload)?;
+        Some(known.map_or(told.clone(), |known| known.completed(&told)))
     }
 
     fn count(&mut self, frame: &Frame) {

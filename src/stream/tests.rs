@@ -6,6 +6,7 @@ use crate::base::outbox::Outbox;
 use crate::base::slices::Slices;
 use crate::base::time::Instant;
 use crate::config::{self, Flush, Start, StreamSettings};
+use crate::media::codec::Params;
 use crate::media::frame::{Codec, Frame, Kind, Role, Track};
 use crate::media::timestamp::Timestamp;
 use crate::stream::cursor::Cursor;
@@ -415,4 +416,37 @@ fn pictures_before_the_first_keyframe_are_refused() {
     world.apply(&Op::Key(10));
     world.apply(&Op::Inter(10));
     assert_eq!(world.stream.counters().video_frames, 2);
+}
+
+#[test]
+fn start_codes_of_a_careless_encoder_become_lengths() {
+    let mut world = World::new(config::Ring { frames_max: 100, bytes_max: 10_000, keep_ms: 1_000 });
+    world.append(
+        Track::VIDEO,
+        Codec::H264,
+        Role::Config,
+        Bytes::from_static(&[0, 0, 0, 1, 0x67, 66, 0, 30, 0, 0, 0, 1, 0x68, 0xce]),
+    );
+    world.append(Track::VIDEO, Codec::H264, Role::Key, Bytes::from_static(&[0, 0, 1, 0x65, 0x88, 0x84]));
+    let payloads: Vec<&[u8]> =
+        world.model.iter().rev().take(2).rev().map(|frame| &frame.payload[..]).collect();
+    let record = [1, 66, 0, 30, 0xff, 0xe1, 0, 4, 0x67, 66, 0, 30, 1, 0, 2, 0x68, 0xce];
+    assert_eq!(payloads, [&record[..], &[0, 0, 0, 3, 0x65, 0x88, 0x84]]);
+}
+
+#[test]
+fn the_first_keyframe_tells_a_size_that_the_configuration_leaves_out() {
+    let mut world = World::new(config::Ring { frames_max: 100, bytes_max: 10_000, keep_ms: 1_000 });
+    let config = [0, 21, 0x82, 2, 2, 2, 0, 0];
+    world.append(Track::VIDEO, Codec::Vp9, Role::Config, Bytes::copy_from_slice(&config));
+    // The beginning of a keyframe of 642 x 362 pixels.
+    let key = [0x82, 0x49, 0x83, 0x42, 0x00, 0x28, 0x10, 0x16, 0x96, 0x06];
+    world.append(Track::VIDEO, Codec::Vp9, Role::Key, Bytes::copy_from_slice(&key));
+    let number = world.stream.headers().number;
+    let info = world.stream.headers().track(Track::VIDEO).expect("a track").clone();
+    assert_eq!(info.config.expect("the configuration stays").payload[..], config);
+    let Some(Params::Video(video)) = info.params else { panic!("pictures") };
+    assert_eq!((video.width, video.height, video.rfc6381.as_str()), (642, 362, "vp09.00.21.08"));
+    world.append(Track::VIDEO, Codec::Vp9, Role::Key, Bytes::copy_from_slice(&key));
+    assert_eq!(world.stream.headers().number, number, "a second keyframe changes nothing");
 }
