@@ -339,6 +339,7 @@ proptest! {
         let mut world = World::new(config::Ring { frames_max: 64, bytes_max: 100_000, keep_ms: 200 });
         world.apply(&Op::Key(10));
         world.apply(&Op::Join);
+        world.apply(&Op::ReadAll(0));
         for op in ops.iter().filter(|op| !matches!(op, Op::Leave(_) | Op::Read(..))) {
             world.apply(op);
             for who in 0..world.players.len() {
