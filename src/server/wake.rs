@@ -1,0 +1,65 @@
+//! Timers: who is woken, and what happens then. A deadline that moves away is noticed when its timer fires,
+//! so that a peer that keeps talking costs no timer work.
+
+use crate::base::id::ConnId;
+use crate::base::reason::Reason;
+use crate::server::{Server, Timer};
+use crate::session::Session;
+use crate::stream::router::StreamKey;
+
+impl Server {
+    /// Keeps the connection's timer no later than its deadline. Deadlines that move away are noticed when
+    /// the timer fires: a peer that keeps talking costs no timer work.
+    pub(super) fn arm(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let wanted = conn.deadline().map(|(at, _)| at);
+        if let Some(at) = wanted
+            && conn.armed.is_none_or(|armed| at < armed)
+        {
+            conn.armed = Some(at);
+            self.timers.set(Timer::Conn(id), Some(at));
+        }
+    }
+
+    pub(super) fn arm_stream(&mut self, key: StreamKey) {
+        let Some(live) = self.streams.get_mut(key) else { return };
+        let wanted = live.deadline().map(|(at, _)| at);
+        if let Some(at) = wanted
+            && live.armed.is_none_or(|armed| at < armed)
+        {
+            live.armed = Some(at);
+            self.timers.set(Timer::Stream(key), Some(at));
+        }
+    }
+
+    pub(super) fn fire_timers(&mut self) {
+        while let Some(timer) = self.timers.pop(self.now) {
+            match timer {
+                Timer::Conn(id) => self.fire_conn(id),
+                Timer::Stream(key) => self.fire_stream(key),
+                Timer::Drain => self.drain_is_over(),
+            }
+        }
+    }
+
+    pub(super) fn fire_conn(&mut self, id: ConnId) {
+        let now = self.now;
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.armed = None;
+        if conn.deadline().is_none_or(|(at, _)| at > now) {
+            self.arm(id);
+            return;
+        }
+        if let Some((reason, _)) = &conn.ending {
+            let reason = reason.clone();
+            self.close(id, reason);
+        } else if conn.stall.is_some_and(|stall| stall.since + conn.send_timeout <= now) {
+            self.close(id, Reason::Timeout("the peer takes its bytes too slowly"));
+        } else if self.patience_is_over(id) {
+            self.arm(id);
+        } else {
+            self.call(id, |session, cx, _| session.tick(cx));
+            self.arm(id);
+        }
+    }
+}
