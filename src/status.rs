@@ -16,6 +16,8 @@ pub enum Query {
     Vhost(String),
     /// A page of streams.
     Streams(Page),
+    /// A page of those streams that somebody publishes now. Answered like [`Query::Streams`].
+    Live(Page),
     /// One stream by id.
     Stream(String),
     /// A page of clients.
@@ -64,7 +66,7 @@ pub enum ReportBody {
     Vhosts(Vec<VhostStatus>),
     /// To [`Query::Vhost`].
     Vhost(VhostStatus),
-    /// To [`Query::Streams`]: the page and the total number.
+    /// To [`Query::Streams`] and [`Query::Live`]: the page and the total number.
     Streams(Vec<StreamStatus>, usize),
     /// To [`Query::Stream`].
     Stream(Box<StreamStatus>),

@@ -48,7 +48,8 @@ impl Server {
             Query::Vhost(vid) => {
                 self.vhosts().into_iter().find(|vhost| vhost.id == vid).map(ReportBody::Vhost)
             }
-            Query::Streams(page) => Some(self.streams_page(page)),
+            Query::Streams(page) => Some(self.streams_page(page, Live::is_published)),
+            Query::Live(page) => Some(self.streams_page(page, |live| live.stream.publication().is_some())),
             Query::Stream(vid) => self.stream_by_vid(&vid),
             Query::Clients(page) => Some(self.clients_page(page)),
             Query::Client(cid) => {
@@ -127,11 +128,11 @@ impl Server {
         vhosts.into_values().collect()
     }
 
-    fn streams_page(&self, page: Page) -> ReportBody {
-        let published = || self.streams.iter().filter(|(_, _, live)| live.is_published());
-        let streams = published().skip(page.start).take(page.count);
+    fn streams_page(&self, page: Page, of: impl Fn(&Live) -> bool) -> ReportBody {
+        let all = || self.streams.iter().filter(|(_, _, live)| of(live));
+        let streams = all().skip(page.start).take(page.count);
         let streams = streams.map(|(name, _, live)| self.stream_status(name, live)).collect();
-        ReportBody::Streams(streams, published().count())
+        ReportBody::Streams(streams, all().count())
     }
 
     fn stream_by_vid(&self, vid: &str) -> Option<ReportBody> {

@@ -53,7 +53,7 @@ impl Cx<'_> {
 pub trait Session {
     /// Bytes are in the inbox. Consumes what it can; called again when more came, and after every answer
     /// and every [`Session::drained`] while the inbox is not empty. A session that waits for an answer, or
-    /// for its outbox to drain, leaves the inbox alone; when that is full, the peer is not read until it is not.
+    /// for its outbox to drain, leaves the inbox alone; a peer that sends more than it holds is ended.
     /// May return early after a bounded amount of work; true then says "call me again".
     fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<bool, Reason>;
     /// The server answers an earlier ask, or tells news of the stream that is played or published.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-/// The page: one file, no script of anybody else.
+/// The page, with its style and script in it; no script of anybody else.
 pub fn page() -> Fetched {
     embedded("text/html; charset=utf-8", PAGE)
 }
@@ -31,19 +31,19 @@ pub const LIVE_LIST_MAX_AGE_SECS: u32 = 1;
 
 /// What to ask the server for [`live_list`].
 pub fn query() -> Query {
-    Query::Streams(Page { start: 0, count: STREAMS_MAX })
+    Query::Live(Page { start: 0, count: STREAMS_MAX })
 }
 
 /// The list as JSON: `{"rtmp_port":1935,"total":1,"streams":[{"app":"live","name":"cam","players":2,
 /// "video":{"codec":"H264","profile":"High","level":"3.1","width":1280,"height":720},
 /// "audio":{"codec":"AAC","sample_rate":48000,"channel":2,"profile":"LC"}}]}`. Lists the streams that are
-/// being published now, at most [`STREAMS_MAX`] of them; `vhost` stands there if it is not the default one.
+/// being published now, at most 200 of the `total`; `vhost` stands there if it is not the default one.
 /// `rtmp_port` is null where RTMP is off (or on a port that only the shell knows).
 pub fn live_list(config: &Config, streams: &[StreamStatus], total: usize) -> Vec<u8> {
     let list = LiveList {
         rtmp_port: config.rtmp.listen.first().map(|addr| addr.port()).filter(|port| *port != 0),
         total,
-        streams: streams.iter().filter(|stream| stream.publish.active).map(LiveStream::of).collect(),
+        streams: streams.iter().map(LiveStream::of).collect(),
     };
     serde_json::to_vec(&list).expect("keys are strings and writing to a vector cannot fail")
 }
@@ -97,7 +97,22 @@ fn embedded(content_type: &'static str, text: &'static str) -> Fetched {
     }
 }
 
-const PAGE: &str = include_str!("player.html");
+/// Put together when the program is built: the browser gets one file.
+const PAGE: &str = concat!(
+    "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
+    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
+    "<meta name=\"color-scheme\" content=\"light dark\">\n<title>Dacapo</title>\n",
+    "<link rel=\"icon\" href=\"/favicon.ico\" type=\"image/svg+xml\">\n<style>\n",
+    include_str!("player/style.css"),
+    "</style>\n</head>\n<body>\n",
+    include_str!("player/frame.html"),
+    "<script>\n'use strict';\n",
+    include_str!("player/flv.js"),
+    include_str!("player/mp4.js"),
+    include_str!("player/play.js"),
+    include_str!("player/page.js"),
+    "</script>\n</body>\n</html>\n",
+);
 
 const ICON: &str = concat!(
     r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" "##,

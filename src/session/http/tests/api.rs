@@ -302,10 +302,9 @@ fn other_paths_and_methods_are_refused_in_words() {
 fn the_public_list_tells_no_more_than_the_page_shows() {
     let mut peer = Peer::on(Service::Http);
     peer.requests("GET", "/live.json", &[]);
-    assert_eq!(peer.asks_text(), "Query(Streams(Page { start: 0, count: 200 }))");
+    assert_eq!(peer.asks_text(), "Query(Live(Page { start: 0, count: 200 }))");
     let named = StreamStatus { vhost_name: "a.tv".into(), clients: 1, audio: None, ..stream() };
-    let gone = StreamStatus { publish: PublishStatus { active: false, cid: None }, ..stream() };
-    peer.answers(report(ReportBody::Streams(vec![stream(), named, gone], 3)));
+    peer.answers(report(ReportBody::Streams(vec![stream(), named], 3)));
     let heard = Heard::parse(&peer.hears_bytes());
     assert_eq!(heard.header("Cache-Control"), Some("max-age=1"));
     let expected = r#"{"rtmp_port":1935,"total":3,"streams":[
