@@ -53,11 +53,16 @@ impl Server {
     /// Performs what was asked and lets sessions read on, until nothing is left or the budget is spent.
     pub(super) fn settle_down(&mut self) {
         for _ in 0..TURNS_MAX {
-            while let Some((id, ask)) = self.asks.pop_front() {
-                self.perform(id, ask);
-            }
+            self.perform_asks();
             let Some(id) = self.pokes.pop_front() else { return };
             self.turn(id);
+        }
+    }
+
+    /// Performs what was asked.
+    pub(super) fn perform_asks(&mut self) {
+        while let Some((id, ask)) = self.asks.pop_front() {
+            self.perform(id, ask);
         }
     }
 

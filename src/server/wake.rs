@@ -3,6 +3,7 @@
 
 use crate::base::id::ConnId;
 use crate::base::reason::Reason;
+use crate::server::conn::Conn;
 use crate::server::{Server, Timer};
 use crate::session::Session;
 use crate::stream::router::StreamKey;
@@ -58,8 +59,22 @@ impl Server {
         } else if self.patience_is_over(id) {
             self.arm(id);
         } else {
-            self.call(id, |session, cx, _| session.tick(cx));
-            self.arm(id);
+            self.tick(id);
+        }
+    }
+
+    /// The session's own deadline has come. It either moves it or ends itself: one that does neither would be
+    /// woken for ever (I28).
+    fn tick(&mut self, id: ConnId) {
+        let now = self.now;
+        self.call(id, |session, cx, _| session.tick(cx));
+        self.perform_asks();
+        match self.conns.get(id).and_then(Conn::deadline) {
+            Some((at, why)) if at <= now => {
+                log::error!("a session does not heed its deadline: {why}");
+                self.close(id, Reason::Timeout(why));
+            }
+            _ => self.arm(id),
         }
     }
 }

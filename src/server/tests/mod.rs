@@ -210,3 +210,14 @@ fn a_kicked_client_is_gone() {
     world.pass(Duration::from_secs(6));
     assert!(world.is_closed(publisher));
 }
+
+#[test]
+fn a_peer_that_says_nothing_is_let_go_in_its_time() {
+    let mut world = World::new(quick());
+    let silent = [world.stranger(), world.http(""), world.api(""), world.http("GET / HTTP/1.1\r\n")];
+    world.pass(Duration::from_millis(9_900));
+    assert!(silent.iter().all(|conn| !world.is_closed(*conn)));
+    world.pass(Duration::from_millis(200));
+    assert!(silent.iter().all(|conn| world.is_closed(*conn)), "L3");
+    assert_eq!(world.server.deadline(), None, "L6");
+}
