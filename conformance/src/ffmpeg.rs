@@ -263,7 +263,7 @@ fn match_track(
     let count = agreed(offset);
     assert!(
         count == received.packets.len(),
-        "{name}: {received} received of {sent}; after {offset} left out and {count} alike comes {:?} instead of {:?}",
+        "{name}: {received} of {sent}; after {offset} left out and {count} alike comes {:?} instead of {:?}",
         received.packets.get(count),
         sent.packets.get(offset + count)
     );

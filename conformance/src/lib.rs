@@ -4,7 +4,9 @@
 //! time limits, media made by FFmpeg, comparisons packet by packet, and readers of the wire that are
 //! independent of the server's own.
 
+pub mod dice;
 pub mod ffmpeg;
+pub mod health;
 pub mod http;
 pub mod media;
 pub mod process;

@@ -54,7 +54,7 @@ impl Server {
         let mut running = tool.start();
         let found = until(secs(10), || {
             assert!(running.ended().is_none(), "the server ended at once:\n{}", running.stderr());
-            listeners(&running.stderr())
+            listeners(&written(&running, folder.path()))
         });
         let Some([rtmp, http, api]) = found else {
             panic!("the server does not say where it listens:\n{}", running.stderr());
@@ -84,9 +84,9 @@ impl Server {
         self.folder.path()
     }
 
-    /// What it logged so far.
+    /// What it logged so far, to standard error or into files of its folder.
     pub fn log(&self) -> String {
-        self.running.as_ref().map(Running::stderr).unwrap_or_default()
+        self.running.as_ref().map(|running| written(running, self.folder.path())).unwrap_or_default()
     }
 
     /// Its process id.
@@ -123,7 +123,7 @@ impl Server {
     pub fn finish(&mut self, limit: Duration) -> ExitStatus {
         let mut running = self.running.take().expect("it was not stopped before");
         let ended = until(limit, || running.ended());
-        self.judge(&running.stderr());
+        self.judge(&written(&running, self.folder.path()));
         ended.unwrap_or_else(|| panic!("the server still runs after {limit:?}:\n{}", tail(&running.stderr())))
     }
 
@@ -144,7 +144,7 @@ impl Server {
     #[track_caller]
     pub fn await_stream(&self, name: &str) {
         let live = until(secs(10), || {
-            let streams = crate::http::get(self.api, "/api/v1/streams/").json();
+            let streams = crate::http::get(self.api, "/api/v1/streams/?count=10000").json();
             let mut streams = streams["streams"].as_array()?.iter();
             let live = |stream: &&serde_json::Value| {
                 stream["name"] == name && stream["publish"]["active"] == true && stream["frames"] != 0
@@ -170,7 +170,7 @@ impl Drop for Server {
         let Some(mut running) = self.running.take() else { return };
         let alive = running.ended().is_none();
         running.kill();
-        let log = running.stderr();
+        let log = written(&running, self.folder.path());
         if std::thread::panicking() {
             eprintln!("the server's log ends with:\n{}", tail(&log));
         } else {
@@ -178,6 +178,15 @@ impl Drop for Server {
             assert!(alive, "the server ended by itself:\n{}", tail(&log));
         }
     }
+}
+
+/// What `running` logged to standard error and into files of `folder`.
+fn written(running: &Running, folder: &Path) -> String {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let logs =
+        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "log"));
+    let logs = logs.map(|path| std::fs::read_to_string(path).unwrap_or_default());
+    running.stderr() + &logs.collect::<String>()
 }
 
 /// `stream.hls.layout` is `DACAPO_STREAM__HLS__LAYOUT` in the environment.
@@ -192,7 +201,7 @@ pub fn binary() -> PathBuf {
 }
 
 fn build() -> PathBuf {
-    if let Some(path) = std::env::var_os("DACAPO_BIN") {
+    if let Some(path) = std::env::var_os("CONFORMANCE_BINARY") {
         return PathBuf::from(path);
     }
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("conformance stands in the repository");

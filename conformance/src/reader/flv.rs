@@ -1,6 +1,6 @@
 //! FLV files (Adobe FLV 10.1, annex E): tags in, tags out.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 
 /// A tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,6 +132,7 @@ impl<R: Read> Reader<R> {
         let mut first = [0];
         match self.source.read(&mut first) {
             Ok(1) => {}
+            Err(e) if e.kind() == ErrorKind::Interrupted => return self.tag(),
             Ok(_) => return None,
             Err(e) => panic!("no tag came: {e}"),
         }

@@ -200,7 +200,8 @@ mod tests {
 
     #[test]
     fn quotes_hold_commas_together() {
-        let text = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1000,CODECS=\"avc1.64000c,mp4a.40.2\",FRAME-RATE=25.000\nx\n";
+        let text = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1000,\
+                    CODECS=\"avc1.64000c,mp4a.40.2\",FRAME-RATE=25.000\nx\n";
         let variant = &variants(text)[0];
         assert_eq!(variant.attribute("CODECS"), Some("avc1.64000c,mp4a.40.2"));
         assert_eq!(variant.attribute("FRAME-RATE"), Some("25.000"));

@@ -5,3 +5,4 @@ pub mod amf;
 pub mod flv;
 pub mod m3u8;
 pub mod rtmp;
+pub mod ts;

@@ -325,6 +325,7 @@ impl Peer {
             Ok(0) => return None,
             Ok(_) => self.received += 1,
             Err(e) if e.kind() == ErrorKind::ConnectionReset => return None,
+            Err(e) if e.kind() == ErrorKind::Interrupted => return self.chunk(),
             Err(e) => panic!("no message came: {e}"),
         }
         let format = first[0] >> 6;
