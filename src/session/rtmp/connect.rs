@@ -45,7 +45,6 @@ pub(super) fn connect(cx: &mut Cx<'_>, link: &mut Link, command: &Command) -> Re
         link.command(cx, 0, &error);
         return Err(Reason::Refused("connect without tcUrl".to_owned()));
     };
-    link.trust(cx.config);
     let result = answer("_result", command, properties(), information(cx, &command.object));
     link.command(cx, 0, &result);
     link.command(cx, 0, &call("onBWDone", Vec::new()));

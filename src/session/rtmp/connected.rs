@@ -316,6 +316,10 @@ impl Connected {
     }
 
     fn enter(&mut self, cx: &Cx<'_>, role: Role) {
+        match role {
+            Role::Publishing(_) => self.link.expect_frames(cx.config),
+            _ => self.link.expect_commands(cx.config),
+        }
         self.role = role;
         self.heard = cx.now;
         self.arm(cx);

@@ -25,15 +25,15 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// A link with a peer that has not said `connect`, and may make us hold little before it has.
+    /// A link with a peer that has not said `connect`, and may make us hold little before it publishes.
     pub fn new(config: &Config) -> Self {
         let reader =
             Reader::new(unproven_limits(config), handshake::PEER_BYTES as u64, config.rtmp.ack_window);
         Link { reader, chunk_size: chunk::CHUNK_SIZE_DEFAULT }
     }
 
-    /// The peer has said `connect`: messages may be as long as frames are.
-    pub fn trust(&mut self, config: &Config) {
+    /// The peer publishes: messages may be as long as frames are.
+    pub fn expect_frames(&mut self, config: &Config) {
         let frame_bytes = config.limits.frame_bytes;
         self.reader.set_limits(Limits {
             message_bytes_max: frame_bytes,
@@ -41,6 +41,13 @@ impl Link {
             partial_bytes_max: frame_bytes + config.limits.unproven_bytes,
             ..unproven_limits(config)
         });
+    }
+
+    /// The peer does not publish (any more): commands are short. A frame that was begun may still end.
+    pub fn expect_commands(&mut self, config: &Config) {
+        if self.reader.partial_bytes() == 0 {
+            self.reader.set_limits(unproven_limits(config));
+        }
     }
 
     /// Announces the chunk size of everything that follows.
@@ -93,7 +100,7 @@ impl Link {
     }
 }
 
-/// Half of what an unproven peer may hold is for its unfinished messages; the rest is for what waits
+/// Half of what a peer that does not publish may hold is for its unfinished messages; the rest is for what waits
 /// unread and unsent.
 fn unproven_limits(config: &Config) -> Limits {
     let bytes_max = config.limits.unproven_bytes / 2;

@@ -60,11 +60,15 @@ fn connect_without_an_app_is_rejected() {
 }
 
 #[test]
-fn before_connect_a_message_must_be_short() {
+fn only_a_publisher_may_send_long_messages() {
     let mut peer = Peer::shaken(Config::default());
     peer.send(&[0x03, 0, 0, 0, 0x01, 0x00, 0x00, 20, 0, 0, 0, 0]);
     assert_eq!(protocol_error(&peer), "message of 65536 bytes is too long");
     let mut peer = Peer::connected();
+    peer.send(&[0x03, 0, 0, 0, 0xff, 0xff, 0xff, 9, 1, 0, 0, 0]);
+    assert_eq!(protocol_error(&peer), "message of 16777215 bytes is too long");
+    let mut peer = Peer::connected();
+    peer.say("publish", 0, &["cam", "live"]);
     peer.send(&[0x03, 0, 0, 0, 0xff, 0xff, 0xff, 9, 1, 0, 0, 0]);
     assert_eq!(peer.ended, None);
 }
