@@ -129,12 +129,15 @@ impl Session for HttpSession {
         if self.deadline().is_none_or(|(until, _)| cx.now < until) {
             return Ok(());
         }
-        match self.state {
+        match std::mem::replace(&mut self.state, State::Closing) {
             // Browsers open connections in advance: no fault, and nobody would read a response.
             State::Idle { .. } => Err(Reason::Done("no further request came")),
             State::Head { .. } => too_late(cx, "request head"),
             State::Body { .. } => too_late(cx, "request body"),
-            State::Asked(..) | State::Sending | State::Live(_) | State::Closing => Ok(()),
+            before @ (State::Asked(..) | State::Sending | State::Live(_) | State::Closing) => {
+                self.state = before;
+                Ok(())
+            }
         }
     }
 

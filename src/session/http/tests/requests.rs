@@ -187,6 +187,7 @@ fn who_says_nothing_is_let_go_without_a_word() {
     peer.says("\r\n\r").waits(1);
     assert_eq!(peer.end, Some(Reason::Done("no further request came")));
     assert_eq!(peer.hears(), "");
+    assert_eq!(peer.deadline_ms(), None, "who has ended wakes nobody");
 }
 
 #[test]
