@@ -69,7 +69,7 @@ fn only_a_publisher_may_send_long_messages() {
     assert_eq!(protocol_error(&peer), "message of 16777215 bytes is too long");
     let mut peer = Peer::connected();
     peer.say("publish", 0, &["cam", "live"]);
-    peer.send(&[0x03, 0, 0, 0, 0xff, 0xff, 0xff, 9, 1, 0, 0, 0]);
+    peer.send(&[0x03, 0, 0, 0, 0x7f, 0xff, 0xff, 9, 1, 0, 0, 0]);
     assert_eq!(peer.ended, None);
 }
 
