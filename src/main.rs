@@ -76,6 +76,7 @@ fn system(error: impl Display) -> Failure {
 fn serve(source: Source) -> Result<(), Failure> {
     let config = source.load().map_err(settings)?;
     logger::install(&config.log).map_err(system)?;
+    logger::log_panics();
     let shortage = open_files::shortage(&config, open_files::raise());
     let hooks = Hooks {
         reload: Box::new({
@@ -160,4 +161,49 @@ enum LoadError {
 
 fn read(file: &Path) -> Result<String, LoadError> {
     std::fs::read_to_string(file).map_err(|error| LoadError::File(file.display().to_string(), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cli, Command, Failure, Source, check};
+    use clap::{CommandFactory, Parser};
+    use std::path::PathBuf;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_command_it_serves() {
+        let cli = Cli::parse_from(["dacapo", "-c", "my.ron"]);
+        assert_eq!(cli.config, Some(PathBuf::from("my.ron")));
+        assert!(cli.command.is_none());
+    }
+
+    #[test]
+    fn the_file_may_be_named_before_and_after_the_command() {
+        for words in [["dacapo", "-c", "my.ron", "config"], ["dacapo", "config", "--config", "my.ron"]] {
+            let cli = Cli::parse_from(words);
+            assert_eq!(cli.config, Some(PathBuf::from("my.ron")));
+            assert!(matches!(cli.command, Some(Command::Config)));
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_a_matter_of_settings() {
+        let source = Source { file: Some(PathBuf::from("/no/such/file")), env: Vec::new() };
+        let Err(Failure::Settings(told)) = check(&source) else { panic!("there is none") };
+        assert_eq!(told, "cannot read /no/such/file: No such file or directory (os error 2)");
+    }
+
+    #[test]
+    fn what_is_wrong_when_reloading_is_told_in_one_line() {
+        let env = vec![("DACAPO_RTMP__LISTN".to_owned(), "1".to_owned())];
+        let told = Source { file: None, env }.reload().expect_err("not right");
+        assert_eq!(
+            told,
+            "DACAPO_RTMP__LISTN: there is no setting `rtmp.listn` (did you mean `DACAPO_RTMP__LISTEN`?)"
+        );
+    }
 }

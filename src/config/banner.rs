@@ -129,7 +129,7 @@ listens  0.0.0.0:1935 (rtmp.listen)
          0.0.0.0:8080 (http.listen)
          127.0.0.1:1985 (api.listen)
 rules    1 for some streams
-memory   at most 4.1 GiB by the limits: 2.0 GiB for 100 connections, 2.1 GiB for 4 streams";
+memory   at most 4.0 GiB by the limits: 2.0 GiB for 100 connections, 2.1 GiB for 4 streams";
         assert_eq!(summary(&load(text, "my.ron", &[]).expect("right")), expected);
     }
 

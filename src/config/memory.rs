@@ -3,7 +3,8 @@
 //! In: a configuration. Out: a number of bytes that the server's buffers cannot exceed together, however
 //! peers behave. It is a sum of worst cases that never meet: every connection stalled with a full outbox,
 //! every stream played in every format by somebody who is behind. A server in ordinary use stays far below.
-//! Not counted: the program itself, the kernel's socket buffers, and tables that hold no payload.
+//! Not counted: the program itself, the kernel's socket buffers, tables that hold no payload, and the rest
+//! of a frame that a player was in the middle of when it left.
 
 use crate::config::settings::{Config, StreamSettings};
 use std::fmt;
@@ -37,10 +38,10 @@ impl Config {
     ///
     /// ```text
     /// connections × ( unproven_bytes                        read and not yet consumed
-    ///               + unproven_bytes                        a message that has not come whole
-    ///               + max(outbox_bytes, response_bytes) )   own bytes on their way out
-    /// streams     × ( frame_bytes                           the publisher's message that has not come whole
-    ///               + ring.bytes_max                        the frames, once
+    ///               + max( frame_bytes + unproven_bytes     RTMP: messages that have not come whole,
+    ///                      + outbox_bytes,                        and own bytes on their way out
+    ///                      response_bytes ) )               HTTP: what waits to leave
+    /// streams     × ( ring.bytes_max                        the frames, once
     ///               + FORMATS × ( rendered(ring)            the frames in each format that is played
     ///                           + attic_bytes )             what slow players are in the middle of
     ///               + hls × segment_bytes_max × (window + keep + 2) )
@@ -51,9 +52,10 @@ impl Config {
     /// is being made. Of stream rules the dearest value of each setting counts.
     pub fn memory_max(&self) -> MemoryMax {
         let limits = &self.limits;
-        let own = wide(limits.outbox_bytes.max(limits.response_bytes));
-        let connection = wide(limits.unproven_bytes).saturating_mul(2).saturating_add(own);
-        let stream = stream_bytes(&self.dearest(), wide(limits.frame_bytes), wide(limits.attic_bytes));
+        let inbox = wide(limits.unproven_bytes);
+        let rtmp = wide(limits.frame_bytes).saturating_add(inbox).saturating_add(wide(limits.outbox_bytes));
+        let connection = inbox.saturating_add(rtmp.max(wide(limits.response_bytes)));
+        let stream = stream_bytes(&self.dearest(), wide(limits.attic_bytes));
         MemoryMax {
             connections: wide(limits.connections).saturating_mul(connection),
             streams: wide(limits.streams).saturating_mul(stream),
@@ -78,7 +80,7 @@ impl Config {
     }
 }
 
-fn stream_bytes(settings: &StreamSettings, frame: u64, attic: u64) -> u64 {
+fn stream_bytes(settings: &StreamSettings, attic: u64) -> u64 {
     let ring = wide(settings.ring.bytes_max);
     let framing = wide(settings.ring.frames_max).saturating_mul(FRAMING_BYTES);
     let rendered = ring.saturating_add(ring / 16).saturating_add(framing);
@@ -87,7 +89,7 @@ fn stream_bytes(settings: &StreamSettings, frame: u64, attic: u64) -> u64 {
     let segments =
         if hls.enabled { wide(hls.window).saturating_add(wide(hls.keep)).saturating_add(2) } else { 0 };
     let segments = segments.saturating_mul(wide(hls.segment_bytes_max));
-    frame.saturating_add(ring).saturating_add(formats).saturating_add(segments)
+    ring.saturating_add(formats).saturating_add(segments)
 }
 
 fn wide(number: usize) -> u64 {
@@ -131,10 +133,21 @@ mod tests {
 
     #[test]
     fn the_formula_is_what_it_says() {
-        let stream = 65_536 + 160_000 + 6 * (160_000 + 10_000 + 100 * 564 + 65_536) + 70_000 * 6;
-        let connection = 2 * 8_192 + 1_000_000;
+        let stream = 160_000 + 6 * (160_000 + 10_000 + 100 * 564 + 65_536) + 70_000 * 6;
+        let connection = 8_192 + 1_000_000;
         assert_eq!(memory(""), MemoryMax { connections: 10 * connection, streams: 2 * stream });
-        assert_eq!(memory("").total(), 10_163_840 + 4_794_304);
+        assert_eq!(memory("").total(), 10_081_920 + 4_663_232);
+    }
+
+    #[test]
+    fn of_protocols_the_dearer_counts() {
+        let text = "(
+            limits: (connections: 1, frame_bytes: 65536, unproven_bytes: 8192, outbox_bytes: 65536,
+                     response_bytes: 65536),
+            stream: (hls: (enabled: false)),
+        )";
+        let memory = load(text, "my.ron", &[]).expect("right").memory_max();
+        assert_eq!(memory.connections, 8_192 + 65_536 + 8_192 + 65_536);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Settings: what they are ([`settings`]), how they are read, and what follows from them.
+//! Settings: what they are ([`Config`]), how they are read, and what follows from them.
 //!
 //! In: the text of a file and the variables of the environment. Out: a [`Config`] that makes sense as a
 //! whole, or a [`ConfigError`] that says what is wrong, where, and what to write instead. A file, the

@@ -1,7 +1,7 @@
 //! One mechanism for files, the environment and the rules of streams: a *patch* names some settings and
 //! leaves the rest alone.
 //!
-//! [`settings!`] takes a table of settings and makes of each section two structs: the section itself, with
+//! `settings!` takes a table of settings and makes of each section two structs: the section itself, with
 //! every setting, and its patch, where each setting is optional. In: a patch, as serde read it. Out: the
 //! section with the named settings replaced, and nothing else touched.
 //! Never: reads files or the environment.

@@ -3,7 +3,11 @@
 
 use crate::base::name::StreamName;
 use crate::config::load::{known_paths, read};
-use crate::config::{Config, Flush, HlsLayout, LogFormat, Second, load, print};
+use crate::config::{
+    Config, Flush, HlsLayout, HlsPatch, LogFormat, Pattern, Second, StreamRule, load, print,
+};
+use proptest::collection::{btree_set, vec};
+use proptest::prelude::*;
 
 fn told(text: &str) -> String {
     load(text, "my.ron", &[]).expect_err("not right").to_string()
@@ -57,6 +61,35 @@ fn what_is_printed_is_read_back_to_the_same() {
     assert_eq!(config.log.format, LogFormat::Json);
     assert_eq!(load(&print(&config), "printed.ron", &[]), Ok(config));
     assert_eq!(load(&print(&Config::default()), "printed.ron", &[]), Ok(Config::default()));
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_set_is_printed_so_that_it_is_read_back(
+        ports in btree_set(2_000..8_000_u16, 1..3),
+        flush in prop_oneof![Just(Flush::Frame), Just(Flush::Video), (1..=1000_u32).prop_map(Flush::Ms)],
+        (window, layout) in (3..=1000_usize, prop_oneof![Just(HlsLayout::Ts), Just(HlsLayout::Fmp4)]),
+        directory in r#"([a-z\\" ]|\PC)*"#,
+        rules in vec((r"[a-z*?/]{1,20}", any::<Option<bool>>(), proptest::option::of(3..=1000_usize)), 0..4),
+    ) {
+        let mut config = Config::default();
+        config.rtmp.listen = ports.into_iter().map(|port| ([127, 0, 0, 1], port).into()).collect();
+        config.stream.play.flush = flush;
+        config.stream.hls.window = window;
+        config.stream.hls.layout = layout;
+        config.stream.hls.directory = format!("x{directory}");
+        config.streams = rules
+            .into_iter()
+            .map(|(pattern, enabled, window)| StreamRule {
+                pattern: Pattern::new(&pattern).expect("stars and letters are a pattern"),
+                publish: Default::default(),
+                play: Default::default(),
+                ring: Default::default(),
+                hls: HlsPatch { enabled, window, ..HlsPatch::default() },
+            })
+            .collect();
+        prop_assert_eq!(load(&print(&config), "printed.ron", &[]), Ok(config));
+    }
 }
 
 #[test]

@@ -49,6 +49,16 @@ pub fn flush() {
     INSTALLED.with(|backend| backend.sink.flush());
 }
 
+/// Lets a panic be read in the log too, where standard error may be read by nobody.
+pub fn log_panics() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        log::error!("a bug ended a thread: {panic}");
+        flush();
+        before(panic);
+    }));
+}
+
 impl Switch {
     fn with(&self, act: impl FnOnce(&Backend)) {
         if let Some(backend) = &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
