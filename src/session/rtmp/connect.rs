@@ -8,7 +8,7 @@
 //!          ◀──  onBWDone
 //! ```
 
-use super::link::{Link, Status, call};
+use super::link::{Link, Status, Trust, call};
 use super::url::{self, Place};
 use crate::base::reason::Reason;
 use crate::session::Cx;
@@ -45,6 +45,7 @@ pub(super) fn connect(cx: &mut Cx<'_>, link: &mut Link, command: &Command) -> Re
         link.command(cx, 0, &error);
         return Err(Reason::Refused("connect without tcUrl".to_owned()));
     };
+    link.trust(cx.config, Trust::Connected)?;
     let result = answer("_result", command, properties(), information(cx, &command.object));
     link.command(cx, 0, &result);
     link.command(cx, 0, &call("onBWDone", Vec::new()));

@@ -13,7 +13,7 @@
 //! publish and play as often as it likes, one at a time.
 
 use super::connect::App;
-use super::link::{Link, STREAM_ID, Status, protocol};
+use super::link::{Link, STREAM_ID, Status, Trust, protocol};
 use super::play::{self, Playback};
 use super::publish::{self, Publication};
 use crate::base::inbox::Inbox;
@@ -181,10 +181,10 @@ impl Connected {
             }
             "publish" => return self.publish(cx, command),
             "FCUnpublish" => {
-                self.leave(cx, Some(command));
+                self.leave(cx, Some(command))?;
                 self.link.result(cx, command, Value::Null);
             }
-            "deleteStream" | "closeStream" => self.leave(cx, Some(command)),
+            "deleteStream" | "closeStream" => self.leave(cx, Some(command))?,
             "play" => return self.play(cx, command),
             "pause" | "pauseRaw" => {
                 if let (Role::Playing(playback), Some(pause)) = (&mut self.role, command.flag(0)) {
@@ -212,7 +212,7 @@ impl Connected {
     }
 
     fn publish(&mut self, cx: &mut Cx<'_>, command: &Command) -> Result<(), Reason> {
-        self.leave(cx, None);
+        self.leave(cx, None)?;
         let (name, query) = self.app.place.stream(command.text(0).unwrap_or_default());
         if !name.is_sound() {
             return self.refuse_to_publish(cx, &Refusal::BadName);
@@ -229,7 +229,7 @@ impl Connected {
     }
 
     fn play(&mut self, cx: &mut Cx<'_>, command: &Command) -> Result<(), Reason> {
-        self.leave(cx, None);
+        self.leave(cx, None)?;
         let (name, query) = self.app.place.stream(command.text(0).unwrap_or_default());
         if !name.is_sound() {
             return self.refuse_to_play(cx, &Refusal::BadName);
@@ -247,19 +247,21 @@ impl Connected {
     }
 
     /// Ends what the peer does, because it said so with `command` or wants something else now.
-    fn leave(&mut self, cx: &mut Cx<'_>, command: Option<&Command>) {
+    fn leave(&mut self, cx: &mut Cx<'_>, command: Option<&Command>) -> Result<(), Reason> {
         match &self.role {
             Role::Publishing(_) => {
                 cx.ask(Ask::Unpublish);
+                self.link.trust(cx.config, Trust::Connected)?;
                 if let Some(command) = command {
                     publish::stopped(cx, &self.link, command);
                 }
             }
             Role::Playing(_) => cx.ask(Ask::Stop),
-            Role::Idle | Role::AskingToPublish(_) | Role::AskingToPlay(_) => return,
+            Role::Idle | Role::AskingToPublish(_) | Role::AskingToPlay(_) => return Ok(()),
         }
         self.introduce(cx, "", None);
         self.enter(cx, Role::Idle);
+        Ok(())
     }
 
     fn introduce(&self, cx: &mut Cx<'_>, role: &'static str, name: Option<StreamName>) {
@@ -270,6 +272,7 @@ impl Connected {
     pub fn answer(&mut self, cx: &mut Cx<'_>, answer: Answer) -> Result<(), Reason> {
         match (answer, std::mem::replace(&mut self.role, Role::Idle)) {
             (Answer::Publish(Ok(())), Role::AskingToPublish(name)) => {
+                self.link.trust(cx.config, Trust::Publisher)?;
                 publish::started(cx, &self.link, self.fmle);
                 self.enter(cx, Role::Publishing(Publication::new(name, cx.now)));
             }
@@ -316,10 +319,6 @@ impl Connected {
     }
 
     fn enter(&mut self, cx: &Cx<'_>, role: Role) {
-        match role {
-            Role::Publishing(_) => self.link.expect_frames(cx.config),
-            _ => self.link.expect_commands(cx.config),
-        }
         self.role = role;
         self.heard = cx.now;
         self.arm(cx);
@@ -358,8 +357,7 @@ impl Connected {
         match self.alarm {
             Some((at, Timer::Duration)) if at <= cx.now => {
                 play::completed(cx, &self.link);
-                self.leave(cx, None);
-                Ok(())
+                self.leave(cx, None)
             }
             Some((at, timer)) if at <= cx.now => {
                 let reason = Reason::Timeout(timer.name());

@@ -25,29 +25,16 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// A link with a peer that has not said `connect`, and may make us hold little before it publishes.
+    /// A link with a peer that has not said `connect`, and may make us hold little before it has.
     pub fn new(config: &Config) -> Self {
         let reader =
-            Reader::new(unproven_limits(config), handshake::PEER_BYTES as u64, config.rtmp.ack_window);
+            Reader::new(Trust::Unproven.limits(config), handshake::PEER_BYTES as u64, config.rtmp.ack_window);
         Link { reader, chunk_size: chunk::CHUNK_SIZE_DEFAULT }
     }
 
-    /// The peer publishes: messages may be as long as frames are.
-    pub fn expect_frames(&mut self, config: &Config) {
-        let frame_bytes = config.limits.frame_bytes;
-        self.reader.set_limits(Limits {
-            message_bytes_max: frame_bytes,
-            // Beside the longest frame, what other messages need that are sent between its chunks.
-            partial_bytes_max: frame_bytes + config.limits.unproven_bytes,
-            ..unproven_limits(config)
-        });
-    }
-
-    /// The peer does not publish (any more): commands are short. A frame that was begun may still end.
-    pub fn expect_commands(&mut self, config: &Config) {
-        if self.reader.partial_bytes() == 0 {
-            self.reader.set_limits(unproven_limits(config));
-        }
+    /// Sets what the peer may make us hold. Less than it makes us hold already is an error.
+    pub fn trust(&mut self, config: &Config, trust: Trust) -> Result<(), Reason> {
+        self.reader.set_limits(trust.limits(config)).map_err(protocol)
     }
 
     /// Announces the chunk size of everything that follows.
@@ -100,14 +87,28 @@ impl Link {
     }
 }
 
-/// Half of what a peer that does not publish may hold is for its unfinished messages; the rest is for what waits
-/// unread and unsent.
-fn unproven_limits(config: &Config) -> Limits {
-    let bytes_max = config.limits.unproven_bytes / 2;
-    Limits {
-        chunk_size_max: config.rtmp.chunk_size_in_max,
-        message_bytes_max: bytes_max,
-        partial_bytes_max: bytes_max,
+/// How much a peer may make us hold in unfinished messages. The configured limits follow from it: every
+/// connection `limits.unproven_bytes`, every stream's publisher `limits.frame_bytes` more.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Trust {
+    /// It has not said `connect`. Half is left for what waits unread and unsent.
+    Unproven,
+    /// It has, and sends commands.
+    Connected,
+    /// It sends frames.
+    Publisher,
+}
+
+impl Trust {
+    fn limits(self, config: &Config) -> Limits {
+        let unproven_bytes = config.limits.unproven_bytes;
+        let frame_bytes = config.limits.frame_bytes;
+        let (message_bytes_max, partial_bytes_max) = match self {
+            Trust::Unproven => (unproven_bytes / 2, unproven_bytes / 2),
+            Trust::Connected => (unproven_bytes, unproven_bytes),
+            Trust::Publisher => (frame_bytes, frame_bytes + unproven_bytes),
+        };
+        Limits { chunk_size_max: config.rtmp.chunk_size_in_max, message_bytes_max, partial_bytes_max }
     }
 }
 

@@ -59,18 +59,45 @@ fn connect_without_an_app_is_rejected() {
     assert_eq!(peer.ended, None);
 }
 
+/// The header of a message of so many bytes, and its first byte.
+fn begin(peer: &mut Peer, len: u32) {
+    let [_, a, b, c] = len.to_be_bytes();
+    peer.send(&[0x06, 0, 0, 0, a, b, c, 9, 1, 0, 0, 0, 0x17]);
+}
+
 #[test]
-fn only_a_publisher_may_send_long_messages() {
-    let mut peer = Peer::shaken(Config::default());
-    peer.send(&[0x03, 0, 0, 0, 0x01, 0x00, 0x00, 20, 0, 0, 0, 0]);
-    assert_eq!(protocol_error(&peer), "message of 65536 bytes is too long");
-    let mut peer = Peer::connected();
-    peer.send(&[0x03, 0, 0, 0, 0xff, 0xff, 0xff, 9, 1, 0, 0, 0]);
-    assert_eq!(protocol_error(&peer), "message of 16777215 bytes is too long");
+fn messages_may_be_as_long_as_their_sender_is_trusted() {
+    let mut unproven = Peer::shaken(Config::default());
+    begin(&mut unproven, 32_769);
+    assert_eq!(protocol_error(&unproven), "message of 32769 bytes is too long");
+
+    let mut connected = Peer::connected();
+    begin(&mut connected, 65_537);
+    assert_eq!(protocol_error(&connected), "message of 65537 bytes is too long");
+
+    let publisher = |len| {
+        let mut config = Config::default();
+        config.limits.frame_bytes = 100_000;
+        let mut publisher = Peer::connected_with(config);
+        publisher.say("publish", 0, &["cam", "live"]);
+        begin(&mut publisher, len);
+        publisher
+    };
+    assert_eq!(publisher(100_000).ended, None);
+    assert_eq!(protocol_error(&publisher(100_001)), "message of 100001 bytes is too long");
+}
+
+#[test]
+fn who_stops_publishing_may_not_keep_half_a_frame_here() {
     let mut peer = Peer::connected();
     peer.say("publish", 0, &["cam", "live"]);
-    peer.send(&[0x03, 0, 0, 0, 0x7f, 0xff, 0xff, 9, 1, 0, 0, 0]);
+    peer.send(&[&[0x06, 0, 0, 0, 0x0f, 0x42, 0x40, 9, 1, 0, 0, 0][..], &[0x17; 128]].concat());
+    for _ in 0..600 {
+        peer.send(&[&[0xc6][..], &[0x17; 128]].concat());
+    }
     assert_eq!(peer.ended, None);
+    peer.say("FCUnpublish", 2, &["cam"]);
+    assert_eq!(protocol_error(&peer), "unfinished messages hold too many bytes");
 }
 
 #[test]

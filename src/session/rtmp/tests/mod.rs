@@ -23,7 +23,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What real programs sent.
-const CAPTURES: [(&str, &[u8]); 7] = [
+const CAPTURES: [(&str, &[u8]); 8] = [
+    // Ends in the middle of a message.
+    ("obs publish", include_bytes!("../../../../fixtures/captures/rtmp/obs-29.0-publish.bin")),
     ("ffmpeg publish", include_bytes!("../../../../fixtures/captures/rtmp/ffmpeg-5.1-publish.bin")),
     ("gstreamer publish", include_bytes!("../../../../fixtures/captures/rtmp/gstreamer-1.22-publish.bin")),
     ("librtmp publish", include_bytes!("../../../../fixtures/captures/rtmp/librtmp-2.4-publish.bin")),

@@ -106,6 +106,18 @@ fn gstreamer_and_librtmp_publish_too() {
 }
 
 #[test]
+fn obs_publishes_with_a_query() {
+    let mut peer = Peer::new();
+    peer.send(capture("obs publish"));
+    let asked = peer.asked();
+    assert_eq!(asked[2], "publish live/obs1 ?token=secret");
+    assert!(asked[3].starts_with("frame Data0 Amf0 Metadata"), "{}", asked[3]);
+    let first = asked.iter().position(|line| line.contains("H264 Key")).expect("a keyframe");
+    assert!(asked[..first].iter().any(|line| line.contains("H264 Config")));
+    assert_eq!(peer.ended, None);
+}
+
+#[test]
 fn haivision_creates_the_stream_first() {
     let mut peer = Peer::connected();
     peer.say("createStream", 2, &[]);

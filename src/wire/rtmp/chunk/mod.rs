@@ -2,7 +2,7 @@
 //!
 //! A message is a timestamp, a type, a message stream and a payload. It travels as chunks of a chunk
 //! stream; chunks of different chunk streams may interleave, so that a long video message does not keep
-//! a short control message waiting. [`Reader`] puts messages together; [`write`] takes them apart and has
+//! a short control message waiting. [`Reader`] puts messages together; [`mod@write`] takes them apart and has
 //! no state, because every message that we send begins with a full header.
 
 mod ack;

@@ -62,7 +62,7 @@ pub enum ChunkError {
     /// Beyond the limit for all unfinished messages.
     #[error("unfinished messages hold too many bytes")]
     TooMuchUnfinished,
-    /// Beyond [`CHUNK_STREAMS_MAX`].
+    /// More than any client needs.
     #[error("too many chunk streams")]
     TooManyChunkStreams,
 }
@@ -121,9 +121,13 @@ impl Reader {
         }
     }
 
-    /// Sets other limits, when a peer has earned more trust. What was accepted before stays accepted.
-    pub fn set_limits(&mut self, limits: Limits) {
+    /// Sets other limits, when a peer has earned more trust, or less. Fails if it holds more already.
+    pub fn set_limits(&mut self, limits: Limits) -> Result<(), ChunkError> {
         self.limits = limits;
+        if self.partial_bytes > limits.partial_bytes_max {
+            return Err(ChunkError::TooMuchUnfinished);
+        }
+        Ok(())
     }
 
     /// Bytes consumed so far, those of the handshake included.
@@ -189,7 +193,7 @@ impl Reader {
             (index, fields.len)
         };
         let stream = &mut self.streams[index];
-        if stream.shape.len > self.limits.message_bytes_max {
+        if !stream.unfinished && stream.shape.len > self.limits.message_bytes_max {
             return Err(ChunkError::MessageTooLong(stream.shape.len));
         }
         stream.unfinished = true;

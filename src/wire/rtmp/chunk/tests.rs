@@ -173,6 +173,17 @@ fn unfinished_messages_have_a_common_limit() {
 }
 
 #[test]
+fn less_trust_ends_who_holds_more() {
+    let mut reader = Reader::new(LIMITS, 0, u32::MAX);
+    let mut inbox = Inbox::new(1 << 20);
+    assert!(inbox.receive(&[0x06, 0, 0, 0, 0, 0x03, 0xe8, 9, 1, 0, 0, 0, 0x17]));
+    assert_eq!(reader.next(&mut inbox), Ok(None));
+    let limits = |bytes| Limits { message_bytes_max: bytes, partial_bytes_max: bytes, ..LIMITS };
+    assert_eq!(reader.set_limits(limits(1000)), Ok(()));
+    assert_eq!(reader.set_limits(limits(999)), Err(ChunkError::TooMuchUnfinished));
+}
+
+#[test]
 fn the_number_of_chunk_streams_is_limited() {
     let mut bytes = Vec::new();
     for cid in 2..2 + 65 {
