@@ -6,6 +6,7 @@
 use bytes::{Bytes, BytesMut};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use dacapo::base::inbox::Inbox;
+use dacapo::media::codec::parse_config;
 use dacapo::media::frame::Frame;
 use dacapo::media::headers::Headers;
 use dacapo::media::timestamp::Timestamp;
@@ -16,7 +17,7 @@ use dacapo::wire::render::Renderer;
 use dacapo::wire::rtmp::chunk::write::write_message;
 use dacapo::wire::rtmp::chunk::{Item, Limits, Message, Reader, cid};
 use dacapo::wire::rtmp::message::type_id;
-use load::source::Source;
+use load::source::{AUDIO_CONFIG, Source, VIDEO_CONFIG};
 use load::stamp::Kind;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -48,6 +49,18 @@ fn frames(messages: &[Message]) -> Vec<Frame> {
         flv::parse(message.type_id, message.payload.clone(), dts, &mut frames).expect("sound media");
     }
     frames
+}
+
+/// What the decoder configurations of the stream say.
+fn headers() -> Arc<Headers> {
+    let mut frames = Vec::new();
+    for (tag, body) in [(flv::tag::VIDEO, VIDEO_CONFIG), (flv::tag::AUDIO, AUDIO_CONFIG)] {
+        flv::parse(tag, Bytes::from_static(body), Timestamp::ZERO, &mut frames).expect("sound media");
+    }
+    frames.iter().fold(Arc::new(Headers::default()), |headers, frame| {
+        let params = parse_config(frame.codec, &frame.payload).expect("a sound configuration");
+        headers.with(frame, Some(params)).expect("it is new")
+    })
 }
 
 fn chunks(messages: &[Message], chunk_size: u32) -> BytesMut {
@@ -122,13 +135,14 @@ fn flv_bodies(c: &mut Criterion) {
 /// What a stream pays per format, whatever the number of players.
 fn rendering(c: &mut Criterion) {
     let frames = frames(&second());
-    let headers = Arc::new(Headers::default());
+    let headers = headers();
     let mut group = c.benchmark_group("frames to");
     group.throughput(Throughput::Elements(frames.len() as u64));
     for (name, format) in [
         ("rtmp", Format::Rtmp { chunk_size: 60_000 }),
         ("flv", Format::Flv),
         ("websocket flv", Format::WsFlv),
+        ("mpeg-ts", Format::Ts),
     ] {
         group.bench_function(name, |b| {
             let mut renderer = Renderer::new(format);

@@ -14,6 +14,7 @@
 # projects ship them; nothing of theirs is built here.
 
 set -euo pipefail
+arguments=("$@")
 root=$(cd "$(dirname "$0")/../.." && pwd)
 
 usage() {
@@ -32,12 +33,14 @@ Options:
   --peer NAME=CMD    one more server: a command that stays in the foreground
   --peer-rtmp PORT   where it listens for RTMP                                 (1935)
   --peer-http PORT   where it listens for HTTP-FLV; 0: it does not             (8080)
+  --nice N           run all of it at this priority, -20 to 19: on a machine that others use, a negative
+                     one (root only) keeps their work from spoiling the latencies
   --out FILE         keep the measurements, one JSON object a line
 END
 }
 
 players="100 1000" streams="1" protocols="rtmp flv" servers="bare-frame bare-video nginx dacapo"
-bases="bare-video nginx" rounds=3 seconds=10 bitrate=1000000 out=""
+bases="bare-video nginx" rounds=3 seconds=10 bitrate=1000000 out="" nice=""
 peer_name="" peer_command="" peer_rtmp=1935 peer_http=8080
 while [ $# -gt 0 ]; do
     case $1 in
@@ -56,12 +59,21 @@ while [ $# -gt 0 ]; do
     --peer) peer_name=${2%%=*} peer_command=${2#*=} ;;
     --peer-rtmp) peer_rtmp=$2 ;;
     --peer-http) peer_http=$2 ;;
+    --nice) nice=$2 ;;
     --out) out=$2 ;;
     *) echo "unknown option $1; --help tells more" >&2 && exit 2 ;;
     esac
     shift 2
 done
 [ -z "$peer_name" ] || servers="$servers $peer_name"
+
+if [ -n "$nice" ]; then
+    # Where the kernel groups processes by session, priorities count within a session only; so this gets its
+    # own, and sets the priority of that.
+    [ -n "${COMPARE_SESSION:-}" ] || COMPARE_SESSION=1 exec setsid --wait "$0" "${arguments[@]}"
+    renice -n "$nice" -p $$ >/dev/null
+    [ ! -w /proc/self/autogroup ] || echo "$nice" >"/proc/$$/autogroup"
+fi
 
 [ "$(nproc)" -ge 2 ] || { echo "needs two processors: one for the server, one for the load" >&2 && exit 1; }
 # A player is a descriptor in the server and one in the load.
