@@ -73,32 +73,44 @@ impl RtmpSession {
         }
         Ok(())
     }
+
+    /// Who has ended reads nothing more and wakes nobody.
+    fn end_on_error<T>(&mut self, result: Result<T, Reason>) -> Result<T, Reason> {
+        if result.is_err() {
+            self.phase = Phase::Over;
+        }
+        result
+    }
 }
 
 impl Session for RtmpSession {
     fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<bool, Reason> {
-        self.advance(cx, inbox)?;
-        match &mut self.phase {
+        let result = self.advance(cx, inbox).and_then(|()| match &mut self.phase {
             Phase::Handshake(_) | Phase::Connecting(_) => Ok(false),
             Phase::Connected(connected) => connected.receive(cx, inbox),
             Phase::Over => {
                 inbox.consume(inbox.len());
                 Ok(false)
             }
-        }
+        });
+        self.end_on_error(result)
     }
 
     fn answer(&mut self, cx: &mut Cx<'_>, answer: Answer) -> Result<(), Reason> {
-        match (&mut self.phase, answer) {
+        let result = match (&mut self.phase, answer) {
             (Phase::Connected(connected), Answer::Farewell(reason)) => {
                 connected.farewell(cx, &reason);
                 self.phase = Phase::Over;
+                Ok(())
             }
-            (_, Answer::Farewell(_)) => self.phase = Phase::Over,
-            (Phase::Connected(connected), answer) => return connected.answer(cx, answer),
-            _ => {}
-        }
-        Ok(())
+            (Phase::Connected(connected), answer) => connected.answer(cx, answer),
+            (phase, Answer::Farewell(_)) => {
+                *phase = Phase::Over;
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        self.end_on_error(result)
     }
 
     fn drained(&mut self, _cx: &mut Cx<'_>) -> Result<(), Reason> {
@@ -106,13 +118,14 @@ impl Session for RtmpSession {
     }
 
     fn tick(&mut self, cx: &mut Cx<'_>) -> Result<(), Reason> {
-        match &mut self.phase {
+        let result = match &mut self.phase {
             Phase::Handshake(_) | Phase::Connecting(_) if self.connect_by <= cx.now => {
                 Err(Reason::Timeout("rtmp.handshake_timeout_ms"))
             }
             Phase::Connected(connected) => connected.tick(cx),
             _ => Ok(()),
-        }
+        };
+        self.end_on_error(result)
     }
 
     fn deadline(&self) -> Option<(Instant, &'static str)> {

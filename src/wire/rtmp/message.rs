@@ -251,7 +251,8 @@ pub struct Command {
 }
 
 impl Command {
-    /// Reads the payload of a command message. A transaction or object that is not there counts as 0 and null.
+    /// Reads the payload of a command message. A transaction or object that is not there counts as 0 or
+    /// null.
     pub fn parse(payload: &[u8]) -> Result<Command, MessageError> {
         let mut values = amf0::decode_all(payload)?.into_iter();
         let name = values.next().as_ref().and_then(Value::as_str).ok_or(MessageError::NoName)?.to_owned();

@@ -20,6 +20,7 @@ fn who_does_not_speak_rtmp_is_ended_at_its_first_byte() {
     peer.send(b"GET / HTTP/1.1\r\n\r\n");
     assert_eq!(protocol_error(&peer), "RTMP version 71 is not supported");
     assert!(peer.raw().is_empty());
+    assert_eq!(peer.session.deadline(), None);
     let mut peer = Peer::new();
     peer.send(&[6; 1537]);
     assert_eq!(protocol_error(&peer), "RTMPE (version 6) is not supported");
@@ -33,6 +34,7 @@ fn who_does_not_get_as_far_as_connect_is_ended_in_time() {
         assert_eq!(peer.ended, None);
         peer.wait(1);
         assert_eq!(peer.ended, Some(Reason::Timeout("rtmp.handshake_timeout_ms")));
+        assert_eq!(peer.session.deadline(), None);
     }
 }
 

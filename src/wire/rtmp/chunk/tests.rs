@@ -209,7 +209,10 @@ fn acknowledgements_stand_at_the_same_places_however_the_bytes_are_split() {
 
 proptest! {
     #[test]
-    fn whatever_is_sent_comes_out(session in session(), splits in proptest::collection::vec(1usize..400, 1..40)) {
+    fn whatever_is_sent_comes_out(
+        session in session(),
+        splits in proptest::collection::vec(1usize..400, 1..40),
+    ) {
         let (bytes, expected) = session.send();
         let mut pieces = Vec::new();
         let mut rest = &bytes[..];

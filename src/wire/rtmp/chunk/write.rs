@@ -12,7 +12,8 @@ use bytes::BufMut;
 /// `chunk_size` is what was announced to the reader, in payload bytes; `cid` the chunk stream (see
 /// [`cid`]); `timestamp` in milliseconds; `type_id` as in [`super::super::message::type_id`].
 ///
-/// Panics if `chunk_size` is 0, `cid` is not one, or `payload` is longer than [`MESSAGE_BYTES_MAX`]: bugs of ours.
+/// Panics if `chunk_size` is 0, `cid` is not one, or `payload` is longer than [`MESSAGE_BYTES_MAX`]: bugs
+/// of ours.
 pub fn write_message(
     out: &mut impl BufMut,
     chunk_size: u32,
