@@ -209,8 +209,7 @@ fn bytes_are_counted_as_they_pass() {
     watched.into_socket().set_read_timeout(Some(secs(1))).expect("a timeout");
     let counted = until(secs(10), || {
         let answer = get(server.api, "/api/v1/clients/?count=50").json();
-        let client =
-            answer["clients"].as_array()?.iter().find(|client| client["publish"] == true)?.clone();
+        let client = answer["clients"].as_array()?.iter().find(|client| client["publish"] == true)?.clone();
         taken = client["recv_bytes"].as_u64()?;
         (taken > payload && taken < payload + payload / 10 + 8192).then_some(())
     });

@@ -144,10 +144,13 @@ fn texts(config: &Config) -> Vec<Finding> {
     if !is_path(&config.log.file) {
         findings.push(Finding::new("log.file", format!("is {:?}, which is no file", config.log.file), ""));
     }
-    let origin = &config.http.allow_origin;
-    if !origin.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let help = "write `*`, one origin such as `https://example.com`, or nothing";
-        findings.push(Finding::new("http.allow_origin", format!("is {origin:?}: it must be one word"), help));
+    let origins =
+        [("http.allow_origin", &config.http.allow_origin), ("api.allow_origin", &config.api.allow_origin)];
+    for (path, origin) in origins {
+        if !origin.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let help = "write `*`, one origin such as `https://example.com`, or nothing";
+            findings.push(Finding::new(path, format!("is {origin:?}: it must be one word"), help));
+        }
     }
     findings
 }

@@ -74,6 +74,9 @@ settings! {
     Api, ApiPatch {
         /// Addresses to listen on; none: off. Loopback by default, since the API can end connections.
         listen: Vec<SocketAddr> = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 1985))];
+        /// Value of `Access-Control-Allow-Origin`; empty: no CORS headers, so that no web page that is
+        /// open on this machine can use the API.
+        allow_origin: String = String::new();
     }
 
     /// WebRTC.

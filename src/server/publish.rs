@@ -33,8 +33,9 @@ impl Server {
             }
             self.replace(before);
         }
-        let published = self.streams.iter().filter(|(_, _, live)| live.is_published()).count();
-        if publisher.is_none() && published >= self.config.limits.streams {
+        let known = key.and_then(|key| self.streams.get(key)).is_some_and(Live::is_published);
+        let published = || self.streams.iter().filter(|(_, _, live)| live.is_published()).count();
+        if !known && published() >= self.config.limits.streams {
             return Err(Refusal::Limit("limits.streams"));
         }
         self.leave_stream(id, &Reason::PeerLeft);

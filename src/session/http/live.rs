@@ -15,6 +15,7 @@
 
 use crate::base::inbox::Inbox;
 use crate::base::reason::Reason;
+use crate::config::Service;
 use crate::session::Cx;
 use crate::session::ask::Ask;
 use crate::session::http::response::{Exchange, Reply};
@@ -119,7 +120,7 @@ pub enum Live {
 impl Live {
     /// Writes the head; frames follow.
     pub fn begin(cx: &mut Cx<'_>, carrier: &Carrier) -> Live {
-        let head = carrier.head(cx, &Exchange::last());
+        let head = carrier.head(cx, &Exchange::last(Service::Http));
         cx.out.write(&head);
         match carrier {
             Carrier::Body(_) => Live::Body { input_bytes: 0 },

@@ -132,8 +132,8 @@ impl Session for HttpSession {
         match std::mem::replace(&mut self.state, State::Closing) {
             // Browsers open connections in advance: no fault, and nobody would read a response.
             State::Idle { .. } => Err(Reason::Done("no further request came")),
-            State::Head { .. } => too_late(cx, "request head"),
-            State::Body { .. } => too_late(cx, "request body"),
+            State::Head { .. } => too_late(cx, self.service, "request head"),
+            State::Body { .. } => too_late(cx, self.service, "request body"),
             before @ (State::Asked(..) | State::Sending | State::Live(_) | State::Closing) => {
                 self.state = before;
                 Ok(())
@@ -196,17 +196,18 @@ impl HttpSession {
     }
 
     fn read_head(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<bool, Reason> {
+        let service = self.service;
         let State::Head { scan, .. } = &mut self.state else {
             return Ok(false);
         };
         let http = &cx.config.http;
         let limits = HeadLimits { head_bytes_max: http.head_bytes_max, headers_max: http.headers_max };
-        let parsed = scan.parse(inbox.as_slice(), &limits).or_else(|error| refuse(cx, &error))?;
+        let parsed = scan.parse(inbox.as_slice(), &limits).or_else(|error| refuse(cx, service, &error))?;
         let Some((request, len)) = parsed else {
             return Ok(false);
         };
         inbox.consume(len);
-        let drain = Drain::new(request.body).or_else(|error| refuse(cx, &error))?;
+        let drain = Drain::new(request.body).or_else(|error| refuse(cx, service, &error))?;
         if request.expects_continue() {
             cx.out.write(ResponseHead::CONTINUE);
         }
@@ -216,8 +217,9 @@ impl HttpSession {
 
     /// True if the body is over and the request was dispatched.
     fn read_body(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<bool, Reason> {
+        let service = self.service;
         if let State::Body { drain, .. } = &mut self.state {
-            let len = drain.consume(inbox.as_slice()).or_else(|error| refuse(cx, &error))?;
+            let len = drain.consume(inbox.as_slice()).or_else(|error| refuse(cx, service, &error))?;
             inbox.consume(len);
         }
         match std::mem::replace(&mut self.state, State::Closing) {
@@ -236,7 +238,7 @@ impl HttpSession {
 // From a request to a response, or to a question to the server.
 impl HttpSession {
     fn dispatch(&mut self, cx: &mut Cx<'_>, request: &Request) {
-        let exchange = Exchange::of(request);
+        let exchange = Exchange::of(request, self.service);
         let route = Route::of(self.service, request.method, &request.target, &cx.config.http);
         if request.method == Method::Options {
             return self.reply(cx, exchange, Reply::options(route.allowed()));
@@ -415,15 +417,15 @@ fn farewell(reason: &Reason) -> Reply {
 }
 
 /// Tells the peer what is wrong with its request, and ends.
-fn refuse<T>(cx: &mut Cx<'_>, error: &HttpError) -> Result<T, Reason> {
-    Exchange::last().send(cx, Reply::unreadable(error));
+fn refuse<T>(cx: &mut Cx<'_>, service: Service, error: &HttpError) -> Result<T, Reason> {
+    Exchange::last(service).send(cx, Reply::unreadable(error));
     Err(Reason::Protocol(error.to_string()))
 }
 
 /// Tells the peer that it was too slow, and ends.
-fn too_late(cx: &mut Cx<'_>, phase: &'static str) -> Result<(), Reason> {
+fn too_late(cx: &mut Cx<'_>, service: Service, phase: &'static str) -> Result<(), Reason> {
     let sentence = format!("the {phase} did not arrive in time");
-    Exchange::last().send(cx, Reply::sentence(Status::REQUEST_TIMEOUT, &sentence));
+    Exchange::last(service).send(cx, Reply::sentence(Status::REQUEST_TIMEOUT, &sentence));
     Err(Reason::Timeout(phase))
 }
 

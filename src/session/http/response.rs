@@ -1,5 +1,6 @@
 //! From an outcome to the bytes of a response.
 
+use crate::config::Service;
 use crate::session::Cx;
 use crate::session::ask::Refusal;
 use crate::wire::http1::{HttpError, Method, Request, ResponseHead, Status, Version};
@@ -8,6 +9,8 @@ use bytes::Bytes;
 /// What of a request its response depends on, whatever was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exchange {
+    /// What the listener is for: the API has rules of its own about which pages may use it.
+    pub service: Service,
     /// The head is wanted without the body.
     pub head_only: bool,
     /// The client's protocol.
@@ -18,8 +21,9 @@ pub struct Exchange {
 
 impl Exchange {
     /// That of a request.
-    pub fn of(request: &Request) -> Exchange {
+    pub fn of(request: &Request, service: Service) -> Exchange {
         Exchange {
+            service,
             head_only: request.method == Method::Head,
             version: request.version,
             keep_alive: request.keep_alive(),
@@ -27,8 +31,8 @@ impl Exchange {
     }
 
     /// That of a request which could not be read, or came too late: the last on its connection.
-    pub fn last() -> Exchange {
-        Exchange { head_only: false, version: Version::Http11, keep_alive: false }
+    pub fn last(service: Service) -> Exchange {
+        Exchange { service, head_only: false, version: Version::Http11, keep_alive: false }
     }
 
     /// Begins a head: status line, `Server`, `Date`, `Connection`, CORS, and that the content is what it is
@@ -40,7 +44,10 @@ impl Exchange {
             (true, Version::Http10) => head = head.header("Connection", "keep-alive"),
             (true, Version::Http11) => {}
         }
-        let origin = &cx.config.http.allow_origin;
+        let origin = match self.service {
+            Service::Api => &cx.config.api.allow_origin,
+            Service::Http | Service::Rtmp => &cx.config.http.allow_origin,
+        };
         if !origin.is_empty() {
             head = head
                 .header("Access-Control-Allow-Origin", origin)

@@ -299,6 +299,19 @@ fn other_paths_and_methods_are_refused_in_words() {
 }
 
 #[test]
+fn no_page_may_use_the_api_unless_it_is_allowed_to() {
+    let request = "DELETE /api/v1/clients/x HTTP/1.1\r\nHost: h\r\nOrigin: https://other.example\r\n\r\n";
+    for (allowed, expected) in [("", None), ("https://console.example", Some("https://console.example"))] {
+        let mut config = Config::default();
+        config.api.allow_origin = allowed.to_owned();
+        let mut peer = Peer::with(Service::Api, config);
+        peer.says(request).answers(Answer::Kick(false));
+        let heard = Heard::parse(&peer.hears_bytes());
+        assert_eq!(heard.header("Access-Control-Allow-Origin"), expected);
+    }
+}
+
+#[test]
 fn the_public_list_tells_no_more_than_the_page_shows() {
     let mut peer = Peer::on(Service::Http);
     peer.requests("GET", "/live.json", &[]);
