@@ -1,7 +1,7 @@
 //! Media segments: a table of samples (`moof`), then the samples themselves (`mdat`).
 //!
-//! In: frames of the tracks of a [`Movie`], in order. Out: the segment in pieces: one head, then the
-//! payloads as they are, shared. Never copies a payload.
+//! In: frames of the tracks of a [`Movie`], in order. Out: the segment in pieces: the head, then the
+//! payloads, shared as they are; only small ones are gathered, once for all players.
 
 use super::boxes::{boxed, full};
 use super::{Movie, MovieTrack};
@@ -28,10 +28,32 @@ impl Movie {
         let mdat_len = payload_len + MDAT_HEAD_BYTES;
         bytes.put_u32(u32::try_from(mdat_len).expect("a segment is shorter than 4 GiB"));
         bytes.put_slice(b"mdat");
-        let payloads = runs.iter().flat_map(|run| &run.frames).map(|frame| frame.payload.clone());
-        Some(std::iter::once(Bytes::from(bytes)).chain(payloads).collect())
+        Some(pieces(bytes, runs.iter().flat_map(|run| &run.frames).map(|frame| &frame.payload)))
     }
 }
+
+/// `head`, then `payloads` in pieces worth a slice of their own.
+fn pieces<'a>(head: Vec<u8>, payloads: impl Iterator<Item = &'a Bytes>) -> Vec<Bytes> {
+    let (mut pieces, mut small) = (Vec::new(), head);
+    for payload in payloads {
+        if payload.len() < SHARE_BYTES_MIN {
+            small.extend_from_slice(payload);
+            continue;
+        }
+        if !small.is_empty() {
+            pieces.push(Bytes::from(std::mem::take(&mut small)));
+        }
+        pieces.push(payload.clone());
+    }
+    if !small.is_empty() {
+        pieces.push(Bytes::from(small));
+    }
+    pieces
+}
+
+/// Payloads at least this long are shared, shorter ones copied: a slice more in every write to every
+/// player costs more than a small copy.
+const SHARE_BYTES_MIN: usize = 4096;
 
 /// What is a media segment by itself (ISO/IEC 23009-1, 6.3.4.2).
 const STYP: &[u8; 24] = b"\0\0\0\x18stypmsdh\0\0\0\0msdhiso6";

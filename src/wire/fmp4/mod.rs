@@ -2,13 +2,15 @@
 //!
 //! In: headers and frames of a stream. Out: an initialisation section ([`Movie::init`]) and media
 //! segments ([`Movie::fragment`]), all tracks in one file. Tracks whose codec or configuration has no
-//! place in it are left out. Never copies a payload.
+//! place in it are left out.
 
 mod ac3;
 mod boxes;
 mod entry;
 mod fragment;
 mod init;
+#[cfg(test)]
+mod tests;
 
 use crate::media::codec::Params;
 use crate::media::frame::{Codec, Frame, Track};

@@ -3,6 +3,9 @@
 //! In: what a playlist says. Out: its text, tags in one fixed order, with the lowest protocol version
 //! that its tags allow (RFC 8216, 7). Never decides what a playlist should say; that is `package::hls`.
 
+#[cfg(test)]
+pub(crate) mod reader;
+
 use crate::base::calendar::Rfc3339;
 use std::fmt;
 
@@ -308,99 +311,5 @@ mod tests {
                 key: key.map(|(number, iv)| Key { uri: format!("key-{number}.key"), iv }),
             },
         )
-    }
-
-    /// Reads playlists by the letter of RFC 8216; shares nothing with the writer.
-    mod reader {
-        use super::super::{Entry, Key, MediaPlaylist};
-
-        pub fn read(text: &str) -> (MediaPlaylist<'static>, Vec<Entry>) {
-            let mut lines = text.lines();
-            assert_eq!(lines.next(), Some("#EXTM3U"));
-            let mut head = MediaPlaylist {
-                target_secs: 0,
-                media_sequence: 0,
-                discontinuity_sequence: 0,
-                independent: false,
-                segments: Vec::new(),
-            };
-            let (mut entries, mut discontinuity, mut date, mut duration) = (Vec::new(), false, None, None);
-            let (mut map, mut key, mut map_has_key) = (None, None, false);
-            for line in lines {
-                let (tag, value) = line.split_once(':').unwrap_or((line, ""));
-                match tag {
-                    "#EXT-X-VERSION" => assert_eq!(value, "6"),
-                    "#EXT-X-TARGETDURATION" => head.target_secs = value.parse().expect("a number"),
-                    "#EXT-X-MEDIA-SEQUENCE" => head.media_sequence = value.parse().expect("a number"),
-                    "#EXT-X-DISCONTINUITY-SEQUENCE" => {
-                        head.discontinuity_sequence = value.parse().expect("a number");
-                    }
-                    "#EXT-X-INDEPENDENT-SEGMENTS" => head.independent = true,
-                    "#EXT-X-DISCONTINUITY" => discontinuity = true,
-                    "#EXT-X-PROGRAM-DATE-TIME" => date = Some(unix_ms(value)),
-                    "#EXT-X-MAP" => {
-                        map = Some(attribute(value, "URI").expect("EXT-X-MAP has a URI").to_owned());
-                        map_has_key = key.is_some();
-                    }
-                    "#EXT-X-KEY" => key = read_key(value),
-                    "#EXTINF" => duration = Some(micros(value.strip_suffix(',').expect("a comma"))),
-                    _ => {
-                        assert!(!line.starts_with('#'), "unknown tag {line}");
-                        assert!(!map_has_key, "the initialisation section counts as encrypted");
-                        entries.push(Entry {
-                            uri: line.to_owned(),
-                            duration_us: duration.take().expect("EXTINF stands before each URI"),
-                            discontinuity: std::mem::take(&mut discontinuity),
-                            date_unix_ms: date.take().expect("a date stands before each URI"),
-                            map: map.clone(),
-                            key: key.clone(),
-                        });
-                    }
-                }
-            }
-            (head, entries)
-        }
-
-        fn attribute<'a>(list: &'a str, name: &str) -> Option<&'a str> {
-            let (found, value) =
-                list.split(',').filter_map(|pair| pair.split_once('=')).find(|pair| pair.0 == name)?;
-            assert_eq!(found, name);
-            Some(value.trim_matches('"'))
-        }
-
-        fn read_key(list: &str) -> Option<Key> {
-            match attribute(list, "METHOD") {
-                Some("AES-128") => {
-                    let iv = attribute(list, "IV").and_then(|iv| iv.strip_prefix("0x")).expect("an IV");
-                    let iv = u128::from_str_radix(iv, 16).expect("hexadecimal digits").to_be_bytes();
-                    Some(Key { uri: attribute(list, "URI").expect("a URI").to_owned(), iv })
-                }
-                method => {
-                    assert_eq!(method, Some("NONE"));
-                    None
-                }
-            }
-        }
-
-        fn micros(decimal: &str) -> u64 {
-            let (secs, fraction) = decimal.split_once('.').expect("a fraction");
-            assert_eq!(fraction.len(), 6);
-            secs.parse::<u64>().expect("seconds") * 1_000_000 + fraction.parse::<u64>().expect("micros")
-        }
-
-        fn unix_ms(date: &str) -> u64 {
-            let number = |range: std::ops::Range<usize>| date[range].parse::<u64>().expect("digits");
-            assert_eq!((&date[4..5], &date[10..11], &date[23..]), ("-", "T", "Z"));
-            let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-            let months = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-            let year = number(0..4);
-            let mut days: u64 = (1970..year).map(|year| if leap(year) { 366 } else { 365 }).sum();
-            for month in 1..number(5..7) {
-                days += months[month as usize - 1] + u64::from(month == 2 && leap(year));
-            }
-            days += number(8..10) - 1;
-            (((days * 24 + number(11..13)) * 60 + number(14..16)) * 60 + number(17..19)) * 1000
-                + number(20..23)
-        }
     }
 }
