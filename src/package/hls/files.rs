@@ -87,7 +87,7 @@ impl Files {
             bandwidth: rate.peak(),
             average_bandwidth: rate.average(),
             codecs: plan.codecs(),
-            resolution: video.map(|video| (video.width, video.height)),
+            resolution: video.map(|video| (video.width, video.height)).filter(|size| size.0 > 0),
             frame_rate_milli: video.and_then(|video| frame_rate_milli(video.fps_milli, window)),
         }
     }
@@ -157,10 +157,10 @@ fn fetch_binary(file: &str, window: &Window) -> Option<Fetched> {
 
 /// Pictures per thousand seconds: as the configuration says if that is about what comes, else as counted.
 fn frame_rate_milli(told: Option<u32>, window: &Window) -> Option<u32> {
-    let (pictures, us) = window.listed().fold((0, 0), |(pictures, us), segment| {
-        (pictures + segment.pictures as u64, us + segment.entry.duration_us)
-    });
-    let counted = u32::try_from(pictures.saturating_mul(1_000_000_000).checked_div(us)?).ok()?;
+    let exact = window.listed().filter_map(|segment| Some((segment.pictures?, segment.entry.duration_us)));
+    let (pictures, us) = exact.fold((0, 0), |sum, segment| (sum.0 + segment.0 as u64, sum.1 + segment.1));
+    let counted = pictures.saturating_mul(1_000_000_000).checked_div(us);
+    let Some(counted) = counted.and_then(|rate| u32::try_from(rate).ok()) else { return told };
     Some(told.filter(|told| told.abs_diff(counted) <= counted / 20).unwrap_or(counted))
 }
 

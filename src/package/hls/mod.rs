@@ -44,7 +44,7 @@ use rate::Rate;
 use segment::{Open, Segment};
 use std::sync::Arc;
 use store::Store;
-use window::Window;
+use window::{Sequences, Window};
 
 /// File name of the multivariant playlist.
 pub const MASTER: &str = "master.m3u8";
@@ -98,7 +98,7 @@ impl Hls {
     /// A packager before the first frame. `wall_ms` is wall time in milliseconds since 1970: sequence
     /// numbers begin there, so that they go on over a restart.
     pub fn new(settings: &config::Hls, name: &StreamName, rng: Rng, wall_ms: u64) -> Hls {
-        let first_sequence = window::first_sequence(wall_ms);
+        let (bytes_max, first) = (Hls::bytes_max(settings), Sequences::at(wall_ms));
         Hls {
             now: Instant::default(),
             run: Run::default(),
@@ -109,7 +109,7 @@ impl Hls {
             pace: Pace::new(settings),
             mux: Mux::default(),
             keys: settings.encrypt.then(|| Keys::new(rng, settings.segments_per_key)),
-            window: Window::new(settings.window, settings.keep, Hls::bytes_max(settings), first_sequence),
+            window: Window::new(settings.window, settings.keep, bytes_max, first),
             rate: Rate::default(),
             files: Files::new(name),
             store: Store::new(&settings.directory, name),
@@ -236,6 +236,9 @@ impl Hls {
     }
 
     fn begin(&mut self, wall_ms: u64, frame: &Frame, clean: bool) {
+        if let Some(plan) = &mut self.run.plan {
+            plan.learn(frame);
+        }
         self.run.anchor.get_or_insert((wall_ms, frame.dts));
         let discontinuity = std::mem::take(&mut self.discontinuity);
         self.open = Some(Open::new(frame.clone(), discontinuity, clean));
@@ -281,7 +284,8 @@ impl Hls {
             parts: muxed.parts,
             init: muxed.init,
             key,
-            pictures: open.frames.iter().filter(|frame| frame.track.kind == Kind::Video).count(),
+            pictures: next
+                .map(|_| open.frames.iter().filter(|frame| frame.track.kind == Kind::Video).count()),
         };
         self.layout = Some(plan.layout);
         self.independent &= open.independent;

@@ -106,7 +106,7 @@ pub fn round_secs(us: u64) -> u64 {
 }
 
 /// The shortest `segment_ms` that is honoured. Sequence numbers of a restarted server begin where two
-/// segments a second would have led; see [`super::window::first_sequence`].
+/// segments a second would have led; see [`super::window::Sequences`].
 const SEGMENT_US_MIN: i64 = 500_000;
 
 /// The most that a keyframe may come too early.

@@ -4,7 +4,7 @@
 //! ids whose codec has a place in the layout. Codecs that have none are left out.
 
 use crate::config::HlsLayout;
-use crate::media::codec::Params;
+use crate::media::codec::{self, Params};
 use crate::media::frame::{Codec, Frame, Kind, Track};
 use crate::media::headers::{Headers, TrackInfo};
 use crate::wire::ts;
@@ -50,6 +50,17 @@ impl Plan {
     pub fn carries(&self, frame: &Frame) -> bool {
         frame.is_media()
             && self.headers.tracks.get(&frame.track).is_some_and(|info| info.codec == frame.codec)
+    }
+
+    /// Learns from a keyframe what its configuration did not tell: VP8 and VP9 have their size there only.
+    pub fn learn(&mut self, frame: &Frame) {
+        let Some(info) = self.headers.tracks.get_mut(&frame.track) else { return };
+        if let Some(Params::Video(video)) = &mut info.params
+            && video.width == 0
+            && let Some(Params::Video(seen)) = codec::parse_frame(frame.codec, &frame.payload)
+        {
+            (video.width, video.height) = (seen.width, seen.height);
+        }
     }
 
     /// True if decoding may begin at the frame: a keyframe, or any sound if there are no pictures.
@@ -117,10 +128,12 @@ fn is_usable(info: &TrackInfo) -> bool {
     }
 }
 
-/// True if both are decoded alike. Configurations may have come at different times.
+/// True if both are decoded alike. Configurations may have come at different times, and what else is known
+/// may have been learned from frames.
 fn is_same(one: &TrackInfo, two: &TrackInfo) -> bool {
     let config = |info: &TrackInfo| info.config.as_ref().map(|config| config.payload.clone());
-    one.codec == two.codec && one.params == two.params && config(one) == config(two)
+    let same_sound = config(one).is_some() || one.params == two.params;
+    one.codec == two.codec && config(one) == config(two) && same_sound
 }
 
 /// True if HLS has no place for any of the tracks, whatever is still to be learned about them.

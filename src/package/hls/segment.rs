@@ -118,8 +118,8 @@ pub struct Segment {
     pub init: Option<Arc<Init>>,
     /// The key that it is encrypted with.
     pub key: Option<Arc<KeyFile>>,
-    /// How many pictures it has.
-    pub pictures: usize,
+    /// How many pictures it has, if it lasts exactly as long as they do.
+    pub pictures: Option<usize>,
 }
 
 /// A piece of a segment that could be fetched by itself.

@@ -35,8 +35,8 @@ struct Left {
 
 impl Window {
     /// An empty window of `count` segments (at least one), which keeps `keep` more, and holds at most
-    /// `bytes_max` bytes. Both sequences begin at `first_sequence`.
-    pub fn new(count: usize, keep: usize, bytes_max: usize, first_sequence: u64) -> Window {
+    /// `bytes_max` bytes.
+    pub fn new(count: usize, keep: usize, bytes_max: usize, first: Sequences) -> Window {
         Window {
             count: count.max(1),
             keep,
@@ -44,8 +44,8 @@ impl Window {
             bytes: 0,
             left: VecDeque::new(),
             listed: VecDeque::new(),
-            next_sequence: first_sequence,
-            discontinuity_sequence: first_sequence,
+            next_sequence: first.media,
+            discontinuity_sequence: first.discontinuity,
             longest_us: 0,
         }
     }
@@ -55,7 +55,7 @@ impl Window {
         self.next_sequence
     }
 
-    /// How many discontinuities have left the playlist, counted from where both sequences began.
+    /// How many discontinuities have left the playlist, counted from where the sequence began.
     pub fn discontinuity_sequence(&self) -> u64 {
         self.discontinuity_sequence
     }
@@ -140,14 +140,27 @@ impl Window {
 /// The most segments in a playlist, however short they are.
 const LISTED_MAX: usize = 256;
 
-/// Where the sequences of a playlist begin that is made at `wall_ms` (milliseconds since 1970).
+/// Where the sequences of a playlist begin: at wall time.
 ///
 /// They have to go on where an earlier process ended, of which nothing is known: a player or a cache that
-/// still has that process's playlist would take smaller numbers for an old playlist, and a segment of the
-/// same name for one that it has. Wall time is larger after each restart, and counted in half seconds it
-/// also grows faster than the numbers, since segments last half a second or more. Counted from 2020 it
-/// fits into 31 bits until 2054: some players hold no more.
-pub fn first_sequence(wall_ms: u64) -> u64 {
-    const UNIX_MS_2020: u64 = 1_577_836_800_000;
-    wall_ms.saturating_sub(UNIX_MS_2020) / 500
+/// still has that process's playlist would take smaller numbers for an old playlist, a segment of the same
+/// name for one that it has, and an equal discontinuity number for the same timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sequences {
+    /// Half seconds since 2026. No stream has two segments a second for long, so that a later process
+    /// begins above all numbers of an earlier one. They fit into 31 bits until 2060: some players hold no more.
+    pub media: u64,
+    /// Minutes since 2026. No stream is broken off every minute for long. Small, because hls.js keeps an
+    /// array with one place for each number up to the last: half a billion of them stop it altogether,
+    /// a million cost it nothing that could be measured.
+    pub discontinuity: u64,
+}
+
+impl Sequences {
+    /// The numbers that belong to `wall_ms`, in milliseconds since 1970.
+    pub fn at(wall_ms: u64) -> Sequences {
+        const UNIX_MS_2026: u64 = 1_767_225_600_000;
+        let ms = wall_ms.saturating_sub(UNIX_MS_2026);
+        Sequences { media: ms / 500, discontinuity: ms / 60_000 }
+    }
 }

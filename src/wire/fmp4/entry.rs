@@ -5,6 +5,9 @@
 //! publisher's record is what the specifications want here.
 
 use super::boxes::{boxed, descriptor, full};
+use crate::media::codec::ac3::Header;
+use crate::media::codec::flac::streaminfo;
+use crate::media::codec::opus::OpusHead;
 use crate::media::codec::{AudioParams, Params, VideoParams};
 use crate::media::frame::{Codec, Frame};
 use crate::media::headers::TrackInfo;
@@ -91,13 +94,11 @@ fn audio_entry(
             b"fLaC"
         }
         Codec::Ac3 => {
-            let parameters = super::ac3::dac3(&first?.payload)?;
-            boxed(&mut body, b"dac3", |out| out.put_slice(&parameters));
+            dac3(&mut body, &Header::parse(codec, &first?.payload).ok()?);
             b"ac-3"
         }
         Codec::Eac3 => {
-            let parameters = super::ac3::dec3(&first?.payload)?;
-            boxed(&mut body, b"dec3", |out| out.put_slice(&parameters));
+            dec3(&mut body, &Header::parse(codec, &first?.payload).ok()?);
             b"ec-3"
         }
         _ => return None,
@@ -156,30 +157,68 @@ fn esds(out: &mut Vec<u8>, object_type: u8, config: &[u8]) {
 
 /// OpusHead with its numbers the other way round (Encapsulation of Opus in ISO-BMFF, 4.3.2).
 fn dops(out: &mut Vec<u8>, config: &[u8]) -> Option<()> {
-    let head = config.strip_prefix(b"OpusHead")?;
-    let [_, channels, skip_low, skip_high, r0, r1, r2, r3, gain_low, gain_high, family, mapping @ ..] = head
-    else {
-        return None;
-    };
+    let head = OpusHead::parse(config).ok()?;
     boxed(out, b"dOps", |out| {
-        out.put_slice(&[
-            0, *channels, *skip_high, *skip_low, *r3, *r2, *r1, *r0, *gain_high, *gain_low, *family,
-        ]);
-        if *family != 0 {
-            out.put_slice(mapping);
-        }
+        out.put_slice(&[0, head.channels]);
+        out.put_u16(head.pre_skip);
+        out.put_u32(head.input_sample_rate);
+        out.put_i16(head.output_gain);
+        out.put_u8(head.mapping_family);
+        out.put_slice(head.mapping);
     });
     Some(())
 }
 
 /// STREAMINFO as the only metadata block (Encapsulation of FLAC in ISO-BMFF, 3.3.2).
 fn dfla(out: &mut Vec<u8>, config: &[u8]) -> Option<()> {
-    const STREAMINFO_BYTES: usize = 34;
-    let info = config.strip_prefix(b"fLaC")?.get(4..4 + STREAMINFO_BYTES)?;
+    let info = streaminfo(config).ok()?;
     full(out, b"dfLa", 0, 0, |out| {
         // The last block, of type 0, and its length.
-        out.put_slice(&[0x80, 0, 0, STREAMINFO_BYTES as u8]);
+        out.put_slice(&[0x80, 0, 0, info.len() as u8]);
         out.put_slice(info);
     });
     Some(())
+}
+
+/// The head of a sync frame, as ETSI TS 102 366, F.4 wants it: rate, version, mode, channels, channel for low
+/// frequencies, bit rate, five reserved bits.
+fn dac3(out: &mut Vec<u8>, head: &Header) {
+    let bits = bits(&[
+        (2, head.fscod.into()),
+        (5, head.bsid.into()),
+        (3, head.bsmod.into()),
+        (3, head.acmod.into()),
+        (1, head.lfe.into()),
+        (5, head.bit_rate_code.into()),
+        (5, 0),
+    ]);
+    boxed(out, b"dac3", |out| out.put_uint(bits, 3));
+}
+
+/// The head of a sync frame, as ETSI TS 102 366, F.6 wants it: the data rate in kbit/s and the number of
+/// independent substreams less one; of the only one: rate, version, a reserved bit, whether it is an
+/// associated service, mode, channels, channel for low frequencies, three reserved bits, number of dependent
+/// substreams, a reserved bit.
+fn dec3(out: &mut Vec<u8>, head: &Header) {
+    let kbps =
+        head.frame_bytes as u64 * 8 * u64::from(head.sample_rate) / (u64::from(head.frame_samples) * 1000);
+    let bits = bits(&[
+        (13, kbps.min(0x1fff)),
+        (3, 0),
+        (2, head.fscod.into()),
+        (5, head.bsid.into()),
+        (2, 0),
+        (3, head.bsmod.into()),
+        (3, head.acmod.into()),
+        (1, head.lfe.into()),
+        (3, 0),
+        (4, 0),
+        (1, 0),
+    ]);
+    boxed(out, b"dec3", |out| out.put_uint(bits, 5));
+}
+
+/// Numbers of so many bits each, one after the other.
+fn bits(fields: &[(u32, u64)]) -> u64 {
+    fields.iter().fold(0, |bits, (count, number)| bits << count | (number & ((1 << count) - 1)))
 }

@@ -5,7 +5,7 @@
 
 use super::boxes::{boxed, full};
 use super::{Movie, MovieTrack};
-use crate::media::frame::{Frame, Kind, Role};
+use crate::media::frame::{Codec, Frame, Kind, Role};
 use bytes::{BufMut, Bytes};
 
 impl Movie {
@@ -28,7 +28,7 @@ impl Movie {
         let mdat_len = payload_len + MDAT_HEAD_BYTES;
         bytes.put_u32(u32::try_from(mdat_len).expect("a segment is shorter than 4 GiB"));
         bytes.put_slice(b"mdat");
-        Some(pieces(bytes, runs.iter().flat_map(|run| &run.frames).map(|frame| &frame.payload)))
+        Some(pieces(bytes, runs.iter().flat_map(|run| &run.samples)))
     }
 }
 
@@ -80,6 +80,8 @@ struct Run<'a> {
     track: &'a MovieTrack,
     /// At least one.
     frames: Vec<&'a Frame>,
+    /// What is stored of each frame.
+    samples: Vec<Bytes>,
     /// Where the track's next frame begins, in units of the track's timescale.
     end: i64,
 }
@@ -94,11 +96,12 @@ impl<'a> Run<'a> {
             (None, 1) => track.ticks(last.dts) + track.frame_ticks,
             (None, len) => 2 * track.ticks(last.dts) - track.ticks(frames[len - 2].dts),
         };
-        Some(Run { track, frames, end })
+        let samples = frames.iter().map(|frame| sample(frame)).collect();
+        Some(Run { track, frames, samples, end })
     }
 
     fn payload_len(&self) -> usize {
-        self.frames.iter().map(|frame| frame.payload.len()).sum()
+        self.samples.iter().map(Bytes::len).sum()
     }
 
     /// Writes the run's `traf`, its first sample `payload_at` bytes after the begin of the `moof`.
@@ -118,23 +121,32 @@ impl<'a> Run<'a> {
             full(out, b"trun", 0, fields, |out| {
                 out.put_u32(self.frames.len() as u32);
                 out.put_u32(payload_at as u32);
-                self.samples(out, video);
+                self.table(out, video);
             });
         });
     }
 
-    fn samples(&self, out: &mut Vec<u8>, video: bool) {
+    /// One line for each sample: duration, size, and for video flags and the distance to its presentation.
+    fn table(&self, out: &mut Vec<u8>, video: bool) {
         let ends = self.frames[1..].iter().map(|frame| self.track.ticks(frame.dts)).chain([self.end]);
-        for (frame, end) in self.frames.iter().zip(ends) {
+        for ((frame, sample), end) in self.frames.iter().zip(&self.samples).zip(ends) {
             let dts = self.track.ticks(frame.dts);
             out.put_u32(u32::try_from(end - dts).unwrap_or(0));
-            out.put_u32(frame.payload.len() as u32);
+            out.put_u32(sample.len() as u32);
             if video {
                 out.put_u32(if frame.role == Role::Key { FLAGS_KEY } else { FLAGS_INTER });
                 out.put_u32(u32::try_from(self.track.ticks(frame.pts()) - dts).unwrap_or(0));
             }
         }
     }
+}
+
+/// What MP4 stores of a frame: all of it, but for the temporal delimiter that FFmpeg leaves before AV1
+/// ("Temporal delimiter OBUs [...] SHOULD NOT be present in AV1 samples", AV1-ISOBMFF 2.4).
+fn sample(frame: &Frame) -> Bytes {
+    const TEMPORAL_DELIMITER: &[u8] = &[0x12, 0x00];
+    let delimited = frame.codec == Codec::Av1 && frame.payload.starts_with(TEMPORAL_DELIMITER);
+    frame.payload.slice(if delimited { TEMPORAL_DELIMITER.len() } else { 0 }..)
 }
 
 /// Depends on no other sample (ISO/IEC 14496-12, 8.8.3.1).

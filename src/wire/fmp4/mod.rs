@@ -4,7 +4,6 @@
 //! segments ([`Movie::fragment`]), all tracks in one file. Tracks whose codec or configuration has no
 //! place in it are left out.
 
-mod ac3;
 mod boxes;
 mod entry;
 mod fragment;

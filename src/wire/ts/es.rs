@@ -9,6 +9,7 @@ use crate::media::codec::aac::{AacConfig, adts_header};
 use crate::media::codec::h264::{self, AvcConfig};
 use crate::media::codec::h265::{self, HevcConfig};
 use crate::media::codec::nal::nals;
+use crate::media::codec::opus::OpusHead;
 use crate::media::codec::{CodecError, Params};
 use crate::media::frame::{Codec, Frame, Kind, Track};
 use crate::media::headers::TrackInfo;
@@ -206,14 +207,12 @@ fn h265_stream(config: &[u8]) -> Result<ByteStream, CodecError> {
     Ok(ByteStream::new(config.nal_length_size(), sets))
 }
 
-/// The channel configuration of an OpusHead (RFC 7845, 5.1), where the format has a code for it: mono and
-/// stereo by the simple mapping, up to eight channels in Vorbis order.
+/// The channel configuration of an OpusHead, where the format has a code for it: mono and stereo by the
+/// simple mapping, up to eight channels in Vorbis order (RFC 7845, 5.1.1).
 fn opus_channels(config: &[u8]) -> Option<u8> {
-    match config.strip_prefix(b"OpusHead")? {
-        [_, channels @ 1..=2, _, _, _, _, _, _, _, _, 0, ..] => Some(*channels),
-        [_, channels @ 1..=8, _, _, _, _, _, _, _, _, 1, ..] => Some(*channels),
-        _ => None,
-    }
+    let head = OpusHead::parse(config).ok()?;
+    let has_code = head.mapping_family == 0 || head.mapping_family == 1 && head.channels <= 8;
+    has_code.then_some(head.channels)
 }
 
 /// Prefix of eleven bits, no trimming, no extension; the packet's length as a sum of bytes, of which all

@@ -154,7 +154,8 @@ fn aac_has_an_adts_header_and_the_length_is_told() {
 fn every_other_codec_is_named_and_framed_as_its_specification_says() {
     let params = |sample_rate| Some(Params::Audio(AudioParams { sample_rate, ..AudioParams::default() }));
     let head = |family| {
-        let config = [&b"OpusHead\x01\x02\x38\x01\x80\xbb\0\0\0\0"[..], &[family]].concat();
+        let mapping = [family, 1, 1, 0, 1];
+        let config = [&b"OpusHead\x01\x02\x38\x01\x80\xbb\0\0\0\0"[..], &mapping].concat();
         Some(frame(Track::AUDIO, Codec::Opus, Role::Config, 0, config))
     };
     let payload: Bytes = vec![7; 300].into();
