@@ -27,30 +27,20 @@ pub struct Headers {
     pub number: u64,
     /// `onMetaData`, if the publisher sent any.
     pub metadata: Option<Frame>,
-    /// Colour information of video tracks, relayed as it came.
+    /// What else is known about tracks (see [`Role::VideoInfo`]), relayed as it came.
     pub video_info: BTreeMap<Track, Frame>,
     /// Every audio and video track seen so far.
     pub tracks: BTreeMap<Track, TrackInfo>,
 }
 
 impl Headers {
-    /// The headers after `frame`, about which `params` were found out; `None` if it changes nothing.
+    /// The headers after `frame`, whose configuration (or, for codecs without one, whose payload) says
+    /// `params`. `None` if it changes nothing: encoders repeat what they said.
     pub fn with(self: &Arc<Self>, frame: &Frame, params: Option<Params>) -> Option<Arc<Headers>> {
-        let known = self.tracks.get(&frame.track).filter(|info| info.codec == frame.codec);
-        let changes = match frame.role {
-            Role::Metadata => self.metadata.as_ref().is_none_or(|old| old.payload != frame.payload),
-            Role::VideoInfo => {
-                self.video_info.get(&frame.track).is_none_or(|old| old.payload != frame.payload)
-            }
-            Role::Config => {
-                known.is_none_or(|info| info.config.as_ref().is_none_or(|old| old.payload != frame.payload))
-            }
-            Role::Key | Role::Inter => known.is_none_or(|info| params.is_some() && info.params != params),
-            Role::Message | Role::End => false,
-        };
-        if !changes {
+        if !self.is_changed_by(frame, params.as_ref()) {
             return None;
         }
+        let known = self.tracks.get(&frame.track).filter(|info| info.codec == frame.codec);
         let mut next = Headers::clone(self);
         next.number += 1;
         match frame.role {
@@ -64,9 +54,26 @@ impl Headers {
                     _ => known.and_then(|info| info.config.clone()),
                 };
                 next.tracks.insert(frame.track, TrackInfo { codec: frame.codec, config, params });
+                // What was known about the old codec says nothing about the new one. (What is to hold for
+                // the new one may have come before its configuration.)
+                next.video_info.retain(|track, info| *track != frame.track || info.codec == frame.codec);
             }
         }
         Some(Arc::new(next))
+    }
+
+    fn is_changed_by(&self, frame: &Frame, params: Option<&Params>) -> bool {
+        let differs = |old: &Frame| old.codec != frame.codec || old.payload != frame.payload;
+        let known = self.tracks.get(&frame.track).filter(|info| info.codec == frame.codec);
+        match frame.role {
+            Role::Metadata => self.metadata.as_ref().is_none_or(differs),
+            Role::VideoInfo => self.video_info.get(&frame.track).is_none_or(differs),
+            Role::Config => known.and_then(|info| info.config.as_ref()).is_none_or(differs),
+            Role::Key | Role::Inter => {
+                known.is_none_or(|info| params.is_some() && info.params.as_ref() != params)
+            }
+            Role::Message | Role::End => false,
+        }
     }
 
     /// What is known about `track`.
@@ -83,20 +90,138 @@ impl Headers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::codec::VideoParams;
+    use crate::media::codec::{AudioParams, VideoParams};
     use crate::media::timestamp::Timestamp;
     use bytes::Bytes;
+    use proptest::prelude::*;
 
-    fn frame(codec: Codec, role: Role, payload: &'static [u8]) -> Frame {
-        let dts = Timestamp::from_millis(0);
-        Frame {
-            track: Track::VIDEO,
-            codec,
-            role,
-            sound: 0,
-            dts,
-            cts: 0,
-            payload: Bytes::from_static(payload),
+    fn frame(track: Track, codec: Codec, role: Role, payload: &'static [u8]) -> Frame {
+        let payload = Bytes::from_static(payload);
+        Frame { track, codec, role, sound: 0, dts: Timestamp::ZERO, cts: 0, payload }
+    }
+
+    fn after(frames: &[Frame]) -> Arc<Headers> {
+        let start = Arc::new(Headers::default());
+        frames.iter().fold(start, |headers, frame| headers.with(frame, None).unwrap_or(headers))
+    }
+
+    fn avc(payload: &'static [u8]) -> Frame {
+        frame(Track::VIDEO, Codec::H264, Role::Config, payload)
+    }
+
+    fn aac(payload: &'static [u8]) -> Frame {
+        frame(Track::AUDIO, Codec::Aac, Role::Config, payload)
+    }
+
+    #[test]
+    fn what_is_said_again_changes_nothing() {
+        let metadata = frame(Track::DATA, Codec::Amf0, Role::Metadata, b"meta");
+        let colour = frame(Track::VIDEO, Codec::H264, Role::VideoInfo, b"bt2020");
+        let said = [metadata, colour, avc(b"avcC"), aac(b"\x12\x10")];
+        let headers = after(&said);
+        assert_eq!(headers.number, 4);
+        for frame in said {
+            let later = Frame { dts: Timestamp(1), ..frame };
+            assert_eq!(headers.with(&later, None), None);
+        }
+    }
+
+    #[test]
+    fn pictures_sounds_and_messages_of_known_tracks_change_nothing() {
+        let headers = after(&[avc(b"avcC"), aac(b"\x12\x10")]);
+        for frame in [
+            frame(Track::VIDEO, Codec::H264, Role::Key, b"idr"),
+            frame(Track::VIDEO, Codec::H264, Role::Inter, b"p"),
+            frame(Track::AUDIO, Codec::Aac, Role::Key, b"sound"),
+            frame(Track::DATA, Codec::Amf0, Role::Message, b"cue"),
+            frame(Track::VIDEO, Codec::H264, Role::End, b""),
+        ] {
+            assert_eq!(headers.with(&frame, None), None, "{frame:?}");
+        }
+    }
+
+    #[test]
+    fn another_configuration_replaces_the_old_one() {
+        let old = after(&[avc(b"720p"), aac(b"\x12\x10")]);
+        let new = old.with(&avc(b"1080p"), None).unwrap();
+        assert_eq!(new.number, old.number + 1);
+        let config = |headers: &Headers| headers.track(Track::VIDEO).unwrap().config.clone().unwrap().payload;
+        assert_eq!((config(&old), config(&new)), ("720p".into(), "1080p".into()));
+        assert_eq!(new.track(Track::AUDIO), old.track(Track::AUDIO));
+    }
+
+    #[test]
+    fn a_track_may_come_late() {
+        let video = after(&[avc(b"avcC")]);
+        assert!(video.has(Kind::Video) && !video.has(Kind::Audio));
+        let both = video.with(&frame(Track::AUDIO, Codec::Mp3, Role::Key, b"mp3"), None).unwrap();
+        assert!(both.has(Kind::Video) && both.has(Kind::Audio));
+        assert_eq!(both.track(Track::AUDIO).unwrap().config, None);
+        let second = Track { kind: Kind::Audio, id: 1 };
+        let three = both.with(&frame(second, Codec::Opus, Role::Config, b"OpusHead"), None).unwrap();
+        assert_eq!(three.tracks.len(), 3);
+    }
+
+    #[test]
+    fn a_codec_without_configuration_is_known_by_its_first_frame() {
+        let params = Params::Audio(AudioParams { sample_rate: 44_100, ..AudioParams::default() });
+        let mp3 = frame(Track::AUDIO, Codec::Mp3, Role::Key, b"mp3");
+        let headers = Arc::new(Headers::default()).with(&mp3, Some(params.clone())).unwrap();
+        let info = TrackInfo { codec: Codec::Mp3, config: None, params: Some(params) };
+        assert_eq!(headers.track(Track::AUDIO), Some(&info));
+    }
+
+    #[test]
+    fn another_codec_forgets_the_configuration_and_what_else_was_known() {
+        let colour = frame(Track::VIDEO, Codec::H264, Role::VideoInfo, b"bt709");
+        let old = after(&[avc(b"avcC"), colour]);
+        let by_config = old.with(&frame(Track::VIDEO, Codec::Av1, Role::Config, b"av1C"), None).unwrap();
+        assert_eq!(by_config.track(Track::VIDEO).unwrap().codec, Codec::Av1);
+        assert!(by_config.video_info.is_empty());
+        let by_frame = old.with(&frame(Track::VIDEO, Codec::FlvVideo(2), Role::Key, b"h263"), None).unwrap();
+        assert_eq!(by_frame.track(Track::VIDEO).unwrap().config, None);
+    }
+
+    #[test]
+    fn colour_may_come_before_the_configuration_that_it_is_for() {
+        let colour = frame(Track::VIDEO, Codec::H265, Role::VideoInfo, b"bt2020");
+        let config = frame(Track::VIDEO, Codec::H265, Role::Config, b"hvcC");
+        let headers = after(&[avc(b"avcC"), colour.clone(), config]);
+        assert_eq!(headers.video_info.get(&Track::VIDEO), Some(&colour));
+    }
+
+    fn any_frame() -> impl Strategy<Value = Frame> {
+        let track =
+            prop::sample::select(vec![Track::VIDEO, Track::AUDIO, Track { kind: Kind::Video, id: 1 }]);
+        let codec = prop::sample::select(vec![Codec::H264, Codec::H265, Codec::Aac]);
+        let role = prop::sample::select(vec![
+            Role::Config,
+            Role::Key,
+            Role::Inter,
+            Role::Metadata,
+            Role::Message,
+            Role::VideoInfo,
+            Role::End,
+        ]);
+        let payload = prop::sample::select(vec![&b"a"[..], b"b"]);
+        (track, codec, role, payload)
+            .prop_map(|(track, codec, role, payload)| frame(track, codec, role, payload))
+    }
+
+    proptest! {
+        /// Equal numbers of one stream mean equal headers, and the same frame never counts twice.
+        #[test]
+        fn the_number_grows_exactly_with_changes(frames in prop::collection::vec(any_frame(), 0..20)) {
+            let mut headers = Arc::new(Headers::default());
+            for frame in &frames {
+                if let Some(next) = headers.with(frame, None) {
+                    prop_assert_eq!(next.number, headers.number + 1);
+                    let renumbered = Headers { number: headers.number, ..Headers::clone(&next) };
+                    prop_assert_ne!(&renumbered, &*headers);
+                    headers = next;
+                }
+                prop_assert_eq!(headers.with(frame, None), None);
+            }
         }
     }
 
@@ -107,18 +232,18 @@ mod tests {
     #[test]
     fn a_repeated_configuration_changes_nothing() {
         let first = Arc::new(Headers::default());
-        let config = frame(Codec::Vp9, Role::Config, b"c");
+        let config = frame(Track::VIDEO, Codec::Vp9, Role::Config, b"c");
         let second = first.with(&config, sized(0)).unwrap();
         assert_eq!(second.number, 1);
         assert_eq!(second.with(&config, sized(0)), None);
-        let third = second.with(&frame(Codec::Vp9, Role::Config, b"d"), sized(0)).unwrap();
+        let third = second.with(&frame(Track::VIDEO, Codec::Vp9, Role::Config, b"d"), sized(0)).unwrap();
         assert_eq!(third.number, 2);
     }
 
     #[test]
     fn what_a_keyframe_tells_joins_the_configuration() {
-        let config = frame(Codec::Vp9, Role::Config, b"c");
-        let key = frame(Codec::Vp9, Role::Key, b"k");
+        let config = frame(Track::VIDEO, Codec::Vp9, Role::Config, b"c");
+        let key = frame(Track::VIDEO, Codec::Vp9, Role::Key, b"k");
         let before = Arc::new(Headers::default()).with(&config, sized(0)).unwrap();
         assert_eq!(before.with(&key, None), None);
         let after = before.with(&key, sized(64)).unwrap();
@@ -129,9 +254,9 @@ mod tests {
 
     #[test]
     fn a_frame_of_another_codec_makes_the_old_configuration_void() {
-        let config = frame(Codec::Vp9, Role::Config, b"c");
+        let config = frame(Track::VIDEO, Codec::Vp9, Role::Config, b"c");
         let before = Arc::new(Headers::default()).with(&config, sized(0)).unwrap();
-        let after = before.with(&frame(Codec::Vp8, Role::Key, b"k"), sized(64)).unwrap();
+        let after = before.with(&frame(Track::VIDEO, Codec::Vp8, Role::Key, b"k"), sized(64)).unwrap();
         let info = after.track(Track::VIDEO).unwrap();
         assert_eq!((info.codec, info.config.as_ref(), &info.params), (Codec::Vp8, None, &sized(64)));
     }
