@@ -186,18 +186,9 @@ impl Connected {
             }
             "deleteStream" | "closeStream" => self.leave(cx, Some(command))?,
             "play" => return self.play(cx, command),
-            "pause" | "pauseRaw" => {
-                if let (Role::Playing(playback), Some(pause)) = (&mut self.role, command.flag(0)) {
-                    playback.pause(cx, &self.link, pause);
-                }
-            }
-            "receiveAudio" | "receiveVideo" => {
-                let (audio, video) = match command.name.as_str() {
-                    "receiveAudio" => (command.flag(0), None),
-                    _ => (None, command.flag(0)),
-                };
+            "pause" | "pauseRaw" | "receiveAudio" | "receiveVideo" => {
                 if let Role::Playing(playback) = &mut self.role {
-                    playback.receive(cx, audio, video);
+                    playback.steer(cx, &self.link, command);
                 }
             }
             "seek" => play::seek_refused(cx, &self.link),

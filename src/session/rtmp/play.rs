@@ -62,25 +62,26 @@ impl Playback {
         self.until = self.duration.map(|duration| cx.now + duration);
     }
 
-    /// The peer pauses or goes on.
-    pub fn pause(&mut self, cx: &mut Cx<'_>, link: &Link, pause: bool) {
-        self.paused = pause;
-        if pause {
-            self.deliver(cx);
-            status(cx, link, "NetStream.Pause.Notify", "Paused stream.");
-            link.control(cx, Control::Event(Event::StreamEof(STREAM_ID)));
-        } else {
-            link.control(cx, Control::Event(Event::StreamBegin(STREAM_ID)));
-            status(cx, link, "NetStream.Unpause.Notify", "Unpaused stream.");
-            self.deliver(cx);
+    /// The peer wants less of the stream, or more of it again.
+    pub fn steer(&mut self, cx: &mut Cx<'_>, link: &Link, command: &Command) {
+        let Some(flag) = command.flag(0) else { return };
+        match command.name.as_str() {
+            "receiveAudio" => self.audio = flag,
+            "receiveVideo" => self.video = flag,
+            _ => self.paused = flag,
         }
-    }
-
-    /// `receiveAudio` or `receiveVideo`: what the peer wants to hear and see.
-    pub fn receive(&mut self, cx: &mut Cx<'_>, audio: Option<bool>, video: Option<bool>) {
-        self.audio = audio.unwrap_or(self.audio);
-        self.video = video.unwrap_or(self.video);
         self.deliver(cx);
+        match command.name.as_str() {
+            "receiveAudio" | "receiveVideo" => {}
+            _ if flag => {
+                status(cx, link, "NetStream.Pause.Notify", "Paused stream.");
+                link.control(cx, Control::Event(Event::StreamEof(STREAM_ID)));
+            }
+            _ => {
+                link.control(cx, Control::Event(Event::StreamBegin(STREAM_ID)));
+                status(cx, link, "NetStream.Unpause.Notify", "Unpaused stream.");
+            }
+        }
     }
 
     fn deliver(&self, cx: &mut Cx<'_>) {

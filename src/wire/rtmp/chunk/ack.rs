@@ -4,9 +4,9 @@
 //! place itself. So however the bytes were split into reads, the same acknowledgements go out between the
 //! same replies.
 
-/// The smallest distance of two acknowledgements, in bytes. A peer with a tiny window would otherwise
-/// make us write more than it does.
-const STEP_MIN: u64 = 4096;
+/// The smallest distance of two acknowledgements, in bytes; each takes 16. A peer with a tiny window
+/// would otherwise make us write more than it does.
+const STEP_MIN: u64 = 512;
 
 /// Counts what arrived, and says when that is worth an acknowledgement.
 #[derive(Debug)]
@@ -84,10 +84,10 @@ mod tests {
     fn a_window_of_one_byte_does_not_make_us_talk_for_each_byte() {
         let mut acks = AckCounter::new(0, 2_500_000);
         acks.set_window(1);
-        acks.advance(4_095);
+        acks.advance(511);
         assert_eq!(acks.take_due(), None);
         acks.advance(1);
-        assert_eq!(acks.take_due(), Some(4_096));
+        assert_eq!(acks.take_due(), Some(512));
     }
 
     #[test]
