@@ -117,6 +117,8 @@ pub struct Conn {
     pub offered: bool,
     /// True while it stands in the list of those that want to go on reading their inbox.
     pub poked: bool,
+    /// True if its session stopped in the middle of its work to let others have their turn.
+    pub unfinished: bool,
     /// False while the shell was asked not to read from it.
     pub reading: bool,
     /// Why it is about to be closed, and by when at the latest.

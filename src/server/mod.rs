@@ -186,6 +186,7 @@ impl Server {
             queued: false,
             offered: false,
             poked: false,
+            unfinished: false,
             reading: true,
             ending: None,
             stall: None,

@@ -70,11 +70,15 @@ impl Server {
     pub(super) fn turn(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.poked = false;
-        if conn.ending.is_some() || conn.inbox.is_empty() {
+        let unfinished = std::mem::take(&mut conn.unfinished);
+        if conn.ending.is_some() || conn.inbox.is_empty() && !unfinished {
             return;
         }
         let more = self.call(id, |session, cx, inbox| session.receive(cx, inbox));
         if more == Some(true) {
+            if let Some(conn) = self.conns.get_mut(id) {
+                conn.unfinished = true;
+            }
             self.poke(id);
         }
     }
