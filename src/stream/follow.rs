@@ -96,13 +96,7 @@ impl Stream {
         let place = self.log_place(cursor.format);
         let log = &mut self.logs[place];
         let from = from.max(log.start());
-        let newest = self.ring.newest_sync().filter(|sync| *sync >= from);
-        let sync = match self.settings.play.start {
-            Start::OldestKey if !cursor.head_given => {
-                self.ring.oldest_sync().filter(|sync| *sync >= from).or(newest)
-            }
-            _ => newest,
-        };
+        let sync = self.ring.sync_from(from);
         // Before its flush a frame is not laid out yet.
         let Some(sync) = sync.filter(|sync| *sync < self.flushed) else { return };
         let entry = self.ring.get(sync).expect("places to start are in the ring");

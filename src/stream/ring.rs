@@ -137,6 +137,11 @@ impl Ring {
         self.syncs.front().copied()
     }
 
+    /// The first frame that a player may start at from `number` on.
+    pub fn sync_from(&self, number: u64) -> Option<u64> {
+        self.syncs.iter().copied().find(|sync| *sync >= number)
+    }
+
     /// Payload bytes held.
     pub fn bytes(&self) -> usize {
         self.bytes

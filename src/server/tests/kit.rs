@@ -25,6 +25,8 @@ pub struct World {
     blocked: BTreeSet<ConnId>,
     hash: Sha256,
     port: u16,
+    /// Bytes that wait to arrive together.
+    held: Option<Vec<u8>>,
 }
 
 impl World {
@@ -38,6 +40,7 @@ impl World {
             blocked: BTreeSet::new(),
             hash: Sha256::new(),
             port: 10_000,
+            held: None,
         }
     }
 
@@ -107,7 +110,18 @@ impl World {
         self.server.accept(self.now, ListenerId(0), peer).is_none()
     }
 
+    /// What `act` has a peer send arrives in one piece.
+    pub fn burst(&mut self, conn: ConnId, act: impl FnOnce(&mut World)) {
+        self.held = Some(Vec::new());
+        act(self);
+        let bytes = self.held.take().unwrap_or_default();
+        self.receive(conn, &bytes);
+    }
+
     pub fn receive(&mut self, conn: ConnId, bytes: &[u8]) {
+        if let Some(held) = &mut self.held {
+            return held.extend_from_slice(bytes);
+        }
         self.handle(Input::Received { conn, bytes });
     }
 

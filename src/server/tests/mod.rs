@@ -221,3 +221,16 @@ fn a_peer_that_says_nothing_is_let_go_in_its_time() {
     assert!(silent.iter().all(|conn| world.is_closed(*conn)), "L3");
     assert_eq!(world.server.deadline(), None, "L6");
 }
+
+#[test]
+fn a_waiting_player_gets_a_burst_from_its_beginning() {
+    let mut world = World::new(quick());
+    let flv = world.http("GET /live/cam.flv HTTP/1.1\r\nHost: a\r\n\r\n");
+    let publisher = world.publisher("cam");
+    // Two groups of pictures in one read: the player begins with the first, not with the newest.
+    world.burst(publisher, |world| {
+        world.gop(publisher, 0, 2);
+        world.gop(publisher, 2, 2);
+    });
+    assert_eq!(bodies(&world.sent(flv), b"frame-"), ["frame-0", "frame-1", "frame-2", "frame-3"]);
+}
