@@ -9,9 +9,10 @@
 use crate::config::settings::{Config, StreamSettings};
 use std::fmt;
 
-/// Layouts in which one stream can be played at a time: RTMP, FLV, WebSocket-FLV, TS, AAC, MP3. All RTMP
+/// Layouts in which one stream can be played at a time: RTMP, FLV, WebSocket-FLV, TS, AAC and MP3, and those
+/// that are HTTP bodies also in chunks. All RTMP
 /// players share one, since all are sent the same chunk size.
-const FORMATS: u64 = 6;
+const FORMATS: u64 = 10;
 
 /// Most bytes that framing adds to one frame in any format, beside a sixteenth of its length: a TS packet's
 /// stuffing, table packets and PES header; elsewhere less.
@@ -133,10 +134,10 @@ mod tests {
 
     #[test]
     fn the_formula_is_what_it_says() {
-        let stream = 160_000 + 6 * (160_000 + 10_000 + 100 * 564 + 65_536) + 70_000 * 6;
+        let stream = 160_000 + 10 * (160_000 + 10_000 + 100 * 564 + 65_536) + 70_000 * 6;
         let connection = 8_192 + 1_000_000;
         assert_eq!(memory(""), MemoryMax { connections: 10 * connection, streams: 2 * stream });
-        assert_eq!(memory("").total(), 10_081_920 + 4_663_232);
+        assert_eq!(memory("").total(), 10_081_920 + 6_998_720);
     }
 
     #[test]

@@ -22,15 +22,51 @@ pub enum Format {
     Aac,
     /// MP3 frames, sound only.
     Mp3,
+    /// [`Format::Flv`] in HTTP chunks (RFC 9112, 7.1).
+    FlvChunked,
+    /// [`Format::Ts`] in HTTP chunks.
+    TsChunked,
+    /// [`Format::Aac`] in HTTP chunks.
+    AacChunked,
+    /// [`Format::Mp3`] in HTTP chunks.
+    Mp3Chunked,
 }
 
 impl Format {
+    /// The same in HTTP chunks, by which a client can tell the end of a stream from a broken connection.
+    /// Formats that are no response body stay what they are.
+    pub fn chunked(self) -> Format {
+        match self {
+            Format::Flv => Format::FlvChunked,
+            Format::Ts => Format::TsChunked,
+            Format::Aac => Format::AacChunked,
+            Format::Mp3 => Format::Mp3Chunked,
+            other => other,
+        }
+    }
+
+    /// What is in the HTTP chunks; formats without any stay what they are.
+    pub fn bare(self) -> Format {
+        match self {
+            Format::FlvChunked => Format::Flv,
+            Format::TsChunked => Format::Ts,
+            Format::AacChunked => Format::Aac,
+            Format::Mp3Chunked => Format::Mp3,
+            other => other,
+        }
+    }
+
+    /// True if it comes in HTTP chunks.
+    pub fn is_chunked(self) -> bool {
+        self != self.bare()
+    }
+
     /// True if a frame of `kind` has a place in this format.
     pub fn carries(self, kind: Kind) -> bool {
-        match self {
-            Format::Rtmp { .. } | Format::Flv | Format::WsFlv => true,
+        match self.bare() {
             Format::Ts => kind != Kind::Data,
             Format::Aac | Format::Mp3 => kind == Kind::Audio,
+            _ => true,
         }
     }
 
@@ -39,8 +75,7 @@ impl Format {
     pub fn suits(self, headers: &Headers) -> bool {
         let (picture, sound) = (headers.track(Track::VIDEO), headers.track(Track::AUDIO));
         let sound_is = |codec| sound.is_some_and(|info| info.codec == codec && ts::has_place(info));
-        match self {
-            Format::Rtmp { .. } | Format::Flv | Format::WsFlv => true,
+        match self.bare() {
             Format::Ts => {
                 let mut defaults = picture.iter().chain(&sound).peekable();
                 defaults.peek().is_some() && defaults.all(|info| ts::has_place(info))
@@ -48,6 +83,7 @@ impl Format {
             // ADTS is what a transport stream holds too.
             Format::Aac => sound_is(Codec::Aac),
             Format::Mp3 => sound_is(Codec::Mp3),
+            _ => true,
         }
     }
 }

@@ -8,10 +8,10 @@
 //!
 //! The session writes the response's head and nothing else: what follows are the stream's bytes as
 //! rendered for all players of the format, which the server lets follow the session's own. The head is
-//! held back until the stream is live, so that a stream that never comes is a 404. There is no length and
-//! no chunking, and the end of the connection is the end of the stream, which HTTP/1.0 clients and old
-//! players understand as well. On a WebSocket the session also keeps that protocol's manners: it answers
-//! pings and says goodbye with a close frame.
+//! held back until the stream is live, so that a stream that never comes is a 404. To HTTP/1.1 clients the
+//! stream comes in chunks, so that they can tell its end from a broken connection; to HTTP/1.0 clients the
+//! end of the connection is the end of the stream. On a WebSocket the session also keeps that protocol's
+//! manners: it answers pings and says goodbye with a close frame.
 
 use crate::base::inbox::Inbox;
 use crate::base::reason::Reason;
@@ -20,7 +20,7 @@ use crate::session::Cx;
 use crate::session::ask::Ask;
 use crate::session::http::response::{Exchange, Reply};
 use crate::wire::format::Format;
-use crate::wire::http1::{Method, Request, ResponseHead, Status};
+use crate::wire::http1::{self, Method, Request, ResponseHead, Status, Version};
 use crate::wire::websocket::{self, Event, Reader, code};
 use bytes::BytesMut;
 
@@ -41,7 +41,9 @@ impl Carrier {
     /// the stream can be had so; all other upgrades are ignored, as they may be (RFC 9110, 7.8).
     pub fn of(request: &Request, format: Format) -> Result<Carrier, Reply> {
         if format != Format::Flv || request.method != Method::Get || !request.upgrades_to("websocket") {
-            return Ok(Carrier::Body(format));
+            // HTTP/1.0 knows no chunks: there the end of the connection is the end of the stream.
+            let chunked = request.version == Version::Http11;
+            return Ok(Carrier::Body(if chunked { format.chunked() } else { format }));
         }
         if request.headers.get("sec-websocket-version") != Some("13") {
             return Err(Reply::sentence(Status::UPGRADE_REQUIRED, "WebSocket is spoken here in version 13")
@@ -64,26 +66,31 @@ impl Carrier {
 
     /// What a client that plays so is called in the API.
     pub fn role(&self) -> &'static str {
-        match self.format() {
+        match self.format().bare() {
             Format::Rtmp { .. } => "rtmp-play",
             Format::Flv => "flv-play",
             Format::WsFlv => "ws-flv-play",
             Format::Ts => "ts-play",
             Format::Aac => "aac-play",
-            Format::Mp3 => "mp3-play",
+            _ => "mp3-play",
         }
     }
 
     /// The head of the response that carries the stream.
     pub fn head(&self, cx: &Cx<'_>, exchange: &Exchange) -> Vec<u8> {
         match self {
-            Carrier::Body(format) => exchange
-                .head(cx, Status::OK)
-                .header("Content-Type", content_type(*format))
-                .header("Cache-Control", "no-store")
-                // Tells nginx not to collect the stream before it passes it on.
-                .header("X-Accel-Buffering", "no")
-                .finish(),
+            Carrier::Body(format) => {
+                let head = exchange
+                    .head(cx, Status::OK)
+                    .header("Content-Type", content_type(*format))
+                    .header("Cache-Control", "no-store")
+                    // Tells nginx not to collect the stream before it passes it on.
+                    .header("X-Accel-Buffering", "no");
+                match format.is_chunked() {
+                    true => head.header("Transfer-Encoding", "chunked").finish(),
+                    false => head.finish(),
+                }
+            }
             Carrier::WebSocket { accept } => {
                 ResponseHead::new(Status::SWITCHING_PROTOCOLS, cx.epoch.unix_millis(cx.now) / 1000)
                     .header("Upgrade", "websocket")
@@ -96,12 +103,12 @@ impl Carrier {
 }
 
 fn content_type(format: Format) -> &'static str {
-    match format {
+    match format.bare() {
         Format::Flv => "video/x-flv",
         Format::Ts => "video/mp2t",
         Format::Aac => "audio/aac",
         Format::Mp3 => "audio/mpeg",
-        Format::Rtmp { .. } | Format::WsFlv => "application/octet-stream",
+        _ => "application/octet-stream",
     }
 }
 
@@ -112,6 +119,8 @@ pub enum Live {
     Body {
         /// Bytes that the player sent although there is nothing to say.
         input_bytes: usize,
+        /// It comes in chunks, the last of which is empty.
+        chunked: bool,
     },
     /// The WebSocket is open.
     WebSocket(Reader),
@@ -123,7 +132,7 @@ impl Live {
         let head = carrier.head(cx, &Exchange::last(Service::Http));
         cx.out.write(&head);
         match carrier {
-            Carrier::Body(_) => Live::Body { input_bytes: 0 },
+            Carrier::Body(format) => Live::Body { input_bytes: 0, chunked: format.is_chunked() },
             Carrier::WebSocket { .. } => Live::WebSocket(Reader::new(MESSAGE_BYTES_MAX)),
         }
     }
@@ -132,7 +141,7 @@ impl Live {
     pub fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<bool, Reason> {
         match self {
             // Some clients pipeline a request that can never be answered; none has a reason to send much.
-            Live::Body { input_bytes } => {
+            Live::Body { input_bytes, .. } => {
                 *input_bytes += inbox.len();
                 inbox.consume(inbox.len());
                 if *input_bytes > INPUT_BYTES_MAX {
@@ -153,8 +162,10 @@ impl Live {
 
     /// The stream ended: so does the response, and with it the connection.
     pub fn ended(&mut self, cx: &mut Cx<'_>) {
-        if let Live::WebSocket(_) = self {
-            close(cx, code::NORMAL, "the stream ended");
+        match self {
+            Live::WebSocket(_) => close(cx, code::NORMAL, "the stream ended"),
+            Live::Body { chunked: true, .. } => cx.out.write(http1::LAST_CHUNK),
+            Live::Body { chunked: false, .. } => {}
         }
         cx.ask(Ask::Bye(Reason::StreamEnded));
     }

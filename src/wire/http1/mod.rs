@@ -6,6 +6,7 @@
 //! connection or knows a route.
 
 mod body;
+mod chunk;
 mod date;
 mod error;
 mod headers;
@@ -15,6 +16,7 @@ mod response;
 mod target;
 
 pub use body::{BodyLength, Drain};
+pub use chunk::{LAST_CHUNK, chunk};
 pub use date::http_date;
 pub use error::HttpError;
 pub use headers::Headers;

@@ -11,13 +11,16 @@ use crate::media::headers::Headers;
 use crate::media::timestamp::Timestamp;
 use crate::wire::format::Format;
 use crate::wire::rtmp::chunk::{self, cid};
-use crate::wire::{flv, ts, websocket};
+use crate::wire::{flv, http1, ts, websocket};
 use bytes::{Bytes, BytesMut};
 
 /// Lays one stream out in one format.
 #[derive(Debug)]
 pub struct Renderer {
+    /// The format without HTTP chunks.
     format: Format,
+    /// Whether everything is put into HTTP chunks.
+    chunked: bool,
     /// What the configuration of the sound says, and the number of the headers that it stands in.
     aac: Option<(u64, Option<AacConfig>)>,
     /// Counts what a transport stream counts.
@@ -27,7 +30,7 @@ pub struct Renderer {
 impl Renderer {
     /// A renderer that has seen nothing.
     pub fn new(format: Format) -> Self {
-        Renderer { format, aac: None, ts: ts::Muxer::new() }
+        Renderer { format: format.bare(), chunked: format.is_chunked(), aac: None, ts: ts::Muxer::new() }
     }
 
     /// What comes once, before everything else. `headers` are those in force where the player begins.
@@ -37,10 +40,10 @@ impl Renderer {
         match self.format {
             Format::Flv => {}
             Format::WsFlv => websocket::put_binary_head(&mut out, head.len()),
-            Format::Rtmp { .. } | Format::Ts | Format::Aac | Format::Mp3 => return Bytes::new(),
+            _ => return Bytes::new(),
         }
         out.extend_from_slice(&head);
-        out.freeze()
+        self.carried(out.freeze())
     }
 
     /// What a player needs to know before the frame at `at`: metadata, then for each track its
@@ -53,11 +56,21 @@ impl Renderer {
         for frame in preamble_frames(headers) {
             put_framed(&mut out, self.format, &Frame { dts, ..frame.clone() });
         }
-        out.freeze()
+        self.carried(out.freeze())
     }
 
     /// A frame in this format; empty if it has no place in it. `headers` are those in force at the frame.
     pub fn frame(&mut self, frame: &Frame, headers: &Headers) -> Bytes {
+        let bytes = self.bare_frame(frame, headers);
+        self.carried(bytes)
+    }
+
+    /// Puts bytes into an HTTP chunk where that is the format. An empty chunk would end the response.
+    fn carried(&self, bytes: Bytes) -> Bytes {
+        if self.chunked && !bytes.is_empty() { http1::chunk(&bytes) } else { bytes }
+    }
+
+    fn bare_frame(&mut self, frame: &Frame, headers: &Headers) -> Bytes {
         match self.format {
             Format::Rtmp { .. } | Format::Flv | Format::WsFlv => {
                 let mut out = BytesMut::new();
@@ -73,6 +86,7 @@ impl Renderer {
                 self.ts.frame(frame, headers, &mut out);
                 out.freeze()
             }
+            Format::FlvChunked | Format::TsChunked | Format::AacChunked | Format::Mp3Chunked => Bytes::new(),
         }
     }
 
@@ -136,7 +150,7 @@ fn put_framed(out: &mut BytesMut, format: Format, frame: &Frame) {
             websocket::put_binary_head(out, len);
             flv::put_tag(out, flv::tag_type(kind), timestamp_ms, &body);
         }
-        Format::Ts | Format::Aac | Format::Mp3 => {}
+        _ => {}
     }
 }
 

@@ -215,3 +215,20 @@ fn transport_packets_are_whole_and_begin_with_tables() {
     assert_eq!(pids[0], b"\x47\x40\x00");
     assert_eq!(Renderer::new(Format::Ts).preamble(&headers, Timestamp::ZERO), "");
 }
+
+#[test]
+fn in_http_chunks_everything_is_what_it_is_without_them() {
+    let (mut bare, mut chunked) = (Renderer::new(Format::Flv), Renderer::new(Format::FlvChunked));
+    let picture = frame(Track::VIDEO, Codec::H264, Role::Key, 40, b"picture");
+    let pairs = [
+        (bare.file_head(&stream()), chunked.file_head(&stream())),
+        (bare.preamble(&stream(), Timestamp::ZERO), chunked.preamble(&stream(), Timestamp::ZERO)),
+        (bare.frame(&picture, &stream()), chunked.frame(&picture, &stream())),
+    ];
+    for (bare, chunked) in pairs {
+        let head = format!("{:x}\r\n", bare.len());
+        assert_eq!(chunked, [head.as_bytes(), &bare, b"\r\n"].concat());
+    }
+    // What has no place in a format must not become the empty chunk that ends a body.
+    assert_eq!(Renderer::new(Format::Mp3Chunked).frame(&picture, &stream()), "");
+}

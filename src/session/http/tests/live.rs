@@ -15,6 +15,7 @@ const HEAD: &str = "HTTP/1.1 200 OK\r\n\
     Content-Type: video/x-flv\r\n\
     Cache-Control: no-store\r\n\
     X-Accel-Buffering: no\r\n\
+    Transfer-Encoding: chunked\r\n\
     \r\n";
 
 fn live() -> Arc<Headers> {
@@ -28,7 +29,7 @@ fn a_live_stream_begins_with_the_head_and_nothing_else() {
     assert!(
         peer.asks_text().starts_with("Introduce(Introduction { role: \"flv-play\", name: Some(live/ca…)")
     );
-    assert_eq!(peer.asks_text(), "Play { name: live/ca…, query: \"token=t\", format: Flv }");
+    assert_eq!(peer.asks_text(), "Play { name: live/ca…, query: \"token=t\", format: FlvChunked }");
     assert_eq!(peer.answers(Answer::Play(Ok(Playing::Live(live())))).hears(), HEAD);
     assert_eq!(peer.deadline_ms(), None);
     assert!(peer.asks().is_none());
@@ -81,6 +82,18 @@ fn the_end_of_the_stream_ends_the_connection() {
     peer.asks();
     peer.answers(Answer::Ended(Refusal::Ended));
     assert!(matches!(peer.asks(), Some(Ask::Bye(Reason::StreamEnded))));
+    assert_eq!(peer.hears(), "0\r\n\r\n");
+}
+
+#[test]
+fn a_client_of_http_1_0_gets_no_chunks() {
+    let mut peer = Peer::on(Service::Http);
+    peer.says("GET /live/cam.flv HTTP/1.0\r\n\r\n");
+    peer.asks();
+    assert_eq!(peer.asks_text(), "Play { name: live/ca…, query: \"\", format: Flv }");
+    peer.answers(Answer::Play(Ok(Playing::Live(live()))));
+    assert_eq!(peer.hears(), HEAD.replace("Transfer-Encoding: chunked\r\n", ""));
+    peer.answers(Answer::Ended(Refusal::Ended));
     assert_eq!(peer.hears(), "");
 }
 
