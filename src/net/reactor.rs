@@ -34,7 +34,7 @@ const READ_BUDGET_BYTES: usize = 256 << 10;
 /// How long to wait before accepting again when there are no file descriptors left.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
-/// Listeners have the tokens below this, then come the world, then connections that are closing, then connections.
+/// Listeners have the tokens below this; then come the world, connections that are closing, connections.
 pub(super) const WAKER: Token = Token(LISTENERS_MAX);
 pub(super) const SIGNALS: Token = Token(LISTENERS_MAX + 1);
 const CLOSING_FIRST: usize = LISTENERS_MAX + 2;
@@ -197,7 +197,8 @@ impl Reactor {
                     Accepted::Gone => {}
                     Accepted::Exhausted(error) => {
                         log::warn!(
-                            "cannot accept connections for now: {error}; raise the limit of open files (ulimit -n) or lower limits.connections"
+                            "cannot accept connections for now: {error}; raise the limit of open files \
+                             (ulimit -n) or lower limits.connections"
                         );
                         self.accept_at = Some(now + EXHAUSTED_PAUSE);
                         return;

@@ -47,6 +47,10 @@ impl Server {
         let seconds = self.now.since(conn.since).as_secs_f32();
         let role = if conn.introduction.role.is_empty() { "peer" } else { conn.introduction.role };
         let level = if role == "peer" && level == log::Level::Info { log::Level::Debug } else { level };
-        log::log!(level, cid:% = conn.cid; "{role} {} is gone: {reason} ({seconds:.1} s, {received} bytes in, {sent} bytes out)", conn.peer);
+        let peer = conn.peer;
+        log::log!(
+            level, cid:% = conn.cid;
+            "{role} {peer} is gone: {reason} ({seconds:.1} s, {received} bytes in, {sent} bytes out)"
+        );
     }
 }

@@ -139,7 +139,8 @@ impl Server {
                 }
                 cursor.next = Next::Hold;
                 if cursor.dropped > 0 {
-                    log::info!(cid:% = conn.cid; "{} frames were skipped for this player: it was too slow", cursor.dropped);
+                    let dropped = cursor.dropped;
+                    log::info!(cid:% = conn.cid, dropped; "frames were skipped: the player was too slow");
                 }
                 live.stream.leave(&cursor);
                 live.players.remove(&id);

@@ -161,8 +161,8 @@ pub struct AudioParams {
     pub channels: u8,
     /// Name of the profile: `LC`, `HE`, `HEv2`; empty where there is none.
     pub profile: String,
-    /// Samples per frame and channel of the decoder's output, where the codec fixes it (AAC: 1024 or 960, with
-    /// SBR 2048 or 1920; MP3: 1152 or 576).
+    /// Samples per frame and channel of the decoder's output, where the codec fixes it (AAC: 1024 or 960,
+    /// with SBR 2048 or 1920; MP3: 1152 or 576).
     pub frame_samples: Option<u32>,
     /// The codec string for playlists and Media Source (RFC 6381): `mp4a.40.2`, `opus`.
     pub rfc6381: String,

@@ -169,7 +169,7 @@ impl World {
         conn
     }
 
-    /// Somebody at the RTMP port who has said nothing yet. A peer with an address of its own: others keep theirs.
+    /// Somebody at the RTMP port who has said nothing yet, with an address of its own: others keep theirs.
     pub fn stranger(&mut self) -> ConnId {
         let port = std::mem::replace(&mut self.port, 40_000 + self.sent.len() as u16);
         let conn = self.connect(Service::Rtmp);

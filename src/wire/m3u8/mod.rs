@@ -284,7 +284,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_a_playlist_says_can_be_read_back(entries in proptest::collection::vec(any_entry(), 1..12), head in any::<(u16, u32, u32, bool)>()) {
+        fn what_a_playlist_says_can_be_read_back(
+            entries in proptest::collection::vec(any_entry(), 1..12),
+            head in any::<(u16, u32, u32, bool)>(),
+        ) {
             let said = MediaPlaylist {
                 target_secs: u64::from(head.0),
                 media_sequence: u64::from(head.1),

@@ -53,7 +53,8 @@ impl Pid {
         self.number
     }
 
-    /// Begins a unit of `len` bytes, at least one. All of them must be [put](Unit::put) before it is [finished](Unit::finish).
+    /// Begins a unit of `len` bytes, at least one. All of them must be [put](Unit::put) before it is
+    /// [finished](Unit::finish).
     pub fn unit<'a>(&'a mut self, adaptation: Adaptation, len: usize, out: &'a mut BytesMut) -> Unit<'a> {
         assert!(len > 0, "an empty unit has no packet");
         out.reserve((len + Adaptation::BYTES_MAX).div_ceil(BODY_BYTES) * PACKET_BYTES);

@@ -262,7 +262,10 @@ const WRAP: i64 = 1 << 33;
 proptest! {
     #[test]
     fn every_frame_comes_out_whole_in_time_and_in_order(
-        kinds in proptest::collection::vec((any::<bool>(), 0u8..6, 1usize..1500, 1i64..60_000, 0i32..100_000), 1..60),
+        kinds in proptest::collection::vec(
+            (any::<bool>(), 0u8..6, 1usize..1500, 1i64..60_000, 0i32..100_000),
+            1..60,
+        ),
     ) {
         let headers = both_headers();
         let (mut dts, mut frames) = (0, Vec::new());

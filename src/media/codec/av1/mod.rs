@@ -215,7 +215,7 @@ mod tests {
         let key = unhex("0a0b0000000cc4ff673efe401032091400218820000000be");
         assert!(is_key(&key));
         assert_eq!(frame_params(&key).map(|read| (read.width, read.height)), Some((640, 360)));
-        // The frame alone is still a key frame; one of type INTER_FRAME is none; one that shows another is none.
+        // The frame alone is a key frame too; one of type INTER_FRAME is none, nor one that shows another.
         assert!(is_key(&key[13..]));
         assert!(!is_key(&unhex("320330aabb")));
         assert!(!is_key(&unhex("1a0180")));
