@@ -59,6 +59,11 @@ pub fn av1_opus() -> PathBuf {
     encode("av1_opus.flv", Ffmpeg::V9, 6, &format!("-c:v libsvtav1 -preset 12 -g 50 {OPUS}"))
 }
 
+/// The same as [`av1_opus`] for half a minute.
+pub fn av1_opus_long() -> PathBuf {
+    encode("av1_opus_long.flv", Ffmpeg::V9, 32, &format!("-c:v libsvtav1 -preset 12 -g 25 {OPUS}"))
+}
+
 /// VP9 with Opus.
 pub fn vp9_opus() -> PathBuf {
     let vp9 = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 50 -b:v 300k";

@@ -140,7 +140,7 @@ fn a_log_file_that_was_moved_away_is_opened_anew() {
     let before = std::fs::metadata(&moved).expect("it was moved").len();
     assert_serves(&server);
     assert!(
-        std::fs::read_to_string(&file).expect("text").contains("cid="),
+        std::fs::read_to_string(&file).expect("text").contains("publishes"),
         "what happens is in the new file"
     );
     assert_eq!(

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-const SHORT_LINGER: [(&str, &str); 1] = [("stream.publish.linger_ms", "500")];
+/// Librtmp asks for a stream again when it has ended; it need not wait long to hear that there is none.
+const SHORT_LINGER: [(&str, &str); 2] =
+    [("stream.publish.linger_ms", "500"), ("stream.play.wait_ms", "4000")];
 
 /// A player on RTMP that waits for `film`.
 fn waiting_player(server: &Server) -> Running {
@@ -56,6 +58,12 @@ fn gstreamer_publishes_with_librtmp() {
 /// What a player wrote into `file` is what FFmpeg publishes.
 #[track_caller]
 fn saved(play: impl Fn(&Server, &Path) -> Running) {
+    saved_but_for(0, play);
+}
+
+/// The same for a player that may drop the last few packets itself.
+#[track_caller]
+fn saved_but_for(missing_last: usize, play: impl Fn(&Server, &Path) -> Running) {
     let server = Server::with(&SHORT_LINGER);
     let folder = TempDir::new().expect("a temporary directory");
     let file = folder.path().join("saved.flv");
@@ -70,12 +78,14 @@ fn saved(play: impl Fn(&Server, &Path) -> Running) {
     let played = player.finish(secs(20));
     assert!(file.metadata().is_ok_and(|file| file.len() > 0), "nothing was saved: {played}");
     let received = Packets::of(Ffmpeg::V5, &file, "");
-    assert_carried(&Packets::of(Ffmpeg::V5, &film, ""), &received, Exactness::FULL);
+    let exactness = Exactness { missing_last, ..Exactness::FULL };
+    assert_carried(&Packets::of(Ffmpeg::V5, &film, ""), &received, exactness);
 }
 
 #[test]
 fn gstreamer_plays_with_its_own_rtmp() {
-    saved(|server, file| {
+    // At StreamEOF it stops at once, and may forget the message that it has in hand.
+    saved_but_for(1, |server, file| {
         let url = server.rtmp_url("film");
         gstreamer(&format!("rtmp2src location={url} ! filesink location={}", file.display())).start()
     });

@@ -49,19 +49,27 @@ impl Way {
         }
     }
 
-    /// What FFmpeg's reader needs to begin at the beginning.
+    /// What FFmpeg's reader needs to begin at the beginning, and to give up when nothing comes any more: a
+    /// live playlist has no end, since its publisher may come back.
     fn input(self) -> &'static str {
-        if self.is_hls() { "-live_start_index 0" } else { "" }
+        if self.is_hls() { "-live_start_index 0 -m3u8_hold_counters 4" } else { "" }
     }
 
     /// Filters for what was sent and for what was received that undo the container.
     fn filters(self, film: &Packets) -> (String, String) {
+        // ISO media files leave out temporal delimiters (AV1-ISOBMFF 2.4), which FFmpeg's FLV has.
+        if self == Way::HlsFmp4 && film.video.codec == "av1" {
+            let without = "-bsf:v av1_metadata=td=remove".to_owned();
+            return (without.clone(), without);
+        }
         if !self.is_ts() {
             return (String::new(), String::new());
         }
         let (annexb, parameters) = match film.video.codec.as_str() {
             "h264" => ("h264_mp4toannexb,", "-bsf:v FILTERfilter_units=remove_types=7-9"),
-            "hevc" => ("hevc_mp4toannexb,", "-bsf:v FILTERfilter_units=remove_types=32-35"),
+            // x265 describes itself in the decoder configuration (SEI, type 39); FFmpeg's filter repeats that
+            // at each keyframe, the server does not.
+            "hevc" => ("hevc_mp4toannexb,", "-bsf:v FILTERfilter_units=remove_types=32-35|39"),
             _ => ("", ""),
         };
         let adts = if film.audio.codec == "aac" { " -bsf:a aac_adtstoasc" } else { "" };
@@ -156,6 +164,9 @@ every_way! {
     ffmpeg_9_publishes_and_plays_what_5_does: h264_aac by V9 over Rtmp Flv Ts HlsTs HlsFmp4;
 }
 
+/// What FFmpeg says of every body that ends with its connection, since it knows no length.
+const ENDLESS: &str = "should be 18446744073709551615";
+
 /// Publishes `film` and asserts that ffprobe decodes `count` pictures without a complaint.
 #[track_caller]
 fn decodes(film: PathBuf, way: Way, widths: &[(&str, usize)]) {
@@ -165,7 +176,8 @@ fn decodes(film: PathBuf, way: Way, widths: &[(&str, usize)]) {
         ffprobe().words(way.input()).words(show).arg(way.url(&server)).start()
     };
     let seen = shown(&server, &film, Ffmpeg::V9, way, play);
-    assert_eq!(seen.stderr, "", "ffprobe has nothing to say against it");
+    let said: Vec<&str> = seen.stderr.lines().filter(|line| !line.contains(ENDLESS)).collect();
+    assert!(said.is_empty(), "ffprobe has something to say against it: {said:?}");
     for (width, count) in widths {
         let found = seen.stdout.lines().filter(|line| line.trim_end_matches(',') == *width).count();
         assert_eq!(found, *count, "pictures that are {width} wide: {seen}");

@@ -3,7 +3,8 @@
 //   node watch.mjs PLAYER URL SECONDS [SCREENSHOT]
 //
 // PLAYER is `native` (the browser's own HLS), `hls` (hls.js), `mpegts` (mpegts.js, FLV or TS over HTTP or
-// WebSocket) or `page` (the server's own player page: URL is the page, the first stream listed is clicked).
+// WebSocket), `page` (the server's own player page: URL is the page, the first stream listed is played) or
+// `page:LABEL` (the same, and then the way of playing called LABEL is chosen).
 // Seconds count from the moment at which pictures move. The page stands on an origin of its own, so that
 // the server's CORS headers are judged as well.
 import { chromium } from 'playwright-core';
@@ -13,7 +14,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const [player, url, seconds, screenshot] = process.argv.slice(2);
+const [wanted, url, seconds, screenshot] = process.argv.slice(2);
+const [player, way] = wanted.split(':');
 const here = path.dirname(fileURLToPath(import.meta.url));
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--mute-audio',
   '--disable-background-networking', '--disable-component-update', '--disable-sync',
@@ -96,10 +98,11 @@ try {
   let listed = null;
   if (player === 'page') {
     await page.goto(url);
-    const stream = page.locator('[data-stream]').first();
-    await stream.waitFor({ timeout: 10000 });
-    listed = await stream.innerText();
-    await stream.click();
+    const card = page.locator('article.card').first();
+    await card.waitFor({ timeout: 10000 });
+    listed = await card.innerText();
+    await card.getByRole('button', { name: 'Play' }).click();
+    if (way) await page.getByRole('button', { name: way, exact: true }).click();
   } else {
     await page.goto(`http://127.0.0.1:${blank.address().port}/`);
     if (scripts[player]) await page.addScriptTag({ path: path.join(here, 'node_modules', scripts[player]) });
