@@ -22,7 +22,8 @@ pub struct World {
     now: Instant,
     sent: BTreeMap<ConnId, Vec<u8>>,
     closed: BTreeSet<ConnId>,
-    blocked: BTreeSet<ConnId>,
+    /// Most bytes that the kernel takes at a time, where that is limited.
+    allowances: BTreeMap<ConnId, usize>,
     hash: Sha256,
     port: u16,
     /// Bytes that wait to arrive together.
@@ -37,7 +38,7 @@ impl World {
             now: Instant::ZERO,
             sent: BTreeMap::new(),
             closed: BTreeSet::new(),
-            blocked: BTreeSet::new(),
+            allowances: BTreeMap::new(),
             hash: Sha256::new(),
             port: 10_000,
             held: None,
@@ -62,15 +63,11 @@ impl World {
     fn write(&mut self, conn: ConnId) {
         let mut slices = Slices::default();
         self.server.outbox(conn, &mut slices);
-        let (len, room) = match self.blocked.contains(&conn) {
-            true => (0, false),
-            false => (slices.len(), true),
-        };
-        let sent = self.sent.entry(conn).or_default();
-        for slice in slices.as_io_slices().iter().filter(|_| room) {
-            self.hash.update(&**slice);
-            sent.extend_from_slice(slice);
-        }
+        let offered: Vec<u8> = slices.as_io_slices().iter().flat_map(|slice| slice.iter().copied()).collect();
+        let allowance = self.allowances.get(&conn).copied().unwrap_or(usize::MAX);
+        let (len, room) = (offered.len().min(allowance), offered.len() <= allowance);
+        self.hash.update(&offered[..len]);
+        self.sent.entry(conn).or_default().extend_from_slice(&offered[..len]);
         self.server.handle(self.now, Input::Sent { conn, len, room });
     }
 
@@ -131,7 +128,20 @@ impl World {
 
     /// The kernel takes no more bytes for this peer.
     pub fn block(&mut self, conn: ConnId) {
-        self.blocked.insert(conn);
+        self.allow(conn, 0);
+    }
+
+    /// The kernel takes at most `len` bytes at a time for this peer, and has room for them now.
+    pub fn allow(&mut self, conn: ConnId, len: usize) {
+        self.allowances.insert(conn, len);
+        if len > 0 {
+            self.handle(Input::Writable { conn });
+        }
+    }
+
+    /// The peer closes its side.
+    pub fn end(&mut self, conn: ConnId) {
+        self.handle(Input::Ended { conn, end: End::Eof });
     }
 
     pub fn drain_server(&mut self) {

@@ -1,5 +1,6 @@
 //! The whole server in one process without sockets: a list of inputs in, bytes and closings out.
 
+mod chaos;
 mod kit;
 
 use crate::config::{Config, Second};
