@@ -18,4 +18,12 @@ pub enum StoreOp {
         /// Where.
         path: String,
     },
+    /// Removes what an earlier process left behind: the files directly in a directory whose names begin with
+    /// one of the prefixes. It is no error if there are none; directories stay.
+    Clear {
+        /// The directory.
+        path: String,
+        /// How the names begin.
+        prefixes: &'static [&'static str],
+    },
 }

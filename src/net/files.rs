@@ -29,7 +29,28 @@ pub fn store(op: &StoreOp) -> Result<(), String> {
                 _ => Ok(()),
             }
         }
+        StoreOp::Clear { path, prefixes } => {
+            let path = sound(path)?;
+            clear(&path, prefixes).map_err(|error| format!("cannot clear {}: {error}", path.display()))
+        }
     }
+}
+
+/// Removes the files in a directory whose names begin with one of the prefixes.
+fn clear(directory: &Path, prefixes: &[&str]) -> io::Result<()> {
+    let entries = match directory.read_dir() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let ours = name.to_str().is_some_and(|name| prefixes.iter().any(|prefix| name.starts_with(prefix)));
+        if ours && entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads a file whole.
@@ -124,6 +145,23 @@ mod tests {
     fn write(path: String, body: &[&'static str]) -> Result<(), String> {
         let body = body.iter().map(|piece| Bytes::from_static(piece.as_bytes())).collect();
         store(&StoreOp::Write { path, body })
+    }
+
+    #[test]
+    fn what_was_left_behind_is_cleared_and_nothing_else() {
+        let place = Place::new("clear");
+        let clear = || store(&StoreOp::Clear { path: place.path("cam"), prefixes: &["seg-", ".seg-"] });
+        clear().expect("nothing there is as good");
+        for name in ["cam/seg-1.ts", "cam/.seg-2.ts.part", "cam/other.m3u8", "cam/seg-dir/file"] {
+            write(place.path(name), &["x"]).expect("writable");
+        }
+        clear().expect("readable");
+        let mut left: Vec<String> = fs::read_dir(place.path("cam"))
+            .expect("a directory")
+            .map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8"))
+            .collect();
+        left.sort();
+        assert_eq!(left, ["other.m3u8", "seg-dir"]);
     }
 
     #[test]

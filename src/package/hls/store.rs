@@ -16,6 +16,8 @@ pub struct Store {
     /// Path of the stream's files, without the slash before the file name; `None`: nothing is stored.
     base: Option<String>,
     ops: VecDeque<StoreOp>,
+    /// True once what an earlier process left behind was cleared away.
+    cleared: bool,
     /// What was written last and need not be written again.
     init: Option<String>,
     key: Option<String>,
@@ -27,7 +29,7 @@ impl Store {
     pub fn new(directory: &str, name: &StreamName) -> Store {
         let base =
             (!directory.is_empty()).then(|| format!("{}/{}", directory.trim_end_matches('/'), name.path()));
-        Store { base, ops: VecDeque::new(), init: None, key: None, master: None }
+        Store { base, ops: VecDeque::new(), cleared: false, init: None, key: None, master: None }
     }
 
     /// The next change to make.
@@ -37,6 +39,7 @@ impl Store {
 
     /// A segment was made.
     pub fn segment(&mut self, segment: &Segment) {
+        self.clear();
         if let Some(init) = segment.init.as_ref().filter(|init| self.init.as_ref() != Some(&init.file)) {
             self.init = Some(init.file.clone());
             self.write(&init.file, vec![init.body.clone()]);
@@ -91,6 +94,14 @@ impl Store {
         files.into_iter().for_each(|file| self.remove(file));
     }
 
+    /// An earlier process may have ended without cleaning up. Its files stay until there are new ones.
+    fn clear(&mut self) {
+        if let Some(path) = self.base.clone().filter(|_| !self.cleared) {
+            self.ops.push_back(StoreOp::Clear { path, prefixes: PREFIXES });
+        }
+        self.cleared = true;
+    }
+
     fn write(&mut self, file: &str, body: Vec<Bytes>) {
         if let Some(base) = &self.base {
             self.ops.push_back(StoreOp::Write { path: format!("{base}/{file}"), body });
@@ -103,6 +114,9 @@ impl Store {
         }
     }
 }
+
+/// How the names of files begin, in the making too.
+const PREFIXES: &[&str] = &["seg-", "init-", "key-", ".seg-", ".init-", ".key-"];
 
 /// The files that a segment cannot be played without.
 fn needs(segment: &Segment) -> impl Iterator<Item = &str> {
