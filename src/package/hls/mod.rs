@@ -107,7 +107,7 @@ impl Hls {
             independent: true,
             layout: None,
             pace: Pace::new(settings),
-            mux: Mux::default(),
+            mux: Mux::new(wall_ms),
             keys: settings.encrypt.then(|| Keys::new(rng, settings.segments_per_key)),
             window: Window::new(settings.window, settings.keep, bytes_max, first),
             rate: Rate::default(),

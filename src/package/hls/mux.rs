@@ -11,9 +11,10 @@ use bytes::BytesMut;
 use std::sync::Arc;
 
 /// Both muxers, of which a stream seldom needs more than one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Mux {
     ts: ts::Muxer,
+    ahead_secs: u32,
     fragments: u32,
     init: Option<Arc<Init>>,
 }
@@ -30,6 +31,15 @@ pub struct Muxed {
 }
 
 impl Mux {
+    /// Muxers that lay the stream's time zero at wall time `wall_ms` (milliseconds since 1970).
+    ///
+    /// The timelines of two processes then lie one after the other: a player that saw the first does not
+    /// take the second for a step back, even if both happen to use the same discontinuity number.
+    pub fn new(wall_ms: u64) -> Mux {
+        let ahead_secs = u32::try_from(wall_ms / 1000 % AHEAD_SECS_MAX).expect("hours have few seconds");
+        Mux { ts: ts::Muxer::ahead(ahead_secs), ahead_secs, fragments: 0, init: None }
+    }
+
     /// The content of the segment with number `sequence`; `next` is the frame that follows. `None` if
     /// none of the frames could be laid out.
     pub fn segment(
@@ -63,7 +73,7 @@ impl Mux {
         next: Option<&Frame>,
         sequence: u64,
     ) -> Option<Muxed> {
-        let movie = fmp4::Movie::new(&plan.headers, frames);
+        let movie = fmp4::Movie::new(&plan.headers, frames).ahead(self.ahead_secs);
         let body = movie.fragment(self.fragments.wrapping_add(1), frames, next)?;
         self.fragments = self.fragments.wrapping_add(1);
         let init = movie.init();
@@ -74,3 +84,7 @@ impl Mux {
         Some(Muxed { parts: vec![Part { body }], init: self.init.clone(), init_changed })
     }
 }
+
+/// Half of the time after which the clock of a transport stream begins again: no stream meets that in its
+/// first thirteen hours, since some players cannot follow.
+const AHEAD_SECS_MAX: u64 = (1 << 32) / 90_000;

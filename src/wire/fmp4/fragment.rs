@@ -6,6 +6,7 @@
 use super::boxes::{boxed, full};
 use super::{Movie, MovieTrack};
 use crate::media::frame::{Codec, Frame, Kind, Role};
+use crate::media::timestamp::Timestamp;
 use bytes::{BufMut, Bytes};
 
 impl Movie {
@@ -16,7 +17,7 @@ impl Movie {
     /// the one before it. Nothing depends on that: the next segment says itself where it begins.
     pub fn fragment(&self, sequence: u32, frames: &[Frame], next: Option<&Frame>) -> Option<Vec<Bytes>> {
         let runs: Vec<Run<'_>> =
-            self.tracks.iter().filter_map(|track| Run::new(track, frames, next)).collect();
+            self.tracks.iter().filter_map(|track| Run::new(track, self.start_us, frames, next)).collect();
         if runs.is_empty() {
             return None;
         }
@@ -82,12 +83,19 @@ struct Run<'a> {
     frames: Vec<&'a Frame>,
     /// What is stored of each frame.
     samples: Vec<Bytes>,
-    /// Where the track's next frame begins, in units of the track's timescale.
+    /// Where the stream's time zero lies, in ticks.
+    start: i64,
+    /// Where the track's next frame begins, in ticks of the stream.
     end: i64,
 }
 
 impl<'a> Run<'a> {
-    fn new(track: &'a MovieTrack, frames: &'a [Frame], next: Option<&Frame>) -> Option<Run<'a>> {
+    fn new(
+        track: &'a MovieTrack,
+        start_us: i64,
+        frames: &'a [Frame],
+        next: Option<&Frame>,
+    ) -> Option<Run<'a>> {
         let belongs = |frame: &Frame| frame.track == track.track && frame.is_media();
         let frames: Vec<&Frame> = frames.iter().filter(|frame| belongs(frame)).collect();
         let last = *frames.last()?;
@@ -97,7 +105,7 @@ impl<'a> Run<'a> {
             (None, len) => 2 * track.ticks(last.dts) - track.ticks(frames[len - 2].dts),
         };
         let samples = frames.iter().map(|frame| sample(frame)).collect();
-        Some(Run { track, frames, samples, end })
+        Some(Run { track, frames, samples, start: track.ticks(Timestamp(start_us)), end })
     }
 
     fn payload_len(&self) -> usize {
@@ -113,7 +121,7 @@ impl<'a> Run<'a> {
                 out.put_u32(self.track.id);
                 out.put_u32(if video { FLAGS_INTER } else { FLAGS_KEY });
             });
-            let begin = self.track.ticks(self.frames[0].dts).max(0);
+            let begin = (self.start + self.track.ticks(self.frames[0].dts)).max(0);
             full(out, b"tfdt", 1, 0, |out| out.put_i64(begin));
             // data-offset, sample-duration, sample-size; with video also sample-flags and
             // sample-composition-time-offsets.

@@ -27,6 +27,8 @@ const TIMESCALE: u32 = 90_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Movie {
     tracks: Vec<MovieTrack>,
+    /// Where the stream's time zero lies, in microseconds.
+    start_us: i64,
 }
 
 /// One track.
@@ -65,7 +67,12 @@ impl Movie {
                 entry,
             });
         }
-        Movie { tracks }
+        Movie { tracks, start_us: START_US }
+    }
+
+    /// The same, with a timeline that is `secs` seconds ahead.
+    pub fn ahead(self, secs: u32) -> Movie {
+        Movie { start_us: START_US + i64::from(secs) * 1_000_000, ..self }
     }
 
     /// True if no track has a place in it.
@@ -77,8 +84,7 @@ impl Movie {
 impl MovieTrack {
     /// The tick at `time`. Every time is rounded by itself, so that no error adds up.
     fn ticks(&self, time: Timestamp) -> i64 {
-        let us = i128::from(time.0) + i128::from(START_US);
-        let ticks = (us * i128::from(self.timescale) + 500_000).div_euclid(1_000_000);
+        let ticks = (i128::from(time.0) * i128::from(self.timescale) + 500_000).div_euclid(1_000_000);
         i64::try_from(ticks).unwrap_or(i64::MAX)
     }
 }

@@ -45,6 +45,8 @@ pub struct Muxer {
     tables: Tables,
     /// The clock as written last.
     clock: Option<i64>,
+    /// Where the stream's time zero lies, in ticks.
+    start: i64,
 }
 
 /// When PAT and PMT were written.
@@ -75,6 +77,7 @@ impl Default for Muxer {
             pmt: Pid::new(PMT_PID),
             tables: Tables::Due,
             clock: None,
+            start: START_TICKS,
         }
     }
 }
@@ -96,6 +99,11 @@ impl Muxer {
         Muxer::default()
     }
 
+    /// A muxer whose clock is `secs` seconds ahead of that of [`Muxer::new`].
+    pub fn ahead(secs: u32) -> Muxer {
+        Muxer { start: START_TICKS + i64::from(secs) * 90_000, ..Muxer::default() }
+    }
+
     /// Appends PAT and PMT for `headers`.
     pub fn tables(&mut self, headers: &Headers, out: &mut BytesMut) {
         self.follow(headers);
@@ -112,7 +120,7 @@ impl Muxer {
         let Some(index) = self.tracks.iter().position(|track| track.track == frame.track) else {
             return false;
         };
-        let (pts, dts) = (START_TICKS + frame.pts().as_90k(), START_TICKS + frame.dts.as_90k());
+        let (pts, dts) = (self.start + frame.pts().as_90k(), self.start + frame.dts.as_90k());
         let mut payload_len = 0;
         self.tracks[index].es.access_unit(frame, &mut |bytes| payload_len += bytes.len());
         let stream_id = self.tracks[index].es.stream_id(frame.track);
