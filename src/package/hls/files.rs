@@ -20,7 +20,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 pub enum Fetch {
     /// Here it is.
     Ready(Fetched),
-    /// It will be there when the first segment is complete.
+    /// It will be there when there are segments enough to begin with.
     NotYet,
     /// There is no such file, or not any more.
     Never,
@@ -33,6 +33,8 @@ pub struct Files {
     media_uri: String,
     version: u64,
     playlists: Option<Playlists>,
+    /// True once the playlists are shown.
+    shown: bool,
 }
 
 #[derive(Debug)]
@@ -47,7 +49,7 @@ impl Files {
     /// Before the first segment of `name`.
     pub fn new(name: &StreamName) -> Files {
         let stream = utf8_percent_encode(&name.stream, RESERVED);
-        Files { media_uri: format!("{stream}/{MEDIA}"), version: 0, playlists: None }
+        Files { media_uri: format!("{stream}/{MEDIA}"), version: 0, playlists: None, shown: false }
     }
 
     /// Grows with each change.
@@ -66,7 +68,7 @@ impl Files {
             segments,
         };
         let master = MultivariantPlaylist { independent, variants: vec![self.variant(plan, window, rate)] };
-        self.version += 1;
+        self.version += u64::from(self.shown);
         self.playlists = Some(Playlists {
             media: Bytes::from(media.to_string()),
             master: Bytes::from(master.to_string()),
@@ -92,16 +94,18 @@ impl Files {
         }
     }
 
-    /// Has the playlists stored.
-    pub fn store(&self, store: &mut Store) {
+    /// Shows the playlists from now on, on disk too, if there is something to show.
+    pub fn show(&mut self, store: &mut Store) {
         if let Some(playlists) = &self.playlists {
+            self.version += u64::from(!self.shown);
+            self.shown = true;
             store.playlists(&playlists.media, &playlists.master);
         }
     }
 
     /// The file with this name. `hopeless`: there will never be a segment of the present publisher.
     pub fn fetch(&self, file: &str, window: &Window, hopeless: bool) -> Fetch {
-        match (file, &self.playlists) {
+        match (file, self.playlists.as_ref().filter(|_| self.shown)) {
             (MASTER, Some(playlists)) => Fetch::Ready(playlists.fetched(&playlists.master)),
             (MEDIA, Some(playlists)) => Fetch::Ready(playlists.fetched(&playlists.media)),
             (MASTER | MEDIA, None) if !hopeless => Fetch::NotYet,

@@ -181,6 +181,8 @@ impl Hls {
     /// The publisher changed: what follows does not continue what was.
     pub fn discontinuity(&mut self) {
         self.close(None);
+        // Whether or not there is more to come: this has to be playable now.
+        self.files.show(&mut self.store);
         self.discontinuity = true;
         self.run = Run::default();
     }
@@ -302,7 +304,9 @@ impl Hls {
         self.rate.measure(self.window.listed(), target_secs);
         let plan = self.run.plan.as_ref().expect("a plan opened the segment");
         self.files.update(plan, &self.window, &self.rate, target_secs, self.independent);
-        self.files.store(&mut self.store);
+        if self.version() > 0 || self.window.is_worth_showing() {
+            self.files.show(&mut self.store);
+        }
         self.store.gone(&gone, &self.window);
     }
 }

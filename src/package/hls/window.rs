@@ -86,6 +86,13 @@ impl Window {
         self.expire(now)
     }
 
+    /// True if a player can begin. A player should not begin closer to the end than three target durations
+    /// (RFC 8216, 6.3.3), and Chromium's own gives up for good on a live playlist of less than three
+    /// segments. Where segments are long, nobody should have to wait for that.
+    pub fn is_worth_showing(&self) -> bool {
+        self.listed.len() >= 3 || self.listed_us() >= FIRST_US_MAX
+    }
+
     fn listed_us(&self) -> u64 {
         self.listed.iter().map(|segment| segment.entry.duration_us).sum()
     }
@@ -136,6 +143,9 @@ impl Window {
         Some(segment)
     }
 }
+
+/// How much of a stream is always worth showing, in microseconds.
+const FIRST_US_MAX: u64 = 8_000_000;
 
 /// The most segments in a playlist, however short they are.
 const LISTED_MAX: usize = 256;
