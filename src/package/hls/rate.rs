@@ -44,3 +44,45 @@ fn per_second(bits: u64, us: u64) -> u64 {
     let rate = u128::from(bits) * 1_000_000 / u128::from(us.max(1));
     u64::try_from(rate).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::package::hls::segment::Part;
+    use crate::wire::m3u8::Entry;
+    use bytes::Bytes;
+
+    fn segment(ms: u64, bytes: usize) -> Segment {
+        let entry = Entry {
+            uri: String::new(),
+            duration_us: ms * 1000,
+            discontinuity: false,
+            date_unix_ms: 0,
+            map: None,
+            key: None,
+        };
+        let parts = vec![Part { body: vec![Bytes::from(vec![0; bytes])] }];
+        Segment { sequence: 0, entry, parts, init: None, key: None, pictures: None }
+    }
+
+    fn measured(segments: &[Segment]) -> (u64, u64) {
+        let mut rate = Rate::default();
+        for listed in 1..=segments.len() {
+            rate.measure(segments[..listed].iter(), 4);
+        }
+        (rate.peak(), rate.average())
+    }
+
+    #[test]
+    fn the_peak_is_that_of_half_a_target_duration_and_more() {
+        // 8 kbit in 4 s, 8 kbit in 2 s: the second is the peak.
+        assert_eq!(measured(&[segment(4000, 1000), segment(2000, 1000)]), (4000, 2666));
+        // A keyframe alone, 8 kbit in 40 ms, counts with its neighbours only.
+        assert_eq!(measured(&[segment(4000, 1000), segment(40, 1000), segment(4000, 1000)]), (3960, 2985));
+    }
+
+    #[test]
+    fn the_first_segment_is_measured_however_short_it_is() {
+        assert_eq!(measured(&[segment(1000, 1000)]), (8000, 8000));
+    }
+}
