@@ -53,7 +53,8 @@ impl Server {
         match &mut live.hls {
             Some(hls) => hls.discontinuity(),
             None if settings.hls.enabled => {
-                let rng = self.seed.fork(format!("hls/{}", name.path()).as_bytes());
+                // A package that comes after another one of the same name has keys of its own.
+                let rng = self.seed.fork(format!("hls/{}/{wall_ms}", name.path()).as_bytes());
                 live.hls = Some(Hls::new(&settings.hls, &name, rng, wall_ms));
             }
             None => {}

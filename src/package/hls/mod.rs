@@ -298,7 +298,8 @@ impl Hls {
     /// A segment is complete: it joins the playlist.
     fn publish(&mut self, segment: Segment, target_secs: u64) {
         let duration_ms = segment.entry.duration_us / 1000;
-        log::debug!(stream:% = self.name, sequence = segment.sequence, duration_ms, bytes = segment.len(); "HLS segment");
+        let (sequence, bytes) = (segment.sequence, segment.len());
+        log::debug!(stream:% = self.name, sequence, duration_ms, bytes; "HLS segment");
         self.store.segment(&segment);
         let gone = self.window.push(segment, self.now, target_secs);
         self.rate.measure(self.window.listed(), target_secs);
