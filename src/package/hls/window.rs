@@ -158,7 +158,8 @@ const LISTED_MAX: usize = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sequences {
     /// Half seconds since 2026. No stream has two segments a second for long, so that a later process
-    /// begins above all numbers of an earlier one. They fit into 31 bits until 2060: some players hold no more.
+    /// begins above all numbers of an earlier one. They fit into 31 bits until 2060: some players hold no
+    /// more.
     pub media: u64,
     /// Minutes since 2026. No stream is broken off every minute for long. Small, because hls.js keeps an
     /// array with one place for each number up to the last: half a billion of them stop it altogether,

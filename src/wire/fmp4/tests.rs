@@ -65,8 +65,12 @@ fn every_codec_has_the_sample_entry_of_its_specification() {
         assert_eq!(entry(video(codec, record), &[]), Some((*kind, expected)));
     }
     // ES descriptor of 25 bytes; in it the decoder's of 17 bytes, with its own configuration of two.
-    let aac = b"\0\0\0\x27esds\0\0\0\0\x03\x19\0\0\0\x04\x11\x40\x15\0\0\0\0\0\0\0\0\0\0\0\x05\x02\x11\x90\x06\x01\x02";
-    assert_eq!(entry(audio(Codec::Aac, 48_000, Some(b"\x11\x90")), &[]), Some((*b"mp4a", aac.to_vec())));
+    let aac = [
+        &b"\0\0\0\x27esds\0\0\0\0\x03\x19\0\0\0\x04\x11\x40\x15"[..],
+        b"\0\0\0\0\0\0\0\0\0\0\0\x05\x02\x11\x90\x06\x01\x02",
+    ]
+    .concat();
+    assert_eq!(entry(audio(Codec::Aac, 48_000, Some(b"\x11\x90")), &[]), Some((*b"mp4a", aac)));
     for (sample_rate, object_type) in [(44_100, 0x6b), (22_050, 0x69)] {
         let (kind, content) = entry(audio(Codec::Mp3, sample_rate, None), &[]).unwrap();
         assert_eq!((kind, content[19]), (*b"mp4a", object_type));
