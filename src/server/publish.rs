@@ -51,7 +51,7 @@ impl Server {
         live.dispose = None;
         live.live_ms = wall_ms;
         match &mut live.hls {
-            Some(hls) => hls.discontinuity(),
+            Some(hls) => hls.discontinuity(self.now),
             None if settings.hls.enabled => {
                 // A package that comes after another one of the same name has keys of its own.
                 let rng = self.seed.fork(format!("hls/{}/{wall_ms}", name.path()).as_bytes());
@@ -162,7 +162,7 @@ impl Server {
         live.stream.unpublish();
         let dispose = Duration::from_millis(live.stream.settings().hls.dispose_ms);
         if let Some(hls) = &mut live.hls {
-            hls.end();
+            hls.end(self.now);
             live.dispose = Some(self.now + dispose);
         }
         self.after_package(key);

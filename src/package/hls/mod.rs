@@ -179,7 +179,8 @@ impl Hls {
     }
 
     /// The publisher changed: what follows does not continue what was.
-    pub fn discontinuity(&mut self) {
+    pub fn discontinuity(&mut self, now: Instant) {
+        self.now = now;
         self.close(None);
         // Whether or not there is more to come: this has to be playable now.
         self.files.show(&mut self.store);
@@ -188,8 +189,8 @@ impl Hls {
     }
 
     /// The publisher has gone: what came so far becomes playable. Another one may come.
-    pub fn end(&mut self) {
-        self.discontinuity();
+    pub fn end(&mut self, now: Instant) {
+        self.discontinuity(now);
     }
 
     /// The stream has gone for good: its files are to be removed from the configured directory.

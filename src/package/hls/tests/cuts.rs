@@ -9,7 +9,7 @@ fn segments_end_at_the_first_keyframe_when_they_are_due() {
     {
         let mut stage = Stage::with_both(settings());
         stage.gops(24_000 / gop_ms + 1, gop_ms as i64);
-        stage.hls.end();
+        stage.end();
         let durations = stage.durations_ms();
         assert!(
             durations[..durations.len() - 1].iter().all(|ms| *ms == expected_ms),
@@ -77,7 +77,7 @@ fn a_first_segment_without_end_is_cut_at_segment_ms_max() {
 fn a_segment_that_is_full_is_cut() {
     let mut stage = Stage::with_both(config::Hls { segment_bytes_max: 10_000, ..settings() });
     stage.gops(1, 2000);
-    stage.hls.end();
+    stage.end();
     let held = stage.hls.window.all().count();
     assert!(held > 2, "{held} segments");
     assert!(!stage.playlist().0.independent);
@@ -111,7 +111,7 @@ fn a_stream_begins_with_a_keyframe() {
     stage.picture(Role::Inter);
     stage.at_us += 40_000;
     stage.gops(1, 2000);
-    stage.hls.end();
+    stage.end();
     assert_eq!(stage.durations_ms(), [2000]);
     assert_eq!(stage.entries()[0].date_unix_ms, WALL_MS + 155);
 }

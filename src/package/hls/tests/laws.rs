@@ -132,7 +132,7 @@ proptest! {
             }
             player.look(&stage);
         }
-        stage.hls.end();
+        stage.end();
         player.look(&stage);
     }
 }

@@ -22,11 +22,11 @@ fn a_playlist_is_shown_when_a_player_can_begin() {
 fn what_a_publisher_leaves_is_playable_at_once() {
     let mut stage = Stage::with_both(settings());
     stage.gops(1, 1000);
-    stage.hls.end();
+    stage.end();
     assert_eq!((stage.durations_ms(), stage.hls.version()), (vec![1000], 1));
     assert!(!stage.text(MEDIA).contains("ENDLIST"));
     let version = stage.hls.version();
-    stage.hls.end();
+    stage.end();
     assert_eq!(stage.hls.version(), version, "nothing has changed");
 }
 
@@ -119,7 +119,7 @@ fn a_track_that_is_a_little_late_breaks_nothing() {
         stage.at_us += 40_000;
     }
     stage.gops(4, 1000);
-    stage.hls.end();
+    stage.end();
     assert_eq!(stage.durations_ms(), [2000, 2000, 1000]);
     assert_eq!(stage.breaks(), [false; 3]);
     assert!(stage.text(MASTER).contains("CODECS=\"avc1.64001f,mp4a.40.2\""));
@@ -131,7 +131,7 @@ fn sound_before_the_first_picture_is_no_segment_of_its_own() {
     stage.sounds(20);
     stage.configure(Track::VIDEO, Codec::H264, AVCC);
     stage.gops(1, 2000);
-    stage.hls.end();
+    stage.end();
     assert_eq!(stage.durations_ms(), [2000]);
 }
 
@@ -166,7 +166,7 @@ fn codecs_choose_the_layout() {
             }
             stage.at_us += 1_000_000;
         }
-        stage.hls.end();
+        stage.end();
         stage.entries()[0].uri.rsplit('.').next().map(str::to_owned)
     };
     use config::HlsLayout::{Auto, Fmp4, Ts};
@@ -194,7 +194,7 @@ fn codecs_that_only_flv_knows_are_left_out() {
     stage.configure(Track::VIDEO, Codec::H264, AVCC);
     assert_eq!(stage.hls.fetch(MEDIA), Fetch::NotYet);
     stage.gops(1, 2000);
-    stage.hls.end();
+    stage.end();
     assert!(stage.text(MASTER).contains("CODECS=\"avc1.64001f\""));
 }
 

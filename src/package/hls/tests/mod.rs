@@ -4,6 +4,7 @@ mod cuts;
 mod laws;
 mod life;
 mod serving;
+mod timeline;
 
 use super::*;
 use crate::base::fetched::Fetched;
@@ -131,11 +132,16 @@ impl Stage {
         self
     }
 
+    /// The publisher leaves.
+    fn end(&mut self) {
+        self.hls.end(self.now());
+    }
+
     /// The publisher leaves and another one comes, `pause_ms` later by the wall clock.
     fn republish(&mut self, pause_ms: i64) -> &mut Self {
-        self.hls.end();
-        self.hls.discontinuity();
+        self.end();
         self.late_us += pause_ms * 1000;
+        self.hls.discontinuity(self.now());
         self.headers = Arc::new(Headers { number: self.headers.number + 1, ..(*self.headers).clone() });
         self
     }

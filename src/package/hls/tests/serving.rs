@@ -47,7 +47,7 @@ fn names_are_written_so_that_a_uri_can_hold_them() {
     let mut stage = Stage::with_both(settings());
     stage.hls = Hls::new(&settings(), &name, Seed::from_u64(1).fork(b"hls"), WALL_MS);
     stage.gops(1, 2000);
-    stage.hls.end();
+    stage.end();
     assert!(stage.text(MASTER).ends_with("\n10%3A30%20a%231%3F%C3%A9/index.m3u8\n"));
 }
 
@@ -174,7 +174,7 @@ fn the_disk_never_names_what_is_not_there() {
         stage.gops(1, 2000);
         disk.follow(&mut stage.hls);
     }
-    stage.hls.end();
+    stage.end();
     disk.follow(&mut stage.hls);
     assert_eq!(disk.cleared, ["/srv/hls/live/cam"]);
     assert_eq!(disk.files["/srv/hls/live/cam.m3u8"], stage.text(MASTER).into_bytes());
