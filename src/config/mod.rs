@@ -68,6 +68,19 @@ impl Config {
         (0..).map(ListenerId).zip(all).map(|(id, (service, addr))| (id, service, addr)).collect()
     }
 
+    /// Takes over the addresses that were really given, in the order of [`Config::listeners`]: port 0 is no
+    /// port that a page could name. A configuration with other listeners keeps what it says.
+    pub fn note_bound(&mut self, bound: &[SocketAddr]) {
+        if bound.len() == self.listeners().len() {
+            let wanted = self.rtmp.listen.iter_mut().chain(&mut self.http.listen).chain(&mut self.api.listen);
+            for (addr, given) in wanted.zip(bound) {
+                if addr.port() == 0 && addr.ip() == given.ip() {
+                    *addr = *given;
+                }
+            }
+        }
+    }
+
     /// The settings of one stream: those of `stream`, then each rule of `streams` that fits, in order.
     /// A later rule wins, setting by setting. For a publish or a play, not for a frame.
     pub fn stream(&self, name: &StreamName) -> StreamSettings {

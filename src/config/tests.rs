@@ -453,3 +453,16 @@ mod variables_are_understood {
         assert_eq!(load("()", "my.ron", &env), Ok(Config::default()));
     }
 }
+
+#[test]
+fn ports_that_were_given_take_the_place_of_port_0() {
+    let text = r#"(rtmp: (listen: ["127.0.0.1:0", "1936"]), http: (listen: []))"#;
+    let mut config = load(text, "my.ron", &[]).expect("right");
+    let given = |port| std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    config.note_bound(&[given(40_001), ([0, 0, 0, 0], 1936).into(), given(1985)]);
+    assert_eq!(config.rtmp.listen[0], given(40_001));
+    assert_eq!(config.rtmp.listen[1].port(), 1936);
+    let before = config.clone();
+    config.note_bound(&[given(1)]);
+    assert_eq!(config, before, "other listeners than these: nothing is known");
+}

@@ -63,7 +63,7 @@ fn hint(error: &io::Error) -> &'static str {
 
 /// Serves until told to end. `started` is called once, with the addresses that are listened to.
 pub fn serve(
-    config: Config,
+    mut config: Config,
     hooks: Hooks,
     started: impl FnOnce(&Config, &[(Service, SocketAddr)]),
 ) -> Result<(), ServeError> {
@@ -72,13 +72,15 @@ pub fn serve(
         let listener = Listener::open(id, service, addr);
         listeners.push(listener.map_err(|error| ServeError::Listen { service, addr, error })?);
     }
+    let bound: Vec<SocketAddr> = listeners.iter().map(|listener| listener.addr).collect();
+    config.note_bound(&bound);
     let poll = Poll::new()?;
     let mut signals = Signals::new()?;
     signals.register(poll.registry(), reactor::SIGNALS)?;
     let workers = Workers::start(Waker::new(poll.registry(), reactor::WAKER)?)?;
     let clock = Clock::start();
     let server = Server::new(config.clone(), entropy::seed()?, clock.now(), clock.epoch());
-    let world = World::new(workers, signals, hooks);
+    let world = World::new(workers, signals, hooks, bound);
     let reactor = Reactor::new(poll, clock, server, listeners, world)?;
     started(&config, &reactor.bound());
     reactor.run()?;

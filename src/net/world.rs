@@ -10,6 +10,7 @@ use crate::net::vitals::Gauge;
 use crate::net::workers::Workers;
 use crate::server::{Input, Output};
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 /// What only the program around the reactor can do.
 pub struct Hooks {
@@ -25,6 +26,8 @@ pub struct World {
     signals: Signals,
     gauge: Gauge,
     hooks: Hooks,
+    /// What is listened to, by listener.
+    bound: Vec<SocketAddr>,
     measured: VecDeque<Input<'static>>,
 }
 
@@ -41,8 +44,8 @@ pub enum Wish {
 
 impl World {
     /// The world, with helper threads that run already.
-    pub fn new(workers: Workers, signals: Signals, hooks: Hooks) -> Self {
-        World { workers, signals, gauge: Gauge::new(), hooks, measured: VecDeque::new() }
+    pub fn new(workers: Workers, signals: Signals, hooks: Hooks, bound: Vec<SocketAddr>) -> Self {
+        World { workers, signals, gauge: Gauge::new(), hooks, bound, measured: VecDeque::new() }
     }
 
     /// Starts what the server wants. The answer comes out of [`World::next_result`].
@@ -84,7 +87,10 @@ impl World {
             Signal::Drain => Wish::Tell(Input::Drain),
             Signal::Quit => Wish::Quit,
             Signal::Reload => match (self.hooks.reload)() {
-                Ok(config) => Wish::Tell(Input::Reload { config: Box::new(config) }),
+                Ok(mut config) => {
+                    config.note_bound(&self.bound);
+                    Wish::Tell(Input::Reload { config: Box::new(config) })
+                }
                 Err(error) => {
                     log::warn!("the configuration was not reloaded, the old one stays in force: {error}");
                     Wish::Done

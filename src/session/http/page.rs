@@ -38,7 +38,7 @@ pub fn query() -> Query {
 /// "video":{"codec":"H264","profile":"High","level":"3.1","width":1280,"height":720},
 /// "audio":{"codec":"AAC","sample_rate":48000,"channel":2,"profile":"LC"}}]}`. Lists the streams that are
 /// being published now, at most 200 of the `total`; `vhost` stands there if it is not the default one.
-/// `rtmp_port` is null where RTMP is off (or on a port that only the shell knows).
+/// `rtmp_port` is null where RTMP is off.
 pub fn live_list(config: &Config, streams: &[StreamStatus], total: usize) -> Vec<u8> {
     let list = LiveList {
         rtmp_port: config.rtmp.listen.first().map(|addr| addr.port()).filter(|port| *port != 0),
