@@ -150,7 +150,7 @@ fn a_segment_tells_when_each_sample_comes_and_where_it_is() {
     assert_eq!(&bytes[..24], b"\0\0\0\x18stypmsdh\0\0\0\0msdhiso6");
     let Fragment { sequence, runs } = read(&bytes);
     assert_eq!(sequence, 7);
-    // 1.4 s later on both clocks; the last picture lasts to the next one, the last sound as long as the first.
+    // 1.4 s later on both clocks; the last picture lasts to the next, the last sound as long as the first.
     let sample = |ticks, duration, flags, cts, bytes: &[u8]| {
         let (dts, pts) = (ticks, ticks + cts);
         Sample { dts, pts, duration, flags, bytes: bytes.to_vec() }
@@ -210,7 +210,10 @@ fn the_temporal_delimiter_of_av1_stays_outside() {
 proptest! {
     #[test]
     fn every_frame_comes_out_whole_and_in_time(
-        steps in proptest::collection::vec((any::<bool>(), any::<bool>(), 1i64..90_000, 0i32..200_000, 0usize..6_000), 1..60),
+        steps in proptest::collection::vec(
+            (any::<bool>(), any::<bool>(), 1i64..90_000, 0i32..200_000, 0usize..6_000),
+            1..60,
+        ),
     ) {
         let (mut us, mut frames) = (0, Vec::new());
         for (number, (is_video, key, step, cts, len)) in steps.into_iter().enumerate() {
