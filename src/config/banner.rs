@@ -129,7 +129,7 @@ listens  0.0.0.0:1935 (rtmp.listen)
          0.0.0.0:8080 (http.listen)
          127.0.0.1:1985 (api.listen)
 rules    1 for some streams
-memory   at most 4.0 GiB by the limits: 2.0 GiB for 100 connections, 2.1 GiB for 4 streams";
+memory   at most 4.7 GiB by the limits: 2.0 GiB for 100 connections, 2.8 GiB for 4 streams";
         assert_eq!(summary(&load(text, "my.ron", &[]).expect("right")), expected);
     }
 
@@ -144,6 +144,6 @@ memory   at most 4.0 GiB by the limits: 2.0 GiB for 100 connections, 2.1 GiB for
         assert_eq!(text.lines().count(), 4);
         assert!(!text.contains("m3u8") && !text.contains("player") && !text.contains("rtmp:"), "{text}");
         let memory = text.lines().last().expect("a line");
-        assert!(memory.ends_with(" for 100 connections, 1.2 GiB for 4 streams"), "{memory}");
+        assert!(memory.ends_with(" for 100 connections, 1.9 GiB for 4 streams"), "{memory}");
     }
 }
