@@ -124,6 +124,61 @@ fn the_initialisation_section_tells_sizes_and_clocks() {
 }
 
 #[test]
+fn the_initialisation_section_has_every_box_that_the_specification_demands() {
+    let init = Movie::new(&both(), &[]).init();
+    assert_eq!(&init[..28], b"\0\0\0\x1cftypiso6\0\0\0\x01iso6mp41av01");
+    let table = "stsd stts stsc stsz stco";
+    let expected = ["vmhd", "smhd"]
+        .map(|head| format!("trak( tkhd mdia( mdhd hdlr minf( {head} dinf( dref ) stbl( {table} ) ) ) )"));
+    let expected = format!("ftyp moov( mvhd {} mvex( trex trex ) )", expected.join(" "));
+    assert_eq!(tree(&init), expected);
+    let moov = find(&init, b"moov").unwrap();
+    let mvhd = find(moov, b"mvhd").unwrap();
+    assert_eq!((mvhd.len(), u32_at(mvhd, 96)), (100, 3), "the next track's number");
+    let defaults: Vec<&[u8]> = boxes(find(moov, b"mvex").unwrap()).map(|(_, trex)| trex).collect();
+    // Version and flags, track, sample entry 1; duration, size and flags are told by each fragment.
+    let default = |id| [&[0, 0, 0, 0, 0, 0, 0, id, 0, 0, 0, 1][..], &[0; 12]].concat();
+    assert_eq!(defaults, [default(1), default(2)]);
+    for (number, (_, trak)) in (1..).zip(boxes(moov).filter(|(kind, _)| kind == b"trak")) {
+        let tkhd = find(trak, b"tkhd").unwrap();
+        assert_eq!((tkhd.len(), u32_at(tkhd, 0), u32_at(tkhd, 12)), (84, 7, number));
+        let hdlr = find(find(trak, b"mdia").unwrap(), b"hdlr").unwrap();
+        assert_eq!(&hdlr[8..12], if number == 1 { b"vide" } else { b"soun" });
+    }
+}
+
+/// The names of all boxes, those that stand in others in brackets.
+fn tree(bytes: &[u8]) -> String {
+    const HOLD_BOXES: [&[u8; 4]; 7] = [b"moov", b"trak", b"mdia", b"minf", b"dinf", b"stbl", b"mvex"];
+    let name = |(kind, content): ([u8; 4], &[u8])| {
+        let name = std::str::from_utf8(&kind).expect("names are ASCII").to_owned();
+        if HOLD_BOXES.contains(&&kind) { format!("{name}( {} )", tree(content)) } else { name }
+    };
+    boxes(bytes).map(name).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn sample_entries_tell_size_channels_and_rate() {
+    let head = |track: (Track, TrackInfo)| {
+        let init = Movie::new(&headers(&[track]), &[]).init();
+        let path = [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"];
+        let stsd = path.iter().try_fold(&init[..], |at, kind| find(at, kind)).expect("a sample entry");
+        assert_eq!(stsd[..8], [0, 0, 0, 0, 0, 0, 0, 1]);
+        let (_, content) = boxes(&stsd[8..]).next().expect("a sample entry");
+        // Six reserved bytes, then the number of the data reference.
+        assert_eq!(content[..8], [0, 0, 0, 0, 0, 0, 0, 1]);
+        content.to_vec()
+    };
+    let picture = head(video(Codec::H264, b"avcC"));
+    assert_eq!(u32_at(&picture, 24), 640 << 16 | 360);
+    assert_eq!(picture[74..78], [0, 0x18, 0xff, 0xff], "24 bits, no colour table");
+    for (rate, told) in [(44_100, 44_100), (48_000, 48_000), (96_000, 48_000)] {
+        let sound = head(audio(Codec::Aac, rate, Some(b"\x12\x10")));
+        assert_eq!((u32_at(&sound, 16), u32_at(&sound, 24)), (2 << 16 | 16, told << 16));
+    }
+}
+
+#[test]
 fn sound_runs_by_its_sampling_rate_where_that_tells_milliseconds() {
     for (codec, rate, expected) in [
         (Codec::Aac, 48_000, 48_000),

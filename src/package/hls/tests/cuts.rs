@@ -41,6 +41,20 @@ fn a_keyframe_that_is_a_millisecond_early_is_not_missed() {
 }
 
 #[test]
+fn half_a_step_is_forgiven_and_no_more() {
+    for (early_ms, expected_ms) in [(20, 1980), (21, 2 * 1979)] {
+        let mut stage = Stage::with_both(settings());
+        for gop in 0..10 {
+            for number in 0..48 {
+                stage.at_us = (gop * (2000 - early_ms) + number * 40) * 1000;
+                stage.picture(if number == 0 { Role::Key } else { Role::Inter });
+            }
+        }
+        assert_eq!(stage.durations_ms()[..3], [expected_ms; 3]);
+    }
+}
+
+#[test]
 fn target_duration_is_roomy_where_keyframes_keep_no_rhythm() {
     let mut stage = Stage::with_both(settings());
     stage.gops(1, 400).gops(1, 1400).gops(1, 1400).gops(3, 1400).gops(1, 2800).gops(1, 400).gops(2, 2000);
@@ -75,12 +89,18 @@ fn a_first_segment_without_end_is_cut_at_segment_ms_max() {
 
 #[test]
 fn a_segment_that_is_full_is_cut() {
-    let mut stage = Stage::with_both(config::Hls { segment_bytes_max: 10_000, ..settings() });
-    stage.gops(1, 2000);
+    let mut stage = Stage::with_both(config::Hls { segment_bytes_max: 64 << 10, ..settings() });
+    let payload = Bytes::from([&[0, 0, 0x27, 0x0c, 0x65][..], &[7; 9_995]].concat());
+    for number in 0..=50 {
+        let role = if number % 25 == 0 { Role::Key } else { Role::Inter };
+        stage.send(&stage.frame_of(Track::VIDEO, Codec::H264, role, payload.clone()));
+        stage.at_us += 40_000;
+    }
     stage.end();
-    let held = stage.hls.window.all().count();
-    assert!(held > 2, "{held} segments");
+    // Six pictures and what holding them costs fit; one of 25 is left over when the next keyframe comes.
+    assert_eq!(stage.durations_ms(), [240, 240, 240, 240, 40, 240, 240, 240, 240, 40, 40]);
     assert!(!stage.playlist().0.independent);
+    assert_eq!(stage.breaks(), [false; 11]);
 }
 
 #[test]

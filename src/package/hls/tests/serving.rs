@@ -151,6 +151,63 @@ fn what_is_held_is_bounded_whatever_comes() {
 }
 
 #[test]
+fn a_flood_of_tiny_frames_is_bounded_too() {
+    let settings = config::Hls { segment_bytes_max: 64 << 10, ..settings() };
+    let mut stage = Stage::with_both(settings.clone());
+    // All at one time, so that nothing but their number can end a segment.
+    for _ in 0..10_000 {
+        stage.picture(Role::Key);
+        assert!(stage.hls.bytes() <= Hls::bytes_max(&settings) + settings.segment_bytes_max);
+    }
+    assert!(stage.hls.window.listed().count() > 1);
+}
+
+#[test]
+fn a_key_stays_as_long_as_a_segment_needs_it_and_no_longer() {
+    let mut stage = Stage::with_both(config::Hls { encrypt: true, segments_per_key: 3, ..settings() });
+    for made in 0..40 {
+        stage.gops(1, 2000);
+        let there = |file: String| matches!(stage.hls.fetch(&file), Fetch::Ready(_));
+        for first in (FIRST..FIRST + made).step_by(3) {
+            let needed = (first..first + 3).any(|number| there(format!("seg-{number}.ts")));
+            assert_eq!(there(format!("key-{first}.key")), needed, "key-{first}.key");
+        }
+    }
+    assert_eq!(stage.hls.fetch(&format!("key-{FIRST}.key")), Fetch::Never);
+}
+
+#[test]
+fn the_disk_holds_what_can_be_fetched() {
+    for layout in [config::HlsLayout::Ts, config::HlsLayout::Fmp4] {
+        let directory = "/srv/hls".to_owned();
+        let mut stage = Stage::with_both(config::Hls { directory, layout, encrypt: true, ..settings() });
+        let mut disk = Disk::default();
+        for number in 0..30 {
+            if number == 15 {
+                stage.republish(1000);
+            }
+            stage.gops(1, 2000);
+            disk.follow(&mut stage.hls);
+            for (path, content) in &disk.files {
+                let file = path.strip_prefix("/srv/hls/live/cam/").unwrap_or(MASTER);
+                assert_eq!(&stage.fetch(file).body.concat(), content, "{path}");
+            }
+        }
+        for segment in stage.hls.window.all() {
+            assert!(disk.files.contains_key(&format!("/srv/hls/live/cam/{}", segment.entry.uri)));
+        }
+    }
+}
+
+#[test]
+fn without_a_directory_nothing_is_stored() {
+    let mut stage = Stage::with_both(settings());
+    stage.gops(10, 2000);
+    stage.hls.dispose();
+    assert_eq!(stage.hls.poll_store(), None);
+}
+
+#[test]
 fn the_disk_never_names_what_is_not_there() {
     let layout = config::HlsLayout::Fmp4;
     let directory = "/srv/hls/".to_owned();
