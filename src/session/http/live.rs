@@ -170,9 +170,13 @@ impl Live {
         cx.ask(Ask::Bye(Reason::StreamEnded));
     }
 
-    /// The server is about to end the connection. A body without end has no last words.
+    /// The server is about to end the connection. A body ends properly where the server means it to end; one
+    /// that stops without its last chunk was cut short.
     pub fn farewell(&mut self, cx: &mut Cx<'_>, reason: &Reason) {
         let code = match (&self, reason) {
+            (Live::Body { chunked: true, .. }, Reason::StreamEnded | Reason::Drained) => {
+                return cx.out.write(http1::LAST_CHUNK);
+            }
             (Live::Body { .. }, _) => return,
             (_, Reason::StreamEnded) => code::NORMAL,
             (_, Reason::Kicked | Reason::Refused(_) | Reason::Limit(_) | Reason::Timeout(_)) => code::POLICY,
