@@ -50,8 +50,8 @@ else
   fi
 fi
 
-if ! node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'; then
-  say "node $(node --version) is too old to drive Chromium: install Node.js 18 or later"
+if ! node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then
+  say "node $(node --version) is too old to drive Chromium: install Node.js 20 or later"
   exit 1
 fi
 
