@@ -64,9 +64,4 @@ impl Inbox {
     pub fn limit(&self) -> usize {
         self.limit
     }
-
-    /// Sets another limit, when a peer has earned more trust (or less).
-    pub fn set_limit(&mut self, limit: usize) {
-        self.limit = limit;
-    }
 }

@@ -139,11 +139,6 @@ impl Stream {
         self.counters
     }
 
-    /// How often its publishers' clocks had to be corrected.
-    pub fn clock_repairs(&self) -> u64 {
-        self.clock.repairs()
-    }
-
     /// Bytes held: frames, and what they were laid out as.
     pub fn bytes(&self) -> usize {
         self.ring.bytes() + self.logs.iter().map(Log::bytes).sum::<usize>()

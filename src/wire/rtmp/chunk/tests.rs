@@ -184,6 +184,18 @@ fn less_trust_ends_who_holds_more() {
 }
 
 #[test]
+fn a_last_byte_that_may_begin_a_timestamp_waits_for_what_follows() {
+    let mut bytes = vec![0x06, 0xff, 0xff, 0xff, 0, 0, 129, 9, 1, 0, 0, 0, 1, 0, 0, 0];
+    bytes.extend([7; 128]);
+    bytes.extend([0xc6, 1]);
+    assert_eq!(read(&bytes), Ok(vec![]));
+    write_message(&mut bytes, 128, cid::CONTROL, 0, 4, 0, &[0, 6, 0, 0, 0, 1]);
+    let payload = [&[7; 128][..], &[1]].concat();
+    let ping = message(0, 4, 0, &[0, 6, 0, 0, 0, 1]);
+    assert_eq!(read(&bytes), Ok(vec![message(0x0100_0000, 9, 1, &payload), ping]));
+}
+
+#[test]
 fn the_number_of_chunk_streams_is_limited() {
     let mut bytes = Vec::new();
     for cid in 2..2 + 65 {
@@ -338,6 +350,10 @@ impl Session {
             let Some(lane) = busy.get(turn % busy.len().max(1)) else { break };
             complete.extend(self.send_chunk(&mut bytes, CIDS[*lane], &mut lanes[*lane]));
         }
+        // Up to three bytes at the very end may be the beginning of a timestamp: only what follows tells.
+        let ping = [0, 6, 0, 0, 0, 1];
+        write_message(&mut bytes, self.chunk_size, cid::CONTROL, 0, 4, 0, &ping);
+        complete.push(message(0, 4, 0, &ping));
         (bytes, complete)
     }
 
