@@ -69,7 +69,8 @@ proptest! {
         ports in btree_set(2_000..8_000_u16, 1..3),
         flush in prop_oneof![Just(Flush::Frame), Just(Flush::Video), (1..=1000_u32).prop_map(Flush::Ms)],
         (window, layout) in (3..=1000_usize, prop_oneof![Just(HlsLayout::Ts), Just(HlsLayout::Fmp4)]),
-        directory in r#"([a-z\\" ]|\PC)*"#,
+        directory in r#"([a-z\\" ]|\PC)*"#
+            .prop_filter("a step upwards is refused", |text| text.split('/').all(|step| step != "..")),
         rules in vec((r"[a-z*?/]{1,20}", any::<Option<bool>>(), proptest::option::of(3..=1000_usize)), 0..4),
     ) {
         let mut config = Config::default();
