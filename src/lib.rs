@@ -7,7 +7,8 @@
 //! The layers, each importing downward only:
 //!
 //! ```text
-//! 6  net       impure: sockets, files, DNS, processes, signals, the real clock
+//! 7  net       impure: sockets, files, DNS, processes, signals, the real clock
+//! 6  record    a run as a list of inputs, and what plays it again
 //! 5  server    joins sessions, streams and packages
 //! 4  session   stream   package      three siblings that never import one another
 //! 3  wire      byte formats
@@ -22,6 +23,7 @@ pub mod media;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod package;
+pub mod record;
 pub mod server;
 pub mod session;
 pub mod status;

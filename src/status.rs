@@ -1,7 +1,7 @@
 //! What the server knows about itself, as plain data for the HTTP API. Field names and meanings follow
 //! SRS's API, since people's scripts read them; `session/http` turns them into JSON.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A question about the state of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -259,7 +259,7 @@ pub struct Summaries {
 }
 
 /// Measurements that only the shell can make; an input like every other.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Vitals {
     /// Process id.
     pub pid: u32,

@@ -27,8 +27,16 @@ impl fmt::Display for Fault {
 }
 
 /// Rooms by storey, from the ground up. A room may import from storeys below its own, and from itself.
-const STOREYS: [&[&str]; 7] =
-    [&["base"], &["media"], &["wire"], &["session", "stream", "package"], &["server"], &["net"], &["main"]];
+const STOREYS: [&[&str]; 8] = [
+    &["base"],
+    &["media"],
+    &["wire"],
+    &["session", "stream", "package"],
+    &["server"],
+    &["record"],
+    &["net"],
+    &["main"],
+];
 
 /// Plain data: importable from anywhere, and importing only this and the names of the two lowest storeys.
 const PLAIN: [&str; 2] = ["config", "status"];

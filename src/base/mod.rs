@@ -1,11 +1,13 @@
 //! What everything else stands on: time, dice, names, buffers, timers. Knows no protocol and no media.
 
 pub mod calendar;
+pub mod digest;
 pub mod fetched;
 pub mod id;
 pub mod inbox;
 pub mod name;
 pub mod outbox;
+pub mod reached;
 pub mod ready;
 pub mod reason;
 pub mod rng;

@@ -4,6 +4,7 @@
 //! own bytes (see `stream::follow`). Small writes are gathered into one buffer; shared `Bytes` (an HLS
 //! segment) are kept as they are, without a copy.
 
+use crate::base::slices::Slices;
 use bytes::{Buf, Bytes, BytesMut};
 use std::collections::VecDeque;
 
@@ -85,6 +86,11 @@ impl Outbox {
     /// The most bytes it may hold.
     pub fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// Appends the waiting bytes to `slices`, in order; false if not all of them had a place.
+    pub fn show<'a>(&'a self, slices: &mut Slices<'a>) -> bool {
+        self.queue.iter().all(|bytes| slices.push_shared(bytes)) && slices.push(&self.tail)
     }
 
     /// The waiting bytes, in order.

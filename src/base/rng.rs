@@ -26,6 +26,11 @@ impl Seed {
         Seed(bytes)
     }
 
+    /// The bytes themselves, for a recording, which is as secret as they are.
+    pub const fn reveal(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The dice of one user of randomness, named by `label`: HMAC-SHA-256(seed, label) is their key.
     pub fn fork(&self, label: &[u8]) -> Rng {
         let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&self.0).expect("HMAC takes keys of any length");

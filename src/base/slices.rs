@@ -1,5 +1,6 @@
 //! What leaves with one `writev`: a bounded list of borrowed slices.
 
+use bytes::Bytes;
 use std::io::IoSlice;
 
 /// Most slices in one call; the kernel takes 1024, but a player in step has a handful.
@@ -12,13 +13,15 @@ pub const SLICES_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Slices<'a> {
     list: [IoSlice<'a>; SLICES_MAX],
+    /// Which of them are the whole of something that many connections are sent.
+    shared: [Option<&'a Bytes>; SLICES_MAX],
     count: usize,
     bytes: usize,
 }
 
 impl Default for Slices<'_> {
     fn default() -> Self {
-        Slices { list: [IoSlice::new(&[]); SLICES_MAX], count: 0, bytes: 0 }
+        Slices { list: [IoSlice::new(&[]); SLICES_MAX], shared: [None; SLICES_MAX], count: 0, bytes: 0 }
     }
 }
 
@@ -35,6 +38,22 @@ impl<'a> Slices<'a> {
         self.count += 1;
         self.bytes += slice.len();
         true
+    }
+
+    /// Appends the whole of something that many connections are sent: who looks at what leaves needs to look
+    /// at it only once. Otherwise like [`Slices::push`].
+    pub fn push_shared(&mut self, bytes: &'a Bytes) -> bool {
+        let place = self.count;
+        let appended = self.push(bytes);
+        if self.count > place {
+            self.shared[place] = Some(bytes);
+        }
+        appended
+    }
+
+    /// The slices one by one, each with what it is the whole of, where that is known.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&'a Bytes>)> {
+        self.as_io_slices().iter().zip(self.shared).map(|(slice, shared)| (&slice[..], shared))
     }
 
     /// The slices, ready for `write_vectored`.

@@ -32,6 +32,7 @@ pub use output::Output;
 
 use crate::base::id::{Cid, ConnId, ListenerId, Ticket};
 use crate::base::inbox::Inbox;
+use crate::base::name::StreamName;
 use crate::base::outbox::Outbox;
 use crate::base::ready::ReadyList;
 use crate::base::reason::Reason;
@@ -256,7 +257,7 @@ impl Server {
                 }
             }
             _ => {
-                let _all = conn.outbox.slices().all(|slice| slices.push(slice));
+                conn.outbox.show(slices);
             }
         }
     }
@@ -273,6 +274,11 @@ impl Server {
             Timer::Drain => Some((at, "drain")),
         };
         Some(Deadline { at, why: why.map_or("a deadline that has moved", |(_, why)| why) })
+    }
+
+    /// The stream that a connection is about, as far as it has said.
+    pub fn about(&self, conn: ConnId) -> Option<&StreamName> {
+        self.conns.get(conn)?.name.as_ref()
     }
 
     fn advance(&mut self, now: Instant) {

@@ -128,14 +128,15 @@ impl Stream {
         }
     }
 
-    fn bytes_for<'a>(&self, cursor: &Cursor, log: &'a Log, number: u64) -> &'a [u8] {
-        let bytes = log.get(number).map_or(&[][..], |bytes| &bytes[..]);
+    fn bytes_for<'a>(&self, cursor: &Cursor, log: &'a Log, number: u64) -> &'a Bytes {
+        static NONE: Bytes = Bytes::new();
+        let bytes = log.get(number).unwrap_or(&NONE);
         if bytes.is_empty() || cursor.wants_all() {
             return bytes;
         }
         match self.ring.get(number) {
             Some(entry) if cursor.wants(entry.frame.track.kind) => bytes,
-            _ => &[],
+            _ => &NONE,
         }
     }
 
@@ -147,12 +148,12 @@ impl Stream {
         {
             slices.push(&bytes[partial.offset..]);
         }
-        if !own.slices().all(|slice| slices.push(slice)) {
+        if !own.show(slices) {
             return;
         }
         let Next::At(from) = cursor.next else { return };
         for number in from..self.flushed {
-            if !slices.push(self.bytes_for(cursor, log, number)) {
+            if !slices.push_shared(self.bytes_for(cursor, log, number)) {
                 return;
             }
         }

@@ -1,0 +1,337 @@
+//! Entries as bytes and back. Numbers are LEB128 varints; texts and bytes have their length in front.
+//!
+//! What is read may be damaged or hostile: every length is held against what is there.
+
+use crate::base::digest::Digest;
+use crate::base::id::{ConnId, ListenerId, Ticket};
+use crate::base::time::Instant;
+use crate::record::list::{Entry, Event, Seat};
+use crate::server::End;
+use bytes::{Buf, Bytes};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+/// Appends an entry; `last` is the time of the entry before.
+pub fn put(out: &mut Vec<u8>, last: Instant, at: Instant, event: &Event) {
+    begin(out, kind(event), last, at);
+    match event {
+        Event::Accepted { listener, peer, seat } => {
+            number(out, u64::from(listener.0));
+            address(out, *peer);
+            number(out, seat.map_or(0, |seat| u64::from(seat.0) + 1));
+        }
+        Event::Seated { seat, conn } => {
+            number(out, u64::from(seat.0));
+            number(out, u64::from(conn.index));
+            number(out, u64::from(conn.generation));
+        }
+        Event::Tick | Event::Drain => {}
+        Event::Received { seat, bytes } => received(out, *seat, bytes),
+        Event::Sent { seat, len, room, check } => sent(out, *seat, *len, *room, *check),
+        Event::Writable { seat } => number(out, u64::from(seat.0)),
+        Event::Ended { seat, end } => {
+            number(out, u64::from(seat.0));
+            match end {
+                End::Eof => out.push(0),
+                End::Broken(how) => {
+                    out.push(1);
+                    text(out, how);
+                }
+            }
+        }
+        Event::Datagram { listener, peer, bytes } => {
+            number(out, u64::from(listener.0));
+            address(out, *peer);
+            blob(out, bytes);
+        }
+        Event::Connected { seat, result } => {
+            number(out, u64::from(seat.0));
+            outcome(out, result, |_, ()| {});
+        }
+        Event::Resolved { ticket, result } => {
+            number(out, ticket.0);
+            outcome(out, result, |out, list| {
+                number(out, list.len() as u64);
+                list.iter().for_each(|ip| host(out, *ip));
+            });
+        }
+        Event::Stored { ticket, result } => {
+            number(out, ticket.0);
+            outcome(out, result, |_, ()| {});
+        }
+        Event::Loaded { ticket, result } => {
+            number(out, ticket.0);
+            outcome(out, result, |out, bytes| blob(out, bytes));
+        }
+        Event::Exited { ticket, result } => {
+            number(out, ticket.0);
+            outcome(out, result, |out, code| {
+                number(out, code.map_or(0, |code| u64::from(code.cast_unsigned()) + 1));
+            });
+        }
+        Event::Measured { ticket, vitals } => {
+            number(out, ticket.0);
+            text(out, &serde_json::to_string(vitals).expect("measurements are plain data"));
+        }
+        Event::Reload { config } => text(out, config),
+        Event::Closed { seat, gently, sent } => {
+            number(out, u64::from(seat.0));
+            out.push(u8::from(*gently));
+            digest(out, *sent);
+        }
+        Event::Checked { seat, sent } => {
+            number(out, u64::from(seat.0));
+            digest(out, *sent);
+        }
+        Event::Wished { wishes } => digest(out, *wishes),
+    }
+}
+
+/// Begins an entry of `kind`; what belongs to it is for the caller to append.
+pub fn begin(out: &mut Vec<u8>, kind: u8, last: Instant, at: Instant) {
+    out.push(kind);
+    number(out, at.as_micros().saturating_sub(last.as_micros()));
+}
+
+/// What follows [`begin`] for [`RECEIVED`].
+pub fn received(out: &mut Vec<u8>, seat: Seat, bytes: &[u8]) {
+    number(out, u64::from(seat.0));
+    blob(out, bytes);
+}
+
+/// What follows [`begin`] for [`SENT`].
+pub fn sent(out: &mut Vec<u8>, seat: Seat, len: u32, room: bool, check: u16) {
+    number(out, u64::from(seat.0));
+    number(out, u64::from(len) << 1 | u64::from(room));
+    out.extend_from_slice(&check.to_le_bytes());
+}
+
+const ACCEPTED: u8 = 1;
+const SEATED: u8 = 2;
+const TICK: u8 = 3;
+/// The kind of [`Event::Received`].
+pub const RECEIVED: u8 = 4;
+/// The kind of [`Event::Sent`].
+pub const SENT: u8 = 5;
+const WRITABLE: u8 = 6;
+const ENDED: u8 = 7;
+const DATAGRAM: u8 = 8;
+const CONNECTED: u8 = 9;
+const RESOLVED: u8 = 10;
+const STORED: u8 = 11;
+const LOADED: u8 = 12;
+const EXITED: u8 = 13;
+const MEASURED: u8 = 14;
+const RELOAD: u8 = 15;
+const DRAIN: u8 = 16;
+const CLOSED: u8 = 17;
+const CHECKED: u8 = 18;
+const WISHED: u8 = 19;
+
+fn kind(event: &Event) -> u8 {
+    match event {
+        Event::Accepted { .. } => ACCEPTED,
+        Event::Seated { .. } => SEATED,
+        Event::Tick => TICK,
+        Event::Received { .. } => RECEIVED,
+        Event::Sent { .. } => SENT,
+        Event::Writable { .. } => WRITABLE,
+        Event::Ended { .. } => ENDED,
+        Event::Datagram { .. } => DATAGRAM,
+        Event::Connected { .. } => CONNECTED,
+        Event::Resolved { .. } => RESOLVED,
+        Event::Stored { .. } => STORED,
+        Event::Loaded { .. } => LOADED,
+        Event::Exited { .. } => EXITED,
+        Event::Measured { .. } => MEASURED,
+        Event::Reload { .. } => RELOAD,
+        Event::Drain => DRAIN,
+        Event::Closed { .. } => CLOSED,
+        Event::Checked { .. } => CHECKED,
+        Event::Wished { .. } => WISHED,
+    }
+}
+
+/// Appends a number.
+pub fn number(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn blob(out: &mut Vec<u8>, bytes: &[u8]) {
+    number(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+fn text(out: &mut Vec<u8>, text: &str) {
+    blob(out, text.as_bytes());
+}
+
+fn host(out: &mut Vec<u8>, ip: IpAddr) {
+    match ip {
+        IpAddr::V4(ip) => blob(out, &ip.octets()),
+        IpAddr::V6(ip) => blob(out, &ip.octets()),
+    }
+}
+
+fn address(out: &mut Vec<u8>, addr: SocketAddr) {
+    host(out, addr.ip());
+    number(out, u64::from(addr.port()));
+}
+
+fn digest(out: &mut Vec<u8>, digest: Digest) {
+    let (hash, len) = digest.parts();
+    out.extend_from_slice(&hash.to_le_bytes());
+    number(out, len);
+}
+
+fn outcome<T>(out: &mut Vec<u8>, result: &Result<T, String>, good: impl FnOnce(&mut Vec<u8>, &T)) {
+    match result {
+        Ok(value) => {
+            out.push(0);
+            good(out, value);
+        }
+        Err(reason) => {
+            out.push(1);
+            text(out, reason);
+        }
+    }
+}
+
+/// Takes the next entry from `from`; `last` is the time of the one before. `None`: these bytes are no entry.
+pub fn take(from: &mut Bytes, last: Instant) -> Option<Entry> {
+    let kind = from.try_get_u8().ok()?;
+    let at = last + Duration::from_micros(take_number(from)?);
+    let event = match kind {
+        ACCEPTED => Event::Accepted {
+            listener: ListenerId(take_number(from)?.try_into().ok()?),
+            peer: take_address(from)?,
+            seat: match take_number(from)? {
+                0 => None,
+                next => Some(Seat(u32::try_from(next - 1).ok()?)),
+            },
+        },
+        SEATED => Event::Seated {
+            seat: take_seat(from)?,
+            conn: ConnId {
+                index: take_number(from)?.try_into().ok()?,
+                generation: take_number(from)?.try_into().ok()?,
+            },
+        },
+        TICK => Event::Tick,
+        RECEIVED => Event::Received { seat: take_seat(from)?, bytes: take_blob(from)? },
+        SENT => {
+            let seat = take_seat(from)?;
+            let both = take_number(from)?;
+            let len = u32::try_from(both >> 1).ok()?;
+            Event::Sent { seat, len, room: both & 1 == 1, check: from.try_get_u16_le().ok()? }
+        }
+        WRITABLE => Event::Writable { seat: take_seat(from)? },
+        ENDED => Event::Ended {
+            seat: take_seat(from)?,
+            end: match from.try_get_u8().ok()? {
+                0 => End::Eof,
+                1 => End::Broken(take_text(from)?),
+                _ => return None,
+            },
+        },
+        DATAGRAM => Event::Datagram {
+            listener: ListenerId(take_number(from)?.try_into().ok()?),
+            peer: take_address(from)?,
+            bytes: take_blob(from)?,
+        },
+        CONNECTED => Event::Connected { seat: take_seat(from)?, result: take_outcome(from, |_| Some(()))? },
+        RESOLVED => Event::Resolved {
+            ticket: Ticket(take_number(from)?),
+            result: take_outcome(from, |from| {
+                let count = take_number(from)?;
+                (0..count).map(|_| take_host(from)).collect()
+            })?,
+        },
+        STORED => {
+            Event::Stored { ticket: Ticket(take_number(from)?), result: take_outcome(from, |_| Some(()))? }
+        }
+        LOADED => {
+            Event::Loaded { ticket: Ticket(take_number(from)?), result: take_outcome(from, take_blob)? }
+        }
+        EXITED => Event::Exited {
+            ticket: Ticket(take_number(from)?),
+            result: take_outcome(from, |from| match take_number(from)? {
+                0 => Some(None),
+                next => Some(Some(u32::try_from(next - 1).ok()?.cast_signed())),
+            })?,
+        },
+        MEASURED => Event::Measured {
+            ticket: Ticket(take_number(from)?),
+            vitals: serde_json::from_slice(&take_blob(from)?).ok()?,
+        },
+        RELOAD => Event::Reload { config: take_text(from)? },
+        DRAIN => Event::Drain,
+        CLOSED => Event::Closed {
+            seat: take_seat(from)?,
+            gently: from.try_get_u8().ok()? != 0,
+            sent: take_digest(from)?,
+        },
+        CHECKED => Event::Checked { seat: take_seat(from)?, sent: take_digest(from)? },
+        WISHED => Event::Wished { wishes: take_digest(from)? },
+        _ => return None,
+    };
+    Some(Entry { at, event })
+}
+
+/// Takes a number.
+pub fn take_number(from: &mut Bytes) -> Option<u64> {
+    let mut value = 0u64;
+    for shift in (0..64).step_by(7) {
+        let byte = from.try_get_u8().ok()?;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+fn take_seat(from: &mut Bytes) -> Option<Seat> {
+    Some(Seat(take_number(from)?.try_into().ok()?))
+}
+
+fn take_blob(from: &mut Bytes) -> Option<Bytes> {
+    let len = usize::try_from(take_number(from)?).ok()?;
+    (len <= from.len()).then(|| from.split_to(len))
+}
+
+fn take_text(from: &mut Bytes) -> Option<String> {
+    String::from_utf8(take_blob(from)?.into()).ok()
+}
+
+fn take_host(from: &mut Bytes) -> Option<IpAddr> {
+    let octets = take_blob(from)?;
+    match octets.len() {
+        4 => Some(IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(&octets[..]).ok()?))),
+        16 => Some(IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(&octets[..]).ok()?))),
+        _ => None,
+    }
+}
+
+fn take_address(from: &mut Bytes) -> Option<SocketAddr> {
+    Some(SocketAddr::new(take_host(from)?, take_number(from)?.try_into().ok()?))
+}
+
+fn take_digest(from: &mut Bytes) -> Option<Digest> {
+    Digest::from_parts(from.try_get_u64_le().ok()?, take_number(from)?)
+}
+
+fn take_outcome<T>(
+    from: &mut Bytes,
+    good: impl FnOnce(&mut Bytes) -> Option<T>,
+) -> Option<Result<T, String>> {
+    match from.try_get_u8().ok()? {
+        0 => Some(Ok(good(from)?)),
+        1 => Some(Err(take_text(from)?)),
+        _ => None,
+    }
+}

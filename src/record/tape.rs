@@ -1,0 +1,377 @@
+//! The recording side: a shell tells the tape what it tells the server, and takes blocks of bytes from it.
+//!
+//! In: every `accept` and `handle` of a run, and the outputs. Out: blocks, whenever the shell asks. What was
+//! sent is fingerprinted, not kept; what many connections are sent is fingerprinted once.
+//!
+//! With chosen streams a connection's first words are held back until it says which stream it is about, then
+//! written or forgotten. Thanks to isolation, the connections of a stream replay alone.
+
+use crate::base::digest::Digest;
+use crate::base::id::{ConnId, ListenerId};
+use crate::base::slices::Slices;
+use crate::base::store::StoreOp;
+use crate::base::time::Instant;
+use crate::config::{self, Pattern};
+use crate::record::code;
+use crate::record::file;
+use crate::record::known::Known;
+use crate::record::list::{Event, Seat};
+use crate::server::{Input, Output, Server};
+use bytes::Bytes;
+use std::net::SocketAddr;
+
+/// Most bytes that are held back for a connection that has not said what it is about.
+const PENDING_BYTES_MAX: usize = 64 << 10;
+
+/// What is recorded of a run.
+#[derive(Debug)]
+pub struct Tape {
+    /// The streams that were chosen; `None`: everything.
+    chosen: Option<Vec<Pattern>>,
+    body: Body,
+    /// Blocks that are ready, ahead of what `body` will be.
+    ready: Vec<u8>,
+    /// By the server's place for the connection.
+    tracks: Vec<Option<Track>>,
+    seats: u32,
+    /// Inputs seen so far, recorded or not.
+    place: u64,
+    wishes: Digest,
+    /// The same when it was last written down.
+    wishes_checked: Digest,
+    known: Known,
+    /// Whom the last input was about, while it is not known whether that one is recorded.
+    undecided: Option<ConnId>,
+    forgotten: u64,
+}
+
+/// One connection.
+#[derive(Debug)]
+struct Track {
+    conn: ConnId,
+    seat: Seat,
+    state: State,
+    sent: Digest,
+    /// The same when it was last written down.
+    checked: Digest,
+}
+
+#[derive(Debug)]
+enum State {
+    /// It is recorded.
+    Recorded,
+    /// It has not said what it is about; its first words.
+    Pending(Body),
+    /// It is not recorded.
+    Forgotten,
+}
+
+impl Tape {
+    /// A tape for a whole run.
+    pub fn new() -> Self {
+        Tape::with(None)
+    }
+
+    /// A tape for the streams that fit one of `patterns` (`live/*`). Otherwise says what is wrong with one.
+    pub fn of_streams(patterns: &[String]) -> Result<Self, String> {
+        let patterns = patterns.iter().map(|text| Pattern::new(text)).collect::<Result<_, _>>()?;
+        Ok(Tape::with(Some(patterns)))
+    }
+
+    fn with(chosen: Option<Vec<Pattern>>) -> Self {
+        Tape {
+            body: Body::new(chosen.is_some()),
+            chosen,
+            ready: Vec::new(),
+            tracks: Vec::new(),
+            seats: 0,
+            place: 0,
+            wishes: Digest::default(),
+            wishes_checked: Digest::default(),
+            known: Known::default(),
+            undecided: None,
+            forgotten: 0,
+        }
+    }
+
+    /// A connection that the saved server at the head of this recording has.
+    pub fn seated(&mut self, now: Instant, conn: ConnId) {
+        let seat = self.track(conn, State::Recorded);
+        self.body.put(self.place, now, &Event::Seated { seat, conn });
+    }
+
+    /// The server accepted a peer as `conn`, or turned it away.
+    pub fn accepted(&mut self, now: Instant, listener: ListenerId, peer: SocketAddr, conn: Option<ConnId>) {
+        self.place += 1;
+        let Some(conn) = conn else {
+            if self.chosen.is_none() {
+                self.body.put(self.place, now, &Event::Accepted { listener, peer, seat: None });
+            }
+            return;
+        };
+        let state = if self.chosen.is_some() { State::Pending(Body::new(true)) } else { State::Recorded };
+        let seat = self.track(conn, state);
+        self.about(conn, now, |_| Event::Accepted { listener, peer, seat: Some(seat) });
+    }
+
+    fn track(&mut self, conn: ConnId, state: State) -> Seat {
+        let seat = Seat(self.seats);
+        self.seats += 1;
+        let index = conn.index as usize;
+        if index >= self.tracks.len() {
+            self.tracks.resize_with(index + 1, || None);
+        }
+        let empty = Digest::default();
+        self.tracks[index] = Some(Track { conn, seat, state, sent: empty, checked: empty });
+        seat
+    }
+
+    /// The server is about to be told `input`. Of [`Input::Sent`], [`Tape::sent`] is told instead.
+    pub fn input(&mut self, server: &Server, now: Instant, input: &Input<'_>) {
+        self.place += 1;
+        match input {
+            Input::Received { conn, bytes } => self.received(*conn, now, bytes),
+            Input::Writable { conn } => self.about(*conn, now, |seat| Event::Writable { seat }),
+            Input::Ended { conn, end } => {
+                self.about(*conn, now, |seat| Event::Ended { seat, end: end.clone() });
+            }
+            Input::Connected { conn, result } => {
+                self.about(*conn, now, |seat| Event::Connected { seat, result: result.clone() });
+            }
+            Input::Tick => return self.general(now, &Event::Tick),
+            Input::Drain => return self.general(now, &Event::Drain),
+            Input::Reload { config } => self.general(now, &Event::Reload { config: config::print(config) }),
+            Input::Sent { .. } => {}
+            // Tickets and datagrams are the whole server's.
+            _ if self.chosen.is_some() => {}
+            Input::Datagram { listener, peer, bytes } => {
+                let bytes = Bytes::copy_from_slice(bytes);
+                self.general(now, &Event::Datagram { listener: *listener, peer: *peer, bytes });
+            }
+            Input::Resolved { ticket, result } => {
+                self.general(now, &Event::Resolved { ticket: *ticket, result: result.clone() });
+            }
+            Input::Stored { ticket, result } => {
+                self.general(now, &Event::Stored { ticket: *ticket, result: result.clone() });
+            }
+            Input::Loaded { ticket, result } => {
+                self.general(now, &Event::Loaded { ticket: *ticket, result: result.clone() });
+            }
+            Input::Exited { ticket, result } => {
+                self.general(now, &Event::Exited { ticket: *ticket, result: result.clone() });
+            }
+            Input::Measured { ticket, vitals } => {
+                self.general(now, &Event::Measured { ticket: *ticket, vitals: vitals.clone() });
+            }
+        }
+        // Timers fire with any input, also with one that is not recorded: then the time is.
+        if self.chosen.is_some() && server.deadline().is_some_and(|deadline| deadline.at <= now) {
+            self.general(now, &Event::Tick);
+        }
+    }
+
+    fn received(&mut self, conn: ConnId, now: Instant, bytes: &[u8]) {
+        let place = self.place;
+        let Some((seat, body)) = self.writes_to(conn) else { return };
+        let out = body.begin(place, code::RECEIVED, now);
+        code::received(out, seat, bytes);
+    }
+
+    /// The kernel took `len` of the bytes that it was shown, and the server is about to be told.
+    pub fn sent(&mut self, now: Instant, conn: ConnId, shown: &Slices<'_>, len: usize, room: bool) {
+        self.place += 1;
+        let place = self.place;
+        let slot = self.tracks.get_mut(conn.index as usize).and_then(Option::as_mut);
+        let Some(track) = slot.filter(|track| track.conn == conn) else { return };
+        if matches!(track.state, State::Forgotten) {
+            return;
+        }
+        let mut left = len;
+        for (slice, shared) in shown.iter() {
+            match shared {
+                Some(piece) if slice.len() <= left => track.sent.append(self.known.digest(piece)),
+                _ => track.sent.extend(&slice[..left.min(slice.len())]),
+            }
+            left = left.saturating_sub(slice.len());
+            if left == 0 {
+                break;
+            }
+        }
+        let check = track.sent.short();
+        let len = u32::try_from(len).expect("one write is limited");
+        let Some((seat, body)) = self.writes_to(conn) else { return };
+        let out = body.begin(place, code::SENT, now);
+        code::sent(out, seat, len, room, check);
+    }
+
+    /// Where entries about `conn` go, and under which number.
+    fn writes_to(&mut self, conn: ConnId) -> Option<(Seat, &mut Body)> {
+        let slot = self.tracks.get_mut(conn.index as usize)?.as_mut();
+        let track = slot.filter(|track| track.conn == conn)?;
+        match &mut track.state {
+            State::Recorded => Some((track.seat, &mut self.body)),
+            State::Pending(first) => {
+                self.undecided = Some(conn);
+                Some((track.seat, first))
+            }
+            State::Forgotten => None,
+        }
+    }
+
+    fn about(&mut self, conn: ConnId, now: Instant, event: impl FnOnce(Seat) -> Event) {
+        let place = self.place;
+        if let Some((seat, body)) = self.writes_to(conn) {
+            body.put(place, now, &event(seat));
+        }
+    }
+
+    fn general(&mut self, now: Instant, event: &Event) {
+        self.body.put(self.place, now, event);
+    }
+
+    /// The server has taken the last input: a connection whose words were held back may have said what it is
+    /// about. To be called after every `accept` and `handle`, before the server is asked what it wants.
+    pub fn settle(&mut self, server: &Server) {
+        let Some(conn) = self.undecided.take() else { return };
+        let slot = self.tracks.get_mut(conn.index as usize).and_then(Option::as_mut);
+        let (Some(track), Some(chosen)) = (slot.filter(|track| track.conn == conn), &self.chosen) else {
+            return;
+        };
+        let State::Pending(first) = &mut track.state else { return };
+        match server.about(conn) {
+            Some(name) if chosen.iter().any(|pattern| pattern.fits(name)) => {
+                self.ready.extend(first.cut());
+                track.state = State::Recorded;
+            }
+            Some(_) => track.state = State::Forgotten,
+            None if first.bytes.len() > PENDING_BYTES_MAX => {
+                self.forgotten += 1;
+                track.state = State::Forgotten;
+            }
+            None => {}
+        }
+    }
+
+    /// The server wants something done.
+    pub fn output(&mut self, now: Instant, output: &Output) {
+        match output {
+            Output::Write { .. } | Output::Finished => {}
+            Output::Close { conn, gently } => self.closed(now, *conn, *gently),
+            wish if self.chosen.is_none() => {
+                let seat =
+                    |conn| self.tracks.get(conn as usize).and_then(Option::as_ref).map(|track| track.seat);
+                let words = wish_words(wish, seat);
+                self.wishes.extend(words.as_bytes());
+            }
+            _ => {}
+        }
+    }
+
+    fn closed(&mut self, now: Instant, conn: ConnId, gently: bool) {
+        let slot = self.tracks.get_mut(conn.index as usize);
+        let Some(track) = slot.and_then(|slot| slot.take_if(|track| track.conn == conn)) else { return };
+        if matches!(track.state, State::Recorded) {
+            let event = Event::Closed { seat: track.seat, gently, sent: track.sent };
+            self.body.put(self.place, now, &event);
+        }
+    }
+
+    /// Writes down what was sent to whom, where that has changed since it was last written down.
+    pub fn check(&mut self, now: Instant) {
+        for track in self.tracks.iter_mut().flatten() {
+            if matches!(track.state, State::Recorded) && track.sent != track.checked {
+                track.checked = track.sent;
+                self.body.put(self.place, now, &Event::Checked { seat: track.seat, sent: track.sent });
+            }
+        }
+        if self.wishes != self.wishes_checked {
+            self.wishes_checked = self.wishes;
+            self.body.put(self.place, now, &Event::Wished { wishes: self.wishes });
+        }
+    }
+
+    /// Bytes that wait to be taken.
+    pub fn waiting_bytes(&self) -> usize {
+        self.ready.len() + self.body.bytes.len()
+    }
+
+    /// Takes what was recorded since the last time, as whole blocks.
+    pub fn take(&mut self) -> Vec<u8> {
+        self.ready.extend(self.body.cut());
+        std::mem::take(&mut self.ready)
+    }
+
+    /// Connections that were left out since they said too much before they said what they are about.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+}
+
+impl Default for Tape {
+    fn default() -> Self {
+        Tape::new()
+    }
+}
+
+/// A wish as it is fingerprinted: without anything that depends on who else is connected.
+pub(super) fn wish_words(wish: &Output, seat: impl Fn(u32) -> Option<Seat>) -> String {
+    match wish {
+        Output::Read { conn, on } => format!("Read {:?} {on}", seat(conn.index)),
+        Output::Connect { conn, peer } => format!("Connect {:?} {peer}", seat(conn.index)),
+        Output::Store { ticket, op: StoreOp::Write { path, body } } => {
+            let mut content = Digest::default();
+            body.iter().for_each(|piece| content.extend(piece));
+            format!("Write {ticket:?} {path} {content:?}")
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+/// Entries as bytes.
+#[derive(Debug)]
+struct Body {
+    bytes: Vec<u8>,
+    /// The time of the last entry.
+    last: Instant,
+    ordered: bool,
+}
+
+impl Body {
+    fn new(ordered: bool) -> Self {
+        Body { bytes: Vec::new(), last: Instant::ZERO, ordered }
+    }
+
+    /// Everything before an entry's kind; returns the time of the entry before.
+    fn open(&mut self, place: u64, at: Instant) -> Instant {
+        if self.bytes.is_empty() {
+            self.bytes.extend_from_slice(&at.as_micros().to_le_bytes());
+            self.last = at;
+        }
+        if self.ordered {
+            code::number(&mut self.bytes, place);
+        }
+        std::mem::replace(&mut self.last, at)
+    }
+
+    fn put(&mut self, place: u64, at: Instant, event: &Event) {
+        let last = self.open(place, at);
+        code::put(&mut self.bytes, last, at, event);
+    }
+
+    /// Begins an entry whose content the caller appends.
+    fn begin(&mut self, place: u64, kind: u8, at: Instant) -> &mut Vec<u8> {
+        let last = self.open(place, at);
+        code::begin(&mut self.bytes, kind, last, at);
+        &mut self.bytes
+    }
+
+    /// What there is as a block, if there is anything.
+    fn cut(&mut self) -> Vec<u8> {
+        if self.bytes.is_empty() {
+            return Vec::new();
+        }
+        let block = file::block_entries(&self.bytes, self.ordered);
+        self.bytes.clear();
+        block
+    }
+}

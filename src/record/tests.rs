@@ -1,0 +1,366 @@
+//! What was recorded replays bit for bit, alone or as a whole, and every fault that is planted is told.
+
+use crate::base::digest::Digest;
+use crate::base::id::{ConnId, ListenerId};
+use crate::base::rng::Seed;
+use crate::base::slices::Slices;
+use crate::base::time::{Epoch, Instant};
+use crate::config::{Config, Service};
+use crate::record::{
+    Contents, Difference, Entry, Event, Fault, Header, Kernel, Replay, Scope, Seat, Tape, Torn, Witness,
+    block_end, head, read,
+};
+use crate::server::{End, Input, Output, Server};
+use crate::status::Vitals;
+use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+const PUBLISHER: &[u8] = include_bytes!("../../fixtures/captures/rtmp/ffmpeg-5.1-publish.bin");
+const PLAYER: &[u8] = include_bytes!("../../fixtures/captures/rtmp/ffmpeg-5.1-play.bin");
+const EPOCH: Epoch = Epoch(1_700_000_000_000_000);
+
+fn seed() -> Seed {
+    Seed::from_u64(3)
+}
+
+/// A shell with tapes running: one for everything, one for chosen streams.
+struct Shell {
+    server: Server,
+    tapes: [Tape; 2],
+    sent: BTreeMap<ConnId, Vec<u8>>,
+    now: Instant,
+    /// Most bytes that the kernel takes in one write.
+    allowance: usize,
+    port: u16,
+}
+
+impl Shell {
+    fn new(config: Config) -> Self {
+        let chosen = Tape::of_streams(&["live/film".to_owned()]).expect("it is a pattern");
+        Shell {
+            server: Server::new(config, seed(), Instant::ZERO, EPOCH),
+            tapes: [Tape::new(), chosen],
+            sent: BTreeMap::new(),
+            now: Instant::ZERO,
+            allowance: usize::MAX,
+            port: 9000,
+        }
+    }
+
+    fn connect(&mut self, service: Service) -> ConnId {
+        let listeners = Config::default().listeners();
+        let place = listeners.iter().position(|(_, other, _)| *other == service).expect("it listens");
+        let listener = ListenerId(place as u16);
+        self.port += 1;
+        let peer = SocketAddr::from(([192, 0, 2, 7], self.port));
+        let conn = self.server.accept(self.now, listener, peer);
+        for tape in &mut self.tapes {
+            tape.accepted(self.now, listener, peer, conn);
+            tape.settle(&self.server);
+        }
+        self.drain();
+        conn.expect("there is room")
+    }
+
+    fn tell(&mut self, input: Input<'_>) {
+        self.tapes.iter_mut().for_each(|tape| tape.input(&self.server, self.now, &input));
+        self.server.handle(self.now, input);
+        self.tapes.iter_mut().for_each(|tape| tape.settle(&self.server));
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.server.poll() {
+            self.tapes.iter_mut().for_each(|tape| tape.output(self.now, &output));
+            match output {
+                Output::Write { conn } => self.write(conn),
+                Output::Measure { ticket } => {
+                    self.tell(Input::Measured { ticket, vitals: Box::new(Vitals::default()) });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn write(&mut self, conn: ConnId) {
+        let mut slices = Slices::default();
+        self.server.outbox(conn, &mut slices);
+        let (len, room) = (slices.len().min(self.allowance), slices.len() <= self.allowance);
+        self.tapes.iter_mut().for_each(|tape| tape.sent(self.now, conn, &slices, len, room));
+        let all: Vec<u8> = slices.iter().flat_map(|(slice, _)| slice.to_vec()).collect();
+        self.sent.entry(conn).or_default().extend_from_slice(&all[..len]);
+        self.server.handle(self.now, Input::Sent { conn, len, room });
+        self.tapes.iter_mut().for_each(|tape| tape.settle(&self.server));
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(deadline) = self.server.deadline().filter(|deadline| deadline.at <= end) {
+            self.now = self.now.max(deadline.at);
+            self.tell(Input::Tick);
+        }
+        self.now = end;
+        self.tapes.iter_mut().for_each(|tape| tape.check(end));
+    }
+
+    /// The recordings as they would stand on a disk: everything, and the chosen streams.
+    fn recordings(&mut self) -> [Vec<u8>; 2] {
+        let scopes = [Scope::All, Scope::Streams(vec!["live/film".to_owned()])];
+        let mut all = scopes.map(|scope| {
+            let header = Header::new(&Config::default(), &seed(), EPOCH);
+            head(&Header { scope, ..header })
+        });
+        for (bytes, tape) in all.iter_mut().zip(&mut self.tapes) {
+            tape.check(self.now);
+            bytes.extend(tape.take());
+            bytes.extend(block_end());
+        }
+        all
+    }
+}
+
+/// A publisher of `live/cam`, as FFmpeg is one, and some who watch; other streams besides.
+fn a_run(allowance: usize) -> Shell {
+    let mut shell = Shell::new(Config::default());
+    shell.allowance = allowance;
+    let players: Vec<ConnId> = (0..3).map(|_| shell.connect(Service::Rtmp)).collect();
+    for conn in &players {
+        shell.tell(Input::Received { conn: *conn, bytes: PLAYER });
+        shell.pass(Duration::from_millis(3));
+    }
+    let cam = shell.connect(Service::Rtmp);
+    for bytes in PUBLISHER.chunks(700) {
+        shell.tell(Input::Received { conn: cam, bytes });
+        shell.pass(Duration::from_millis(40));
+    }
+    let request = b"GET /live/film.flv HTTP/1.1\r\nHost: a\r\n\r\n";
+    let viewer = shell.connect(Service::Http);
+    shell.tell(Input::Received { conn: viewer, bytes: request });
+    let api = shell.connect(Service::Api);
+    shell.tell(Input::Received { conn: api, bytes: b"GET /api/v1/summaries HTTP/1.1\r\nHost: a\r\n\r\n" });
+    for conn in players.iter().chain([&viewer]) {
+        shell.pass(Duration::from_secs(1));
+        shell.tell(Input::Writable { conn: *conn });
+    }
+    shell.tell(Input::Ended { conn: players[0], end: End::Broken("reset by peer".to_owned()) });
+    shell.pass(Duration::from_secs(4));
+    shell.connect(Service::Api);
+    shell
+}
+
+#[derive(Default)]
+struct Watcher {
+    sent: BTreeMap<Seat, Vec<u8>>,
+    differences: Vec<Difference>,
+}
+
+impl Witness for Watcher {
+    fn sent(&mut self, _: Instant, seat: Seat, bytes: &[u8]) {
+        self.sent.entry(seat).or_default().extend_from_slice(bytes);
+    }
+
+    fn differs(&mut self, difference: &Difference) {
+        self.differences.push(difference.clone());
+    }
+}
+
+fn replay(contents: &Contents) -> Watcher {
+    let mut watcher = Watcher::default();
+    let mut replay = Replay::new(&contents.header).expect("it is of this build");
+    replay.run(contents.entries.clone(), &mut watcher);
+    assert_eq!(replay.summary().differences, watcher.differences.len() as u64);
+    watcher
+}
+
+fn recorded(bytes: &[u8]) -> Contents {
+    read(Bytes::copy_from_slice(bytes)).expect("it was just written")
+}
+
+#[test]
+fn a_run_replays_bit_for_bit() {
+    for allowance in [usize::MAX, 3000, 170] {
+        let mut shell = a_run(allowance);
+        let [whole, _] = shell.recordings();
+        let contents = recorded(&whole);
+        assert!(contents.ended && contents.torn.is_none());
+        let watcher = replay(&contents);
+        assert_eq!(watcher.differences, []);
+        let sent: Vec<&Vec<u8>> = watcher.sent.values().collect();
+        assert_eq!(sent, shell.sent.values().collect::<Vec<_>>(), "seats are in the order of arrival");
+        let sent = sent.iter().map(|bytes| bytes.len()).sum::<usize>();
+        assert!(sent > allowance.min(10_000), "{sent} bytes were sent");
+    }
+}
+
+#[test]
+fn a_stream_replays_alone() {
+    let mut shell = a_run(900);
+    let [whole, part] = shell.recordings();
+    assert!(part.len() < whole.len() / 4, "only one connection of six is about the film");
+    let contents = recorded(&part);
+    let seats: Vec<Seat> = contents.entries.iter().filter_map(|entry| entry.event.seat()).collect();
+    assert!(!seats.is_empty() && seats.iter().all(|seat| *seat == Seat(4)), "{seats:?}");
+    assert_eq!(replay(&contents).differences, []);
+}
+
+#[test]
+fn what_is_not_as_it_was_is_told_with_its_place() {
+    let [whole, _] = a_run(1000).recordings();
+    let contents = recorded(&whole);
+    type Plant = fn(&mut Vec<Entry>);
+    let plants: [(Plant, &str); 5] = [
+        (
+            |list| {
+                let place = list.iter().rposition(|e| matches!(e.event, Event::Sent { .. })).expect("one");
+                let Event::Sent { check, .. } = &mut list[place].event else { return };
+                *check ^= 1;
+            },
+            "are others now",
+        ),
+        (
+            |list| {
+                list.retain(
+                    |e| !matches!(&e.event, Event::Received { seat: Seat(3), bytes } if bytes.len() > 200),
+                )
+            },
+            "written then",
+        ),
+        (|list| list.retain(|e| !matches!(e.event, Event::Sent { seat: Seat(5), .. })), "written now"),
+        (|list| list.retain(|e| !matches!(e.event, Event::Closed { .. })), "is closed now"),
+        (|list| list.retain(|e| !matches!(e.event, Event::Ended { .. })), "was closed then and is not now"),
+    ];
+    for (plant, told) in plants {
+        let mut planted = contents.clone();
+        plant(&mut planted.entries);
+        let differences: Vec<String> = replay(&planted).differences.iter().map(ToString::to_string).collect();
+        assert!(differences.iter().any(|difference| difference.contains(told)), "{told}: {differences:#?}");
+    }
+}
+
+#[test]
+fn words_alone_are_a_run_too() {
+    let [whole, _] = a_run(usize::MAX).recordings();
+    let mut contents = recorded(&whole);
+    contents.header.kernel = Kernel::Open;
+    contents.entries.retain(|entry| matches!(entry.event, Event::Accepted { .. } | Event::Received { .. }));
+    let watcher = replay(&contents);
+    assert_eq!(watcher.differences, []);
+    assert!(watcher.sent[&Seat(0)].len() > 3_000, "the player got the stream");
+}
+
+#[test]
+fn a_torn_tail_is_told_and_the_rest_replays() {
+    let mut shell = a_run(1000);
+    let [mut whole, _] = shell.recordings();
+    shell.pass(Duration::from_secs(2));
+    let good = whole.len() - block_end().len();
+    whole.truncate(good);
+    whole.extend(head(&Header::new(&Config::default(), &seed(), EPOCH)));
+    whole.truncate(good + 90);
+    let contents = recorded(&whole);
+    assert_eq!(contents.torn, Some(Torn { at: good, lost: 90 }));
+    assert!(!contents.ended);
+    assert_eq!(replay(&contents).differences, []);
+}
+
+#[test]
+fn what_is_no_recording_is_refused_in_words() {
+    let told = |bytes: &[u8]| read(Bytes::copy_from_slice(bytes)).expect_err("it is none").to_string();
+    assert_eq!(told(b"FLV\x01"), "this is no recording: it does not begin with \"dacapo recording \"");
+    assert_eq!(told(b"dacapo recording 2 x\n"), "this recording is of format 2; this build reads format 1");
+    assert!(told(b"dacapo recording 1 SECRET\n").contains("ends before its header"));
+    let header = Header { seed: "12".to_owned(), ..Header::new(&Config::default(), &seed(), EPOCH) };
+    assert!(matches!(header.seed(), Err(Fault::Header(_))));
+    let header = Header { config: "(rtmp: (listn: 1))".to_owned(), ..header };
+    assert!(header.config().expect_err("no such setting").to_string().contains("listn"));
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let seat = || any::<u32>().prop_map(Seat);
+    let digest = || vec(any::<u8>(), 0..9).prop_map(|bytes| Digest::of(&bytes));
+    let peer = || (any::<std::net::IpAddr>(), any::<u16>()).prop_map(SocketAddr::from);
+    let bytes = || vec(any::<u8>(), 0..300).prop_map(Bytes::from);
+    let result = || prop_oneof![Just(Ok(())), ".*".prop_map(Err)];
+    let ticket = || any::<u64>().prop_map(crate::base::id::Ticket);
+    let listener = || any::<u16>().prop_map(ListenerId);
+    prop_oneof![
+        (listener(), peer(), proptest::option::of((0..u32::MAX).prop_map(Seat)))
+            .prop_map(|(listener, peer, seat)| Event::Accepted { listener, peer, seat }),
+        (seat(), any::<(u32, u32)>()).prop_map(|(seat, (index, generation))| Event::Seated {
+            seat,
+            conn: ConnId { index, generation }
+        }),
+        Just(Event::Tick),
+        Just(Event::Drain),
+        (seat(), bytes()).prop_map(|(seat, bytes)| Event::Received { seat, bytes }),
+        (seat(), any::<(u32, bool, u16)>()).prop_map(|(seat, (len, room, check))| Event::Sent {
+            seat,
+            len,
+            room,
+            check
+        }),
+        seat().prop_map(|seat| Event::Writable { seat }),
+        (seat(), prop_oneof![Just(End::Eof), ".*".prop_map(End::Broken)])
+            .prop_map(|(seat, end)| Event::Ended { seat, end }),
+        (listener(), peer(), bytes()).prop_map(|(listener, peer, bytes)| Event::Datagram {
+            listener,
+            peer,
+            bytes
+        }),
+        (seat(), result()).prop_map(|(seat, result)| Event::Connected { seat, result }),
+        (ticket(), prop_oneof![vec(any::<std::net::IpAddr>(), 0..4).prop_map(Ok), ".*".prop_map(Err)])
+            .prop_map(|(ticket, result)| Event::Resolved { ticket, result }),
+        (ticket(), result()).prop_map(|(ticket, result)| Event::Stored { ticket, result }),
+        (ticket(), prop_oneof![bytes().prop_map(Ok), ".*".prop_map(Err)])
+            .prop_map(|(ticket, result)| Event::Loaded { ticket, result }),
+        (ticket(), prop_oneof![any::<Option<i32>>().prop_map(Ok), ".*".prop_map(Err)])
+            .prop_map(|(ticket, result)| Event::Exited { ticket, result }),
+        (ticket(), any::<u32>()).prop_map(|(ticket, pid)| Event::Measured {
+            ticket,
+            vitals: Box::new(Vitals { pid, load_1m: 0.25, ..Vitals::default() })
+        }),
+        ".*".prop_map(|config| Event::Reload { config }),
+        (seat(), any::<bool>(), digest()).prop_map(|(seat, gently, sent)| Event::Closed {
+            seat,
+            gently,
+            sent
+        }),
+        (seat(), digest()).prop_map(|(seat, sent)| Event::Checked { seat, sent }),
+        digest().prop_map(|wishes| Event::Wished { wishes }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn entries_come_back_as_they_were(list in vec((0u64..1 << 40, event()), 1..20)) {
+        let mut at = Instant::ZERO;
+        let mut body = at.as_micros().to_le_bytes().to_vec();
+        let mut entries = Vec::new();
+        for (us, event) in list {
+            let last = at;
+            at = last + Duration::from_micros(us);
+            super::code::put(&mut body, last, at, &event);
+            entries.push(Entry { at, event });
+        }
+        let mut file = head(&Header::new(&Config::default(), &seed(), EPOCH));
+        file.extend(super::file::block_entries(&body, false));
+        prop_assert_eq!(recorded(&file).entries, entries);
+    }
+
+    #[test]
+    fn damage_never_panics(at: prop::sample::Index, byte: u8, cut: prop::sample::Index) {
+        let [mut bytes, _] = a_run(1000).recordings();
+        let len = bytes.len();
+        bytes[at.index(len)] = byte;
+        bytes.truncate(cut.index(len));
+        if let Ok(contents) = read(bytes.into())
+            && let Ok(mut replay) = Replay::new(&contents.header)
+        {
+            replay.run(contents.entries, &mut ());
+        }
+    }
+}
