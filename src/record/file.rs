@@ -21,6 +21,9 @@ const MAGIC: &str = "dacapo recording ";
 /// Most bytes of one block; a longer length is damage.
 pub const BLOCK_BYTES_MAX: usize = 256 << 20;
 
+/// Entries of one block of a recording that is written at once; no entry has more than a mebibyte or so.
+const BLOCK_ENTRIES: usize = 64;
+
 const HEADER: u8 = b'H';
 const SAVED: u8 = b'S';
 const ENTRIES: u8 = b'E';
@@ -206,6 +209,22 @@ pub fn block_end() -> Vec<u8> {
 pub(super) fn block_entries(body: &[u8], ordered: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len() + 16);
     block(&mut out, if ordered { ORDERED } else { ENTRIES }, body);
+    out
+}
+
+/// A whole recording of `entries`, which are in the order of time: what [`read`] reads as the same list.
+pub fn write(header: &Header, entries: &[Entry]) -> Vec<u8> {
+    let mut out = head(header);
+    for entries in entries.chunks(BLOCK_ENTRIES) {
+        let mut last = entries[0].at;
+        let mut body = last.as_micros().to_le_bytes().to_vec();
+        for entry in entries {
+            code::put(&mut body, last, entry.at, &entry.event);
+            last = last.max(entry.at);
+        }
+        out.extend(block_entries(&body, false));
+    }
+    out.extend(block_end());
     out
 }
 

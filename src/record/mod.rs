@@ -29,7 +29,9 @@ mod tape;
 #[cfg(test)]
 mod tests;
 
-pub use file::{Contents, Fault, Header, Kernel, Scope, Start, Torn, block_end, block_saved, head, read};
+pub use file::{
+    Contents, Fault, Header, Kernel, Scope, Start, Torn, block_end, block_saved, head, read, write,
+};
 pub use list::{Entry, Event, Seat};
 pub use replay::{Difference, Replay, Summary, Witness};
 pub use tape::Tape;

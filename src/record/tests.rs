@@ -19,8 +19,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-const PUBLISHER: &[u8] = include_bytes!("../../fixtures/captures/rtmp/ffmpeg-5.1-publish.bin");
-const PLAYER: &[u8] = include_bytes!("../../fixtures/captures/rtmp/ffmpeg-5.1-play.bin");
+const PUBLISHER: &[u8] = include_bytes!("../../fixtures/captures/rtmp/ffmpeg-5.1-publish-start/client.bin");
+const PLAYER: &[u8] = include_bytes!("../../fixtures/captures/rtmp/ffmpeg-5.1-play-start/client.bin");
 const EPOCH: Epoch = Epoch(1_700_000_000_000_000);
 
 fn seed() -> Seed {
@@ -348,7 +348,10 @@ proptest! {
         }
         let mut file = head(&Header::new(&Config::default(), &seed(), EPOCH));
         file.extend(super::file::block_entries(&body, false));
-        prop_assert_eq!(recorded(&file).entries, entries);
+        prop_assert_eq!(&recorded(&file).entries, &entries);
+        let header = Header::new(&Config::default(), &seed(), EPOCH);
+        let written = recorded(&super::write(&header, &entries));
+        prop_assert_eq!((written.header, written.entries, written.ended), (header, entries, true));
     }
 
     #[test]

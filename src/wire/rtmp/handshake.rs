@@ -242,18 +242,19 @@ mod tests {
     /// What FFmpeg sent, and what nginx-rtmp said to it.
     #[test]
     fn digests_of_real_programs_are_right() {
-        let ffmpeg = include_bytes!("../../../fixtures/captures/rtmp/ffmpeg-5.1-publish.bin");
-        let nginx = include_bytes!("../../../fixtures/captures/rtmp/nginx-rtmp-1.2.2-handshake.bin");
+        let ffmpeg = include_bytes!("../../../fixtures/captures/rtmp/ffmpeg-5.1-publish-start/client.bin");
+        let nginx = include_bytes!("../../../fixtures/captures/rtmp/ffmpeg-5.1-publish-start/server.bin");
         let c1 = ffmpeg[1..].first_chunk().unwrap();
         let challenge = Layout::DigestFirst.verify(c1, CLIENT_KEY).expect("FFmpeg puts the digest first");
         assert!(Layout::KeyFirst.verify(c1, CLIENT_KEY).is_none());
         assert!(Layout::DigestFirst.verify(nginx[1..].first_chunk().unwrap(), SERVER_KEY).is_some());
         let key = hmac(&[SERVER_KEY, COMMON_KEY].concat(), &[&challenge]);
         assert_eq!(nginx[3073 - 32..], hmac(&key, &[&nginx[1537..3073 - 32]]));
-        let rtmpdump = include_bytes!("../../../fixtures/captures/rtmp/rtmpdump-2.4-play-digest.bin");
+        let rtmpdump =
+            include_bytes!("../../../fixtures/captures/rtmp/rtmpdump-2.4-play-digest-start/client.bin");
         assert!(Layout::DigestFirst.verify(rtmpdump[1..].first_chunk().unwrap(), CLIENT_KEY).is_some());
         // Unless it has to show its player, it does without.
-        let rtmpdump = include_bytes!("../../../fixtures/captures/rtmp/rtmpdump-2.4-play.bin");
+        let rtmpdump = include_bytes!("../../../fixtures/captures/rtmp/rtmpdump-2.4-play-start/client.bin");
         for layout in Layout::ALL {
             assert!(layout.verify(rtmpdump[1..].first_chunk().unwrap(), CLIENT_KEY).is_none());
         }

@@ -25,17 +25,32 @@ use std::sync::Arc;
 /// What real programs sent.
 const CAPTURES: [(&str, &[u8]); 8] = [
     // Ends in the middle of a message.
-    ("obs publish", include_bytes!("../../../../fixtures/captures/rtmp/obs-29.0-publish.bin")),
-    ("ffmpeg publish", include_bytes!("../../../../fixtures/captures/rtmp/ffmpeg-5.1-publish.bin")),
-    ("gstreamer publish", include_bytes!("../../../../fixtures/captures/rtmp/gstreamer-1.22-publish.bin")),
-    ("librtmp publish", include_bytes!("../../../../fixtures/captures/rtmp/librtmp-2.4-publish.bin")),
-    ("ffmpeg play", include_bytes!("../../../../fixtures/captures/rtmp/ffmpeg-5.1-play.bin")),
-    ("rtmpdump play", include_bytes!("../../../../fixtures/captures/rtmp/rtmpdump-2.4-play.bin")),
+    ("obs publish", include_bytes!("../../../../fixtures/captures/rtmp/obs-29.0-publish-start/client.bin")),
+    (
+        "ffmpeg publish",
+        include_bytes!("../../../../fixtures/captures/rtmp/ffmpeg-5.1-publish-start/client.bin"),
+    ),
+    (
+        "gstreamer publish",
+        include_bytes!("../../../../fixtures/captures/rtmp/gstreamer-1.22-publish-start/client.bin"),
+    ),
+    (
+        "librtmp publish",
+        include_bytes!("../../../../fixtures/captures/rtmp/librtmp-2.4-publish-start/client.bin"),
+    ),
+    ("ffmpeg play", include_bytes!("../../../../fixtures/captures/rtmp/ffmpeg-5.1-play-start/client.bin")),
+    (
+        "rtmpdump play",
+        include_bytes!("../../../../fixtures/captures/rtmp/rtmpdump-2.4-play-start/client.bin"),
+    ),
     (
         "rtmpdump play digest",
-        include_bytes!("../../../../fixtures/captures/rtmp/rtmpdump-2.4-play-digest.bin"),
+        include_bytes!("../../../../fixtures/captures/rtmp/rtmpdump-2.4-play-digest-start/client.bin"),
     ),
-    ("gstreamer play", include_bytes!("../../../../fixtures/captures/rtmp/gstreamer-1.22-play.bin")),
+    (
+        "gstreamer play",
+        include_bytes!("../../../../fixtures/captures/rtmp/gstreamer-1.22-play-start/client.bin"),
+    ),
 ];
 
 fn capture(name: &str) -> &'static [u8] {
