@@ -1,5 +1,10 @@
 //! AMF0 values (Adobe AMF0, 2007), as far as RTMP commands use them.
 
+use super::Wrong;
+
+/// How deep values may be nested for a reader; no program needs more than a few.
+pub const DEPTH_MAX: usize = 32;
+
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Amf {
@@ -68,12 +73,23 @@ impl Amf {
     /// # Panics
     /// If they are not well-formed.
     #[track_caller]
-    pub fn read_all(mut bytes: &[u8]) -> Vec<Amf> {
+    pub fn read_all(bytes: &[u8]) -> Vec<Amf> {
+        Amf::try_read_all(bytes).unwrap_or_else(|wrong| panic!("{wrong}"))
+    }
+
+    /// All values in `bytes`.
+    ///
+    /// # Errors
+    /// If they are not well-formed, or nested beyond [`DEPTH_MAX`].
+    pub fn try_read_all(mut bytes: &[u8]) -> Result<Vec<Amf>, Wrong> {
         let mut values = Vec::new();
         while !bytes.is_empty() {
-            values.push(read(&mut bytes).unwrap_or_else(|| panic!("not AMF0 from {bytes:02x?} on")));
+            let start = bytes;
+            let value = read(&mut bytes, DEPTH_MAX);
+            let excerpt = || Wrong(format!("not AMF0 from {:02x?} on", &start[..start.len().min(64)]));
+            values.push(value.ok_or_else(excerpt)?);
         }
-        values
+        Ok(values)
     }
 }
 
@@ -82,20 +98,21 @@ fn key(text: &str, bytes: &mut Vec<u8>) {
     bytes.extend(text.as_bytes());
 }
 
-fn read(bytes: &mut &[u8]) -> Option<Amf> {
+fn read(bytes: &mut &[u8], depth: usize) -> Option<Amf> {
+    let depth = depth.checked_sub(1)?;
     Some(match take(bytes, 1)?[0] {
         0 => Amf::Number(f64::from_be_bytes(take(bytes, 8)?.try_into().ok()?)),
         1 => Amf::Boolean(take(bytes, 1)?[0] != 0),
         2 => Amf::String(short_string(bytes)?),
-        3 => Amf::Object(members(bytes)?),
+        3 => Amf::Object(members(bytes, depth)?),
         5 | 6 => Amf::Null,
         8 => {
             take(bytes, 4)?;
-            Amf::Object(members(bytes)?)
+            Amf::Object(members(bytes, depth)?)
         }
         10 => {
             let count = u32::from_be_bytes(take(bytes, 4)?.try_into().ok()?);
-            Amf::Array((0..count).map(|_| read(bytes)).collect::<Option<_>>()?)
+            Amf::Array((0..count).map(|_| read(bytes, depth)).collect::<Option<_>>()?)
         }
         11 => {
             let date = f64::from_be_bytes(take(bytes, 8)?.try_into().ok()?);
@@ -110,7 +127,7 @@ fn read(bytes: &mut &[u8]) -> Option<Amf> {
     })
 }
 
-fn members(bytes: &mut &[u8]) -> Option<Vec<(String, Amf)>> {
+fn members(bytes: &mut &[u8], depth: usize) -> Option<Vec<(String, Amf)>> {
     let mut members = Vec::new();
     loop {
         let name = short_string(bytes)?;
@@ -118,7 +135,7 @@ fn members(bytes: &mut &[u8]) -> Option<Vec<(String, Amf)>> {
             take(bytes, 1)?;
             return Some(members);
         }
-        members.push((name, read(bytes)?));
+        members.push((name, read(bytes, depth)?));
     }
 }
 
@@ -150,5 +167,12 @@ mod tests {
         values.iter().for_each(|value| value.write(&mut bytes));
         assert_eq!(Amf::read_all(&bytes), values);
         assert_eq!(values[2].member("app").and_then(Amf::as_str), Some("live"));
+    }
+
+    #[test]
+    fn what_is_cut_or_nested_without_end_is_an_error() {
+        Amf::try_read_all(&[2, 0, 9, b'x']).expect_err("a string that is cut");
+        Amf::try_read_all(&[10, 0, 0, 0, 1].repeat(100_000)).expect_err("arrays in arrays");
+        Amf::try_read_all(&[3, 0, 1, b'a'].repeat(100_000)).expect_err("objects in objects");
     }
 }

@@ -4,8 +4,9 @@
 //! [`session`] writes what a good publisher sends without waiting for answers; [`Peer`] talks.
 
 use super::amf::Amf;
+use super::chunk::ChunkReader;
 use super::flv::{self, Tag};
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -14,6 +15,8 @@ use std::time::Duration;
 pub mod kind {
     /// Payload bytes per chunk from here on.
     pub const SET_CHUNK_SIZE: u8 = 1;
+    /// Forget the message under way on a chunk stream.
+    pub const ABORT: u8 = 2;
     /// Bytes received so far.
     pub const ACKNOWLEDGEMENT: u8 = 3;
     /// Stream events, pings.
@@ -55,6 +58,13 @@ impl Message {
         Message { kind: kind::SET_CHUNK_SIZE, stream: 0, timestamp: 0, body: size.to_be_bytes().to_vec() }
     }
 
+    /// The peer has read `received` bytes so far.
+    pub fn acknowledgement(received: u64) -> Self {
+        let count = u32::try_from(received & 0xffff_ffff).expect("masked");
+        let body = count.to_be_bytes().to_vec();
+        Message { kind: kind::ACKNOWLEDGEMENT, stream: 0, timestamp: 0, body }
+    }
+
     /// The values of a command.
     pub fn values(&self) -> Vec<Amf> {
         Amf::read_all(&self.body)
@@ -79,12 +89,12 @@ impl Message {
         bytes.extend(&u32::try_from(self.body.len()).expect("a short message").to_be_bytes()[1..]);
         bytes.push(self.kind);
         bytes.extend(self.stream.to_le_bytes());
+        let full_time = if extended { &self.timestamp.to_be_bytes()[..] } else { &[] };
+        bytes.extend(full_time);
         for (at, piece) in self.body.chunks(size).enumerate() {
             if at > 0 {
                 bytes.push(0xc0 | chunk_stream);
-            }
-            if extended {
-                bytes.extend(self.timestamp.to_be_bytes());
+                bytes.extend(full_time);
             }
             bytes.extend(piece);
         }
@@ -150,21 +160,12 @@ pub fn session(app: &str, stream: &str, tags: &[Tag]) -> Vec<u8> {
 pub struct Peer {
     /// The connection, for those who want to misbehave.
     pub socket: TcpStream,
-    chunk_size_in: usize,
+    reader: ChunkReader,
+    /// Read from the socket and not yet asked for.
+    messages: VecDeque<Message>,
     chunk_size_out: usize,
-    partial: BTreeMap<u32, Partial>,
     received: u64,
     acknowledged: u64,
-}
-
-/// A message of which some chunks came, and what the next chunk header may leave out.
-#[derive(Clone, Default)]
-struct Partial {
-    header: Option<(u8, u32, usize)>,
-    timestamp: u32,
-    delta: u32,
-    extended: bool,
-    body: Vec<u8>,
 }
 
 impl Peer {
@@ -184,9 +185,9 @@ impl Peer {
         assert_eq!(answer[0], 3, "S0 says version 3");
         Peer {
             socket,
-            chunk_size_in: 128,
+            reader: ChunkReader::new(),
+            messages: VecDeque::new(),
             chunk_size_out: 128,
-            partial: BTreeMap::new(),
             received: 0,
             acknowledged: 0,
         }
@@ -299,103 +300,26 @@ impl Peer {
     /// If the server breaks the rules of chunking, or stops in the middle of a message.
     #[track_caller]
     pub fn receive(&mut self) -> Option<Message> {
-        loop {
-            let message = self.chunk()?;
+        while self.messages.is_empty() {
+            let mut heap = [0; 16384];
+            match self.socket.read(&mut heap) {
+                Ok(0) => {
+                    assert!(self.reader.is_between(), "the server closed in the middle of a message");
+                    return None;
+                }
+                Ok(count) => {
+                    self.received += count as u64;
+                    self.messages.extend(self.reader.push(&heap[..count]).expect("well-formed chunks"));
+                }
+                Err(e) if e.kind() == ErrorKind::ConnectionReset => return None,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => panic!("no message came: {e}"),
+            }
             if self.received - self.acknowledged > 500_000 {
                 self.acknowledged = self.received;
-                let count = u32::try_from(self.received & 0xffff_ffff).expect("masked");
-                let body = count.to_be_bytes().to_vec();
-                let kind = kind::ACKNOWLEDGEMENT;
-                let _ = self.try_send(&Message { kind, stream: 0, timestamp: 0, body });
-            }
-            if let Some(message) = message {
-                if message.kind == kind::SET_CHUNK_SIZE {
-                    let size = u32::from_be_bytes(message.body[..4].try_into().expect("four bytes"));
-                    self.chunk_size_in = size as usize;
-                }
-                return Some(message);
+                let _ = self.try_send(&Message::acknowledgement(self.received));
             }
         }
-    }
-
-    /// Reads one chunk; `Some(Some(_))` if it completed a message.
-    fn chunk(&mut self) -> Option<Option<Message>> {
-        let mut first = [0];
-        match self.socket.read(&mut first) {
-            Ok(0) => return None,
-            Ok(_) => self.received += 1,
-            Err(e) if e.kind() == ErrorKind::ConnectionReset => return None,
-            Err(e) if e.kind() == ErrorKind::Interrupted => return self.chunk(),
-            Err(e) => panic!("no message came: {e}"),
-        }
-        let format = first[0] >> 6;
-        let id = match first[0] & 0x3f {
-            0 => 64 + u32::from(self.byte()),
-            1 => 64 + u32::from(self.byte()) + 256 * u32::from(self.byte()),
-            id => u32::from(id),
-        };
-        let mut partial = self.partial.remove(&id).unwrap_or_default();
-        self.header(format, &mut partial);
-        let (kind, stream, length) = partial.header.expect("the first chunk of a chunk stream has a header");
-        let mut piece = vec![0; (length - partial.body.len()).min(self.chunk_size_in)];
-        self.read(&mut piece);
-        partial.body.extend(piece);
-        let whole = partial.body.len() == length;
-        let message = whole.then(|| {
-            let body = std::mem::take(&mut partial.body);
-            Message { kind, stream, timestamp: partial.timestamp, body }
-        });
-        self.partial.insert(id, partial);
-        Some(message)
-    }
-
-    fn header(&mut self, format: u8, partial: &mut Partial) {
-        let begins = partial.body.is_empty();
-        assert!(begins || format == 3, "a message is interrupted by a header of its own chunk stream");
-        let mut time = 0;
-        if format < 3 {
-            time = self.number(3);
-            partial.extended = time == 0x00ff_ffff;
-        }
-        if format < 2 {
-            let length = self.number(3) as usize;
-            let kind = self.byte();
-            let stream = partial.header.map_or(0, |(_, stream, _)| stream);
-            partial.header = Some((kind, stream, length));
-        }
-        if format == 0 {
-            let mut id = [0; 4];
-            self.read(&mut id);
-            let (kind, _, length) = partial.header.expect("just read");
-            partial.header = Some((kind, u32::from_le_bytes(id), length));
-        }
-        if partial.extended {
-            let full = self.number(4);
-            time = if format < 3 { full } else { time };
-        }
-        match format {
-            0 => (partial.timestamp, partial.delta) = (time, 0),
-            1 | 2 => {
-                partial.delta = time;
-                partial.timestamp = partial.timestamp.wrapping_add(time);
-            }
-            _ if begins => partial.timestamp = partial.timestamp.wrapping_add(partial.delta),
-            _ => {}
-        }
-    }
-
-    fn byte(&mut self) -> u8 {
-        let mut byte = [0];
-        self.read(&mut byte);
-        byte[0]
-    }
-
-    fn number(&mut self, bytes: usize) -> u32 {
-        (0..bytes).fold(0, |number, _| number << 8 | u32::from(self.byte()))
-    }
-
-    fn read(&mut self, into: &mut [u8]) {
-        self.socket.read_exact(into).expect("the rest of a chunk");
-        self.received += into.len() as u64;
+        self.messages.pop_front()
     }
 }
