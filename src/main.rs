@@ -1,9 +1,12 @@
 //! The command line: reads the file and the environment, then serves, checks or prints.
 //!
-//! Exit codes: 0, the wish was granted; 1, the system refused something while running; 2, the command line
-//! or the configuration is not right.
+//! Exit codes: 0, the wish was granted; 1, the system refused something while running; 2, the command line,
+//! the configuration or a recording is not right; 3, a run that was played again is not what it was.
+
+mod command;
 
 use clap::{Parser, Subcommand};
+use command::replay::{self, Played};
 use dacapo::config::{self, Config, ConfigError, Service};
 use dacapo::net::world::Hooks;
 use dacapo::net::{self, logger, open_files};
@@ -16,7 +19,7 @@ use std::process::ExitCode;
 /// A live-media server: RTMP in; RTMP, HTTP-FLV, WebSocket-FLV, HTTP-TS and HLS out.
 #[derive(Debug, Parser)]
 #[command(
-    version,
+    version = dacapo::record::BUILD,
     after_help = "Without a command it serves. Every setting can be overridden from the \
 environment: DACAPO_RTMP__LISTEN=1935 stands for rtmp.listen."
 )]
@@ -38,28 +41,36 @@ enum Command {
     },
     /// Prints the configuration that holds: defaults, file and environment together.
     Config,
+    /// Plays a recording again, faster than it was, and says what happened and whether it is the same.
+    Replay(replay::Args),
 }
 
 /// Why the process ends with another code than 0.
 enum Failure {
     /// The system refused something.
     System(String),
-    /// The configuration is not right.
+    /// The command line, the configuration or a recording is not right.
     Settings(String),
+    /// What was played again is not what it was; all that is to be said of it was said.
+    Differs,
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let result = Source::new(cli.config).and_then(|source| match cli.command {
-        None => serve(source),
-        Some(Command::Check { file }) => check(&Source { file: Some(file), ..source }),
-        Some(Command::Config) => print(&config::print(&source.load().map_err(settings)?)),
-    });
+    let result = match cli.command {
+        Some(Command::Replay(args)) => play_again(&args),
+        command => Source::new(cli.config).and_then(|source| match command {
+            Some(Command::Check { file }) => check(&Source { file: Some(file), ..source }),
+            Some(Command::Config) => print(&config::print(&source.load().map_err(settings)?)),
+            _ => serve(source),
+        }),
+    };
     logger::flush();
     let (code, message) = match result {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::System(message)) => (1, message),
         Err(Failure::Settings(message)) => (2, message),
+        Err(Failure::Differs) => return ExitCode::from(3),
     };
     eprintln!("{message}");
     ExitCode::from(code)
@@ -104,6 +115,13 @@ fn serve(source: Source) -> Result<(), Failure> {
 fn check(source: &Source) -> Result<(), Failure> {
     let config = source.load().map_err(settings)?;
     print(&format!("ok\n{}\n", config::summary(&config)))
+}
+
+fn play_again(args: &replay::Args) -> Result<(), Failure> {
+    match replay::run(args)? {
+        Played::Same => Ok(()),
+        Played::Differs => Err(Failure::Differs),
+    }
 }
 
 fn print(text: &str) -> Result<(), Failure> {

@@ -12,6 +12,9 @@ use bytes::{Buf, Bytes};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+/// Which build this is: its version, and its commit where that is known (`0.1.0+52ad553f0c`).
+pub const BUILD: &str = env!("DACAPO_BUILD");
+
 /// How every recording begins.
 const LINE: &str = "dacapo recording 1 SECRET: it holds stream keys, addresses and the server's seed\n";
 
@@ -91,7 +94,7 @@ impl Header {
     /// A header for the run of a server that is born with these.
     pub fn new(config: &Config, seed: &Seed, epoch: Epoch) -> Self {
         Header {
-            build: env!("CARGO_PKG_VERSION").to_owned(),
+            build: BUILD.to_owned(),
             seed: seed.reveal().iter().map(|byte| format!("{byte:02x}")).collect(),
             epoch_us: epoch.0,
             start_us: 0,

@@ -30,7 +30,7 @@ mod tape;
 mod tests;
 
 pub use file::{
-    Contents, Fault, Header, Kernel, Scope, Start, Torn, block_end, block_saved, head, read, write,
+    BUILD, Contents, Fault, Header, Kernel, Scope, Start, Torn, block_end, block_saved, head, read, write,
 };
 pub use list::{Entry, Event, Seat};
 pub use replay::{Difference, Replay, Summary, Witness};
