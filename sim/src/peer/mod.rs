@@ -1,0 +1,80 @@
+//! The clients of a simulated server: one client's side of its connections, without sockets and clock.
+//!
+//! In: what the world tells a peer (it is connected, bytes came, its time has come, it is over), the time and
+//! dice. Out: what it says, when it wants to be woken, whether it hangs up and when it dials again; and, for
+//! liveness, what it still waits for, in words.
+//!
+//! Never: uses the server's own parsers, decides how fast it is read or written to, cuts or delays
+//! anything. Hardship is the world's.
+
+use conformance::dice::Dice;
+use dacapo::config::Service;
+
+/// A client. It has one connection at a time.
+pub trait Peer {
+    /// For the trace: "rtmp-publisher live/a".
+    fn name(&self) -> String;
+
+    /// Where it connects to.
+    fn service(&self) -> Service;
+
+    /// Its connection stands.
+    fn connected(&mut self, cx: &mut PeerCx<'_>);
+
+    /// The server said something.
+    fn received(&mut self, cx: &mut PeerCx<'_>, bytes: &[u8]);
+
+    /// The time that it asked for has come.
+    fn woken(&mut self, cx: &mut PeerCx<'_>);
+
+    /// Its connection is over, by whoever's doing; or it could not be made. `broken`: with a reset.
+    fn ended(&mut self, cx: &mut PeerCx<'_>, broken: bool);
+
+    /// What it has wanted since `since_us` and has not got, in words; `None` if it is content. A peer that
+    /// means to misbehave is always content.
+    fn pending(&self, since_us: u64) -> Option<String>;
+
+    /// What the server did that it may never do, in words, as the peer's own model of the talk has it.
+    fn grievance(&self) -> Option<String> {
+        None
+    }
+}
+
+/// What a peer sees of the world, and what it wants from it.
+pub struct PeerCx<'a> {
+    /// The time, in microseconds since the world's birth.
+    pub now_us: u64,
+    /// The peer's own dice.
+    pub dice: &'a mut Dice,
+    /// How many bytes that it said before are still on their way. Programs that send media look at this.
+    pub unsent: usize,
+    /// What it says now.
+    pub out: Vec<u8>,
+    /// When it wants to be woken, instead of any time that it asked for before. `None`: that stays.
+    pub wake_at_us: Option<u64>,
+    /// It ends its connection once `out` is said. After [`HangUp::Fin`] it hears the server out.
+    pub hang_up: Option<HangUp>,
+    /// When it wants to connect again; that waits until the connection that it has is over.
+    pub dial_at_us: Option<u64>,
+}
+
+impl<'a> PeerCx<'a> {
+    /// Nothing said yet.
+    pub fn new(now_us: u64, dice: &'a mut Dice, unsent: usize) -> Self {
+        PeerCx { now_us, dice, unsent, out: Vec::new(), wake_at_us: None, hang_up: None, dial_at_us: None }
+    }
+
+    /// Asks to be woken at `at_us`, or earlier if that was asked for in this call already.
+    pub fn wake_by(&mut self, at_us: u64) {
+        self.wake_at_us = Some(self.wake_at_us.map_or(at_us, |earlier| earlier.min(at_us)));
+    }
+}
+
+/// How a peer ends its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HangUp {
+    /// It has nothing more to say.
+    Fin,
+    /// It drops everything.
+    Reset,
+}
