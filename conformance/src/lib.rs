@@ -4,6 +4,7 @@
 //! time limits, media made by FFmpeg, comparisons packet by packet, and readers of the wire that are
 //! independent of the server's own.
 
+pub mod capture;
 pub mod dice;
 pub mod ffmpeg;
 pub mod health;
@@ -12,4 +13,5 @@ pub mod media;
 pub mod process;
 pub mod reader;
 pub mod server;
+pub mod shrink;
 pub mod source;
