@@ -24,8 +24,11 @@ use std::fmt;
 
 /// Watches a replay. Every method may be left as it is.
 pub trait Witness {
-    /// The server is about to be told this.
+    /// The server is about to be told this. Of [`Event::Sent`] it hears what the kernel takes now, also where
+    /// the recording says something else or nothing.
     fn happened(&mut self, _at: Instant, _event: &Event) {}
+    /// A connection has its seat.
+    fn seated(&mut self, _at: Instant, _seat: Seat, _conn: ConnId, _server: &Server) {}
     /// These bytes leave for a connection; a write may leave in several calls.
     fn sent(&mut self, _at: Instant, _seat: Seat, _bytes: &[u8]) {}
     /// The server wants something else than a write. `seat`: the connection that it is about, if it is.
@@ -191,7 +194,7 @@ impl Replay {
                 self.summary.inputs += 1;
                 let conn = self.server.accept(at, *listener, *peer);
                 match (conn, seat) {
-                    (Some(conn), Some(seat)) => self.seat(conn, *seat),
+                    (Some(conn), Some(seat)) => self.seat(conn, *seat, witness),
                     (None, Some(seat)) => {
                         self.differ(
                             Some(*seat),
@@ -207,7 +210,7 @@ impl Replay {
                 self.drain(witness);
                 witness.settled(at, &self.server);
             }
-            Event::Seated { seat, conn } => self.seat(*conn, *seat),
+            Event::Seated { seat, conn } => self.seat(*conn, *seat, witness),
             Event::Tick => self.tell(at, &event, Input::Tick, witness),
             Event::Drain => self.tell(at, &event, Input::Drain, witness),
             Event::Received { bytes, .. } => {
@@ -279,11 +282,12 @@ impl Replay {
         }
     }
 
-    fn seat(&mut self, conn: ConnId, seat: Seat) {
+    fn seat(&mut self, conn: ConnId, seat: Seat, witness: &mut dyn Witness) {
         self.summary.conns += 1;
         self.seats.insert(conn, seat);
         let sent = Digest::default();
         self.places.insert(seat, Place { conn, open: true, sent, same_bytes: 0, differs: false });
+        witness.seated(self.now, seat, conn, &self.server);
     }
 
     fn tell(&mut self, at: Instant, event: &Event, input: Input<'_>, witness: &mut dyn Witness) {
@@ -362,8 +366,11 @@ impl Replay {
                 left -= piece.len();
             }
         }
-        if let Some(event @ Event::Sent { .. }) = &answer {
-            witness.happened(now, event);
+        if let Some(seat) = seat
+            && let Some(place) = self.places.get(&seat)
+        {
+            let len = u32::try_from(taken).expect("one write is limited");
+            witness.happened(now, &Event::Sent { seat, len, room, check: place.sent.short() });
         }
         self.summary.sent_bytes += taken as u64;
         self.summary.inputs += 1;

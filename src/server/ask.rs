@@ -1,6 +1,7 @@
 //! What sessions ask for, performed: the one place where a session's word becomes a deed.
 
 use crate::base::id::ConnId;
+use crate::base::name::StreamName;
 use crate::base::reason::Reason;
 use crate::server::Server;
 use crate::session::ask::{Answer, Ask};
@@ -18,6 +19,7 @@ impl Server {
                 }
             }
             Ask::Publish { name, query: _ } => {
+                self.log_wish(id, "publish", &name);
                 let result = self.publish(id, name);
                 if let Err(refusal) = &result {
                     self.log_refusal(id, "publish", refusal);
@@ -27,6 +29,7 @@ impl Server {
             Ask::Frame(frame) => self.frame(id, frame),
             Ask::Unpublish => self.unpublish(id),
             Ask::Play { name, query: _, format } => {
+                self.log_wish(id, "play", &name);
                 let result = self.play(id, name, format);
                 if let Err(refusal) = &result {
                     self.log_refusal(id, "play", refusal);
@@ -35,13 +38,22 @@ impl Server {
             }
             Ask::Deliver { audio, video } => self.deliver(id, audio, video),
             Ask::Stop => self.leave_stream(id, &Reason::PeerLeft),
-            Ask::Fetch { name, file, query: _ } => self.fetch(id, name, file),
+            Ask::Fetch { name, file, query: _ } => {
+                self.log_wish(id, &file, &name);
+                self.fetch(id, name, file);
+            }
             Ask::Query(query) => self.query(id, query),
             Ask::Kick { id: cid } => {
                 let kicked = self.kick(&cid);
                 self.answer(id, Answer::Kick(kicked));
             }
             Ask::Bye(reason) => self.finish(id, reason),
+        }
+    }
+
+    fn log_wish(&self, id: ConnId, what: &str, name: &StreamName) {
+        if let Some(conn) = self.conns.get(id) {
+            log::debug!(cid:% = conn.cid, what; "asks for {name}");
         }
     }
 

@@ -276,6 +276,11 @@ impl Server {
         Some(Deadline { at, why: why.map_or("a deadline that has moved", |(_, why)| why) })
     }
 
+    /// The word that stands on a connection's log lines.
+    pub fn cid(&self, conn: ConnId) -> Option<Cid> {
+        Some(self.conns.get(conn)?.cid)
+    }
+
     /// The stream that a connection is about, as far as it has said.
     pub fn about(&self, conn: ConnId) -> Option<&StreamName> {
         self.conns.get(conn)?.name.as_ref()

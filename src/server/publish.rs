@@ -1,10 +1,10 @@
 //! The life of a stream: a publisher comes, sends, drops, comes back or leaves for good.
 
-use crate::base::id::ConnId;
+use crate::base::id::{Cid, ConnId};
 use crate::base::name::StreamName;
 use crate::base::reason::Reason;
 use crate::config::Second;
-use crate::media::frame::Frame;
+use crate::media::frame::{Frame, Role as FrameRole};
 use crate::package::hls::Hls;
 use crate::server::Server;
 use crate::server::conn::Role;
@@ -90,11 +90,19 @@ impl Server {
         let (was_live, mark) = (live.stream.is_live(), live.stream.flushed());
         match live.stream.append(frame, self.now) {
             Appended::Accepted(frame, headers) => {
+                if let Some(conn) = self.conns.get(id) {
+                    log_frame(conn.cid, &frame, live.stream.head() - 1);
+                }
                 if let Some(hls) = &mut live.hls {
                     hls.frame(self.now, self.epoch.unix_millis(self.now), &frame, &headers);
                 }
             }
-            Appended::Ignored => return,
+            Appended::Ignored => {
+                if let Some(conn) = self.conns.get(id) {
+                    log::trace!(cid:% = conn.cid; "a frame is left out");
+                }
+                return;
+            }
             Appended::TooLarge => {
                 self.finish(
                     id,
@@ -106,6 +114,9 @@ impl Server {
         let began = !was_live && live.stream.is_live();
         let flushed = live.stream.has_flushed_since(mark);
         if began {
+            if let Some(conn) = self.conns.get(id) {
+                log::debug!(cid:% = conn.cid; "its tracks are known and there is a keyframe: players may begin");
+            }
             self.begin(key);
         }
         if flushed {
@@ -153,6 +164,9 @@ impl Server {
             self.end_stream(key);
         } else {
             live.linger = Some(now + linger);
+            if let Some(name) = self.streams.name(key) {
+                log::debug!(stream:% = name, linger_ms = linger.as_millis(); "a publisher may come back");
+            }
             self.arm_stream(key);
         }
     }
@@ -206,6 +220,7 @@ impl Server {
         let Some(live) = self.streams.get_mut(key) else { return };
         if due(live.dispose) {
             live.dispose = None;
+            log::debug!("the HLS files of a stream that has ended are let go of");
             if let Some(hls) = &mut live.hls {
                 hls.dispose();
             }
@@ -220,5 +235,17 @@ impl Server {
         }
         self.forget_stream(key);
         self.arm_stream(key);
+    }
+}
+
+/// Says what a publisher sent: what players may need to begin or to go on, or anything.
+fn log_frame(cid: Cid, frame: &Frame, number: u64) {
+    let (bytes, dts_us) = (frame.payload.len(), frame.dts.0);
+    if frame.role == FrameRole::Config {
+        log::debug!(cid:%, codec:? = frame.codec, frame = number, bytes; "headers of a track");
+    } else if frame.is_video_key() {
+        log::debug!(cid:%, frame = number, dts_us, bytes; "keyframe");
+    } else {
+        log::trace!(cid:%, track:? = frame.track, frame = number, dts_us, bytes; "frame");
     }
 }

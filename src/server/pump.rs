@@ -1,11 +1,12 @@
 //! From streams to players: the loop without decisions. What a player gets was decided when its cursor
 //! moved (`stream::follow`); here bytes are offered, and what has left is counted.
 
-use crate::base::id::ConnId;
+use crate::base::id::{Cid, ConnId};
 use crate::base::reason::Reason;
 use crate::server::Server;
 use crate::server::conn::Role;
 use crate::session::Session;
+use crate::stream::cursor::{Cursor, Next};
 use crate::stream::follow::Standing;
 use crate::stream::router::StreamKey;
 
@@ -63,7 +64,10 @@ impl Server {
         if let Role::Playing { stream, cursor } = &mut conn.role
             && let Some(live) = self.streams.get_mut(*stream)
         {
-            return live.stream.settle(cursor, &mut conn.outbox);
+            let (next, dropped) = (cursor.next, cursor.dropped);
+            let standing = live.stream.settle(cursor, &mut conn.outbox);
+            log_move(conn.cid, cursor, next, cursor.dropped - dropped);
+            return standing;
         }
         if conn.outbox.is_empty() { Standing::InStep } else { Standing::Ready }
     }
@@ -92,6 +96,9 @@ impl Server {
         let drained = own > 0 && conn.outbox.is_empty();
         let standing = self.stand(id);
         let Some(conn) = self.conns.get_mut(id) else { return };
+        if conn.room && !room {
+            log::debug!(cid:% = conn.cid; "its socket is full");
+        }
         conn.note_sent(now, len, room, standing == Standing::Ready);
         let ending = conn.ending.clone();
         match standing {
@@ -118,7 +125,18 @@ impl Server {
     pub(super) fn writable(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.room = true;
+            log::debug!(cid:% = conn.cid; "its socket has room again");
             self.mark_ready(id);
         }
+    }
+}
+
+/// Says where a player goes on, if that was decided just now.
+fn log_move(cid: Cid, cursor: &Cursor, before: Next, skipped: u64) {
+    let Next::At(frame) = cursor.next else { return };
+    if skipped > 0 {
+        log::debug!(cid:%, skipped, frame; "the ring has overtaken the player, which goes on further ahead");
+    } else if matches!(before, Next::Seek(_)) {
+        log::debug!(cid:%, frame; "the player is sent frames from here on");
     }
 }

@@ -12,6 +12,9 @@ use crate::session::{AnySession, Cx, Session};
 /// Most calls of sessions' `receive` in one `handle` (I19); who has more to say goes on in the next.
 const TURNS_MAX: usize = 4096;
 
+const READS_NO_MORE: &str = "nothing more is read from the peer before it has taken what waits for it";
+const READS_AGAIN: &str = "the peer is read from again";
+
 impl Server {
     pub(super) fn received(&mut self, id: ConnId, mut bytes: &[u8]) {
         let now = self.now;
@@ -131,6 +134,7 @@ impl Server {
         let read = waiting <= conn.outbox.limit() / 2;
         if read != conn.reading {
             conn.reading = read;
+            log::debug!(cid:% = conn.cid, waiting; "{}", if read { READS_AGAIN } else { READS_NO_MORE });
             self.outputs.push_back(Output::Read { conn: id, on: read });
         }
         if waiting > 0 {

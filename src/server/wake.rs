@@ -47,10 +47,11 @@ impl Server {
         let now = self.now;
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.armed = None;
-        if conn.deadline().is_none_or(|(at, _)| at > now) {
+        let Some((_, why)) = conn.deadline().filter(|(at, _)| *at <= now) else {
             self.arm(id);
             return;
-        }
+        };
+        log::debug!(cid:% = conn.cid, why; "a timer has fired");
         if let Some((reason, _)) = &conn.ending {
             let reason = reason.clone();
             self.close(id, reason);

@@ -268,6 +268,11 @@ impl Stream {
         self.flushed != mark
     }
 
+    /// The number that the next frame will have.
+    pub fn head(&self) -> u64 {
+        self.ring.head()
+    }
+
     /// Frames with smaller numbers may leave.
     pub fn flushed(&self) -> u64 {
         self.flushed
