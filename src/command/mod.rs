@@ -5,3 +5,4 @@
 
 pub mod parts;
 pub mod replay;
+pub mod said;

@@ -3,17 +3,28 @@
 //! Exit codes: 0, everything is as it was recorded; 2, this is no recording; 3, something is not as it was.
 
 use crate::command::parts::{self, Part};
+use crate::command::said;
 use crate::{Failure, settings, system};
+use dacapo::base::id::ConnId;
 use dacapo::base::time::Instant;
+use dacapo::config::{Levels, Pattern};
 use dacapo::net::clock::Clock;
-use dacapo::record::{BUILD, Difference, Replay, Witness};
+use dacapo::record::timeline::{Choice, Timeline};
+use dacapo::record::{BUILD, Difference, Entry, Event, Replay, Seat, Summary, Witness};
+use dacapo::server::{Output, Server};
+use std::cell::Cell;
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// Longer tables of who was there are left out.
+const TABLE_ROWS_MAX: usize = 100;
 
 /// What to play, and what to tell of it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0, everything is as it was recorded; 1, the system refused something; \
-2, this is no recording; 3, something is not as it was. A recording that was cut off is played up to there.")]
+2, this is no recording; 3, something is not as it was. A recording that was cut off is played up to there, \
+which is told and is no difference. A timeline is as secret as its recording: it shows names and addresses.")]
 pub struct Args {
     /// A recording, the parts of one, or a directory with them.
     #[arg(required = true, value_name = "FILE")]
@@ -21,6 +32,15 @@ pub struct Args {
     /// Stops at this time of the server, in seconds.
     #[arg(long, value_name = "T", value_parser = seconds)]
     until: Option<Instant>,
+    /// How much is told: off, error, warn, info, debug or trace; per module too: info,rtmp=trace.
+    #[arg(long, value_name = "LEVEL", default_value = "debug", value_parser = levels)]
+    log: Levels,
+    /// Tells only about this connection: its number in the timeline or its word in logs. May be repeated.
+    #[arg(long, value_name = "ID")]
+    conn: Vec<String>,
+    /// Tells only about streams that fit this pattern, such as 'live/*'. May be repeated.
+    #[arg(long, value_name = "NAME", value_parser = Pattern::new)]
+    stream: Vec<Pattern>,
 }
 
 /// How a replay went.
@@ -35,71 +55,147 @@ pub enum Played {
 /// Plays and tells.
 pub fn run(args: &Args) -> Result<Played, Failure> {
     let parts = parts::read(&args.files).map_err(settings)?;
-    let mut out = Pager::new();
-    let mut teller = Teller { out: &mut out };
-    let clock = Clock::start();
-    let first = &parts[0].contents.header;
-    let mut replay = Replay::new(first).map_err(|fault| settings(format!("{}: {fault}", name(&parts[0]))))?;
-    if first.build != BUILD {
-        teller.line(&format!("recorded by dacapo {}, played by dacapo {BUILD}", first.build));
-    }
+    let header = &parts[0].contents.header;
+    let refuse = |fault| settings(format!("{}: {fault}", parts[0].path.display()));
+    let config = header.config().map_err(refuse)?;
+    let mut replay = Replay::new(header).map_err(refuse)?;
+    said::listen(&args.log);
+    let choice = Choice { level: args.log.default, conns: args.conn.clone(), streams: args.stream.clone() };
+    let mut teller =
+        Teller { timeline: Timeline::new(&config, choice), out: Pager::new(), over: &Cell::new(false) };
+    introduce(&parts).iter().for_each(|line| teller.out.line(line));
+    teller.out.line(&Timeline::head());
+    let notes = endings(&parts);
     let bytes: usize = parts.iter().map(|part| part.bytes).sum();
-    let mut torn = Vec::new();
-    let mut entries = Vec::new();
-    for part in parts {
-        if let Some(tear) = part.contents.torn {
-            let (name, at, lost) = (name(&part), tear.at, tear.lost);
-            torn.push(format!("{name} is cut off at byte {at}: {lost} bytes behind it are not whole"));
-        } else if !part.contents.ended {
-            torn.push(format!("{} was not ended: its recorder was killed, or records still", name(&part)));
-        }
-        entries.extend(part.contents.entries);
-    }
-    let until = args.until;
-    replay.run(entries.into_iter().take_while(|e| until.is_none_or(|until| e.at <= until)), &mut teller);
+    let (until, over) = (args.until, teller.over);
+    let start = header.start_at();
+    let clock = Clock::start();
+    let entries = parts.into_iter().flat_map(|part| part.contents.entries);
+    let wanted = |entry: &Entry| until.is_none_or(|until| entry.at <= until) && !over.get();
+    replay.run(entries.take_while(wanted), &mut teller);
     let took = clock.now().since(Instant::ZERO);
-    let summary = replay.summary();
-    for line in torn {
-        teller.line(&line);
+    teller.finish(&notes, &replay.summary(), start, bytes, took)
+}
+
+/// What was recorded by whom.
+fn introduce(parts: &[Part]) -> Vec<String> {
+    let header = &parts[0].contents.header;
+    let mut lines = vec![format!("recorded by dacapo {}, scope {:?}", header.build, header.scope)];
+    if header.build != BUILD {
+        lines.push(format!("played by dacapo {BUILD}, another build: differences may be its doing"));
     }
-    let virtual_time = summary.end.since(Instant::ZERO);
-    let faster = virtual_time.as_secs_f64() / took.as_secs_f64().max(1e-6);
-    teller.line(&format!(
-        "{bytes} bytes recorded: {} inputs, {} connections, {} bytes in, {} bytes out; {:.3} s in {:.3} s ({faster:.0} times faster)",
-        summary.inputs,
-        summary.conns,
-        summary.received_bytes,
-        summary.sent_bytes,
-        virtual_time.as_secs_f64(),
-        took.as_secs_f64(),
-    ));
-    let played = if summary.differences == 0 { Played::Same } else { Played::Differs };
-    teller.line(&match summary.differences {
-        0 => "the same, to the byte".to_owned(),
-        count => format!("{count} differences"),
-    });
-    out.finish()?;
-    Ok(played)
+    if parts.len() > 1 {
+        let (first, last) = (parts[0].contents.header.part, parts[parts.len() - 1].contents.header.part);
+        lines.push(format!("{} parts, from {first} to {last}", parts.len()));
+    }
+    lines
 }
 
-fn name(part: &Part) -> String {
-    part.path.display().to_string()
+/// What is missing at the ends of the parts.
+fn endings(parts: &[Part]) -> Vec<String> {
+    let ending = |part: &Part| {
+        let name = part.path.display();
+        match part.contents.torn {
+            Some(torn) => Some(format!(
+                "{name} is cut off at byte {}: the {} bytes behind it are not whole and were left out",
+                torn.at, torn.lost
+            )),
+            None if !part.contents.ended => {
+                Some(format!("{name} has no end: its recorder was killed, or records still"))
+            }
+            None => None,
+        }
+    };
+    parts.iter().filter_map(ending).collect()
 }
 
-/// Prints what is not as it was.
+/// Watches a replay and prints what there is to tell.
 struct Teller<'a> {
-    out: &'a mut Pager,
+    timeline: Timeline,
+    out: Pager,
+    /// Set once nobody reads any more: then there is no reason to go on.
+    over: &'a Cell<bool>,
 }
 
 impl Teller<'_> {
-    fn line(&mut self, line: &str) {
-        self.out.line(line);
+    /// What the server has said so far belongs to what happened last.
+    fn listen(&mut self) {
+        said::take().into_iter().for_each(|said| self.timeline.said(said));
+    }
+
+    fn print(&mut self, lines: &[String]) {
+        lines.iter().for_each(|line| self.out.line(line));
+        self.over.set(self.out.is_over());
+    }
+
+    fn finish(
+        mut self,
+        notes: &[String],
+        summary: &Summary,
+        start: Instant,
+        bytes: usize,
+        took: Duration,
+    ) -> Result<Played, Failure> {
+        self.listen();
+        let rest = self.timeline.finish();
+        self.print(&rest);
+        let table = self.timeline.table();
+        self.out.line("");
+        if table.len() <= TABLE_ROWS_MAX {
+            self.print(&table);
+        } else {
+            let all = table.len() - 1;
+            self.out.line(&format!("{all} connections: choose some with --conn or --stream to see a table"));
+        }
+        self.out.line("");
+        self.print(notes);
+        let run = summary.end.since(start).as_secs_f64();
+        let took = took.as_secs_f64();
+        self.out.line(&format!(
+            "{bytes} bytes recorded: {} inputs, {} connections, {} bytes in, {} bytes out",
+            summary.inputs, summary.conns, summary.received_bytes, summary.sent_bytes,
+        ));
+        self.out.line(&format!(
+            "{run:.3} s were played in {took:.3} s, {:.0} times faster than they were",
+            run / took.max(1e-6)
+        ));
+        let played = if summary.differences == 0 { Played::Same } else { Played::Differs };
+        self.out.line(&match summary.differences {
+            0 => "the same, bit for bit".to_owned(),
+            1 => "1 difference, marked # above".to_owned(),
+            count => {
+                format!("{count} differences, marked # above; of each connection only the first is told")
+            }
+        });
+        self.out.finish().map(|()| played)
     }
 }
 
 impl Witness for Teller<'_> {
+    fn happened(&mut self, at: Instant, event: &Event) {
+        self.listen();
+        self.timeline.happened(at, event);
+    }
+
+    fn seated(&mut self, at: Instant, seat: Seat, conn: ConnId, server: &Server) {
+        self.timeline.seated(at, seat, conn, server);
+    }
+
+    fn wished(&mut self, at: Instant, seat: Option<Seat>, output: &Output) {
+        self.listen();
+        self.timeline.wished(at, seat, output);
+    }
+
+    fn settled(&mut self, at: Instant, server: &Server) {
+        self.listen();
+        self.timeline.settled(at, server);
+        let lines = self.timeline.take();
+        self.print(&lines);
+    }
+
     fn differs(&mut self, difference: &Difference) {
-        self.line(&format!("DIFFERS {difference}"));
+        self.listen();
+        self.timeline.differs(difference);
     }
 }
 
@@ -122,6 +218,11 @@ impl Pager {
         if self.error.is_none() {
             self.error = writeln!(self.out, "{line}").err();
         }
+    }
+
+    /// True if nobody reads any more.
+    pub fn is_over(&self) -> bool {
+        self.error.is_some()
     }
 
     /// Writes what waits. That the reader has closed the pipe is no error.
@@ -147,6 +248,10 @@ fn seconds(text: &str) -> Result<Instant, String> {
     let fraction: u64 = format!("{fraction:0<6}").parse().map_err(|_| wrong())?;
     let us = whole.checked_mul(1_000_000).and_then(|us| us.checked_add(fraction)).ok_or_else(wrong)?;
     Ok(Instant::from_micros(us))
+}
+
+fn levels(text: &str) -> Result<Levels, String> {
+    text.parse()
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ mod replay;
 mod tape;
 #[cfg(test)]
 mod tests;
+pub mod timeline;
 
 pub use file::{
     BUILD, Contents, Fault, Header, Kernel, Scope, Start, Torn, block_end, block_saved, head, read, write,

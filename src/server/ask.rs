@@ -5,6 +5,7 @@ use crate::base::name::StreamName;
 use crate::base::reason::Reason;
 use crate::server::Server;
 use crate::session::ask::{Answer, Ask};
+use std::fmt;
 
 impl Server {
     pub(super) fn perform(&mut self, id: ConnId, ask: Ask) {
@@ -19,7 +20,7 @@ impl Server {
                 }
             }
             Ask::Publish { name, query: _ } => {
-                self.log_wish(id, "publish", &name);
+                self.log_wish(id, format_args!("to publish"), &name);
                 let result = self.publish(id, name);
                 if let Err(refusal) = &result {
                     self.log_refusal(id, "publish", refusal);
@@ -29,7 +30,7 @@ impl Server {
             Ask::Frame(frame) => self.frame(id, frame),
             Ask::Unpublish => self.unpublish(id),
             Ask::Play { name, query: _, format } => {
-                self.log_wish(id, "play", &name);
+                self.log_wish(id, format_args!("to play"), &name);
                 let result = self.play(id, name, format);
                 if let Err(refusal) = &result {
                     self.log_refusal(id, "play", refusal);
@@ -39,7 +40,7 @@ impl Server {
             Ask::Deliver { audio, video } => self.deliver(id, audio, video),
             Ask::Stop => self.leave_stream(id, &Reason::PeerLeft),
             Ask::Fetch { name, file, query: _ } => {
-                self.log_wish(id, &file, &name);
+                self.log_wish(id, format_args!("for {file} of"), &name);
                 self.fetch(id, name, file);
             }
             Ask::Query(query) => self.query(id, query),
@@ -51,9 +52,9 @@ impl Server {
         }
     }
 
-    fn log_wish(&self, id: ConnId, what: &str, name: &StreamName) {
+    fn log_wish(&self, id: ConnId, what: fmt::Arguments<'_>, name: &StreamName) {
         if let Some(conn) = self.conns.get(id) {
-            log::debug!(cid:% = conn.cid, what; "asks for {name}");
+            log::debug!(cid:% = conn.cid; "asks {what} {name}");
         }
     }
 

@@ -281,6 +281,11 @@ impl Server {
         Some(self.conns.get(conn)?.cid)
     }
 
+    /// What a connection does, in SRS's words (`rtmp-play`); empty before it has said so.
+    pub fn role(&self, conn: ConnId) -> Option<&'static str> {
+        Some(self.conns.get(conn)?.introduction.role)
+    }
+
     /// The stream that a connection is about, as far as it has said.
     pub fn about(&self, conn: ConnId) -> Option<&StreamName> {
         self.conns.get(conn)?.name.as_ref()

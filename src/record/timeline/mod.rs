@@ -1,0 +1,255 @@
+//! A replay as lines for people: when, which connection, which stream, what came, what was decided and why.
+//!
+//! In: what a replay tells its witness, and what the server logs meanwhile (`Timeline::said`): decisions are
+//! told by who takes them. Out: lines of fixed columns, whatever repeats itself folded into one, and a table
+//! of everybody who was there.
+//!
+//! ```text
+//!   time (s)   conn   cid       stream           what
+//!     2.040000    #3  k3f9a2b1  live/cam         - keyframe frame=51 dts_us=2000000 bytes=5123
+//! ```
+//!
+//! Marks: `>` it came from outside, `-` it was decided, `!` somebody was refused or cut off, `<` it is wished of
+//! the world, `#` it is not as it was recorded. A recording is secret, and so is its timeline: names stand in
+//! full.
+
+mod fold;
+mod line;
+mod people;
+
+use crate::base::id::ConnId;
+use crate::base::store::StoreOp;
+use crate::base::time::Instant;
+use crate::config::{Config, Pattern};
+use crate::record::list::{Event, Seat};
+use crate::record::replay::{Difference, Witness};
+use crate::server::{End, Output, Server};
+use fold::Folds;
+use line::{Line, Mark};
+use log::{Level, LevelFilter};
+use people::People;
+
+/// A record of the server's log, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// How important it is.
+    pub level: Level,
+    /// About which connection: its word.
+    pub cid: Option<String>,
+    /// The message.
+    pub words: String,
+    /// What belongs to it, in order.
+    pub pairs: Vec<(String, String)>,
+}
+
+/// What is told.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// What came from outside and what was wished of the world is told up to this level.
+    pub level: LevelFilter,
+    /// Connections by number (`3`, `#3`) or word; empty: all.
+    pub conns: Vec<String>,
+    /// Streams by pattern; empty: all.
+    pub streams: Vec<Pattern>,
+}
+
+impl Choice {
+    fn is_everything(&self) -> bool {
+        self.conns.is_empty() && self.streams.is_empty()
+    }
+}
+
+/// The lines of a replay.
+#[derive(Debug)]
+pub struct Timeline {
+    choice: Choice,
+    now: Instant,
+    people: People,
+    /// Lines of the input at hand: whose stream they are about is known when it has been taken in.
+    step: Vec<Line>,
+    folds: Folds,
+    ready: Vec<String>,
+}
+
+impl Timeline {
+    /// A timeline of a run under `config`.
+    pub fn new(config: &Config, choice: Choice) -> Self {
+        Timeline {
+            choice,
+            now: Instant::ZERO,
+            people: People::new(config),
+            step: Vec::new(),
+            folds: Folds::default(),
+            ready: Vec::new(),
+        }
+    }
+
+    /// The head of the columns.
+    pub fn head() -> String {
+        line::head()
+    }
+
+    /// The server has logged something; to be told before the next call as a witness.
+    pub fn said(&mut self, said: Said) {
+        let seat = said.cid.as_deref().and_then(|cid| self.people.by_cid(cid));
+        let mark = if said.level <= Level::Warn { Mark::Refused } else { Mark::Decided };
+        let line = Line { at: self.now, seat, mark, level: said.level, words: said.words, pairs: said.pairs };
+        self.step.push(line);
+    }
+
+    /// Lines that are ready.
+    pub fn take(&mut self) -> Vec<String> {
+        self.close_step();
+        std::mem::take(&mut self.ready)
+    }
+
+    /// The replay is over: the last lines.
+    pub fn finish(&mut self) -> Vec<String> {
+        self.close_step();
+        for line in self.folds.flush_all() {
+            self.print(&line);
+        }
+        std::mem::take(&mut self.ready)
+    }
+
+    /// Everybody who was there and was chosen: a table.
+    pub fn table(&self) -> Vec<String> {
+        self.people.table(&self.choice)
+    }
+
+    fn event(&mut self, level: Level, mark: Mark, seat: Option<Seat>, words: impl Into<String>) {
+        if level <= self.choice.level {
+            let line = Line { at: self.now, seat, mark, level, words: words.into(), pairs: Vec::new() };
+            self.step.push(line);
+        }
+    }
+
+    fn close_step(&mut self) {
+        for line in std::mem::take(&mut self.step) {
+            self.choose(line);
+        }
+    }
+
+    /// Lines of a connection that has not said what it is about wait, if streams were chosen.
+    fn choose(&mut self, line: Line) {
+        let told = match line.seat {
+            _ if line.mark == Mark::Differs => true,
+            None => self.choice.is_everything(),
+            Some(seat) => match self.people.is_chosen(seat, &self.choice) {
+                Some(chosen) => {
+                    for line in self.people.release(seat).into_iter().filter(|_| chosen) {
+                        self.fold(line);
+                    }
+                    chosen
+                }
+                None => return self.people.hold(seat, line),
+            },
+        };
+        if told {
+            self.fold(line);
+        }
+    }
+
+    fn fold(&mut self, line: Line) {
+        if line.level <= Level::Info {
+            for folded in self.folds.flush(line.seat) {
+                self.print(&folded);
+            }
+            self.print(&line);
+        } else if let Some(line) = self.folds.add(line) {
+            self.print(&line);
+        }
+    }
+
+    fn print(&mut self, line: &Line) {
+        let person = line.seat.and_then(|seat| self.people.get(seat));
+        self.ready.push(line.text(person));
+    }
+}
+
+impl Witness for Timeline {
+    fn happened(&mut self, at: Instant, event: &Event) {
+        // What the kernel takes belongs to the input before it.
+        if !matches!(event, Event::Sent { .. }) {
+            self.close_step();
+        }
+        self.now = at;
+        for line in self.folds.flush_old(at) {
+            self.print(&line);
+        }
+        self.people.happened(at, event);
+        let seat = event.seat();
+        match event {
+            Event::Received { bytes, .. } => {
+                self.event(Level::Trace, Mark::Came, seat, format!("{} bytes", bytes.len()));
+            }
+            Event::Sent { len, room, .. } => {
+                let full = if *room { "" } else { ", and no more" };
+                self.event(Level::Trace, Mark::Came, seat, format!("the kernel takes {len} bytes{full}"));
+            }
+            Event::Ended { end: End::Eof, .. } => {
+                self.event(Level::Debug, Mark::Came, seat, "the peer has closed its side");
+            }
+            Event::Ended { end: End::Broken(how), .. } => {
+                self.event(Level::Debug, Mark::Came, seat, format!("the connection broke: {how}"));
+            }
+            Event::Reload { .. } => {
+                self.event(Level::Info, Mark::Came, None, "the operator wants another configuration");
+            }
+            Event::Drain => self.event(Level::Info, Mark::Came, None, "the operator wants an end"),
+            Event::Stored { result: Err(error), .. } => {
+                self.event(Level::Debug, Mark::Came, None, format!("a file was not written: {error}"));
+            }
+            Event::Accepted { peer, seat: None, .. } => {
+                self.event(Level::Info, Mark::Came, None, format!("{peer} has come and is turned away"));
+            }
+            Event::Tick | Event::Accepted { .. } | Event::Writable { .. } => {}
+            other => self.event(Level::Trace, Mark::Came, seat, format!("{other:?}")),
+        }
+    }
+
+    fn seated(&mut self, at: Instant, seat: Seat, conn: ConnId, server: &Server) {
+        self.people.seated(at, seat, conn, server);
+    }
+
+    fn wished(&mut self, at: Instant, seat: Option<Seat>, output: &Output) {
+        match output {
+            Output::Close { gently, .. } => {
+                if let Some(seat) = seat {
+                    self.people.left(at, seat);
+                }
+                let how = if *gently { "is closed after its last words" } else { "is dropped at once" };
+                self.event(Level::Trace, Mark::Wished, seat, how);
+            }
+            Output::Finished => {
+                self.event(Level::Info, Mark::Wished, None, "everybody has been told, the process may end");
+            }
+            Output::Read { .. } | Output::Write { .. } => {}
+            Output::Store { op, .. } => {
+                let words = match op {
+                    StoreOp::Write { path, .. } => format!("{path} is to be written"),
+                    other => format!("{other:?}"),
+                };
+                self.event(Level::Trace, Mark::Wished, None, words);
+            }
+            other => self.event(Level::Trace, Mark::Wished, seat, format!("{other:?}")),
+        }
+    }
+
+    fn settled(&mut self, _: Instant, server: &Server) {
+        self.people.settled(server);
+        self.close_step();
+    }
+
+    fn differs(&mut self, difference: &Difference) {
+        let line = Line {
+            at: difference.at,
+            seat: difference.seat,
+            mark: Mark::Differs,
+            level: Level::Error,
+            words: difference.what.clone(),
+            pairs: Vec::new(),
+        };
+        self.step.push(line);
+    }
+}

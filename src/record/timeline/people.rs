@@ -1,0 +1,182 @@
+//! Who is there in a replay: each connection with its word, its stream and what it was sent.
+
+use crate::base::id::{ConnId, ListenerId};
+use crate::base::name::StreamName;
+use crate::base::time::Instant;
+use crate::config::{Config, Service};
+use crate::record::list::{Event, Seat};
+use crate::record::timeline::Choice;
+use crate::record::timeline::line::{Line, cut, plain, time};
+use crate::server::Server;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// Most lines that are held back for a connection that has not said what it is about.
+const HELD_MAX: usize = 256;
+
+/// One connection.
+#[derive(Debug)]
+pub struct Person {
+    /// Its word in logs and in the API.
+    pub cid: String,
+    /// The stream that it is or was about.
+    pub stream: Option<StreamName>,
+    conn: ConnId,
+    peer: Option<SocketAddr>,
+    /// What it does, or what it speaks.
+    role: &'static str,
+    since: Instant,
+    until: Option<Instant>,
+    in_bytes: u64,
+    out_bytes: u64,
+    held: Vec<Line>,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub struct People {
+    services: Vec<Service>,
+    people: BTreeMap<Seat, Person>,
+    by_cid: BTreeMap<String, Seat>,
+    /// Who came to which listener, before it has its seat.
+    coming: Option<(ListenerId, SocketAddr)>,
+    /// Whom the input at hand is about.
+    at_hand: Option<Seat>,
+}
+
+impl People {
+    /// Nobody yet, in a run under `config`.
+    pub fn new(config: &Config) -> Self {
+        People {
+            services: config.listeners().into_iter().map(|(_, service, _)| service).collect(),
+            people: BTreeMap::new(),
+            by_cid: BTreeMap::new(),
+            coming: None,
+            at_hand: None,
+        }
+    }
+
+    /// Who has this word.
+    pub fn by_cid(&self, cid: &str) -> Option<Seat> {
+        self.by_cid.get(cid).copied()
+    }
+
+    /// Who sits there.
+    pub fn get(&self, seat: Seat) -> Option<&Person> {
+        self.people.get(&seat)
+    }
+
+    /// The server is about to be told this.
+    pub fn happened(&mut self, at: Instant, event: &Event) {
+        self.at_hand = event.seat();
+        if let Event::Accepted { listener, peer, .. } = event {
+            self.coming = Some((*listener, *peer));
+        }
+        let Some(person) = event.seat().and_then(|seat| self.people.get_mut(&seat)) else { return };
+        match event {
+            Event::Received { bytes, .. } => person.in_bytes += bytes.len() as u64,
+            Event::Sent { len, .. } => person.out_bytes += u64::from(*len),
+            Event::Ended { .. } => person.until = person.until.or(Some(at)),
+            _ => {}
+        }
+    }
+
+    /// The server closes a connection.
+    pub fn left(&mut self, at: Instant, seat: Seat) {
+        if let Some(person) = self.people.get_mut(&seat) {
+            person.until.get_or_insert(at);
+        }
+    }
+
+    /// A connection has its seat.
+    pub fn seated(&mut self, at: Instant, seat: Seat, conn: ConnId, server: &Server) {
+        let cid = server.cid(conn).map(|cid| cid.as_str().to_owned()).unwrap_or_default();
+        let coming = self.coming.take();
+        let service = coming.and_then(|(listener, _)| self.services.get(usize::from(listener.0)));
+        let person = Person {
+            cid: cid.clone(),
+            stream: server.about(conn).cloned(),
+            conn,
+            peer: coming.map(|(_, peer)| peer),
+            role: service.map_or("", |service| match service {
+                Service::Rtmp => "rtmp",
+                Service::Http => "http",
+                Service::Api => "api",
+            }),
+            since: at,
+            until: None,
+            in_bytes: 0,
+            out_bytes: 0,
+            held: Vec::new(),
+        };
+        self.at_hand = Some(seat);
+        self.by_cid.insert(cid, seat);
+        self.people.insert(seat, person);
+    }
+
+    /// The server has taken an input in: its peer may have said what it is about, or be gone.
+    pub fn settled(&mut self, server: &Server) {
+        let Some(person) = self.at_hand.and_then(|seat| self.people.get_mut(&seat)) else { return };
+        if let Some(name) = server.about(person.conn)
+            && person.stream.as_ref() != Some(name)
+        {
+            person.stream = Some(name.clone());
+        }
+        if let Some(role) = server.role(person.conn).filter(|role| !role.is_empty()) {
+            person.role = role;
+        }
+    }
+
+    /// Whether lines about this connection are told; `None`: that is not known yet.
+    pub fn is_chosen(&self, seat: Seat, choice: &Choice) -> Option<bool> {
+        let Choice { conns, streams, .. } = choice;
+        if choice.is_everything() {
+            return Some(true);
+        }
+        let person = self.people.get(&seat)?;
+        let named = |name: &String| *name == person.cid || name.trim_start_matches('#') == seat.0.to_string();
+        if conns.iter().any(named) {
+            return Some(true);
+        }
+        match &person.stream {
+            _ if streams.is_empty() => Some(false),
+            None => None,
+            Some(name) => Some(streams.iter().any(|pattern| pattern.fits(name))),
+        }
+    }
+
+    /// Keeps a line until it is known whether it is told.
+    pub fn hold(&mut self, seat: Seat, line: Line) {
+        if let Some(person) = self.people.get_mut(&seat).filter(|person| person.held.len() < HELD_MAX) {
+            person.held.push(line);
+        }
+    }
+
+    /// Gives back what was kept.
+    pub fn release(&mut self, seat: Seat) -> Vec<Line> {
+        self.people.get_mut(&seat).map(|person| std::mem::take(&mut person.held)).unwrap_or_default()
+    }
+
+    /// The chosen ones as a table.
+    pub fn table(&self, choice: &Choice) -> Vec<String> {
+        let row = |cells: [&str; 8]| {
+            let [conn, cid, from, role, stream, since, until, bytes] = cells;
+            format!("{conn:>6}  {cid:8}  {from:21} {role:13} {stream:20} {since:>12} {until:>12}  {bytes}")
+        };
+        let mut rows =
+            vec![row(["conn", "cid", "from", "as", "stream", "came (s)", "left (s)", "bytes in and out"])];
+        for (seat, person) in &self.people {
+            if self.is_chosen(*seat, choice) != Some(true) {
+                continue;
+            }
+            let from = person.peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());
+            let stream =
+                person.stream.as_ref().map_or_else(|| "-".to_owned(), |name| cut(&plain(&name.path())));
+            let until = person.until.map_or_else(|| "stayed".to_owned(), time);
+            let bytes = format!("{:>10} {:>10}", person.in_bytes, person.out_bytes);
+            let (seat, since) = (seat.to_string(), time(person.since));
+            rows.push(row([&seat, &person.cid, &from, person.role, &stream, &since, &until, &bytes]));
+        }
+        rows
+    }
+}
