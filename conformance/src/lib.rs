@@ -9,6 +9,7 @@ pub mod dice;
 pub mod ffmpeg;
 pub mod health;
 pub mod http;
+pub mod import;
 pub mod media;
 pub mod process;
 pub mod reader;
