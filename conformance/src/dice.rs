@@ -23,6 +23,21 @@ impl Dice {
         usize::try_from(self.number() >> 33).expect("31 bits") % end
     }
 
+    /// True once in `sides` throws.
+    pub fn one_in(&mut self, sides: usize) -> bool {
+        self.below(sides) == 0
+    }
+
+    /// A number from `low` to `high`, both among them.
+    pub fn between(&mut self, low: u64, high: u64) -> u64 {
+        low + self.number() % (high - low + 1)
+    }
+
+    /// One of `choices`, of which there is one at least.
+    pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len())]
+    }
+
     /// `count` random bytes.
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
         (0..count).map(|_| self.number().to_be_bytes()[0]).collect()

@@ -7,6 +7,14 @@
 //! Never: uses the server's own parsers, decides how fast it is read or written to, cuts or delays
 //! anything. Hardship is the world's.
 
+pub mod chunks;
+pub mod codec;
+pub mod film;
+pub mod player;
+pub mod publisher;
+pub mod talk;
+pub mod watch;
+
 use conformance::dice::Dice;
 use dacapo::config::Service;
 
