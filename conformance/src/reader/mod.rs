@@ -5,11 +5,15 @@
 //! and say what is [`Wrong`] with it instead of ending the program: a server under test may send anything.
 
 pub mod amf;
+pub mod boxes;
 pub mod chunk;
+pub mod es;
 pub mod flv;
 pub mod flv_body;
+pub mod fmp4;
 pub mod http;
 pub mod m3u8;
+pub mod psi;
 pub mod rtmp;
 pub mod ts;
 pub mod ws;
