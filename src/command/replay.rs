@@ -2,18 +2,21 @@
 //!
 //! Exit codes: 0, everything is as it was recorded; 2, this is no recording; 3, something is not as it was.
 
+use crate::command::files::Folder;
+use crate::command::pager::Pager;
 use crate::command::parts::{self, Part};
 use crate::command::said;
 use crate::{Failure, settings, system};
 use dacapo::base::id::ConnId;
+use dacapo::base::name::StreamName;
 use dacapo::base::time::Instant;
 use dacapo::config::{Levels, Pattern};
 use dacapo::net::clock::Clock;
+use dacapo::record::dump::{Dump, Part as DumpPart};
 use dacapo::record::timeline::{Choice, Timeline};
 use dacapo::record::{BUILD, Difference, Entry, Event, Replay, Seat, Summary, Witness};
 use dacapo::server::{Output, Server};
 use std::cell::Cell;
-use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -41,6 +44,9 @@ pub struct Args {
     /// Tells only about streams that fit this pattern, such as 'live/*'. May be repeated.
     #[arg(long, value_name = "NAME", value_parser = Pattern::new)]
     stream: Vec<Pattern>,
+    /// Writes what each player was sent to this directory, as files that play (.flv, .ts, .mp4, .aac, .mp3).
+    #[arg(long, value_name = "DIR")]
+    dump: Option<PathBuf>,
 }
 
 /// How a replay went.
@@ -61,8 +67,18 @@ pub fn run(args: &Args) -> Result<Played, Failure> {
     let mut replay = Replay::new(header).map_err(refuse)?;
     said::listen(&args.log);
     let choice = Choice { level: args.log.default, conns: args.conn.clone(), streams: args.stream.clone() };
-    let mut teller =
-        Teller { timeline: Timeline::new(&config, choice), out: Pager::new(), over: &Cell::new(false) };
+    let mut teller = Teller {
+        timeline: Timeline::new(&config, choice),
+        out: Pager::new(),
+        dump: None,
+        error: None,
+        over: &Cell::new(false),
+    };
+    if let Some(folder) = &args.dump {
+        let opened =
+            Folder::open(folder).map_err(|error| system(format!("{}: {error}", folder.display())))?;
+        teller.dump = Some((Dump::new(&config), opened));
+    }
     introduce(&parts).iter().for_each(|line| teller.out.line(line));
     teller.out.line(&Timeline::head());
     let notes = endings(&parts);
@@ -113,6 +129,9 @@ fn endings(parts: &[Part]) -> Vec<String> {
 struct Teller<'a> {
     timeline: Timeline,
     out: Pager,
+    dump: Option<(Dump, Folder)>,
+    /// Why the dump could not be written.
+    error: Option<String>,
     /// Set once nobody reads any more: then there is no reason to go on.
     over: &'a Cell<bool>,
 }
@@ -125,7 +144,18 @@ impl Teller<'_> {
 
     fn print(&mut self, lines: &[String]) {
         lines.iter().for_each(|line| self.out.line(line));
-        self.over.set(self.out.is_over());
+        self.over.set(self.over.get() || self.out.is_over());
+    }
+
+    /// Writes what `take` gives of the dump.
+    fn write_dump(&mut self, take: fn(&mut Dump, &dyn Fn(Seat) -> Option<String>) -> Vec<DumpPart>) {
+        let Some((dump, folder)) = &mut self.dump else { return };
+        let timeline = &self.timeline;
+        let parts = take(dump, &|seat| timeline.stream(seat).map(StreamName::path));
+        if let Err(error) = folder.write(parts) {
+            self.error.get_or_insert(error);
+            self.over.set(true);
+        }
     }
 
     fn finish(
@@ -139,6 +169,7 @@ impl Teller<'_> {
         self.listen();
         let rest = self.timeline.finish();
         self.print(&rest);
+        self.write_dump(Dump::finish);
         let table = self.timeline.table();
         self.out.line("");
         if table.len() <= TABLE_ROWS_MAX {
@@ -149,6 +180,14 @@ impl Teller<'_> {
         }
         self.out.line("");
         self.print(notes);
+        if let Some((dump, folder)) = &self.dump {
+            let files = format!("{} files were written to {}", folder.count(), folder.path().display());
+            let locked = match dump.locked() {
+                0 => String::new(),
+                count => format!("; {count} segments were left out, since nobody fetched their key"),
+            };
+            self.out.line(&(files + &locked));
+        }
         let run = summary.end.since(start).as_secs_f64();
         let took = took.as_secs_f64();
         self.out.line(&format!(
@@ -167,18 +206,32 @@ impl Teller<'_> {
                 format!("{count} differences, marked # above; of each connection only the first is told")
             }
         });
-        self.out.finish().map(|()| played)
+        self.out.finish()?;
+        self.error.map_or(Ok(played), |error| Err(system(error)))
     }
 }
 
 impl Witness for Teller<'_> {
     fn happened(&mut self, at: Instant, event: &Event) {
         self.listen();
+        if let Some((dump, _)) = &mut self.dump {
+            match event {
+                Event::Accepted { listener, seat: Some(seat), .. } => dump.came(*seat, *listener),
+                Event::Received { seat, bytes } => dump.received(*seat, bytes),
+                _ => {}
+            }
+        }
         self.timeline.happened(at, event);
     }
 
     fn seated(&mut self, at: Instant, seat: Seat, conn: ConnId, server: &Server) {
         self.timeline.seated(at, seat, conn, server);
+    }
+
+    fn sent(&mut self, _: Instant, seat: Seat, bytes: &[u8]) {
+        if let Some((dump, _)) = &mut self.dump {
+            dump.sent(seat, bytes);
+        }
     }
 
     fn wished(&mut self, at: Instant, seat: Option<Seat>, output: &Output) {
@@ -191,47 +244,12 @@ impl Witness for Teller<'_> {
         self.timeline.settled(at, server);
         let lines = self.timeline.take();
         self.print(&lines);
+        self.write_dump(Dump::take);
     }
 
     fn differs(&mut self, difference: &Difference) {
         self.listen();
         self.timeline.differs(difference);
-    }
-}
-
-/// Standard output, whose reader may have seen enough.
-#[derive(Debug)]
-pub struct Pager {
-    out: BufWriter<io::Stdout>,
-    /// The first error, after which nothing is written.
-    error: Option<io::Error>,
-}
-
-impl Pager {
-    /// Standard output.
-    pub fn new() -> Self {
-        Pager { out: BufWriter::with_capacity(64 << 10, io::stdout()), error: None }
-    }
-
-    /// Writes a line.
-    pub fn line(&mut self, line: &str) {
-        if self.error.is_none() {
-            self.error = writeln!(self.out, "{line}").err();
-        }
-    }
-
-    /// True if nobody reads any more.
-    pub fn is_over(&self) -> bool {
-        self.error.is_some()
-    }
-
-    /// Writes what waits. That the reader has closed the pipe is no error.
-    pub fn finish(mut self) -> Result<(), Failure> {
-        let result = self.error.map_or_else(|| self.out.flush(), Err);
-        match result {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            result => result.map_err(system),
-        }
     }
 }
 

@@ -21,6 +21,7 @@
 //! Pure: no files, no clock. Never: decides what to keep (the shell's settings do), or changes an outcome.
 
 mod code;
+pub mod dump;
 mod file;
 mod known;
 mod list;

@@ -18,6 +18,7 @@ mod line;
 mod people;
 
 use crate::base::id::ConnId;
+use crate::base::name::StreamName;
 use crate::base::store::StoreOp;
 use crate::base::time::Instant;
 use crate::config::{Config, Pattern};
@@ -115,6 +116,11 @@ impl Timeline {
     /// Everybody who was there and was chosen: a table.
     pub fn table(&self) -> Vec<String> {
         self.people.table(&self.choice)
+    }
+
+    /// The stream that a connection is or was about.
+    pub fn stream(&self, seat: Seat) -> Option<&StreamName> {
+        self.people.get(seat)?.stream.as_ref()
     }
 
     fn event(&mut self, level: Level, mark: Mark, seat: Option<Seat>, words: impl Into<String>) {

@@ -1,0 +1,246 @@
+//! What each player was sent, as files that play.
+//!
+//! In: the bytes of both directions of every connection of a replay. Out: pieces of files: FLV for players of
+//! RTMP, HTTP-FLV and WebSocket-FLV, TS for HTTP-TS and HLS, MP4 for HLS in fragments, AAC and MP3 as they are.
+//! The frames are not touched, only what lies around them is undone.
+//!
+//! A file belongs to one connection; segments that a player fetched on several make several files.
+
+mod hls;
+mod http;
+mod rtmp;
+
+use crate::base::id::ListenerId;
+use crate::config::{Config, Service};
+use crate::record::list::Seat;
+use hls::{Kind, Packages, Seen};
+use http::{Http, Piece};
+use rtmp::Rtmp;
+use std::collections::BTreeMap;
+
+/// More bytes than these should not wait to be written.
+const WAITING_BYTES_MAX: usize = 64 << 20;
+
+/// What the stream of a connection is called.
+type Names<'a> = &'a dyn Fn(Seat) -> Option<String>;
+
+/// Bytes that join a file.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its name: letters, digits, `.`, `-` and `_`.
+    pub file: String,
+    /// What joins it.
+    pub bytes: Vec<u8>,
+}
+
+/// The files of a replay.
+#[derive(Debug)]
+pub struct Dump {
+    services: Vec<Service>,
+    conns: BTreeMap<Seat, Conn>,
+    packages: Packages,
+    files: Vec<File>,
+    waiting: usize,
+    /// Segments that could not be decrypted.
+    locked: u64,
+}
+
+#[derive(Debug)]
+enum Conn {
+    Rtmp(Box<Rtmp>, Option<usize>),
+    Http(Box<Http>, Answer, Seen),
+}
+
+/// What becomes of the response at hand.
+#[derive(Debug)]
+enum Answer {
+    /// It is no media.
+    Nothing,
+    /// It goes into the file of this place.
+    File(usize),
+    /// It is a file of HLS, and is looked at when it is whole.
+    Hls { folder: String, file: String, kind: Kind, bytes: Vec<u8> },
+}
+
+#[derive(Debug)]
+struct File {
+    seat: Seat,
+    /// What it is of, as far as its request tells.
+    about: String,
+    extension: &'static str,
+    /// Its name, once bytes have left under it.
+    name: Option<String>,
+    bytes: Vec<u8>,
+}
+
+impl Dump {
+    /// No files yet, of a run under `config`.
+    pub fn new(config: &Config) -> Self {
+        Dump {
+            services: config.listeners().into_iter().map(|(_, service, _)| service).collect(),
+            conns: BTreeMap::new(),
+            packages: Packages::default(),
+            files: Vec::new(),
+            waiting: 0,
+            locked: 0,
+        }
+    }
+
+    /// A connection has come to a listener.
+    pub fn came(&mut self, seat: Seat, listener: ListenerId) {
+        let conn = match self.services.get(usize::from(listener.0)) {
+            Some(Service::Rtmp) => Conn::Rtmp(Box::new(Rtmp::new()), None),
+            Some(Service::Http) => Conn::Http(Box::default(), Answer::Nothing, Seen::default()),
+            _ => return,
+        };
+        self.conns.insert(seat, conn);
+    }
+
+    /// The peer sent these bytes.
+    pub fn received(&mut self, seat: Seat, bytes: &[u8]) {
+        if let Some(Conn::Http(http, ..)) = self.conns.get_mut(&seat) {
+            http.asked(bytes);
+        }
+    }
+
+    /// The server sent these bytes.
+    pub fn sent(&mut self, seat: Seat, bytes: &[u8]) {
+        let Some(mut conn) = self.conns.remove(&seat) else { return };
+        match &mut conn {
+            Conn::Rtmp(rtmp, place) => {
+                let bytes = rtmp.sent(bytes);
+                self.add_rtmp(seat, place, &bytes);
+            }
+            Conn::Http(http, answer, seen) => {
+                http.answered(bytes, &mut |piece| self.piece(seat, piece, answer, seen))
+            }
+        }
+        self.conns.insert(seat, conn);
+    }
+
+    fn add_rtmp(&mut self, seat: Seat, place: &mut Option<usize>, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            let place = *place.get_or_insert_with(|| self.open(seat, String::new(), "flv"));
+            self.add(place, bytes);
+        }
+    }
+
+    fn piece(&mut self, seat: Seat, piece: Piece<'_>, answer: &mut Answer, seen: &mut Seen) {
+        match piece {
+            Piece::Begin { target, status, kind } => *answer = self.begin(seat, &target, status, &kind),
+            Piece::Content(bytes) => match answer {
+                Answer::Nothing => {}
+                Answer::File(place) => self.add(*place, bytes),
+                Answer::Hls { bytes: so_far, .. } => so_far.extend_from_slice(bytes),
+            },
+            Piece::End => {
+                if let Answer::Hls { folder, file, kind, bytes } = std::mem::replace(answer, Answer::Nothing)
+                {
+                    self.hls(seat, &folder, &file, kind, bytes, seen);
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, seat: Seat, target: &str, status: u16, kind: &str) -> Answer {
+        if let Some((folder, file, kind)) = hls::file(target).filter(|_| status == 200) {
+            return Answer::Hls { folder, file, kind, bytes: Vec::new() };
+        }
+        let extension = match (status, kind) {
+            (200, "video/x-flv") | (101, "websocket") => "flv",
+            (200, "video/mp2t") => "ts",
+            (200, "audio/aac") => "aac",
+            (200, "audio/mpeg") => "mp3",
+            _ => return Answer::Nothing,
+        };
+        let path = target.split('?').next().unwrap_or_default();
+        let about = path.rsplit_once('.').map_or(path, |(stem, _)| stem);
+        Answer::File(self.open(seat, about.to_owned(), extension))
+    }
+
+    fn hls(&mut self, seat: Seat, folder: &str, file: &str, kind: Kind, bytes: Vec<u8>, seen: &mut Seen) {
+        let extension = match kind {
+            Kind::Playlist => return self.packages.playlist(folder, &String::from_utf8_lossy(&bytes)),
+            Kind::Key => return self.packages.key(folder, file, &bytes),
+            Kind::Ts => "ts",
+            Kind::Init | Kind::Fmp4 => "mp4",
+        };
+        if !seen.is_news(folder, file) {
+            return;
+        }
+        let Some(bytes) = self.packages.segment(folder, file, bytes) else {
+            self.locked += 1;
+            return;
+        };
+        let about = format!("{folder}-hls");
+        let is_it = |other: &File| other.seat == seat && other.about == about && other.extension == extension;
+        let place = self.files.iter().rposition(is_it).filter(|_| kind != Kind::Init);
+        let place = place.unwrap_or_else(|| self.open(seat, about, extension));
+        self.add(place, &bytes);
+    }
+
+    fn open(&mut self, seat: Seat, about: String, extension: &'static str) -> usize {
+        self.files.push(File { seat, about, extension, name: None, bytes: Vec::new() });
+        self.files.len() - 1
+    }
+
+    fn add(&mut self, place: usize, bytes: &[u8]) {
+        self.files[place].bytes.extend_from_slice(bytes);
+        self.waiting += bytes.len();
+    }
+
+    /// What should be written now, if that is worth it; `names` tells what a connection is about.
+    pub fn take(&mut self, names: Names<'_>) -> Vec<Part> {
+        if self.waiting < WAITING_BYTES_MAX { Vec::new() } else { self.write(names) }
+    }
+
+    /// The replay is over: what was not written so far.
+    pub fn finish(&mut self, names: Names<'_>) -> Vec<Part> {
+        for (seat, mut conn) in std::mem::take(&mut self.conns) {
+            if let Conn::Rtmp(rtmp, place) = &mut conn {
+                let bytes = rtmp.take();
+                self.add_rtmp(seat, place, &bytes);
+            }
+        }
+        self.write(names)
+    }
+
+    /// Segments that were left out since their key was never fetched.
+    pub fn locked(&self) -> u64 {
+        self.locked
+    }
+
+    fn write(&mut self, names: Names<'_>) -> Vec<Part> {
+        self.waiting = 0;
+        let mut parts = Vec::new();
+        for place in 0..self.files.len() {
+            let bytes = std::mem::take(&mut self.files[place].bytes);
+            if bytes.is_empty() {
+                continue;
+            }
+            let file = &self.files[place];
+            let name = file.name.clone().unwrap_or_else(|| self.name(file, names(file.seat)));
+            self.files[place].name = Some(name.clone());
+            parts.push(Part { file: name, bytes });
+        }
+        parts
+    }
+
+    /// `3-live_cam.flv`; a second one of the kind is `3-live_cam-2.flv`.
+    fn name(&self, file: &File, name: Option<String>) -> String {
+        let about = if file.about.is_empty() { name.unwrap_or_default() } else { file.about.clone() };
+        let about = plain(about.trim_matches('/'));
+        let stem =
+            if about.is_empty() { file.seat.0.to_string() } else { format!("{}-{about}", file.seat.0) };
+        let taken = |name: &String| self.files.iter().any(|other| other.name.as_ref() == Some(name));
+        let first = format!("{stem}.{}", file.extension);
+        let more = (2..).map(|count| format!("{stem}-{count}.{}", file.extension));
+        std::iter::once(first).chain(more).find(|name| !taken(name)).expect("numbers do not end")
+    }
+}
+
+/// A name that is fit for every file system and cannot lead elsewhere.
+fn plain(name: &str) -> String {
+    let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    name.chars().take(100).map(|c| if fit(c) { c } else { '_' }).collect()
+}
