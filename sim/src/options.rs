@@ -1,0 +1,324 @@
+//! Everything that one number draws: who comes, with what, under which limits, and what goes wrong.
+//!
+//! Each part has dice of its own, forked from the number by its name, so that a new knob or fault does not turn
+//! every seed into another run.
+
+use crate::dice::{Throws, fork};
+use crate::disk::DiskFaults;
+use crate::fault::{self, Fault};
+use crate::grip::Grips;
+use conformance::dice::Dice;
+use dacapo::config::{Config, Flush, HlsLayout, Second, Start};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// How much of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Small and short: for a look, and for tests.
+    Lite,
+    /// Everything: for campaigns.
+    Swarm,
+    /// No faults, 1 publisher and 20 players, for a minute: for measuring.
+    Perf,
+}
+
+/// In which form a player wants its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// RTMP.
+    Rtmp,
+    /// HTTP-FLV.
+    Flv,
+    /// FLV on a WebSocket.
+    WsFlv,
+    /// MPEG-TS over HTTP.
+    Ts,
+    /// AAC over HTTP.
+    Aac,
+    /// HLS.
+    Hls,
+}
+
+/// All of them.
+pub const FORMS: [Form; 6] = [Form::Rtmp, Form::Flv, Form::WsFlv, Form::Ts, Form::Aac, Form::Hls];
+
+/// Somebody's part in the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Publishes.
+    Publisher {
+        /// Which stream.
+        stream: usize,
+        /// Any encoder with any film; else a well-behaved one.
+        wild: bool,
+    },
+    /// Plays.
+    Player {
+        /// Which stream.
+        stream: usize,
+        /// In which form.
+        form: Form,
+        /// It comes and goes; else it stays.
+        wild: bool,
+    },
+    /// Asks the API; ends clients if `wild`.
+    Operator {
+        /// Ends clients now and then.
+        wild: bool,
+    },
+    /// Means ill.
+    Stranger,
+}
+
+/// A person: its part and when it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Casting {
+    /// Its part.
+    pub part: Part,
+    /// When it dials first, in microseconds.
+    pub dial_us: u64,
+    /// Whether it must be content in the end.
+    pub core: bool,
+}
+
+/// A run, as drawn.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The number.
+    pub seed: u64,
+    /// How much of it.
+    pub mode: Mode,
+    /// What can go wrong.
+    pub faults: BTreeSet<Fault>,
+    /// The configuration at the beginning.
+    pub config: Config,
+    /// True if its limits are small, so that they are reached.
+    pub tight: bool,
+    /// Who comes.
+    pub parts: Vec<Casting>,
+    /// How long everything goes wrong, in microseconds.
+    pub hard_us: u64,
+    /// How the shell's calls go.
+    pub grips: Grips,
+    /// How the disk is when it all begins.
+    pub disk: DiskFaults,
+    /// Whether the operator ends the server, or everybody leaves by themselves.
+    pub drains: bool,
+}
+
+impl Options {
+    /// The run that `seed` draws.
+    pub fn draw(seed: u64, mode: Mode) -> Self {
+        let faults = if mode == Mode::Perf { BTreeSet::new() } else { fault::draw(seed) };
+        let mut dice = fork(seed, "options");
+        let hard_us = match mode {
+            Mode::Lite => dice.between(2_000_000, 6_000_000),
+            Mode::Swarm => dice.between(4_000_000, 25_000_000),
+            Mode::Perf => 60_000_000,
+        };
+        let drains = dice.chance(300);
+        let parts = cast(seed, mode, &faults, hard_us);
+        let tight = mode != Mode::Perf && fork(seed, "tight").chance(500);
+        let config = configure(seed, tight, &parts);
+        let (grips, disk) = (fault::grips(seed, &faults), DiskFaults::default());
+        Options { seed, mode, faults, config, tight, parts, hard_us, grips, disk, drains }
+    }
+
+    /// Another configuration that the operator of this run may load in its middle: what decides where players
+    /// start and who may publish stays.
+    pub fn redrawn(&self, number: u64) -> Config {
+        let mut config = configure(number, self.tight, &self.parts);
+        config.stream.publish.second = self.config.stream.publish.second;
+        config.stream.play.start = self.config.stream.play.start;
+        config
+    }
+
+    /// The places of those whose part is like this.
+    pub fn places(&self, is: impl Fn(&Part) -> bool) -> Vec<usize> {
+        let fits = |(place, casting): (usize, &Casting)| is(&casting.part).then_some(place);
+        self.parts.iter().enumerate().filter_map(fits).collect()
+    }
+}
+
+impl fmt::Display for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |is: &dyn Fn(&Part) -> bool| self.places(is).len();
+        write!(
+            f,
+            "seed {} {:?}: {} publishers, {} players, {} operators, {} strangers; {:.1} s of hardship{}; ",
+            self.seed,
+            self.mode,
+            count(&|part| matches!(part, Part::Publisher { .. })),
+            count(&|part| matches!(part, Part::Player { .. })),
+            count(&|part| matches!(part, Part::Operator { .. })),
+            count(&|part| matches!(part, Part::Stranger)),
+            self.hard_us as f64 / 1e6,
+            if self.tight { ", tight limits" } else { "" },
+        )?;
+        let stream = &self.config.stream;
+        write!(
+            f,
+            "{:?} {:?} {:?}, linger {} ms, send timeout {} ms, wait {} ms, ring {} frames, {} connections; ",
+            stream.publish.second,
+            stream.play.start,
+            stream.play.flush,
+            stream.publish.linger_ms,
+            stream.play.send_timeout_ms,
+            stream.play.wait_ms,
+            stream.ring.frames_max,
+            self.config.limits.connections,
+        )?;
+        write!(f, "faults: ")?;
+        for fault in &self.faults {
+            write!(f, "{fault:?} ")?;
+        }
+        write!(f, "{}", if self.drains { "and a drain" } else { "" })
+    }
+}
+
+fn cast(seed: u64, mode: Mode, faults: &BTreeSet<Fault>, hard_us: u64) -> Vec<Casting> {
+    let mut dice = fork(seed, "cast");
+    let mut parts = Vec::new();
+    let mut add = |part, dial_us, core| parts.push(Casting { part, dial_us, core });
+    if mode == Mode::Perf {
+        add(Part::Publisher { stream: 0, wild: false }, 0, true);
+        for place in 0..20 {
+            let form = [Form::Rtmp, Form::Flv][place % 2];
+            add(Part::Player { stream: 0, form, wild: false }, 100_000 * (1 + place as u64), true);
+        }
+        return parts;
+    }
+    let (streams, players, others) = match mode {
+        Mode::Lite => (dice.between(1, 2), 4, 2),
+        _ => (dice.between(1, 4), dice.scale(2, 24), 4),
+    };
+    let come = |dice: &mut Dice| if dice.chance(500) { 0 } else { dice.between(0, hard_us) };
+    // The core: one publisher and some players that must be content in the end.
+    add(Part::Publisher { stream: 0, wild: false }, come(&mut dice) / 2, true);
+    for _ in 0..dice.between(1, 4) {
+        add(Part::Player { stream: 0, form: dice.pick(&FORMS), wild: false }, come(&mut dice), true);
+    }
+    for stream in 1..streams as usize {
+        let wild = faults.contains(&Fault::OddMedia) || faults.contains(&Fault::Unpublish);
+        add(Part::Publisher { stream, wild: wild && dice.chance(800) }, come(&mut dice), false);
+    }
+    for _ in 0..players {
+        let (stream, form) = (dice.below(streams as usize + 1), dice.pick(&FORMS));
+        add(Part::Player { stream, form, wild: dice.chance(600) }, come(&mut dice), false);
+    }
+    if faults.contains(&Fault::SecondPublisher) {
+        for _ in 0..dice.between(1, 3) {
+            let stream = dice.below(streams as usize);
+            add(Part::Publisher { stream, wild: dice.chance(700) }, come(&mut dice), false);
+        }
+    }
+    if faults.contains(&Fault::Unpublish) {
+        let at = dice.between(0, hard_us);
+        add(Part::Publisher { stream: streams as usize, wild: true }, at, false);
+        for _ in 0..dice.between(1, 12) {
+            let form = dice.pick(&FORMS);
+            let late = at + dice.between(0, 3_000_000);
+            add(Part::Player { stream: streams as usize, form, wild: true }, late, false);
+        }
+    }
+    if faults.contains(&Fault::Strangers) {
+        for _ in 0..dice.between(1, others) {
+            add(Part::Stranger, come(&mut dice), false);
+        }
+    }
+    if faults.contains(&Fault::Flood) {
+        let at = dice.between(0, hard_us);
+        for _ in 0..dice.scale(10, 200) {
+            add(Part::Stranger, at + dice.between(0, 50_000), false);
+        }
+    }
+    for _ in 0..dice.between(0, 2) {
+        add(Part::Operator { wild: dice.chance(300) }, come(&mut dice), false);
+    }
+    parts
+}
+
+/// A configuration. With `tight` limits each knob is small as often as not.
+fn configure(seed: u64, tight: bool, parts: &[Casting]) -> Config {
+    let mut dice = fork(seed, "config");
+    let mut config = Config::default();
+    let small = |dice: &mut Dice| tight && dice.chance(500);
+    let people = parts.iter().filter(|casting| casting.part != Part::Stranger).count();
+    if small(&mut dice) {
+        config.limits.connections = people + dice.between(0, 4) as usize;
+        config.limits.players_per_stream = people;
+        config.limits.streams = 6;
+    }
+    if small(&mut dice) {
+        config.limits.outbox_bytes = dice.scale(65_536, 1 << 20) as usize;
+        config.limits.attic_bytes = dice.scale(65_536, 1 << 20) as usize;
+        config.limits.unproven_bytes = dice.scale(8_192, 65_536) as usize;
+    }
+    if small(&mut dice) {
+        config.stream.ring.frames_max = dice.scale(16, 300) as usize;
+        config.stream.ring.keep_ms = dice.scale(1, 4_000);
+    }
+    if small(&mut dice) {
+        config.rtmp.chunk_size = dice.scale(128, 65_536) as u32;
+        config.rtmp.ack_window = dice.scale(16_384, 1 << 20) as u32;
+    }
+    let timeout = |dice: &mut Dice, least: u64, most: u64| dice.scale(least, most);
+    config.rtmp.handshake_timeout_ms = timeout(&mut dice, 2_000, 10_000);
+    config.rtmp.idle_timeout_ms = timeout(&mut dice, 2_000, 20_000);
+    config.http.head_timeout_ms = timeout(&mut dice, 2_000, 10_000);
+    config.http.keep_alive_timeout_ms = timeout(&mut dice, 2_000, 20_000);
+    config.drain_timeout_ms = timeout(&mut dice, 100, 10_000);
+    let publish = &mut config.stream.publish;
+    publish.second = dice.pick(&[Second::Refuse, Second::Replace]);
+    publish.linger_ms = dice.pick(&[0, 500, 3_000, 10_000]);
+    publish.first_frame_timeout_ms = timeout(&mut dice, 2_000, 10_000);
+    publish.frame_timeout_ms = timeout(&mut dice, 2_000, 10_000);
+    let play = &mut config.stream.play;
+    play.wait_ms = dice.pick(&[0, 1_000, 10_000, 30_000]);
+    play.start = dice.pick(&[Start::NewestKey, Start::NewestKey, Start::OldestKey, Start::NextKey]);
+    play.flush = dice.pick(&[Flush::Frame, Flush::Video, Flush::Video, Flush::Ms(100), Flush::Ms(500)]);
+    play.send_timeout_ms = timeout(&mut dice, 1_000, 20_000);
+    let hls = &mut config.stream.hls;
+    hls.enabled = !dice.chance(100);
+    hls.layout = dice.pick(&[HlsLayout::Auto, HlsLayout::Ts, HlsLayout::Fmp4]);
+    hls.segment_ms = dice.pick(&[200, 1_000, 2_000]);
+    hls.window = dice.between(3, 6) as usize;
+    hls.keep = dice.between(1, 6) as usize;
+    hls.dispose_ms = dice.pick(&[0, 1_000, 20_000]);
+    hls.encrypt = dice.chance(200);
+    hls.segments_per_key = dice.between(1, 5) as u32;
+    if dice.chance(500) {
+        hls.directory = "/srv/hls".to_owned();
+    }
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mode, Options};
+    use crate::fault::ALL;
+
+    #[test]
+    fn every_fault_is_off_in_about_half_of_the_seeds() {
+        let drawn: Vec<_> = (0..400).map(|seed| Options::draw(seed, Mode::Swarm)).collect();
+        for fault in ALL {
+            let on = drawn.iter().filter(|options| options.faults.contains(&fault)).count();
+            assert!((80..=260).contains(&on), "{fault:?} in {on} of 400");
+        }
+        let tight = drawn.iter().filter(|options| options.tight).count();
+        assert!((150..=250).contains(&tight), "tight limits in {tight} of 400");
+    }
+
+    #[test]
+    fn every_configuration_that_is_drawn_could_stand_in_a_file() {
+        for seed in 0..200 {
+            let options = Options::draw(seed, Mode::Swarm);
+            for config in [options.config.clone(), options.redrawn(seed)] {
+                let text = dacapo::config::print(&config);
+                let read = dacapo::config::load(&text, "a drawn configuration", &[]);
+                assert_eq!(read.expect("it makes sense"), config, "seed {seed}");
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! One run: the hard part with everything going wrong, then the part in which the core must be content, then
+//! the end in which everybody is gone.
+
+use crate::canary::Canary;
+use crate::cast;
+use crate::dice::{Throws, fork};
+use crate::disk::Disk;
+use crate::fault::{self, Deed, Fault, Planned};
+use crate::grip::Grip;
+use crate::options::{Mode, Options};
+use crate::shell::Shell;
+use crate::trace::Trace;
+use crate::watch::{Failure, Watch};
+use crate::world::net::Event;
+use crate::world::tiny::Tiny;
+use dacapo::base::rng::Seed;
+use dacapo::base::time::{Epoch, Instant};
+use dacapo::record::{Header, block_end, head};
+use dacapo::server::{Input, Server};
+use std::collections::BTreeMap;
+
+/// Wall time when the world begins, in microseconds since 1970.
+const EPOCH_US: u64 = 1_700_000_000_000_000;
+
+/// How long the core has to become content, in microseconds, beyond the timeouts of the configuration.
+const HEAL_US: u64 = 20_000_000;
+
+/// What a run was.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Two runs with the same are the same.
+    pub hash: u64,
+    /// Things that happened.
+    pub events: u64,
+    /// How long it was, in microseconds of its own time.
+    pub virtual_us: u64,
+    /// What did not hold, if anything.
+    pub failure: Option<Failure>,
+    /// Faults that were injected, by kind.
+    pub injected: BTreeMap<Fault, u64>,
+    /// A recording of what the last server was given.
+    pub inputs: Vec<u8>,
+}
+
+/// A run while it goes on.
+pub struct Run<'a> {
+    options: &'a Options,
+    plan: Vec<Planned>,
+    tiny: Tiny,
+    header: Header,
+    /// What a crash left behind.
+    rest: Option<(Disk, Watch, Trace)>,
+    injected: BTreeMap<Fault, u64>,
+    lives: u64,
+}
+
+impl<'a> Run<'a> {
+    /// A run that has not begun.
+    pub fn new(options: &'a Options, canary: Canary, loud: bool) -> Self {
+        let services = options.config.listeners().into_iter().map(|(_, service, _)| service).collect();
+        let plan = fault::plan(options);
+        let mut tiny = Tiny::new(options.seed, services, cast::people(options));
+        for (number, planned) in plan.iter().enumerate() {
+            tiny.net.plan(planned.at_us, Event::Deed(number));
+        }
+        let trace = Trace::new(loud);
+        let rest = Some((Disk::new(options.seed, options.disk), Watch::default(), trace));
+        let header = Header::new(&options.config, &Seed::from_u64(options.seed), Epoch(EPOCH_US));
+        let injected = BTreeMap::new();
+        let mut run = Run { options, plan, tiny, header, rest, injected, lives: 0 };
+        run.start();
+        if let Some(shell) = &mut run.tiny.shell {
+            shell.canary = canary;
+        }
+        run
+    }
+
+    /// The process starts.
+    fn start(&mut self) {
+        let Some((disk, watch, trace)) = self.rest.take() else { return };
+        let options = self.options;
+        let mut dice = fork(options.seed, &format!("life/{}", self.lives));
+        self.lives += 1;
+        // Wall time may be anything after a crash, later or earlier.
+        let step = if self.lives == 1 { 0 } else { dice.scale(1, 86_400_000_000) };
+        let wall = EPOCH_US + self.tiny.now_us();
+        let epoch = Epoch(if dice.chance(500) { wall + step } else { wall - step });
+        let seed = Seed::from_u64(options.seed.wrapping_add(self.lives << 48));
+        self.header = Header::new(&options.config, &seed, epoch);
+        let server = Server::new(options.config.clone(), seed, Instant::ZERO, epoch);
+        let services = options.config.listeners().into_iter().map(|(_, service, _)| service).collect();
+        let (number, grips) = (options.seed, options.grips);
+        let grips = Box::new(move |peer| Grip::new(number, peer, grips));
+        self.tiny.net.listening = true;
+        self.tiny.shell = Some(Shell::new(server, services, self.tiny.now_us(), disk, watch, trace, grips));
+    }
+
+    /// Plays it all.
+    pub fn play(&mut self) {
+        let hard_us = self.options.hard_us;
+        self.until(hard_us);
+        if self.options.mode != Mode::Perf && self.failure().is_none() {
+            self.heal();
+            self.content();
+            self.end();
+        }
+    }
+
+    fn until(&mut self, until_us: u64) {
+        while self.failure().is_none() {
+            self.tiny.run(until_us);
+            if self.tiny.deeds.is_empty() {
+                return;
+            }
+            for number in std::mem::take(&mut self.tiny.deeds) {
+                self.deed(number);
+            }
+        }
+    }
+
+    fn deed(&mut self, number: usize) {
+        let Planned { deed, fault, .. } = self.plan[number].clone();
+        *self.injected.entry(fault).or_default() += 1;
+        if self.tiny.deed(&deed) {
+            return;
+        }
+        let now = self.tiny.now_us();
+        match deed {
+            Deed::Disk(faults) => {
+                if let Some(shell) = &mut self.tiny.shell {
+                    shell.disk.faults = faults;
+                }
+            }
+            Deed::Reload(config) => {
+                if let Some(shell) = &mut self.tiny.shell {
+                    shell.command(now, Input::Reload { config }, &mut self.tiny.net);
+                }
+            }
+            Deed::Crash(_) => {
+                if let Some(shell) = self.tiny.shell.take() {
+                    self.rest = Some(shell.killed(&mut self.tiny.net));
+                    self.tiny.net.stop_listening();
+                    self.tiny.net.edges.clear();
+                }
+            }
+            Deed::Restart => self.start(),
+            _ => {}
+        }
+    }
+
+    /// The core is healed, and everything else goes wrong for good.
+    fn heal(&mut self) {
+        self.start();
+        let mut dice = fork(self.options.seed, "heal");
+        self.tiny.net.exhausted = false;
+        if let Some(shell) = &mut self.tiny.shell {
+            shell.disk.faults.fail_permille = 0;
+            shell.heal();
+        }
+        for (place, casting) in self.options.parts.iter().enumerate() {
+            if casting.core {
+                self.tiny.heal(place);
+            } else if dice.chance(500) {
+                self.tiny.freeze(place);
+            } else {
+                self.tiny.remove(place);
+            }
+        }
+    }
+
+    /// Waits until everybody of the core is content.
+    fn content(&mut self) {
+        let config = &self.options.config;
+        let publish = &config.stream.publish;
+        let waits = [
+            publish.frame_timeout_ms,
+            publish.first_frame_timeout_ms,
+            publish.linger_ms,
+            config.stream.play.send_timeout_ms,
+            config.rtmp.handshake_timeout_ms,
+            config.http.keep_alive_timeout_ms,
+        ];
+        let since_us = self.tiny.now_us();
+        let until_us = since_us + HEAL_US + waits.iter().sum::<u64>() * 1000;
+        loop {
+            self.until((self.tiny.now_us() + 1_000_000).min(until_us));
+            if self.failure().is_some() {
+                return;
+            }
+            let core = self.options.parts.iter().enumerate().filter(|(_, casting)| casting.core);
+            let pending = core.filter_map(|(place, _)| self.tiny.people[place].peer.pending(since_us)).next();
+            match pending {
+                None => return,
+                Some(words) if self.tiny.now_us() >= until_us => return self.fail("L1", words),
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Everybody leaves, or is sent away; in the end nothing is left.
+    fn end(&mut self) {
+        if self.failure().is_some() {
+            return;
+        }
+        let now = self.tiny.now_us();
+        if self.options.drains {
+            if let Some(shell) = &mut self.tiny.shell {
+                shell.command(now, Input::Drain, &mut self.tiny.net);
+            }
+            self.until(now + self.options.config.drain_timeout_ms * 1000 + 2_000);
+            let finished = self.tiny.shell.as_ref().is_some_and(|shell| shell.finished);
+            if !finished && self.failure().is_none() {
+                return self.fail("L7", "the drain has not ended within its timeout".to_owned());
+            }
+        }
+        for place in 0..self.tiny.people.len() {
+            self.tiny.remove(place);
+        }
+        let now = self.tiny.now_us();
+        self.until(now + 120_000_000);
+        if self.failure().is_none()
+            && let Some(shell) = &mut self.tiny.shell
+        {
+            shell.finish(self.tiny.net.now_us);
+        }
+    }
+
+    fn fail(&mut self, invariant: &str, words: String) {
+        let at_us = self.tiny.now_us();
+        if let Some(shell) = &mut self.tiny.shell {
+            let at_us = shell.time(at_us).as_micros();
+            shell.watch.fail(Failure { invariant: invariant.to_owned(), at_us, seat: None, words });
+        }
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        self.tiny.shell.as_ref()?.watch.failures().first()
+    }
+
+    /// What it was.
+    pub fn outcome(mut self) -> Outcome {
+        let virtual_us = self.tiny.now_us();
+        let failure = self.failure().cloned();
+        let mut inputs = head(&self.header);
+        let (mut hash, mut events) = (0, 0);
+        if let Some(shell) = &mut self.tiny.shell {
+            (hash, events) = (shell.trace.hash(), shell.trace.events);
+            inputs.extend(shell.tape.take());
+        }
+        inputs.extend(block_end());
+        Outcome { hash, events, virtual_us, failure, injected: self.injected, inputs }
+    }
+}

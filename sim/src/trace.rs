@@ -1,0 +1,52 @@
+//! What happened in a run, as one number and, on demand, as lines to read.
+//!
+//! The number covers every input of the server and every output with its bytes: two runs with the same number
+//! are the same run.
+
+use dacapo::base::digest::Digest;
+
+/// The trace of a run.
+#[derive(Debug, Default)]
+pub struct Trace {
+    digest: Digest,
+    /// Things noted so far.
+    pub events: u64,
+    /// Whether lines are printed to standard error.
+    loud: bool,
+}
+
+impl Trace {
+    /// A trace of nothing; `loud`: with lines to standard error.
+    pub fn new(loud: bool) -> Self {
+        Trace { loud, ..Trace::default() }
+    }
+
+    /// Something happened to the connection with this seat; `bytes` belong to it.
+    pub fn note(&mut self, at_us: u64, seat: Option<u32>, what: &str, bytes: &[u8]) {
+        self.events += 1;
+        self.digest.extend(&at_us.to_le_bytes());
+        self.digest.extend(&seat.map_or(u64::MAX, u64::from).to_le_bytes());
+        self.digest.extend(what.as_bytes());
+        self.digest.extend(bytes);
+        if self.loud {
+            self.print(at_us, seat, what, bytes.len());
+        }
+    }
+
+    /// More bytes of what was noted last.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        self.digest.extend(bytes);
+    }
+
+    fn print(&self, at_us: u64, seat: Option<u32>, what: &str, len: usize) {
+        let seat = seat.map_or_else(|| "    -".to_owned(), |seat| format!("{:>5}", format!("#{seat}")));
+        let len = if len == 0 { String::new() } else { format!(" {len} B") };
+        eprintln!("{:>6}.{:06} {seat} {what}{len}", at_us / 1_000_000, at_us % 1_000_000);
+    }
+
+    /// The number.
+    pub fn hash(&self) -> u64 {
+        let (hash, len) = self.digest.parts();
+        hash ^ len.rotate_left(40)
+    }
+}

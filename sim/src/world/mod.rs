@@ -1,0 +1,5 @@
+//! Worlds that a shell and its peers can live in.
+
+pub mod link;
+pub mod net;
+pub mod tiny;
