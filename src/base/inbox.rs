@@ -6,7 +6,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 /// The unread bytes of one connection.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Inbox {
     bytes: BytesMut,
     limit: usize,

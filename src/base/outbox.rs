@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 const SHARE_BYTES_MIN: usize = 1024;
 
 /// The own bytes of one connection, in the order in which they leave.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Outbox {
     queue: VecDeque<Bytes>,
     /// Gathers small writes; leaves after everything in `queue`.

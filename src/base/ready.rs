@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 /// Connections that have bytes and room. Whether one is in it is a flag of the connection, so that
 /// joining costs no search.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ReadyList {
     queue: VecDeque<ConnId>,
 }

@@ -7,7 +7,7 @@ use crate::base::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// At most one wake-up for each key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Timers<K> {
     due: BTreeSet<(Instant, K)>,
     at: BTreeMap<K, Instant>,

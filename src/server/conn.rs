@@ -24,7 +24,7 @@ pub const LAST_WORDS: Duration = Duration::from_secs(5);
 pub const PROGRESS_BYTES_MIN: u64 = 16 << 10;
 
 /// What a connection does with a stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Role {
     /// Nothing.
     None,
@@ -87,7 +87,7 @@ pub struct Stall {
 }
 
 /// One connection.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Conn {
     /// Its place and generation.
     pub id: ConnId,
@@ -173,7 +173,7 @@ impl Conn {
 }
 
 /// All connections, by place and generation.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Conns {
     slab: Slab<Conn>,
     generations: Vec<u32>,

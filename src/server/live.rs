@@ -8,7 +8,7 @@ use crate::stream::live::Stream;
 use std::collections::BTreeSet;
 
 /// A stream and all that hangs on it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Live {
     /// The stream.
     pub stream: Stream,

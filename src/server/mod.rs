@@ -75,7 +75,7 @@ pub struct Deadline {
 }
 
 /// The server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Server {
     config: Arc<Config>,
     /// What each listener speaks. Fixed at birth: a reload moves no listener.

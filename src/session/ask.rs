@@ -11,7 +11,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 /// A wish of a session.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Ask {
     /// Who the peer says it is, for the API: asked as soon as it is known, and again when it changes.
     Introduce(Introduction),

@@ -67,7 +67,7 @@ pub trait Session {
 }
 
 /// A session of any protocol.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum AnySession {
     /// RTMP.
     Rtmp(Box<rtmp::RtmpSession>),

@@ -24,7 +24,7 @@ const RIDE_ALONG: Duration = Duration::from_millis(40);
 const TRACKS_WAIT_US: i64 = 500_000;
 
 /// Who publishes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Publication {
     /// The publisher's connection.
     pub conn: ConnId,
@@ -50,7 +50,7 @@ pub struct Counters {
 }
 
 /// One stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Stream {
     pub(super) settings: StreamSettings,
     pub(super) attic_bytes_max: usize,

@@ -14,7 +14,7 @@ use crate::wire::render::Renderer;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Piece {
     bytes: Bytes,
     /// Players in the middle of it.
@@ -22,7 +22,7 @@ struct Piece {
 }
 
 /// One format of a stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Log {
     format: Format,
     renderer: Renderer,

@@ -23,7 +23,7 @@ pub struct Entry {
 }
 
 /// The ring.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Ring {
     entries: VecDeque<Entry>,
     /// Number of the entry at the front.

@@ -15,7 +15,7 @@ pub struct StreamKey {
 }
 
 /// All streams, by name and by key. `T` is what the server keeps with each.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Router<T> {
     streams: Slab<(u64, StreamName, T)>,
     names: BTreeMap<StreamName, StreamKey>,

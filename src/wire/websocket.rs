@@ -98,7 +98,7 @@ impl WebSocketError {
 }
 
 /// Puts messages of a client together.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reader {
     message_bytes_max: usize,
     /// Opcode and bytes so far of a message whose last fragment has not come.

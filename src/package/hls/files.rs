@@ -27,7 +27,7 @@ pub enum Fetch {
 }
 
 /// The playlists as they stand.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Files {
     /// Where the media playlist is, relative to the multivariant one.
     media_uri: String,
@@ -37,7 +37,7 @@ pub struct Files {
     shown: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Playlists {
     media: Bytes,
     master: Bytes,

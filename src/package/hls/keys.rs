@@ -20,7 +20,7 @@ pub struct KeyFile {
 }
 
 /// The key in use, and when it is time for the next.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Keys {
     rng: Rng,
     segments_per_key: u32,

@@ -53,7 +53,7 @@ pub const MASTER: &str = "master.m3u8";
 pub const MEDIA: &str = "index.m3u8";
 
 /// The packager of one stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Hls {
     settings: config::Hls,
     name: StreamName,
@@ -78,7 +78,7 @@ pub struct Hls {
 }
 
 /// What is known of the present publisher.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Run {
     /// The headers that were looked at last.
     headers_number: Option<u64>,

@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use std::sync::Arc;
 
 /// Both muxers, of which a stream seldom needs more than one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Mux {
     ts: ts::Muxer,
     ahead_secs: u32,

@@ -13,7 +13,7 @@ use crate::media::frame::Frame;
 use crate::media::timestamp::Timestamp;
 
 /// Rules for the ends of segments.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Pace {
     segment_us: i64,
     segment_us_max: i64,

@@ -3,7 +3,7 @@
 use super::segment::Segment;
 
 /// Measured bit rates of the segments so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Rate {
     peak: u64,
     average: u64,

@@ -19,7 +19,7 @@ const FRAME_COST_BYTES: usize = 256;
 const STEP_US: i64 = 40_000;
 
 /// A segment that still takes frames.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Open {
     /// Its frames in order of arrival; at least one.
     pub frames: Vec<Frame>,
@@ -106,7 +106,7 @@ pub fn cost(frame: &Frame) -> usize {
 }
 
 /// A segment that is complete and never changes again.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Segment {
     /// Its media sequence number.
     pub sequence: u64,

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 
 /// Changes that wait to be made.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Store {
     /// Path of the stream's files, without the slash before the file name; `None`: nothing is stored.
     base: Option<String>,

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// All complete segments, oldest first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Window {
     /// Segments in the playlist, if it is long enough.
     count: usize,
@@ -26,7 +26,7 @@ pub struct Window {
 }
 
 /// A segment that left the playlist.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Left {
     segment: Segment,
     /// Until when it must stay.

@@ -235,3 +235,9 @@ fn a_waiting_player_gets_a_burst_from_its_beginning() {
     });
     assert_eq!(bodies(&world.sent(flv), b"frame-"), ["frame-0", "frame-1", "frame-2", "frame-3"]);
 }
+
+#[test]
+fn a_server_is_a_value_that_can_be_copied_and_sent() {
+    fn is_a_value<T: Clone + Send + 'static>() {}
+    is_a_value::<crate::server::Server>();
+}

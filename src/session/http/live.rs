@@ -113,7 +113,7 @@ fn content_type(format: Format) -> &'static str {
 }
 
 /// A player, from its head on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Live {
     /// The response body goes on and on.
     Body {

@@ -39,7 +39,7 @@ use route::Route;
 use std::time::Duration;
 
 /// One HTTP peer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct HttpSession {
     service: Service,
     state: State,
@@ -48,7 +48,7 @@ pub struct HttpSession {
 }
 
 /// What happens next.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum State {
     /// A request may begin.
     Idle {
@@ -81,7 +81,7 @@ enum State {
 }
 
 /// What a response is waiting for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Pending {
     File(files::Wants),
     LiveList,

@@ -21,7 +21,7 @@ use crate::wire::rtmp::message::{Command, Control};
 const TEXT_BYTES_MAX: usize = 512;
 
 /// What a connected peer has told about itself.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct App {
     /// Where its streams are.
     pub place: Place,

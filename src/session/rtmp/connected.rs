@@ -37,7 +37,7 @@ const MESSAGES_PER_CALL: usize = 64;
 const AGGREGATE_MESSAGES_MAX: usize = 4096;
 
 /// A peer that has said `connect`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Connected {
     link: Link,
     app: App,
@@ -51,7 +51,7 @@ pub(super) struct Connected {
 }
 
 /// What the peer does.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Role {
     /// Neither of the others.
     Idle,

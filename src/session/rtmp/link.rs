@@ -16,7 +16,7 @@ use bytes::BytesMut;
 pub(super) const STREAM_ID: u32 = 1;
 
 /// What reads the peer's messages and writes ours.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Link {
     /// Puts messages together.
     pub reader: Reader,

@@ -31,7 +31,7 @@ use link::{Link, protocol};
 use std::time::Duration;
 
 /// One RTMP peer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RtmpSession {
     phase: Phase,
     /// By when `connect` must have come.
@@ -39,7 +39,7 @@ pub struct RtmpSession {
 }
 
 /// How far the conversation has come. Each phase owns what exists in it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Phase {
     /// Bytes that are no messages yet.
     Handshake(Handshake),

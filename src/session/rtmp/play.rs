@@ -16,7 +16,7 @@ use crate::wire::rtmp::message::{Command, Control, Event};
 use std::time::Duration;
 
 /// A stream that is being played.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Playback {
     /// Nobody publishes it yet.
     waiting: bool,

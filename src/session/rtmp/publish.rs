@@ -19,7 +19,7 @@ use crate::wire::rtmp::message::Command;
 use bytes::Bytes;
 
 /// A stream that is being published.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Publication {
     /// Its name.
     pub name: StreamName,

@@ -15,7 +15,7 @@ use crate::wire::{flv, http1, ts, websocket};
 use bytes::{Bytes, BytesMut};
 
 /// Lays one stream out in one format.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Renderer {
     /// The format without HTTP chunks.
     format: Format,

@@ -34,7 +34,7 @@ pub const START_TICKS: i64 = 126_000;
 pub const CLOCK_LEAD_TICKS: i64 = 27_000;
 
 /// Lays frames out as transport packets.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Muxer {
     /// The headers that the tracks below were made of.
     number: Option<u64>,
@@ -60,7 +60,7 @@ enum Tables {
     Since(Timestamp),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct MuxTrack {
     track: Track,
     es: Es,

@@ -9,7 +9,7 @@
 const STEP_MIN: u64 = 512;
 
 /// Counts what arrived, and says when that is worth an acknowledgement.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct AckCounter {
     received: u64,
     acknowledged: u64,

@@ -68,7 +68,7 @@ pub enum ChunkError {
 }
 
 /// Puts the messages of one peer together.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reader {
     limits: Limits,
     /// What the peer announced.
@@ -83,7 +83,7 @@ pub struct Reader {
 }
 
 /// What is remembered of a chunk stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct ChunkStream {
     cid: u32,
     /// Of the message that is being read, or of the last one.
