@@ -305,7 +305,7 @@ impl Pictures {
 fn twists(dice: &mut Dice) -> Vec<(u64, Twist)> {
     let count = dice.pick(&[0, 0, 1, 2, 4]);
     let jump = |dice: &mut Dice| {
-        let ms = i32::try_from(dice.pick(&[50, 900, 9_000, 11_000, 3_600_000])).expect("small");
+        let ms = dice.pick(&[50, 900, 9_000, 11_000, 3_600_000]);
         Twist::Jump(if dice.one_in(2) { ms } else { -ms })
     };
     let mut twists: Vec<(u64, Twist)> = (0..count)
@@ -320,7 +320,7 @@ fn twists(dice: &mut Dice) -> Vec<(u64, Twist)> {
 }
 
 fn millis(us: u64) -> u32 {
-    u32::try_from(us / 1000 & 0xffff_ffff).expect("masked")
+    u32::try_from((us / 1000) & 0xffff_ffff).expect("masked")
 }
 
 /// The largest content of a picture: with what is around it, below the 8 MiB that the server takes.

@@ -7,16 +7,27 @@
 //! Never: uses the server's own parsers, decides how fast it is read or written to, cuts or delays
 //! anything. Hardship is the world's.
 
+pub mod api;
 pub mod chunks;
 pub mod codec;
+pub mod draw;
 pub mod film;
+pub mod hls;
+pub mod live;
 pub mod player;
 pub mod publisher;
+pub mod recording;
+pub mod stranger;
 pub mod talk;
+#[cfg(test)]
+mod tests;
 pub mod watch;
 
 use conformance::dice::Dice;
 use dacapo::config::Service;
+
+/// A client of any kind.
+pub type Boxed = Box<dyn Peer>;
 
 /// A client. It has one connection at a time.
 pub trait Peer {
@@ -46,6 +57,22 @@ pub trait Peer {
     fn grievance(&self) -> Option<String> {
         None
     }
+
+    /// What the HTTP API told it since this was asked last.
+    fn take_answers(&mut self) -> Vec<ApiAnswer> {
+        Vec::new()
+    }
+}
+
+/// What the HTTP API told a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiAnswer {
+    /// When the answer was whole, in microseconds.
+    pub at_us: u64,
+    /// Method and path.
+    pub question: String,
+    /// The answer, in JSON.
+    pub body: String,
 }
 
 /// What a peer sees of the world, and what it wants from it.

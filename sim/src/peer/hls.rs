@@ -1,0 +1,313 @@
+//! An HLS player: fetches the playlists, then the segments that they name, then the playlist again.
+//!
+//! ```text
+//! master ──▶ media playlist ──▶ what it needs (init, key) ──▶ segment … ──┐
+//!                  ▲                                                      │ waits half a target duration
+//!                  └──────────────────────────────────────────────────────┘
+//! ```
+//!
+//! In: responses and the time. Out: one request at a time, on one connection or on a new one for each. Whether
+//! the playlists keep their laws is for the judge; the player only needs to get on.
+
+use super::{HangUp, Peer, PeerCx};
+use conformance::dice::Dice;
+use conformance::reader::http::{HttpEvent, ResponseReader};
+use dacapo::config::Service;
+use std::collections::VecDeque;
+
+/// What a player does.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// Application and stream: "live/a".
+    pub path: String,
+    /// Each request has its own connection.
+    pub closes: bool,
+    /// Asks for the head of a file before it fetches it, now and then.
+    pub peeks: bool,
+    /// Waits up to so many microseconds before each segment.
+    pub idles_us: u64,
+    /// From a lost connection to the next, in microseconds.
+    pub pause_us: u64,
+    /// Requests after which it goes away.
+    pub requests_max: u64,
+}
+
+/// An HLS player.
+pub struct Hls {
+    script: Script,
+    http: ResponseReader,
+    connected: bool,
+    /// What has been asked and is not answered in full.
+    asked: Option<Wish>,
+    status: u16,
+    body: Vec<u8>,
+    /// What is to be fetched next, in order.
+    wishes: VecDeque<Wish>,
+    /// When it may go on.
+    not_before_us: u64,
+    index: Option<String>,
+    /// The last segment that it knows of.
+    newest: String,
+    target_us: u64,
+    segment_us: Option<u64>,
+    requests: u64,
+    segments: u64,
+    grievance: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Wish {
+    Master,
+    Index(String),
+    Segment(String),
+    /// An init segment or a key.
+    Part(String),
+    /// The head of a file.
+    Peek(String),
+}
+
+impl Hls {
+    /// A player with a script.
+    pub fn new(script: Script) -> Self {
+        Hls {
+            script,
+            http: ResponseReader::new(),
+            connected: false,
+            asked: None,
+            status: 0,
+            body: Vec::new(),
+            wishes: VecDeque::new(),
+            not_before_us: 0,
+            index: None,
+            newest: String::new(),
+            target_us: 2_000_000,
+            segment_us: None,
+            requests: 0,
+            segments: 0,
+            grievance: None,
+        }
+    }
+
+    /// How many segments it has got.
+    pub fn segments(&self) -> u64 {
+        self.segments
+    }
+
+    /// Asks the next thing, if its time has come and nothing is under way.
+    fn go_on(&mut self, cx: &mut PeerCx<'_>) {
+        if !self.connected || self.asked.is_some() {
+            return;
+        }
+        if self.requests >= self.script.requests_max {
+            cx.hang_up = Some(HangUp::Fin);
+            return;
+        }
+        if cx.now_us < self.not_before_us {
+            cx.wake_at_us = Some(self.not_before_us);
+            return;
+        }
+        let wish = self.wishes.pop_front().unwrap_or_else(|| match &self.index {
+            Some(index) => Wish::Index(index.clone()),
+            None => Wish::Master,
+        });
+        let (method, path) = match &wish {
+            Wish::Master => ("GET", format!("/{}.m3u8", self.script.path)),
+            Wish::Peek(path) => ("HEAD", path.clone()),
+            Wish::Index(path) | Wish::Segment(path) | Wish::Part(path) => ("GET", path.clone()),
+        };
+        if method == "HEAD" {
+            self.http.expect_no_body();
+        }
+        let close = if self.script.closes { "Connection: close\r\n" } else { "" };
+        cx.out.extend(format!("{method} {path} HTTP/1.1\r\nHost: sim\r\n{close}\r\n").bytes());
+        self.requests += 1;
+        self.asked = Some(wish);
+        self.body.clear();
+    }
+
+    fn answered(&mut self, cx: &mut PeerCx<'_>, wish: Wish) {
+        let found = self.status == 200;
+        match wish {
+            Wish::Master if found => {
+                let text = String::from_utf8_lossy(&self.body).into_owned();
+                let master = format!("/{}.m3u8", self.script.path);
+                self.index = uris(&text).next().map(|uri| resolve(&master, uri));
+            }
+            Wish::Index(path) if found => self.playlist(cx, &path),
+            Wish::Segment(_) if found => {
+                self.segments += 1;
+                self.segment_us = Some(cx.now_us);
+            }
+            Wish::Part(_) | Wish::Peek(_) if found => {}
+            // There is nothing here now: begins anew later.
+            _ => {
+                self.wishes.clear();
+                self.index = None;
+                self.not_before_us = cx.now_us + 1_000_000;
+            }
+        }
+        if matches!(self.wishes.front(), Some(Wish::Segment(_))) && self.script.idles_us > 0 {
+            self.not_before_us = cx.now_us + cx.dice.between(0, self.script.idles_us);
+        }
+    }
+
+    /// Wishes what is new in a playlist; of the first that it sees, the last three, as players do.
+    fn playlist(&mut self, cx: &mut PeerCx<'_>, path: &str) {
+        let text = String::from_utf8_lossy(&self.body).into_owned();
+        for line in text.lines() {
+            let target = line.strip_prefix("#EXT-X-TARGETDURATION:").and_then(|value| value.parse().ok());
+            self.target_us = target.map_or(self.target_us, |seconds: u64| seconds * 1_000_000);
+        }
+        let all: Vec<String> = uris(&text).map(|uri| resolve(path, uri)).collect();
+        let from = match all.iter().position(|uri| *uri == self.newest) {
+            Some(at) => at + 1,
+            None => all.len().saturating_sub(3),
+        };
+        for uri in &all[from..] {
+            if self.script.peeks && cx.dice.one_in(4) {
+                self.wishes.push_back(Wish::Peek(uri.clone()));
+            }
+            self.wishes.push_back(Wish::Segment(uri.clone()));
+        }
+        if from < all.len() {
+            let parts = text
+                .lines()
+                .filter(|line| ["#EXT-X-MAP", "#EXT-X-KEY"].iter().any(|tag| line.starts_with(tag)));
+            let mut named = parts.filter_map(|line| line.split("URI=\"").nth(1)?.split('"').next());
+            let last = named.next_back().map(|uri| resolve(path, uri));
+            last.into_iter().for_each(|uri| self.wishes.push_front(Wish::Part(uri)));
+            self.newest.clone_from(&all[all.len() - 1]);
+        } else {
+            self.not_before_us = cx.now_us + self.target_us / 2;
+        }
+        if text.contains("#EXT-X-ENDLIST") && self.wishes.is_empty() {
+            // Somebody may publish again under this name.
+            self.not_before_us = cx.now_us + 2_000_000;
+            self.index = None;
+        }
+    }
+}
+
+/// The lines of a playlist that are no tags.
+fn uris(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// A reference as it is meant in the file at `base`; the query of a playlist is not for its segments.
+fn resolve(base: &str, uri: &str) -> String {
+    if uri.starts_with('/') {
+        return uri.to_owned();
+    }
+    let folder = base.split('?').next().and_then(|path| path.rfind('/').map(|end| &path[..=end]));
+    format!("{}{uri}", folder.unwrap_or("/"))
+}
+
+impl Peer for Hls {
+    fn name(&self) -> String {
+        format!("hls-player {}", self.script.path)
+    }
+
+    fn service(&self) -> Service {
+        Service::Http
+    }
+
+    fn connected(&mut self, cx: &mut PeerCx<'_>) {
+        self.http = ResponseReader::new();
+        self.connected = true;
+        self.go_on(cx);
+    }
+
+    fn received(&mut self, cx: &mut PeerCx<'_>, bytes: &[u8]) {
+        let events = match self.http.push(bytes) {
+            Ok(events) => events,
+            Err(wrong) => {
+                self.grievance.get_or_insert(wrong.to_string());
+                return;
+            }
+        };
+        for event in events {
+            match event {
+                HttpEvent::Head { status, .. } => self.status = status,
+                HttpEvent::Body(bytes) => self.body.extend(bytes),
+                HttpEvent::End => match self.asked.take() {
+                    Some(wish) => self.answered(cx, wish),
+                    None => self.grievance = Some("an answer to no question".to_owned()),
+                },
+            }
+        }
+        if !self.script.closes {
+            self.go_on(cx);
+        }
+    }
+
+    fn woken(&mut self, cx: &mut PeerCx<'_>) {
+        self.go_on(cx);
+    }
+
+    fn ended(&mut self, cx: &mut PeerCx<'_>, _broken: bool) {
+        self.connected = false;
+        // What was not answered in full is asked again; an answer that says 408 is none.
+        if let Some(wish) = self.asked.take() {
+            self.wishes.push_front(wish);
+        }
+        if self.requests < self.script.requests_max {
+            let soon = if self.script.closes { 1_000 } else { self.script.pause_us };
+            cx.dial_at_us = Some((cx.now_us + soon).max(self.not_before_us));
+        }
+    }
+
+    fn pending(&self, since_us: u64) -> Option<String> {
+        let content = self.segment_us.is_some_and(|at| at >= since_us);
+        if content || self.requests >= self.script.requests_max {
+            return None;
+        }
+        let asked = self.asked.as_ref().map_or("nothing".to_owned(), |wish| format!("{wish:?}"));
+        let state = if self.connected { "connected" } else { "away" };
+        Some(format!(
+            "{} is {state}, asks for {asked}, status {}, and got no segment",
+            self.name(),
+            self.status
+        ))
+    }
+
+    fn grievance(&self) -> Option<String> {
+        self.grievance.clone()
+    }
+}
+
+impl Script {
+    /// A player that plays for ever, and comes back a second after it lost its connection.
+    pub fn tame(dice: &mut Dice, path: &str) -> Self {
+        Script {
+            path: path.to_owned(),
+            closes: dice.one_in(3),
+            peeks: false,
+            idles_us: 0,
+            pause_us: 1_000_000,
+            requests_max: u64::MAX,
+        }
+    }
+
+    /// Any player: slow, curious, or soon gone.
+    pub fn wild(dice: &mut Dice, path: &str) -> Self {
+        Script {
+            peeks: dice.one_in(3),
+            idles_us: dice.pick(&[0, 0, 500_000, 5_000_000, 30_000_000]),
+            pause_us: dice.pick(&[0, 1_000_000, 10_000_000]),
+            requests_max: dice.pick(&[3, 20, u64::MAX]),
+            ..Script::tame(dice, path)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::resolve;
+
+    #[test]
+    fn references_are_resolved_as_browsers_do() {
+        assert_eq!(resolve("/live/a.m3u8?x=y/z", "a/index.m3u8"), "/live/a/index.m3u8");
+        assert_eq!(resolve("/live/a/index.m3u8", "seg-1.ts"), "/live/a/seg-1.ts");
+        assert_eq!(resolve("/live/a/index.m3u8", "/x/seg-1.ts"), "/x/seg-1.ts");
+    }
+}
