@@ -2,10 +2,10 @@
 
 use crate::dice::fork;
 use crate::fault;
-use crate::options::{Mode, Options, Part};
-use crate::peer::Peer;
-use crate::peer::player::{Player, Script as PlayerScript};
-use crate::peer::publisher::{Publisher, Script as PublisherScript};
+use crate::options::{Form, Mode, Options, Part};
+use crate::peer::Boxed;
+use crate::peer::draw::{Cast, Role, draw};
+use crate::peer::live::Format;
 use crate::world::tiny::Person;
 
 /// Everybody.
@@ -27,27 +27,31 @@ pub fn stream_name(stream: usize) -> String {
     format!("s{stream}")
 }
 
-fn peer(options: &Options, place: usize) -> Box<dyn Peer> {
+fn peer(options: &Options, place: usize) -> Boxed {
     let mut dice = fork(options.seed, &format!("peer/{place}"));
-    match options.parts[place].part {
-        Part::Publisher { stream, wild } => {
-            let name = stream_name(stream);
-            Box::new(Publisher::new(if wild {
-                PublisherScript::wild(&mut dice, "live", &name)
-            } else {
-                PublisherScript::tame(&mut dice, "live", &name)
-            }))
-        }
-        Part::Player { stream, wild, .. } => {
-            let name = stream_name(stream);
-            Box::new(Player::new(if wild {
-                PlayerScript::wild(&mut dice, "live", &name)
-            } else {
-                PlayerScript::tame(&mut dice, "live", &name)
-            }))
-        }
-        Part::Operator { .. } | Part::Stranger => {
-            Box::new(Player::new(PlayerScript::wild(&mut dice, "live", "nothing")))
-        }
+    let (role, stream, wild) = match options.parts[place].part {
+        Part::Publisher { stream, wild } => (Role::Publisher, stream, wild),
+        Part::Player { stream, form, wild } => (role(form), stream, wild),
+        Part::Operator { wild } => (Role::Api, 0, wild),
+        Part::Stranger if dice.one_in(3) => (Role::Recording, 0, true),
+        Part::Stranger => (Role::Stranger, 0, true),
+    };
+    let known = options.parts.iter().map(|casting| match casting.part {
+        Part::Publisher { stream, .. } | Part::Player { stream, .. } => stream,
+        Part::Operator { .. } | Part::Stranger => 0,
+    });
+    let streams: Vec<String> =
+        (0..=known.max().unwrap_or(0)).map(|stream| format!("live/{}", stream_name(stream))).collect();
+    draw(&mut dice, &Cast { role, stream, streams: &streams, tame: !wild })
+}
+
+fn role(form: Form) -> Role {
+    match form {
+        Form::Rtmp => Role::RtmpPlayer,
+        Form::Flv => Role::Live(Format::Flv),
+        Form::WsFlv => Role::Live(Format::WsFlv),
+        Form::Ts => Role::Live(Format::Ts),
+        Form::Aac => Role::Live(Format::Aac),
+        Form::Hls => Role::Hls,
     }
 }
