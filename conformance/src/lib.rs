@@ -13,6 +13,8 @@ pub mod import;
 pub mod media;
 pub mod process;
 pub mod reader;
+pub mod replaying;
 pub mod server;
 pub mod shrink;
 pub mod source;
+pub mod text;

@@ -1,0 +1,183 @@
+//! Plays a capture to our server and hears what it answers, to the capture's own clients and to guests: players
+//! of every format who come along for what is published.
+//!
+//! In: entries and a header. Out: for each connection all bytes that it was sent and when, and how it ended.
+//! The server is driven by `dacapo::record`; what its bytes mean is read by readers of our own.
+
+pub mod frames;
+mod guests;
+pub mod lines;
+pub mod told;
+pub mod vary;
+
+pub use guests::{FIRST_GUEST, published};
+
+use crate::capture::Capture;
+use dacapo::base::time::Instant;
+use dacapo::config::Service;
+use dacapo::record::{Entry, Event, Header, Replay, Seat, Witness};
+use dacapo::server::{End, Output, Server};
+use guests::Guests;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Whether guests come along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Company {
+    /// The capture's own clients alone.
+    Alone,
+    /// A player of each format for everything that is published.
+    Guests,
+}
+
+/// What one connection said and was told.
+#[derive(Clone, Debug)]
+pub struct Talk {
+    /// What is spoken on it.
+    pub service: Service,
+    /// When it came.
+    pub came: Instant,
+    /// What its client said, in pieces.
+    pub said: Vec<(Instant, Vec<u8>)>,
+    /// What it was sent, in pieces.
+    pub heard: Vec<(Instant, Vec<u8>)>,
+    /// When the server closed it, if it did.
+    pub closed: Option<Instant>,
+    /// When it ended from outside, if it did first.
+    pub left: Option<Instant>,
+}
+
+impl Talk {
+    /// All that it was sent.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.heard.iter().flat_map(|(_, bytes)| bytes.iter().copied()).collect()
+    }
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Run {
+    /// By connection.
+    pub talks: BTreeMap<Seat, Talk>,
+    /// The server at the end.
+    pub replay: Replay,
+    /// What guests are there for, by name: `live/film`.
+    pub streams: Vec<String>,
+    /// Who the guests are.
+    pub guests: BTreeMap<Seat, String>,
+}
+
+impl Run {
+    /// What was sent to the capture's own clients.
+    pub fn own(&self) -> BTreeMap<Seat, Vec<u8>> {
+        let own = self.talks.iter().filter(|(seat, _)| seat.0 < FIRST_GUEST);
+        own.map(|(seat, talk)| (*seat, talk.bytes())).collect()
+    }
+
+    /// Connections that the server still has.
+    pub fn open(&self) -> Vec<Seat> {
+        let open = self.talks.iter().filter(|(_, talk)| talk.closed.is_none() && talk.left.is_none());
+        open.map(|(seat, _)| *seat).collect()
+    }
+}
+
+/// Plays `entries` to a server born as `capture` says, lets `after` pass, and hears.
+///
+/// # Panics
+/// If the capture's configuration is not one; captures are checked when they are loaded.
+pub fn play(
+    capture: &Capture,
+    entries: &[Entry],
+    company: Company,
+    after: Duration,
+    listener: &mut dyn Witness,
+) -> Run {
+    play_with(&capture.header(), entries, company, after, listener)
+}
+
+/// The same with a header at hand.
+///
+/// # Panics
+/// If its configuration is not one.
+pub fn play_with(
+    header: &Header,
+    entries: &[Entry],
+    company: Company,
+    after: Duration,
+    listener: &mut dyn Witness,
+) -> Run {
+    let mut replay = Replay::new(header).expect("the header was checked when it was read");
+    let services = header.config().expect("it was just used").listeners();
+    let services = services.into_iter().map(|(_, service, _)| service).collect();
+    let mut ear = Ear { talks: BTreeMap::new(), services, listener };
+    let streams = published(entries);
+    let mut guests = Guests::new(if company == Company::Guests { &streams } else { &[] }, entries);
+    let end = entries.last().map_or(header.start_at(), |entry| entry.at) + after;
+    let mut rest = entries;
+    while let Some(first) = rest.first() {
+        guests.pass(first.at, &mut replay, &mut ear);
+        let now = rest.iter().take_while(|entry| entry.at == first.at).count();
+        replay.run(rest[..now].iter().cloned(), &mut ear);
+        rest = &rest[now..];
+    }
+    guests.pass(end, &mut replay, &mut ear);
+    replay.pass(end, &mut ear);
+    Run { talks: ear.talks, replay, streams, guests: guests.names() }
+}
+
+/// Writes down what happens on each connection.
+struct Ear<'a> {
+    talks: BTreeMap<Seat, Talk>,
+    /// By listener.
+    services: Vec<Service>,
+    listener: &'a mut dyn Witness,
+}
+
+impl Witness for Ear<'_> {
+    fn happened(&mut self, at: Instant, event: &Event) {
+        match event {
+            Event::Accepted { listener, seat: Some(seat), .. } => {
+                let service = self.services[usize::from(listener.0)];
+                let talk = Talk { service, came: at, said: vec![], heard: vec![], closed: None, left: None };
+                self.talks.insert(*seat, talk);
+            }
+            Event::Received { seat, bytes } => {
+                if let Some(talk) = self.talks.get_mut(seat) {
+                    talk.said.push((at, bytes.to_vec()));
+                }
+            }
+            Event::Ended { seat, end: End::Eof | End::Broken(_) } => {
+                if let Some(talk) = self.talks.get_mut(seat)
+                    && talk.closed.is_none()
+                {
+                    talk.left = Some(at);
+                }
+            }
+            _ => {}
+        }
+        self.listener.happened(at, event);
+    }
+
+    fn sent(&mut self, at: Instant, seat: Seat, bytes: &[u8]) {
+        if let Some(talk) = self.talks.get_mut(&seat) {
+            match talk.heard.last_mut() {
+                Some((last, piece)) if *last == at => piece.extend_from_slice(bytes),
+                _ => talk.heard.push((at, bytes.to_vec())),
+            }
+        }
+        self.listener.sent(at, seat, bytes);
+    }
+
+    fn wished(&mut self, at: Instant, seat: Option<Seat>, output: &Output) {
+        if let (Some(seat), Output::Close { .. }) = (seat, output)
+            && let Some(talk) = self.talks.get_mut(&seat)
+        {
+            talk.closed = talk.closed.or(Some(at));
+        }
+        self.listener.wished(at, seat, output);
+    }
+
+    fn settled(&mut self, at: Instant, server: &Server) {
+        self.listener.settled(at, server);
+    }
+}

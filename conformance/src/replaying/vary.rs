@@ -1,0 +1,158 @@
+//! The same run, otherwise: bytes cut into other pieces, the end too early, time faster or slower.
+//!
+//! In: entries, out: entries. What is varied is what networks vary; who says what stays as it is.
+
+use crate::dice::Dice;
+use bytes::Bytes;
+use dacapo::base::time::Instant;
+use dacapo::record::{Entry, Event, Seat};
+use dacapo::server::End;
+use std::collections::BTreeMap;
+
+/// Joins what one peer says without anybody else speaking in between.
+pub fn whole(entries: &[Entry]) -> Vec<Entry> {
+    let mut list: Vec<Entry> = Vec::new();
+    for entry in entries {
+        if let Event::Received { seat, bytes } = &entry.event
+            && let Some(Entry { at, event: Event::Received { seat: last, bytes: before } }) = list.last_mut()
+            && (*at, *last) == (entry.at, *seat)
+        {
+            *before = [&before[..], bytes].concat().into();
+            continue;
+        }
+        list.push(entry.clone());
+    }
+    list
+}
+
+/// Cuts all that is said into single bytes.
+pub fn bytewise(entries: &[Entry]) -> Vec<Entry> {
+    cut(entries, |_| 1)
+}
+
+/// Cuts all that is said at places that the dice name: some of it in crumbs, some of it whole.
+pub fn split(entries: &[Entry], dice: &mut Dice) -> Vec<Entry> {
+    cut(entries, |left| match dice.below(4) {
+        0 => 1 + dice.below(16),
+        1 => 1 + dice.below(left.min(1500)),
+        2 => 1 + dice.below(left),
+        _ => left,
+    })
+}
+
+/// Cuts what is said into pieces of as many bytes as `next` says of how many are left.
+fn cut(entries: &[Entry], mut next: impl FnMut(usize) -> usize) -> Vec<Entry> {
+    let mut list = Vec::new();
+    for entry in entries {
+        let Event::Received { seat, bytes } = &entry.event else {
+            list.push(entry.clone());
+            continue;
+        };
+        let mut rest = bytes.clone();
+        while !rest.is_empty() {
+            let piece = rest.split_to(next(rest.len()).clamp(1, rest.len()));
+            list.push(Entry { at: entry.at, event: Event::Received { seat: *seat, bytes: piece } });
+        }
+    }
+    list
+}
+
+/// All bytes that a peer said.
+pub fn said(entries: &[Entry], wanted: Seat) -> Vec<u8> {
+    let words = |entry: &Entry| match &entry.event {
+        Event::Received { seat, bytes } if *seat == wanted => bytes.clone(),
+        _ => Bytes::new(),
+    };
+    entries.iter().flat_map(words).collect()
+}
+
+/// The run up to where `seat` has said `count` bytes; there everybody hangs up.
+pub fn prefix(entries: &[Entry], wanted: Seat, count: usize) -> Vec<Entry> {
+    let mut left = count;
+    let mut list = Vec::new();
+    let mut there: BTreeMap<Seat, Instant> = BTreeMap::new();
+    for entry in entries {
+        let mut entry = entry.clone();
+        let mut last = false;
+        match &mut entry.event {
+            Event::Accepted { seat: Some(seat), .. } => {
+                there.insert(*seat, entry.at);
+                last = count == 0 && *seat == wanted;
+            }
+            Event::Ended { seat, .. } => {
+                there.remove(seat);
+            }
+            Event::Received { seat, bytes } if *seat == wanted => {
+                *bytes = bytes.slice(..left.min(bytes.len()));
+                left -= bytes.len();
+                last = left == 0;
+            }
+            _ => {}
+        }
+        let at = entry.at;
+        list.push(entry);
+        if last {
+            let gone = |seat| Entry { at, event: Event::Ended { seat, end: End::Eof } };
+            list.extend(there.keys().copied().map(gone));
+            return list;
+        }
+    }
+    list
+}
+
+/// Time goes `by` thousandths as fast: 3000 takes three times as long, 100 a tenth.
+pub fn stretched(entries: &[Entry], by: u64) -> Vec<Entry> {
+    let at = |entry: &Entry| Instant::from_micros(entry.at.as_micros() * by / 1000);
+    entries.iter().map(|entry| Entry { at: at(entry), event: entry.event.clone() }).collect()
+}
+
+/// Who comes, in order.
+pub fn seats(entries: &[Entry]) -> Vec<Seat> {
+    let came = |entry: &Entry| match entry.event {
+        Event::Accepted { seat, .. } => seat,
+        _ => None,
+    };
+    entries.iter().filter_map(came).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{bytewise, prefix, said, split, stretched, whole};
+    use crate::dice::Dice;
+    use dacapo::base::id::ListenerId;
+    use dacapo::base::time::Instant;
+    use dacapo::record::{Entry, Event, Seat};
+    use dacapo::server::End;
+
+    fn run() -> Vec<Entry> {
+        let peer = "192.0.2.1:9".parse().expect("an address");
+        let at = |us| Instant::from_micros(us);
+        let came = |seat| Event::Accepted { listener: ListenerId(0), peer, seat: Some(Seat(seat)) };
+        let says = |seat, words: &'static str| Event::Received { seat: Seat(seat), bytes: words.into() };
+        let events =
+            [(0, came(0)), (1, came(1)), (5, says(0, "hello")), (9, says(1, "me too")), (9, says(1, "!"))];
+        events.into_iter().map(|(us, event)| Entry { at: at(us), event }).collect()
+    }
+
+    #[test]
+    fn cutting_and_joining_change_no_byte() {
+        let mut dice = Dice::new(3);
+        for list in [whole(&run()), bytewise(&run()), split(&run(), &mut dice)] {
+            assert_eq!(
+                (said(&list, Seat(0)), said(&list, Seat(1))),
+                (b"hello".to_vec(), b"me too!".to_vec())
+            );
+        }
+        assert_eq!((whole(&run()).len(), bytewise(&run()).len()), (4, 14));
+    }
+
+    #[test]
+    fn a_prefix_ends_with_everybody_gone() {
+        let list = prefix(&run(), Seat(1), 2);
+        assert_eq!((said(&list, Seat(0)), said(&list, Seat(1))), (b"hello".to_vec(), b"me".to_vec()));
+        let gone = list.iter().filter(|entry| matches!(entry.event, Event::Ended { end: End::Eof, .. }));
+        assert_eq!(gone.count(), 2);
+        assert_eq!(prefix(&run(), Seat(0), 0).len(), 2, "who had not come yet does not come");
+        assert_eq!(stretched(&run(), 3000)[4].at.as_micros(), 27);
+    }
+}
