@@ -74,7 +74,7 @@ pub struct Deadline {
     pub why: &'static str,
 }
 
-/// The server.
+/// The server. A clone shares the payloads with it, and goes on like it when it is told the same.
 #[derive(Clone, Debug)]
 pub struct Server {
     config: Arc<Config>,

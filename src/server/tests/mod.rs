@@ -2,6 +2,7 @@
 
 mod chaos;
 mod kit;
+mod save;
 
 use crate::config::{Config, Second};
 use kit::{World, bodies};
