@@ -169,8 +169,8 @@ mod tests {
             told(lines),
             [
                 "keyframe (9 times since 0.000000) frame=1..9",
-                "keyframe (10 times since 9.000000) frame=10..19",
-                "keyframe (5 times since 19.000000) frame=20..24",
+                "keyframe (9 times since 9.000000) frame=10..18",
+                "keyframe (6 times since 18.000000) frame=19..24",
             ]
         );
     }
