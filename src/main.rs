@@ -6,6 +6,7 @@
 mod command;
 
 use clap::{Parser, Subcommand};
+use command::redact;
 use command::replay::{self, Played};
 use dacapo::config::{self, Config, ConfigError, Service};
 use dacapo::net::world::Hooks;
@@ -43,6 +44,9 @@ enum Command {
     Config,
     /// Plays a recording again, faster than it was, and says what happened and whether it is the same.
     Replay(replay::Args),
+    /// Works on recordings.
+    #[command(subcommand)]
+    Record(redact::Record),
 }
 
 /// Why the process ends with another code than 0.
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Some(Command::Replay(args)) => play_again(&args),
+        Some(Command::Record(record)) => redact::run(&record).and_then(|told| print(&told)),
         command => Source::new(cli.config).and_then(|source| match command {
             Some(Command::Check { file }) => check(&Source { file: Some(file), ..source }),
             Some(Command::Config) => print(&config::print(&source.load().map_err(settings)?)),

@@ -6,5 +6,6 @@
 pub mod files;
 pub mod pager;
 pub mod parts;
+pub mod redact;
 pub mod replay;
 pub mod said;

@@ -25,6 +25,7 @@ pub mod dump;
 mod file;
 mod known;
 mod list;
+pub mod redact;
 mod replay;
 mod tape;
 #[cfg(test)]

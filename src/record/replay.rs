@@ -35,6 +35,8 @@ pub trait Witness {
     fn wished(&mut self, _at: Instant, _seat: Option<Seat>, _output: &Output) {}
     /// The server has taken it all in; a moment to look at it.
     fn settled(&mut self, _at: Instant, _server: &Server) {}
+    /// The recording has a check here; so it is now.
+    fn checked(&mut self, _at: Instant, _event: &Event) {}
     /// Something is not as it was recorded.
     fn differs(&mut self, _difference: &Difference) {}
 }
@@ -273,6 +275,7 @@ impl Replay {
             }
             Event::Checked { seat, sent } => self.check(*seat, *sent, witness),
             Event::Wished { wishes } => {
+                witness.checked(self.now, &Event::Wished { wishes: self.wishes });
                 if self.kernel == Kernel::Recorded && !self.wishes_differ && *wishes != self.wishes {
                     self.wishes_differ = true;
                     let what = "other files, names or processes were wished for then".to_owned();
@@ -345,7 +348,7 @@ impl Replay {
         let (taken, room, wanted) = match &answer {
             Some(Event::Sent { len, room, check, .. }) => {
                 let len = *len as usize;
-                (len.min(offered), *room && len <= offered, Some((len, *check)))
+                (len.min(offered), *room, Some((len, *check)))
             }
             Some(ended) => {
                 witness.happened(now, ended);
@@ -410,6 +413,7 @@ impl Replay {
 
     fn check(&mut self, seat: Seat, sent: Digest, witness: &mut dyn Witness) {
         let Some(place) = self.places.get(&seat).filter(|_| self.kernel == Kernel::Recorded) else { return };
+        witness.checked(self.now, &Event::Checked { seat, sent: place.sent });
         if place.sent != sent {
             let what = format!(
                 "{} bytes were sent to it then and {} now, not the same ones from byte {} on",

@@ -28,7 +28,7 @@ fn seed() -> Seed {
 }
 
 /// A shell with tapes running: one for everything, one for chosen streams.
-struct Shell {
+pub struct Shell {
     server: Server,
     tapes: [Tape; 2],
     sent: BTreeMap<ConnId, Vec<u8>>,
@@ -108,7 +108,7 @@ impl Shell {
     }
 
     /// The recordings as they would stand on a disk: everything, and the chosen streams.
-    fn recordings(&mut self) -> [Vec<u8>; 2] {
+    pub fn recordings(&mut self) -> [Vec<u8>; 2] {
         let scopes = [Scope::All, Scope::Streams(vec!["live/film".to_owned()])];
         let mut all = scopes.map(|scope| {
             let header = Header::new(&Config::default(), &seed(), EPOCH);
@@ -124,7 +124,7 @@ impl Shell {
 }
 
 /// A publisher of `live/cam`, as FFmpeg is one, and some who watch; other streams besides.
-fn a_run(allowance: usize) -> Shell {
+pub fn a_run(allowance: usize) -> Shell {
     let mut shell = Shell::new(Config::default());
     shell.allowance = allowance;
     let players: Vec<ConnId> = (0..3).map(|_| shell.connect(Service::Rtmp)).collect();
@@ -176,7 +176,7 @@ fn replay(contents: &Contents) -> Watcher {
     watcher
 }
 
-fn recorded(bytes: &[u8]) -> Contents {
+pub fn recorded(bytes: &[u8]) -> Contents {
     read(Bytes::copy_from_slice(bytes)).expect("it was just written")
 }
 

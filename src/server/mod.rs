@@ -29,6 +29,7 @@ mod wake;
 
 pub use input::{End, Input};
 pub use output::Output;
+pub use report::{stream_vid, vid};
 
 use crate::base::id::{Cid, ConnId, ListenerId, Ticket};
 use crate::base::inbox::Inbox;
@@ -36,7 +37,7 @@ use crate::base::name::StreamName;
 use crate::base::outbox::Outbox;
 use crate::base::ready::ReadyList;
 use crate::base::reason::Reason;
-use crate::base::rng::Seed;
+use crate::base::rng::{Rng, Seed};
 use crate::base::slices::Slices;
 use crate::base::time::{Epoch, Instant};
 use crate::base::timers::Timers;
@@ -53,6 +54,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use traffic::Traffic;
+
+/// The dice of a connection that comes from `peer` to `listener`, and the word that they give it first.
+pub fn cid(seed: &Seed, listener: ListenerId, peer: SocketAddr) -> (Rng, Cid) {
+    let mut rng = seed.fork(format!("conn/{}/{peer}", listener.0).as_bytes());
+    let cid = Cid(rng.word());
+    (rng, cid)
+}
 
 /// Who a timer wakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -149,8 +157,7 @@ impl Server {
     }
 
     fn seat(&mut self, listener: ListenerId, service: Service, peer: SocketAddr) -> ConnId {
-        let mut rng = self.seed.fork(format!("conn/{}/{peer}", listener.0).as_bytes());
-        let cid = Cid(rng.word());
+        let (mut rng, cid) = cid(&self.seed, listener, peer);
         let limits = &self.config.limits;
         let mut outbox = Outbox::new(match service {
             Service::Rtmp => limits.outbox_bytes,

@@ -21,13 +21,14 @@ use std::collections::BTreeMap;
 const MEASURES_MAX: usize = 256;
 
 /// The id of a vhost or stream in the API: stable for a name, and tells nothing about it.
-fn vid(name: &str) -> String {
+pub fn vid(name: &str) -> String {
     let digest = Sha256::digest(name.as_bytes());
     let hex: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     format!("vid-{}", &hex[..7])
 }
 
-fn stream_vid(name: &StreamName) -> String {
+/// The id of a stream in the API.
+pub fn stream_vid(name: &StreamName) -> String {
     vid(&format!("{}/{}/{}", name.vhost, name.app, name.stream))
 }
 

@@ -12,7 +12,7 @@ mod read;
 mod tests;
 pub mod write;
 
-pub use read::{ChunkError, Item, Limits, Reader};
+pub use read::{ChunkError, Item, Limits, Open, Reader};
 pub use write::{message_len, write_message, write_parts};
 
 use bytes::Bytes;

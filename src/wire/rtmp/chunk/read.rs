@@ -41,6 +41,17 @@ pub enum Item {
     Acknowledge(u32),
 }
 
+/// A chunk in the middle of its payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// Its chunk stream.
+    pub chunk_stream: u32,
+    /// Payload bytes of its message that have come, in earlier chunks too.
+    pub before: usize,
+    /// Payload bytes of the chunk that have not come yet.
+    pub left: usize,
+}
+
 /// How a peer can break the chunk layer. Each ends its connection.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ChunkError {
@@ -138,6 +149,13 @@ impl Reader {
     /// Memory that unfinished messages hold, in bytes.
     pub fn partial_bytes(&self) -> usize {
         self.partial_bytes
+    }
+
+    /// The chunk whose payload comes next, if its header has been read.
+    pub fn open_chunk(&self) -> Option<Open> {
+        let OpenChunk { index, left } = self.open?;
+        let stream = &self.streams[index];
+        Some(Open { chunk_stream: stream.cid, before: stream.buffer.len(), left })
     }
 
     /// The next item; `None` if more bytes are needed. Consumes whatever it can use. After an error

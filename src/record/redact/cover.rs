@@ -1,0 +1,210 @@
+//! What stands for what: the same word always gets the same cover, of the same length.
+//!
+//! Covers are drawn from a key that is thrown away afterwards, so nobody can find out a word by trying covers
+//! of likely ones. Two words never share a cover.
+
+use crate::base::rng::{Rng, Seed};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Shorter words are looked for only where they are expected: elsewhere they may stand by chance.
+pub const TELLING_BYTES_MIN: usize = 6;
+
+/// How often a cover is drawn before it is taken as it comes.
+const DRAWS_MAX: u32 = 10_000;
+
+/// How a word is covered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// A part of a stream's name: small letters, whatever it was.
+    Name,
+    /// A token or a host: a letter for a letter, a digit for a digit, all else as it is.
+    Shape,
+}
+
+/// All covers of a recording.
+#[derive(Debug)]
+pub struct Covers {
+    key: Seed,
+    words: BTreeMap<(Class, Vec<u8>), Vec<u8>>,
+    /// Covers that were given.
+    taken: BTreeSet<(Class, Vec<u8>)>,
+    addresses: BTreeMap<IpAddr, IpAddr>,
+    addresses_taken: BTreeSet<IpAddr>,
+    /// Words of the server's own making, which follow from the seed, names and addresses.
+    ids: BTreeMap<String, String>,
+}
+
+impl Covers {
+    /// No covers yet; all are drawn from `key`.
+    pub fn new(key: Seed) -> Self {
+        Covers {
+            key,
+            words: BTreeMap::new(),
+            taken: BTreeSet::new(),
+            addresses: BTreeMap::new(),
+            addresses_taken: BTreeSet::new(),
+            ids: BTreeMap::new(),
+        }
+    }
+
+    /// The cover of a word.
+    pub fn word(&mut self, class: Class, word: &[u8]) -> Vec<u8> {
+        if class == Class::Shape && !word.iter().any(u8::is_ascii_alphanumeric) {
+            return word.to_vec();
+        }
+        if let Some(cover) = self.words.get(&(class, word.to_vec())) {
+            return cover.clone();
+        }
+        let mut rng = self.key.fork(&[format!("{class:?}/").as_bytes(), word].concat());
+        let mut cover = draw(&mut rng, class, word);
+        for _ in 0..DRAWS_MAX {
+            if cover != word && !self.taken.contains(&(class, cover.clone())) {
+                break;
+            }
+            cover = draw(&mut rng, class, word);
+        }
+        self.taken.insert((class, cover.clone()));
+        self.words.insert((class, word.to_vec()), cover.clone());
+        cover
+    }
+
+    /// The cover of a text.
+    pub fn text(&mut self, class: Class, text: &str) -> String {
+        String::from_utf8(self.word(class, text.as_bytes())).unwrap_or_else(|_| "x".repeat(text.len()))
+    }
+
+    /// The cover of an address: as long when it is written out, if that can be. Those of this machine itself
+    /// tell nothing and stay.
+    pub fn address(&mut self, ip: IpAddr) -> IpAddr {
+        if ip.is_loopback() || ip.is_unspecified() {
+            return ip;
+        }
+        if let Some(cover) = self.addresses.get(&ip) {
+            return *cover;
+        }
+        let mut rng = self.key.fork(format!("address/{ip}").as_bytes());
+        let len = ip.to_string().len();
+        let mut cover = ip;
+        for _ in 0..DRAWS_MAX {
+            cover = match ip {
+                IpAddr::V4(_) => private_v4(&mut rng, len).into(),
+                IpAddr::V6(_) => documentation_v6(&mut rng, len).into(),
+            };
+            let fits = cover.to_string().len() == len;
+            if fits && cover != ip && !self.addresses_taken.contains(&cover) {
+                break;
+            }
+        }
+        self.addresses_taken.insert(cover);
+        self.addresses.insert(ip, cover);
+        cover
+    }
+
+    /// Notes what becomes of a word of the server's own making.
+    pub fn note_id(&mut self, id: String, cover: String) {
+        self.ids.insert(id, cover);
+    }
+
+    /// What became of a word of the server's own making.
+    pub fn id(&self, id: &str) -> Option<&str> {
+        self.ids.get(id).map(String::as_str)
+    }
+
+    /// How many words and addresses were covered.
+    pub fn count(&self) -> usize {
+        self.words.len() + self.addresses.len()
+    }
+
+    /// Words and addresses that are long enough to be known anywhere, with their covers, the longest first.
+    pub fn telling(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let words = self.words.iter().map(|((_, word), cover)| (word.clone(), cover.clone()));
+        let text = |ip: &IpAddr| ip.to_string().into_bytes();
+        let addresses = self.addresses.iter().map(|(ip, cover)| (text(ip), text(cover)));
+        let mut all: Vec<_> = words
+            .chain(addresses)
+            .filter(|(word, cover)| {
+                word.len() >= TELLING_BYTES_MIN && word.len() == cover.len() && word != cover
+            })
+            .collect();
+        all.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then(a.cmp(b)));
+        all.dedup_by(|(a, _), (b, _)| a == b);
+        all
+    }
+}
+
+fn draw(rng: &mut Rng, class: Class, word: &[u8]) -> Vec<u8> {
+    let mut one_of = |first: u8, count: u32| first + (rng.u32() % count) as u8;
+    word.iter()
+        .map(|byte| match byte {
+            _ if class == Class::Name => one_of(b'a', 26),
+            b'a'..=b'z' => one_of(b'a', 26),
+            b'A'..=b'Z' => one_of(b'A', 26),
+            b'0'..=b'9' => one_of(b'0', 10),
+            other => *other,
+        })
+        .collect()
+}
+
+/// An address for private use that is `len` bytes long when it is written out.
+fn private_v4(rng: &mut Rng, len: usize) -> Ipv4Addr {
+    let mut octet = |least: u32, most: u32| (least + rng.u32() % (most - least + 1)) as u8;
+    match len {
+        // There is none so short; these belong to no network at all.
+        ..8 => Ipv4Addr::new(0, octet(0, 9), octet(0, 9), octet(0, 9)),
+        15.. => Ipv4Addr::new(192, 168, octet(100, 255), octet(100, 255)),
+        _ => Ipv4Addr::new(10, octet(0, 255), octet(0, 255), octet(0, 255)),
+    }
+}
+
+/// An address for documentation that may be `len` bytes long when it is written out.
+fn documentation_v6(rng: &mut Rng, len: usize) -> Ipv6Addr {
+    let mut groups = [0x2001, 0xdb8, 0, 0, 0, 0, 0, 0];
+    let groups_free = len.saturating_sub(10) / 5 + 1;
+    for place in groups.iter_mut().rev().take(groups_free.min(6)) {
+        *place = (rng.u32() >> (16 + rng.u32() % 4 * 4)) as u16;
+    }
+    Ipv6Addr::from(groups)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Class, Covers};
+    use crate::base::rng::Seed;
+    use std::collections::BTreeSet;
+    use std::net::IpAddr;
+
+    #[test]
+    fn the_same_word_has_the_same_cover_of_the_same_length() {
+        let mut covers = Covers::new(Seed::from_u64(1));
+        let name = covers.word(Class::Name, "Kamera-1".as_bytes());
+        assert!(name.len() == 8 && name.iter().all(u8::is_ascii_lowercase), "{name:?}");
+        assert_eq!(covers.word(Class::Name, "Kamera-1".as_bytes()), name);
+        let token = covers.text(Class::Shape, "aB3-x.9");
+        let shape: String = token.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        assert_ne!(token, "aB3-x.9");
+        assert!(token.as_bytes()[3] == b'-' && shape.ends_with(".0"), "{token}");
+        assert_ne!(Covers::new(Seed::from_u64(2)).word(Class::Name, b"Kamera-1"), name);
+    }
+
+    #[test]
+    fn no_two_words_share_a_cover() {
+        let mut covers = Covers::new(Seed::from_u64(1));
+        let all: BTreeSet<Vec<u8>> = (b'a'..=b'z').map(|word| covers.word(Class::Name, &[word])).collect();
+        assert_eq!(all.len(), 26);
+    }
+
+    #[test]
+    fn addresses_keep_their_length_and_lead_nowhere() {
+        let mut covers = Covers::new(Seed::from_u64(1));
+        for text in
+            ["8.8.8.8", "203.0.113.77", "17.5.7.9", "192.100.200.150", "2001:4860:4860::8888", "2a00::1:2:3"]
+        {
+            let ip: IpAddr = text.parse().expect("an address");
+            let cover = covers.address(ip);
+            assert_eq!(cover.to_string().len(), text.len(), "{text} is {cover}");
+            assert!(cover != ip && covers.address(ip) == cover);
+        }
+        assert!(covers.address(IpAddr::from([127, 0, 0, 1])).is_loopback());
+    }
+}

@@ -1,0 +1,201 @@
+//! Covers what an RTMP client says, in place: strings of its commands, wherever chunk headers and reads cut them.
+//!
+//! In: all bytes of one client. Out: the same number of them. Media is not looked at.
+
+use crate::base::inbox::Inbox;
+use crate::record::redact::cover::Covers;
+use crate::record::redact::{blunt, text};
+use crate::wire::rtmp::chunk::{Item, Limits, Reader};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// C0, C1 and C2.
+const HANDSHAKE_BYTES: usize = 1 + 2 * 1536;
+
+const COMMAND_AMF0: u8 = 20;
+const COMMAND_AMF3: u8 = 17;
+const DATA_AMF0: u8 = 18;
+
+/// Commands whose first argument is a stream.
+const ABOUT_STREAMS: [&str; 7] =
+    ["publish", "play", "FCPublish", "FCUnpublish", "releaseStream", "FCSubscribe", "getStreamLength"];
+
+/// A string of a command: which argument, under which key, and where it stands.
+#[derive(Debug, PartialEq, Eq)]
+struct Text {
+    argument: usize,
+    key: String,
+    place: Range<usize>,
+}
+
+/// Covers streams, tokens and hosts where they are expected.
+pub fn cover(covers: &mut Covers, bytes: &mut [u8]) {
+    each_message(bytes, |type_id, payload| {
+        if !matches!(type_id, COMMAND_AMF0 | COMMAND_AMF3) {
+            return;
+        }
+        let texts = strings(payload, usize::from(type_id == COMMAND_AMF3));
+        let command = texts.first().filter(|first| first.argument == 0).map(|first| first.place.clone());
+        let command = command.map(|place| String::from_utf8_lossy(&payload[place]).into_owned());
+        let command = command.unwrap_or_default();
+        for found in texts {
+            let Ok(said) = std::str::from_utf8(&payload[found.place.clone()]) else { continue };
+            let covered = match (command.as_str(), found.key.as_str()) {
+                ("connect", "tcUrl" | "app") => text::url(covers, said, true),
+                ("connect", "pageUrl" | "swfUrl") => text::url(covers, said, false),
+                // Name, transaction, command object, then the arguments.
+                (name, "") if found.argument == 3 && ABOUT_STREAMS.contains(&name) => {
+                    text::stream(covers, said)
+                }
+                _ => continue,
+            };
+            assert_eq!(covered.len(), found.place.len(), "covers are as long as what they cover");
+            payload[found.place].copy_from_slice(covered.as_bytes());
+        }
+    });
+}
+
+/// Covers known words in every other string too.
+pub fn sweep(telling: &[(Vec<u8>, Vec<u8>)], bytes: &mut [u8]) {
+    each_message(bytes, |type_id, payload| {
+        if matches!(type_id, COMMAND_AMF0 | COMMAND_AMF3 | DATA_AMF0) {
+            blunt(telling, payload);
+        }
+    });
+}
+
+/// Shows every message to `edit`, which may change its bytes. Ends where the bytes make no sense.
+fn each_message(bytes: &mut [u8], mut edit: impl FnMut(u8, &mut [u8])) {
+    let most = 32 << 20;
+    let limits = Limits { chunk_size_max: 1 << 24, message_bytes_max: most, partial_bytes_max: 8 * most };
+    let mut reader = Reader::new(limits, 0, u32::MAX);
+    let mut inbox = Inbox::new(usize::MAX);
+    // Where the payload of each chunk stream's message stands.
+    let mut places: BTreeMap<u32, Vec<Range<usize>>> = BTreeMap::new();
+    let mut at = HANDSHAKE_BYTES;
+    while at < bytes.len() {
+        // A header goes in byte by byte, so that it is known where the payload begins.
+        let (len, chunk_stream) = match reader.open_chunk() {
+            Some(open) if open.left > 0 => {
+                let len = open.left.min(bytes.len() - at);
+                let list = places.entry(open.chunk_stream).or_default();
+                if open.before == 0 {
+                    list.clear();
+                }
+                list.push(at..at + len);
+                (len, Some(open.chunk_stream))
+            }
+            _ => (1, None),
+        };
+        let fits = inbox.receive(&bytes[at..at + len]);
+        assert!(fits, "this inbox has no limit");
+        at += len;
+        loop {
+            match reader.next(&mut inbox) {
+                Ok(Some(Item::Message(message))) => {
+                    let list = chunk_stream.and_then(|stream| places.remove(&stream)).unwrap_or_default();
+                    let mut payload = message.payload.to_vec();
+                    edit(message.type_id, &mut payload);
+                    put_back(bytes, list, &payload);
+                }
+                Ok(Some(Item::Acknowledge(_))) => {}
+                Ok(None) => break,
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+fn put_back(bytes: &mut [u8], places: Vec<Range<usize>>, payload: &[u8]) {
+    let mut from = 0;
+    for place in places {
+        let to = from + place.len();
+        bytes[place].copy_from_slice(&payload[from..to]);
+        from = to;
+    }
+}
+
+/// The strings of AMF0 values, from `start` on. Ends where the values make no sense, or are AMF3.
+fn strings(payload: &[u8], start: usize) -> Vec<Text> {
+    let mut walk = Walk { payload, at: start, found: Vec::new() };
+    let mut argument = 0;
+    while walk.at < payload.len() && walk.value(argument, "", 0).is_some() {
+        argument += 1;
+    }
+    walk.found
+}
+
+struct Walk<'a> {
+    payload: &'a [u8],
+    at: usize,
+    found: Vec<Text>,
+}
+
+/// Deeper values are not looked into.
+const DEPTH_MAX: usize = 16;
+
+impl Walk<'_> {
+    fn take(&mut self, len: usize) -> Option<Range<usize>> {
+        let place = self.at..self.at.checked_add(len)?;
+        self.payload.get(place.clone())?;
+        self.at = place.end;
+        Some(place)
+    }
+
+    fn number(&mut self, len: usize) -> Option<usize> {
+        let place = self.take(len)?;
+        Some(self.payload[place].iter().fold(0, |number, byte| number << 8 | usize::from(*byte)))
+    }
+
+    fn value(&mut self, argument: usize, key: &str, depth: usize) -> Option<()> {
+        let marker = self.number(1)?;
+        match marker {
+            0 => drop(self.take(8)?),
+            1 => drop(self.take(1)?),
+            2 | 12 | 15 => {
+                let len = self.number(if marker == 2 { 2 } else { 4 })?;
+                let place = self.take(len)?;
+                self.found.push(Text { argument, key: key.to_owned(), place });
+            }
+            3 => self.members(argument, depth)?,
+            5 | 6 | 13 => {}
+            7 => drop(self.take(2)?),
+            8 => {
+                self.take(4)?;
+                self.members(argument, depth)?;
+            }
+            10 => {
+                for _ in 0..self.number(4)? {
+                    self.value(argument, "[]", self.deeper(depth)?)?;
+                }
+            }
+            11 => drop(self.take(10)?),
+            16 => {
+                let len = self.number(2)?;
+                self.take(len)?;
+                self.members(argument, depth)?;
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// The members of an object, and its end.
+    fn members(&mut self, argument: usize, depth: usize) -> Option<()> {
+        let depth = self.deeper(depth)?;
+        loop {
+            let len = self.number(2)?;
+            let place = self.take(len)?;
+            if len == 0 && self.payload.get(self.at) == Some(&9) {
+                self.at += 1;
+                return Some(());
+            }
+            let key = String::from_utf8_lossy(&self.payload[place]).into_owned();
+            self.value(argument, &key, depth)?;
+        }
+    }
+
+    fn deeper(&self, depth: usize) -> Option<usize> {
+        (depth < DEPTH_MAX).then_some(depth + 1)
+    }
+}

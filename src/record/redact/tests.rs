@@ -1,0 +1,85 @@
+//! A covered recording holds nothing of what was covered, and replays.
+
+use super::redact;
+use crate::base::rng::Seed;
+use crate::base::time::Instant;
+use crate::record::list::{Event, Seat};
+use crate::record::replay::{Difference, Replay, Witness};
+use crate::record::tests::{a_run, recorded};
+use std::collections::BTreeMap;
+
+#[derive(Default)]
+struct Watcher {
+    sent: BTreeMap<Seat, usize>,
+    differences: Vec<Difference>,
+}
+
+impl Witness for Watcher {
+    fn sent(&mut self, _: Instant, seat: Seat, bytes: &[u8]) {
+        *self.sent.entry(seat).or_default() += bytes.len();
+    }
+    fn differs(&mut self, difference: &Difference) {
+        self.differences.push(difference.clone());
+    }
+}
+
+fn replay(bytes: &[u8]) -> Watcher {
+    let contents = recorded(bytes);
+    let mut watcher = Watcher::default();
+    Replay::new(&contents.header).expect("it is of this build").run(contents.entries, &mut watcher);
+    watcher
+}
+
+fn holds(bytes: &[u8], word: impl AsRef<[u8]>) -> bool {
+    bytes.windows(word.as_ref().len()).any(|window| window == word.as_ref())
+}
+
+#[test]
+fn nothing_of_it_is_left_and_it_replays_with_the_same_lengths() {
+    for allowance in [usize::MAX, 3000, 170] {
+        for whole in a_run(allowance).recordings() {
+            let before = replay(&whole);
+            let redacted = redact(&recorded(&whole), Seed::from_u64(99)).expect("it can be covered");
+            let after = replay(&redacted.bytes);
+            assert_eq!(after.differences, []);
+            assert_eq!(after.sent, before.sent, "covers are as long as what they cover");
+            for word in ["cam1", "film", "192.0.2.7"] {
+                assert!(!holds(&redacted.bytes, word), "{word} is left");
+            }
+            assert!(holds(&whole, [4, 192, 0, 2, 7]) && !holds(&redacted.bytes, [192, 0, 2, 7]));
+            assert_eq!(redacted.left, 0);
+            assert_ne!(recorded(&redacted.bytes).header.seed, recorded(&whole).header.seed);
+        }
+    }
+}
+
+#[test]
+fn chunks_and_reads_that_cut_a_name_hide_it_as_well() {
+    let [whole, _] = a_run(usize::MAX).recordings();
+    let mut contents = recorded(&whole);
+    // Byte by byte: every name is cut everywhere.
+    contents.entries = contents
+        .entries
+        .into_iter()
+        .flat_map(|entry| match &entry.event {
+            Event::Received { seat, bytes } => {
+                let one = |at: usize| Event::Received { seat: *seat, bytes: bytes.slice(at..=at) };
+                (0..bytes.len()).map(|at| crate::record::Entry { at: entry.at, event: one(at) }).collect()
+            }
+            _ => vec![entry],
+        })
+        .collect();
+    let redacted = redact(&contents, Seed::from_u64(99)).expect("it can be covered");
+    let entries = recorded(&redacted.bytes).entries;
+    let mut said: BTreeMap<Seat, Vec<u8>> = BTreeMap::new();
+    for entry in &entries {
+        if let Event::Received { seat, bytes } = &entry.event {
+            said.entry(*seat).or_default().extend_from_slice(bytes);
+        }
+    }
+    assert!(said.len() > 4);
+    for bytes in said.values() {
+        assert!(!holds(bytes, "cam1") && !holds(bytes, "film"));
+    }
+    assert_eq!(replay(&redacted.bytes).differences, []);
+}

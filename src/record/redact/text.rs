@@ -1,0 +1,311 @@
+//! Names, hosts and tokens in the texts that peers send: URLs, paths, queries, hosts.
+//!
+//! Everything keeps its length and its form: what was percent-encoded stays so, extensions, slashes and the keys
+//! of a query stay. The first step of a path is the application and stays; all others are names.
+
+use crate::base::name::DEFAULT_VHOST;
+use crate::record::redact::cover::{Class, Covers};
+use std::net::IpAddr;
+
+/// Extensions by which players ask for a stream.
+const EXTENSIONS: [&str; 5] = [".flv", ".ts", ".aac", ".mp3", ".m3u8"];
+
+/// The instance that clients put into a path when none is meant.
+const DEFAULT_INSTANCE: &str = "_definst_";
+
+/// How those who cannot write a question mark ask for a vhost.
+const DOTTED_VHOST: &str = "...vhost...";
+
+/// A URL, or a path without scheme and host. `keeps_app`: the first step of its path is the application.
+pub fn url(covers: &mut Covers, text: &str, keeps_app: bool) -> String {
+    let (before, query) = split_query(text);
+    let (scheme, rest) = match before.split_once("://") {
+        Some((scheme, rest)) => (Some(scheme), rest),
+        None => (None, before),
+    };
+    let (authority, rest) = match scheme {
+        Some(_) => rest.split_at(rest.find('/').unwrap_or(rest.len())),
+        None => ("", rest),
+    };
+    let mut out = scheme.map(|scheme| format!("{scheme}://")).unwrap_or_default();
+    out += &self::authority(covers, authority);
+    out += &steps(covers, rest, keeps_app, |covers, last| stem(covers, last, &[".flv"], false));
+    out + &self::query(covers, query, keeps_app)
+}
+
+/// What a peer publishes or plays: `stream?query`, with steps of the application in front, perhaps.
+pub fn stream(covers: &mut Covers, text: &str) -> String {
+    let (path, query) = split_query(text);
+    let path = steps(covers, path, false, |covers, last| stem(covers, last, &[".flv"], false));
+    path + &self::query(covers, query, false)
+}
+
+/// The target of a request for a stream or its files.
+pub fn target(covers: &mut Covers, text: &str) -> String {
+    if text.contains("://") {
+        // The absolute form: scheme and host, then the origin form.
+        let host = text.find("://").map_or(0, |at| at + 3);
+        let path = text[host..].find('/').map_or(text.len(), |at| host + at);
+        let front = format!("{}{}", &text[..host], authority(covers, &text[host..path]));
+        return front + &target(covers, &text[path..]);
+    }
+    let (path, query) = text.find('?').map_or((text, ""), |at| text.split_at(at));
+    let mut parts = path.split('/').skip(1);
+    let first = parts.next().unwrap_or_default();
+    let own = ["", "index.html", "live.json", "favicon.ico", "api"];
+    if own.contains(&first) || path == "*" {
+        return path.to_owned() + &self::query(covers, query, false);
+    }
+    let depth = parts.count();
+    let last = |covers: &mut Covers, last: &str| match last {
+        file if depth >= 2 && is_packaged(file) => file.to_owned(),
+        file => stem(covers, file, &EXTENSIONS, true),
+    };
+    steps(covers, path, depth > 0, last) + &self::query(covers, query, false)
+}
+
+/// The target of a request to the API: ids of connections, streams and vhosts.
+pub fn api_target(covers: &mut Covers, text: &str) -> String {
+    let (path, query) = text.find('?').map_or((text, ""), |at| text.split_at(at));
+    let part = |part: &str| covers.id(part).unwrap_or(part).to_owned();
+    let path: Vec<String> = path.split('/').map(part).collect();
+    // Here a query says which page of a list is wanted.
+    let is_page = |pair: &str| pair.starts_with("start=") || pair.starts_with("count=");
+    let pairs = query.trim_start_matches('?').split('&');
+    if pairs.clone().all(|pair| pair.is_empty() || is_page(pair)) {
+        return path.join("/") + query;
+    }
+    path.join("/") + &self::query(covers, query, false)
+}
+
+/// A host, with user and port perhaps.
+pub fn authority(covers: &mut Covers, text: &str) -> String {
+    let (user, host) = match text.rfind('@') {
+        Some(at) => text.split_at(at + 1),
+        None => ("", text),
+    };
+    let (host, port) = match host.rfind(':') {
+        Some(at) if !host[at..].contains(']') && host[at + 1..].bytes().all(|b| b.is_ascii_digit()) => {
+            host.split_at(at)
+        }
+        _ => (host, ""),
+    };
+    let user = covers.text(Class::Shape, user);
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let covered = match bare.parse::<IpAddr>() {
+        Ok(ip) => same_length(covers, bare, ip),
+        Err(_) if bare.eq_ignore_ascii_case("localhost") => bare.to_owned(),
+        Err(_) => covers.text(Class::Shape, bare),
+    };
+    let host = if bare.len() == host.len() { covered } else { format!("[{covered}]") };
+    format!("{user}{host}{port}")
+}
+
+/// Addresses in a list, as proxies write them; what is none is a token.
+pub fn addresses(covers: &mut Covers, text: &str) -> String {
+    let one = |part: &str| match part.trim().parse::<IpAddr>() {
+        Ok(ip) => part.replace(part.trim(), &same_length(covers, part.trim(), ip)),
+        Err(_) => covers.text(Class::Shape, part),
+    };
+    text.split(',').map(one).collect::<Vec<_>>().join(",")
+}
+
+/// The cover of an address where it must not change its length.
+fn same_length(covers: &mut Covers, text: &str, ip: IpAddr) -> String {
+    let cover = covers.address(ip).to_string();
+    if cover.len() == text.len() { cover } else { covers.text(Class::Shape, text) }
+}
+
+/// Path and query, the latter with its mark. Some write `#` where they mean `?`.
+fn split_query(text: &str) -> (&str, &str) {
+    let mark = text.find(['?', '#']);
+    let dotted = text.find(DOTTED_VHOST);
+    let at = [mark, dotted].into_iter().flatten().min().unwrap_or(text.len());
+    text.split_at(at)
+}
+
+/// A path: its names covered, the last of them by `last`.
+fn steps(
+    covers: &mut Covers,
+    path: &str,
+    keeps_app: bool,
+    last: impl Fn(&mut Covers, &str) -> String,
+) -> String {
+    let mut kept = !keeps_app;
+    let count = path.split('/').filter(|step| !is_idle(step)).count();
+    let mut seen = 0;
+    let one = |step: &str| {
+        if is_idle(step) {
+            return step.to_owned();
+        }
+        seen += 1;
+        if !kept {
+            kept = true;
+            return step.to_owned();
+        }
+        if seen == count { last(covers, step) } else { name(covers, step, true) }
+    };
+    path.split('/').map(one).collect::<Vec<_>>().join("/")
+}
+
+/// Steps that mean nothing.
+fn is_idle(step: &str) -> bool {
+    step.trim().is_empty() || matches!(step, DEFAULT_INSTANCE | "." | "..")
+}
+
+/// A name with one of these extensions, perhaps; only the name is covered.
+fn stem(covers: &mut Covers, text: &str, extensions: &[&str], percent: bool) -> String {
+    let end = extensions.iter().find(|end| text.trim_end().ends_with(**end)).map_or("", |end| end);
+    let at = text.trim_end().len() - end.len();
+    name(covers, &text[..at], percent) + &text[at..]
+}
+
+/// `?k=v&k=v`, or what stands for the mark.
+fn query(covers: &mut Covers, text: &str, may_hold_stream: bool) -> String {
+    if let Some(vhost) = text.strip_prefix(DOTTED_VHOST) {
+        let (vhost, rest) = split_query(vhost);
+        let covered = host(covers, vhost);
+        return format!("{DOTTED_VHOST}{covered}") + &query(covers, rest, may_hold_stream);
+    }
+    let Some(mark) = text.chars().next() else { return String::new() };
+    let mut out = String::from(mark);
+    for pair in text[mark.len_utf8()..].split_inclusive(['&', ';']) {
+        let (pair, end) = match pair.strip_suffix(['&', ';']) {
+            Some(bare) => (bare, &pair[bare.len()..]),
+            None => (pair, ""),
+        };
+        let (key, value) = pair.find('=').map_or(("", pair), |at| pair.split_at(at + 1));
+        out += key;
+        out += &match key.trim() {
+            "vhost=" | "domain=" => host(covers, value),
+            _ => value_of(covers, value, may_hold_stream),
+        };
+        out += end;
+    }
+    out
+}
+
+/// The value of a pair. FMLE puts the stream behind the query of the application: `?a=1/cam`.
+fn value_of(covers: &mut Covers, value: &str, may_hold_stream: bool) -> String {
+    match value.rsplit_once('/').filter(|_| may_hold_stream) {
+        Some((value, stream)) => {
+            recode(value, true, |plain| covers.word(Class::Shape, plain))
+                + "/"
+                + &stem(covers, stream, &[".flv"], false)
+        }
+        None => recode(value, true, |plain| covers.word(Class::Shape, plain)),
+    }
+}
+
+fn host(covers: &mut Covers, text: &str) -> String {
+    if text == DEFAULT_VHOST { text.to_owned() } else { authority(covers, text) }
+}
+
+fn name(covers: &mut Covers, text: &str, percent: bool) -> String {
+    recode(text, percent, |plain| covers.word(Class::Name, plain))
+}
+
+/// Covers a text in the form that it has: percent-encoded bytes stay encoded, white space stays where it is.
+fn recode(text: &str, percent: bool, cover: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
+    let bytes = text.as_bytes();
+    let mut plain = Vec::new();
+    // Where each byte stands, and whether it is encoded.
+    let mut places = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let digits = bytes.get(at + 1..at + 3).and_then(|pair| std::str::from_utf8(pair).ok());
+        let decoded = digits.filter(|_| percent && bytes[at] == b'%');
+        match decoded.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
+            Some(byte) => {
+                plain.push(byte);
+                places.push((at, true));
+                at += 3;
+            }
+            None => {
+                if !bytes[at].is_ascii_whitespace() {
+                    plain.push(bytes[at]);
+                    places.push((at, false));
+                }
+                at += 1;
+            }
+        }
+    }
+    let mut out = bytes.to_vec();
+    for ((at, encoded), byte) in places.into_iter().zip(cover(&plain)) {
+        if encoded {
+            out[at..at + 3].copy_from_slice(format!("%{byte:02X}").as_bytes());
+        } else {
+            out[at] = byte;
+        }
+    }
+    String::from_utf8(out).unwrap_or_else(|_| "x".repeat(text.len()))
+}
+
+/// True for the names that the packager gives.
+fn is_packaged(file: &str) -> bool {
+    let begins = |prefix| file.starts_with(prefix);
+    file == "index.m3u8" || begins("seg-") || begins("init-") || begins("key-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{api_target, authority, stream, target, url};
+    use crate::base::rng::Seed;
+    use crate::record::redact::cover::{Class, Covers};
+
+    fn covers() -> Covers {
+        Covers::new(Seed::from_u64(5))
+    }
+
+    #[test]
+    fn a_stream_has_one_cover_wherever_it_stands() {
+        let mut covers = covers();
+        let cam = covers.text(Class::Name, "cam-1");
+        let token = covers.text(Class::Shape, "tok3n");
+        assert_eq!(stream(&mut covers, "cam-1?k=tok3n"), format!("{cam}?k={token}"));
+        assert_eq!(stream(&mut covers, "cam-1.flv"), format!("{cam}.flv"));
+        assert_eq!(
+            url(&mut covers, "rtmp://localhost/live/cam-1?k=tok3n", true),
+            format!("rtmp://localhost/live/{cam}?k={token}")
+        );
+        assert_eq!(url(&mut covers, "live?k=tok3n/cam-1", true), format!("live?k={token}/{cam}"));
+        assert_eq!(target(&mut covers, "/live/cam-1.flv?k=tok3n"), format!("/live/{cam}.flv?k={token}"));
+        assert_eq!(target(&mut covers, "/live/cam-1/seg-3.ts"), format!("/live/{cam}/seg-3.ts"));
+        let encoded = target(&mut covers, "/live/cam%2d1.m3u8");
+        assert_eq!(encoded, format!("/live/{}%{:02X}{}.m3u8", &cam[..3], cam.as_bytes()[3], &cam[4..]));
+        assert_eq!(
+            target(&mut covers, "http://localhost:80/live/cam-1.ts"),
+            format!("http://localhost:80/live/{cam}.ts")
+        );
+    }
+
+    #[test]
+    fn what_is_no_secret_stays() {
+        let mut covers = covers();
+        for same in ["/", "/favicon.ico", "/live.json", "*", "/api/v1/versions"] {
+            assert_eq!(target(&mut covers, same), same);
+        }
+        assert_eq!(
+            api_target(&mut covers, "/api/v1/clients/?start=0&count=10"),
+            "/api/v1/clients/?start=0&count=10"
+        );
+        covers.note_id("abcdefgh".to_owned(), "hgfedcba".to_owned());
+        assert_eq!(api_target(&mut covers, "/api/v1/clients/abcdefgh"), "/api/v1/clients/hgfedcba");
+        assert_eq!(stream(&mut covers, "_definst_/"), "_definst_/");
+    }
+
+    #[test]
+    fn hosts_users_and_vhosts_are_covered() {
+        let mut covers = covers();
+        let host = covers.text(Class::Shape, "example.com");
+        assert_eq!(authority(&mut covers, "example.com:1935"), format!("{host}:1935"));
+        assert!(authority(&mut covers, "user:word@example.com").ends_with(&host));
+        assert!(!authority(&mut covers, "user:word@example.com").contains("word"));
+        let ip = authority(&mut covers, "203.0.113.9:80");
+        assert!(ip.len() == 14 && ip.ends_with(":80") && !ip.contains("203"), "{ip}");
+        assert_eq!(authority(&mut covers, "[::1]:80"), "[::1]:80");
+        let vhost = stream(&mut covers, "a...vhost...example.com");
+        assert!(vhost.ends_with(&format!("...vhost...{host}")), "{vhost}");
+        assert!(stream(&mut covers, "a?vhost=example.com").ends_with(&format!("?vhost={host}")));
+    }
+}
