@@ -88,7 +88,7 @@ pub struct Reader {
     streams: Vec<ChunkStream>,
     /// The chunk whose header was read and whose payload is not yet complete.
     open: Option<OpenChunk>,
-    /// Capacity of all buffers in `streams`.
+    /// What all buffers in `streams` may take, in bytes.
     partial_bytes: usize,
     acks: AckCounter,
 }
@@ -108,6 +108,9 @@ struct ChunkStream {
     /// A message has begun and is not complete.
     unfinished: bool,
     buffer: Vec<u8>,
+    /// What the buffer may take, in bytes. Not its capacity, which is the allocator's to say and not the
+    /// same in a copy: what a peer may send must not depend on that.
+    granted: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -237,6 +240,7 @@ impl Reader {
             stream_id: 0,
             unfinished: false,
             buffer: Vec::new(),
+            granted: 0,
         });
         Ok(self.streams.len() - 1)
     }
@@ -245,17 +249,18 @@ impl Reader {
     /// that a complete one has no memory to spare.
     fn append(&mut self, index: usize, bytes: &[u8]) -> Result<(), ChunkError> {
         let stream = &mut self.streams[index];
-        let held = stream.buffer.capacity();
+        let granted = stream.granted;
         let needed = stream.buffer.len() + bytes.len();
-        if needed > held {
-            let wanted = needed.max(held * 2).max(BUFFER_BYTES_MIN).min(stream.shape.len);
-            let total = self.partial_bytes - held + wanted;
+        if needed > granted {
+            let wanted = needed.max(granted * 2).max(BUFFER_BYTES_MIN).min(stream.shape.len);
+            let total = self.partial_bytes - granted + wanted;
             if total > self.limits.partial_bytes_max {
                 return Err(ChunkError::TooMuchUnfinished);
             }
-            stream.buffer.reserve_exact(wanted - stream.buffer.len());
-            self.partial_bytes += stream.buffer.capacity() - held;
+            stream.granted = wanted;
+            self.partial_bytes = total;
         }
+        stream.buffer.reserve_exact(stream.granted - stream.buffer.len());
         stream.buffer.extend_from_slice(bytes);
         Ok(())
     }
@@ -281,7 +286,7 @@ impl Reader {
     fn take_buffer(&mut self, index: usize) -> Vec<u8> {
         let stream = &mut self.streams[index];
         stream.unfinished = false;
-        self.partial_bytes -= stream.buffer.capacity();
+        self.partial_bytes -= std::mem::take(&mut stream.granted);
         std::mem::take(&mut stream.buffer)
     }
 

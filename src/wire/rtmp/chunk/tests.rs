@@ -155,6 +155,21 @@ fn an_announced_length_allocates_nothing() {
 }
 
 #[test]
+fn a_copy_in_the_middle_of_a_message_counts_like_the_original() {
+    let mut reader = Reader::new(LIMITS, 0, u32::MAX);
+    let mut inbox = Inbox::new(1 << 20);
+    assert!(inbox.receive(&[0x06, 0, 0, 0, 0, 0, 100, 9, 1, 0, 0, 0, 0x17]));
+    assert_eq!(reader.next(&mut inbox), Ok(None));
+    let (mut copy, mut its_inbox) = (reader.clone(), inbox.clone());
+    for (reader, inbox) in [(&mut reader, &mut inbox), (&mut copy, &mut its_inbox)] {
+        assert_eq!(reader.partial_bytes(), 100);
+        assert!(inbox.receive(&[0; 99]));
+        assert!(matches!(reader.next(inbox), Ok(Some(Item::Message(_)))));
+        assert_eq!(reader.partial_bytes(), 0);
+    }
+}
+
+#[test]
 fn a_message_beyond_the_limit_is_refused_at_its_header() {
     let limits = Limits { message_bytes_max: 1000, ..LIMITS };
     let bytes = [0x06, 0, 0, 0, 0, 0x03, 0xe9, 9, 1, 0, 0, 0];
