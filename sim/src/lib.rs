@@ -3,12 +3,14 @@
 //! One number draws everything. The same peers, faults and checkers run in two worlds; whatever fails can be
 //! run again from its number, or from the list of inputs that the server was given.
 
+pub mod campaign;
 pub mod canary;
 pub mod cast;
 pub mod dice;
 pub mod disk;
 pub mod fault;
 pub mod grip;
+pub mod mark;
 pub mod options;
 pub mod peer;
 pub mod run;

@@ -18,6 +18,7 @@ use dacapo::base::time::{Epoch, Instant};
 use dacapo::record::{Header, block_end, head};
 use dacapo::server::{Input, Server};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Wall time when the world begins, in microseconds since 1970.
 const EPOCH_US: u64 = 1_700_000_000_000_000;
@@ -38,8 +39,26 @@ pub struct Outcome {
     pub failure: Option<Failure>,
     /// Faults that were injected, by kind.
     pub injected: BTreeMap<Fault, u64>,
+    /// Marks that were reached, and how often.
+    pub marks: BTreeMap<&'static str, u64>,
+    /// Most payload bytes that the server held.
+    pub bytes_max: u64,
     /// A recording of what the last server was given.
     pub inputs: Vec<u8>,
+}
+
+impl Outcome {
+    /// Another run of the same number: it must be the same.
+    pub fn compare(&mut self, again: &Outcome) {
+        if (self.hash, self.events) != (again.hash, again.events) {
+            let words = format!(
+                "two runs differ: {:016x} after {} events, {:016x} after {}",
+                self.hash, self.events, again.hash, again.events
+            );
+            let invariant = "DETERMINISM".to_owned();
+            self.failure = Some(Failure { invariant, at_us: self.virtual_us, seat: None, words });
+        }
+    }
 }
 
 /// A run while it goes on.
@@ -49,7 +68,7 @@ pub struct Run<'a> {
     tiny: Tiny,
     header: Header,
     /// What a crash left behind.
-    rest: Option<(Disk, Watch, Trace)>,
+    rest: Option<(Disk, Trace)>,
     injected: BTreeMap<Fault, u64>,
     lives: u64,
 }
@@ -64,7 +83,7 @@ impl<'a> Run<'a> {
             tiny.net.plan(planned.at_us, Event::Deed(number));
         }
         let trace = Trace::new(loud);
-        let rest = Some((Disk::new(options.seed, options.disk), Watch::default(), trace));
+        let rest = Some((Disk::new(options.seed, options.disk), trace));
         let header = Header::new(&options.config, &Seed::from_u64(options.seed), Epoch(EPOCH_US));
         let injected = BTreeMap::new();
         let mut run = Run { options, plan, tiny, header, rest, injected, lives: 0 };
@@ -77,8 +96,12 @@ impl<'a> Run<'a> {
 
     /// The process starts.
     fn start(&mut self) {
-        let Some((disk, watch, trace)) = self.rest.take() else { return };
+        let Some((disk, trace)) = self.rest.take() else { return };
         let options = self.options;
+        let mut watch = Watch::new(&options.config);
+        if options.faults.contains(&Fault::Pause) {
+            watch.pause = Duration::from_secs(2);
+        }
         let mut dice = fork(options.seed, &format!("life/{}", self.lives));
         self.lives += 1;
         // Wall time may be anything after a crash, later or earlier.
@@ -234,7 +257,8 @@ impl<'a> Run<'a> {
     }
 
     fn failure(&self) -> Option<&Failure> {
-        self.tiny.shell.as_ref()?.watch.failures().first()
+        let grievance = self.tiny.grievance.as_ref();
+        grievance.or_else(|| self.tiny.shell.as_ref()?.watch.failures().first())
     }
 
     /// What it was.
@@ -242,12 +266,14 @@ impl<'a> Run<'a> {
         let virtual_us = self.tiny.now_us();
         let failure = self.failure().cloned();
         let mut inputs = head(&self.header);
-        let (mut hash, mut events) = (0, 0);
+        let (mut hash, mut events, mut bytes_max) = (0, 0, 0);
         if let Some(shell) = &mut self.tiny.shell {
             (hash, events) = (shell.trace.hash(), shell.trace.events);
+            bytes_max = shell.watch.bytes_max;
             inputs.extend(shell.tape.take());
         }
         inputs.extend(block_end());
-        Outcome { hash, events, virtual_us, failure, injected: self.injected, inputs }
+        let (injected, marks) = (self.injected, BTreeMap::new());
+        Outcome { hash, events, virtual_us, failure, injected, marks, bytes_max, inputs }
     }
 }

@@ -97,6 +97,8 @@ struct Conn {
     finished: bool,
     reading: bool,
     queued: bool,
+    /// False while the kernel has no room for it.
+    room: bool,
     grip: Grip,
 }
 
@@ -130,6 +132,7 @@ pub struct Shell {
     /// Sockets that get told that they are writable again, though the world had room all the time.
     nudges: BTreeSet<(Instant, Sock)>,
     seats: u32,
+    passes: u64,
     buffer: Vec<u8>,
     /// True once the server has finished draining.
     pub finished: bool,
@@ -167,6 +170,7 @@ impl Shell {
             stirred: false,
             nudges: BTreeSet::new(),
             seats: 0,
+            passes: 0,
             buffer: vec![0; 64 << 10],
             finished: false,
             grips,
@@ -251,7 +255,22 @@ impl Shell {
         if self.server.deadline().is_some_and(|deadline| deadline.at <= now) && self.canary.lets_tick(now) {
             self.tell(Input::Tick, net);
         }
+        self.passes += 1;
+        if self.passes.is_multiple_of(16) {
+            self.look_for_forgotten();
+        }
         self.watch.passed(now, &self.server);
+    }
+
+    /// Whoever has bytes and room must have been asked to write (I29).
+    fn look_for_forgotten(&mut self) {
+        for conn in self.conns.iter().flatten().filter(|conn| conn.room) {
+            let mut slices = Slices::default();
+            self.server.outbox(conn.id, &mut slices);
+            if !slices.is_empty() {
+                self.watch.forgotten(conn.seat);
+            }
+        }
     }
 
     /// Tells the server what the operator or the machine wants.
@@ -262,6 +281,9 @@ impl Shell {
 
     fn tell_writable(&mut self, sock: Sock, net: &mut dyn Sockets) {
         if let Some(conn) = self.by_sock.get(&sock).copied() {
+            if let Some(conn) = self.conn(conn) {
+                conn.room = true;
+            }
             self.tell(Input::Writable { conn }, net);
         }
     }
@@ -286,7 +308,7 @@ impl Shell {
         self.tape.accepted(self.now, id, peer, conn);
         let seat = conn.map(|_| self.seats);
         self.trace.note(self.now.as_micros(), seat, "accept", peer.to_string().as_bytes());
-        self.watch.accepted(self.now, seat, self.services[listener], conn, &self.server);
+        self.watch.accepted(self.now, seat, self.services[listener], conn);
         let Some(id) = conn else {
             net.close(sock);
             return self.drain(net);
@@ -298,7 +320,7 @@ impl Shell {
         }
         let (seat, grip) = (self.seats - 1, (self.grips)(peer));
         self.conns[index] =
-            Some(Conn { id, sock, seat, readable: true, finished: false, reading: true, queued: true, grip });
+            Some(Conn { id, sock, seat, readable: true, finished: false, reading: true, queued: true, room: true, grip });
         self.by_sock.insert(sock, id);
         self.line.push_back(id);
         self.tape.settle(&self.server);
@@ -372,7 +394,6 @@ impl Shell {
             Input::Writable { conn } => {
                 let seat = self.seat_of(*conn);
                 self.trace.note(at_us, seat, "writable", &[]);
-                self.watch.writable(seat);
             }
             Input::Ended { conn, end } => {
                 let what = match end {
@@ -395,7 +416,6 @@ impl Shell {
         self.tape.input(&self.server, self.now, &input);
         self.server.handle(self.now, input);
         self.tape.settle(&self.server);
-        self.watch.heard(self.now, &self.server);
     }
 
     fn drain(&mut self, net: &mut dyn Sockets) {
@@ -420,7 +440,6 @@ impl Shell {
                 other => self.trace.note(self.now.as_micros(), None, "wish", format!("{other:?}").as_bytes()),
             }
         }
-        self.watch.drained(self.now, &self.server);
     }
 
     fn write(&mut self, id: ConnId, net: &mut dyn Sockets) {
@@ -443,6 +462,7 @@ impl Shell {
         if !room && len == max {
             self.nudges.insert((self.now + conn.grip.pause(), conn.sock));
         }
+        conn.room = room;
         let at_us = self.now.as_micros();
         self.trace.note(at_us, Some(seat), "sent", &len.to_le_bytes());
         match &tampered {
@@ -466,7 +486,6 @@ impl Shell {
         self.watch.about_to_hear(self.now, &self.server, &input);
         self.server.handle(self.now, input);
         self.tape.settle(&self.server);
-        self.watch.heard(self.now, &self.server);
     }
 
     fn set_reading(&mut self, id: ConnId, on: bool) {
@@ -541,11 +560,11 @@ impl Shell {
     }
 
     /// The process is killed: what it held is gone, the disk stays. Sockets are closed by the kernel.
-    pub fn killed(mut self, net: &mut dyn Sockets) -> (Disk, Watch, Trace) {
+    pub fn killed(mut self, net: &mut dyn Sockets) -> (Disk, Trace) {
         for sock in self.by_sock.keys().chain(self.closing.keys()) {
             net.close(*sock);
         }
         self.disk.crashed();
-        (self.disk, self.watch, self.trace)
+        (self.disk, self.trace)
     }
 }

@@ -1,9 +1,29 @@
 //! Who watches a run: the checks of the server's own value, and the judge of its bytes.
+//!
+//! In: everything that the shell tells the server and does for it. Out: what does not hold, with the number of
+//! the invariant. Never: changes anything.
 
 use dacapo::base::id::ConnId;
 use dacapo::base::time::Instant;
-use dacapo::config::Service;
-use dacapo::server::{Input, Output, Server};
+use dacapo::config::{Config, Service};
+use dacapo::server::{Doing, Input, Output, Server};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Most outputs of one input that are no writes and no closes of somebody (I19).
+const WISHES_MAX: u64 = 10_000;
+
+/// Most ticks in one moment (I28).
+const TICKS_MAX: u64 = 1_000;
+
+/// How often everybody is looked at, in time and in passes.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How long last words may take to leave, and a margin.
+const LAST_WORDS: Duration = Duration::from_millis(5_100);
+
+/// How late the shell may wake the server up: an epoll rounds up to whole milliseconds.
+const LATE: Duration = Duration::from_micros(1_100);
 
 /// An invariant does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,13 +38,111 @@ pub struct Failure {
     pub words: String,
 }
 
+impl Failure {
+    /// What a peer or an assertion says, which names its invariant in brackets (or at its beginning); if it
+    /// names none, the talk itself is wrong.
+    pub fn told(at_us: u64, words: String) -> Self {
+        let invariant = invariant(&words).unwrap_or_else(|| "TALK".to_owned());
+        Failure { invariant, at_us, seat: None, words }
+    }
+}
+
+/// The invariant that a text names: `I21: …` or `… (I13)`.
+pub fn invariant(words: &str) -> Option<String> {
+    let number = |text: &str| {
+        let digits = text.strip_prefix('I')?;
+        let end = digits.find(|letter: char| !letter.is_ascii_digit())?;
+        (end > 0).then(|| format!("I{}", &digits[..end]))
+    };
+    number(words).or_else(|| number(&words[words.rfind("(I")? + 1..]))
+}
+
+/// What the timeouts are, at most, of all configurations of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Patience {
+    /// For who neither publishes nor plays.
+    pub idle: Duration,
+    /// For a publisher that says nothing.
+    pub publisher: Duration,
+    /// For who takes no bytes.
+    pub send: Duration,
+    /// For who waits for a stream.
+    pub wait: Duration,
+}
+
+impl Patience {
+    /// The longest of those of both.
+    pub fn widen(&mut self, config: &Config) {
+        let ms = Duration::from_millis;
+        let (rtmp, http, stream) = (&config.rtmp, &config.http, &config.stream);
+        let idle = [
+            rtmp.handshake_timeout_ms,
+            rtmp.idle_timeout_ms,
+            http.head_timeout_ms,
+            http.keep_alive_timeout_ms,
+        ];
+        self.idle = self.idle.max(ms(idle.into_iter().max().unwrap_or(0)));
+        let publish = &stream.publish;
+        self.publisher =
+            self.publisher.max(ms(publish.first_frame_timeout_ms.max(publish.frame_timeout_ms)));
+        self.send = self.send.max(ms(stream.play.send_timeout_ms));
+        self.wait = self.wait.max(ms(stream.play.wait_ms));
+    }
+}
+
+/// A connection.
+#[derive(Debug)]
+struct Seat {
+    conn: ConnId,
+    /// When it last said something, or changed what it does.
+    heard: Instant,
+    doing: Doing,
+    /// Since when the kernel takes nothing of it.
+    stuck: Option<Instant>,
+}
+
 /// The watchers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Watch {
+    /// The timeouts.
+    pub patience: Patience,
+    /// How late a wake-up may be beyond the usual.
+    pub pause: Duration,
+    config: Config,
     failures: Vec<Failure>,
+    now: Instant,
+    seats: BTreeMap<u32, Seat>,
+    last_seat: Option<u32>,
+    /// When the server must be told something at the latest.
+    due: Option<Instant>,
+    ticks: u64,
+    wishes: u64,
+    looked: Instant,
+    /// Most payload bytes that the server held.
+    pub bytes_max: u64,
 }
 
 impl Watch {
+    /// Watchers of a server that is born with `config`.
+    pub fn new(config: &Config) -> Self {
+        let mut watch = Watch {
+            patience: Patience { send: Duration::from_secs(20), ..Patience::default() },
+            pause: Duration::ZERO,
+            config: config.clone(),
+            failures: Vec::new(),
+            now: Instant::ZERO,
+            seats: BTreeMap::new(),
+            last_seat: None,
+            due: None,
+            ticks: 0,
+            wishes: 0,
+            looked: Instant::ZERO,
+            bytes_max: 0,
+        };
+        watch.patience.widen(config);
+        watch
+    }
+
     /// What does not hold, the first first.
     pub fn failures(&self) -> &[Failure] {
         &self.failures
@@ -35,31 +153,161 @@ impl Watch {
         self.failures.push(failure);
     }
 
-    /// The run is over: nobody is connected, and enough time has passed for everything to be forgotten.
-    pub fn finish(&mut self, _: Instant, _: &Server, _sockets: usize) {}
+    fn wrong(&mut self, invariant: &str, seat: Option<u32>, words: String) {
+        let (invariant, at_us) = (invariant.to_owned(), self.now.as_micros());
+        self.fail(Failure { invariant, at_us, seat, words });
+    }
 
     /// A peer was let in (as `conn`) or turned away.
-    pub fn accepted(&mut self, _: Instant, _: Option<u32>, _: Service, _: Option<ConnId>, _: &Server) {}
+    pub fn accepted(&mut self, now: Instant, seat: Option<u32>, _: Service, conn: Option<ConnId>) {
+        self.now = now;
+        let (Some(seat), Some(conn)) = (seat, conn) else { return };
+        self.seats.insert(seat, Seat { conn, heard: now, doing: Doing::Nothing, stuck: None });
+        self.last_seat = Some(seat);
+    }
+
     /// The server is given these bytes.
-    pub fn from_client(&mut self, _: Instant, _: Option<u32>, _: &[u8]) {}
+    pub fn from_client(&mut self, now: Instant, seat: Option<u32>, _: &[u8]) {
+        if let Some(seat) = seat.and_then(|seat| self.seats.get_mut(&seat)) {
+            seat.heard = now;
+        }
+    }
+
     /// The kernel took these bytes of the server.
-    pub fn to_client(&mut self, _: Instant, _: u32, _: &[u8]) {}
+    pub fn to_client(&mut self, _: Instant, seat: u32, bytes: &[u8]) {
+        if let Some(seat) = self.seats.get_mut(&seat).filter(|_| !bytes.is_empty()) {
+            seat.stuck = None;
+        }
+    }
+
     /// A write was not taken whole.
-    pub fn stalled(&mut self, _: Instant, _: u32) {}
-    /// There is room again.
-    pub fn writable(&mut self, _: Option<u32>) {}
+    pub fn stalled(&mut self, now: Instant, seat: u32) {
+        if let Some(seat) = self.seats.get_mut(&seat) {
+            seat.stuck.get_or_insert(now);
+        }
+    }
+
     /// The peer or the network ended it.
     pub fn ended(&mut self, _: Instant, _: Option<u32>, _eof: bool) {}
+
     /// The server closed it.
-    pub fn closed(&mut self, _: Instant, _: Option<u32>) {}
+    pub fn closed(&mut self, now: Instant, seat: Option<u32>) {
+        self.now = now;
+        if seat.and_then(|seat| self.seats.remove(&seat)).is_none() {
+            self.wrong("I23", seat, "the server closed a connection that is closed already".to_owned());
+        }
+    }
+
     /// The server wants something.
-    pub fn wished(&mut self, _: Instant, _: &Output) {}
+    pub fn wished(&mut self, _: Instant, output: &Output) {
+        self.wishes += 1;
+        if self.wishes > WISHES_MAX {
+            self.wrong("I19", None, format!("one input leads to {WISHES_MAX} outputs, the last is {output:?}"));
+        }
+    }
+
     /// The server is about to be told something.
-    pub fn about_to_hear(&mut self, _: Instant, _: &Server, _: &Input<'_>) {}
-    /// The server was told.
-    pub fn heard(&mut self, _: Instant, _: &Server) {}
-    /// All that the server wanted was done.
-    pub fn drained(&mut self, _: Instant, _: &Server) {}
-    /// A pass is over.
-    pub fn passed(&mut self, _: Instant, _: &Server) {}
+    pub fn about_to_hear(&mut self, now: Instant, server: &Server, input: &Input<'_>) {
+        self.wishes = 0;
+        if now < self.now {
+            self.wrong("I13", None, format!("the clock went back from {:?} to {now:?}", self.now));
+        }
+        if let Some(due) = self.due
+            && due + LATE + self.pause < now
+        {
+            let why = server.deadline().map_or("nobody", |deadline| deadline.why);
+            let late = now - due;
+            self.wrong("I28", None, format!("the server was woken up {late:?} late, on behalf of {why}"));
+        }
+        self.ticks = if now == self.now && matches!(input, Input::Tick) { self.ticks + 1 } else { 0 };
+        if self.ticks > TICKS_MAX {
+            let why = server.deadline().map_or("nobody", |deadline| deadline.why);
+            self.wrong("I28", None, format!("{TICKS_MAX} ticks in one moment, on behalf of {why}"));
+        }
+        if let Input::Reload { config } = input {
+            self.patience.widen(config);
+        }
+        self.now = now;
+    }
+
+    /// A pass is over, and all that the server wanted was done.
+    pub fn passed(&mut self, now: Instant, server: &Server) {
+        self.now = now;
+        self.due = server.deadline().map(|deadline| deadline.at.max(now));
+        if now < self.looked + LOOK_EVERY {
+            return;
+        }
+        self.looked = now;
+        self.look(server);
+    }
+
+    /// Looks at everybody.
+    fn look(&mut self, server: &Server) {
+        server.check();
+        let (held, limits) = (server.held(), &self.config.limits);
+        self.bytes_max = self.bytes_max.max(held.bytes);
+        let bound = self.config.memory_max().total();
+        // A reload may lower a limit below what is there; the limits of a run's configurations are alike.
+        if held.conns > limits.connections.max(self.seats.len()) {
+            self.wrong("I17", None, format!("{} connections are held", held.conns));
+        }
+        if held.bytes > bound {
+            self.wrong("I18", None, format!("{} bytes are held, and {bound} may be", held.bytes));
+        }
+        let mut wrong = None;
+        let (now, patience) = (self.now, self.patience);
+        for (number, seat) in &mut self.seats {
+            let doing = server.doing(seat.conn).unwrap_or(Doing::Nothing);
+            if doing != seat.doing {
+                (seat.doing, seat.heard) = (doing, now);
+            }
+            let silence = match doing {
+                Doing::Nothing => Some(patience.idle),
+                Doing::Publishing => Some(patience.publisher),
+                Doing::Ending => Some(Duration::ZERO),
+                Doing::Waiting => Some(patience.wait),
+                Doing::Playing => None,
+            };
+            let margin = LAST_WORDS + self.pause + LOOK_EVERY;
+            if let Some(silence) = silence
+                && seat.heard + silence + margin < now
+                && seat.stuck.is_none()
+            {
+                let words = format!("it is {doing:?} and silent since {:?}", seat.heard);
+                wrong.get_or_insert(("L3", *number, words));
+            }
+            if let Some(since) = seat.stuck.filter(|since| *since + patience.send + margin < now) {
+                let words = format!("it takes no bytes since {since:?} and is still kept");
+                wrong.get_or_insert(("L2", *number, words));
+            }
+        }
+        if let Some((invariant, seat, words)) = wrong {
+            self.wrong(invariant, Some(seat), words);
+        }
+    }
+
+    /// A connection has bytes, its socket has room, and nobody writes.
+    pub fn forgotten(&mut self, seat: u32) {
+        self.wrong("I29", Some(seat), "it has bytes and room, and no write is wanted".to_owned());
+    }
+
+    /// The run is over: nobody is connected, and enough time has passed for everything to be forgotten.
+    pub fn finish(&mut self, now: Instant, server: &Server, sockets: usize) {
+        self.now = now;
+        if let Some((seat, _)) = self.seats.first_key_value() {
+            let (seat, many) = (*seat, self.seats.len());
+            let words = format!("{many} connections were never closed");
+            self.wrong("I23", Some(seat), words);
+        }
+        if sockets > 0 {
+            self.wrong("I23", None, format!("{sockets} sockets are still open"));
+        }
+        let held = server.held();
+        if !held.is_nothing() {
+            self.wrong("I22", None, format!("everybody has gone and this is left: {held:?}"));
+        }
+        if let Some(deadline) = server.deadline() {
+            self.wrong("L6", None, format!("everybody has gone and it wakes up for {}", deadline.why));
+        }
+    }
 }

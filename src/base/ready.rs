@@ -29,6 +29,11 @@ impl ReadyList {
         self.queue.is_empty()
     }
 
+    /// Number of those who wait.
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     /// True if `conn` stands in line. A search: for checks only.
     pub fn contains(&self, conn: ConnId) -> bool {
         self.queue.contains(&conn)

@@ -42,6 +42,16 @@ impl<K: Ord + Copy> Timers<K> {
         self.at.get(&key).copied()
     }
 
+    /// Number of keys that will be woken.
+    pub fn len(&self) -> usize {
+        self.at.len()
+    }
+
+    /// True if nobody will be woken.
+    pub fn is_empty(&self) -> bool {
+        self.at.is_empty()
+    }
+
     /// The earliest wake-up.
     pub fn next(&self) -> Option<(Instant, K)> {
         self.due.first().copied()

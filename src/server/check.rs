@@ -1,4 +1,5 @@
-//! The invariants that must hold whenever `handle` returns. Only in debug builds: they look at everybody.
+//! The invariants that must hold whenever `handle` returns. They look at everybody: debug builds check them
+//! every time, a simulation whenever it likes.
 
 use crate::base::id::ConnId;
 use crate::server::conn::{Conn, Role};
@@ -8,7 +9,8 @@ use crate::server::{Server, Timer};
 const LOOK_AT_MAX: usize = 64;
 
 impl Server {
-    pub(super) fn check(&self) {
+    /// Panics if an invariant does not hold; the message begins with its number.
+    pub fn check(&self) {
         let look_at = self.conns.iter().take(LOOK_AT_MAX);
         for conn in look_at {
             self.check_bounds(conn);

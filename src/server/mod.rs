@@ -9,11 +9,11 @@
 //! have something new after every `accept` and `handle`; `outbox` and `deadline` look and do not touch.
 
 mod ask;
-#[cfg(debug_assertions)]
 mod check;
 mod conn;
 mod drain;
 mod end;
+mod held;
 mod input;
 mod live;
 mod output;
@@ -27,6 +27,7 @@ mod traffic;
 mod turn;
 mod wake;
 
+pub use held::{Doing, Held};
 pub use input::{End, Input};
 pub use output::Output;
 pub use report::{stream_vid, vid};

@@ -7,6 +7,7 @@ use crate::dice::{Throws, fork};
 use crate::fault::Deed;
 use crate::peer::{HangUp, Peer, PeerCx};
 use crate::shell::{Shell, Sock};
+use crate::watch::Failure;
 use crate::world::link::{Fate, Fin, Link, LinkTraits, Pace};
 use crate::world::net::{Edge, Event, Net};
 use conformance::dice::Dice;
@@ -70,6 +71,8 @@ pub struct Tiny {
     last_pass_us: u64,
     /// The server's process gets no time until then.
     paused_us: u64,
+    /// What a peer holds against the server.
+    pub grievance: Option<Failure>,
     /// Deeds that wait for whoever runs the world.
     pub deeds: Vec<usize>,
 }
@@ -83,8 +86,17 @@ impl Tiny {
                 net.plan(at, Event::Dial(place));
             }
         }
-        let (last_pass_us, paused_us) = (0, 0);
-        Tiny { seed, net, shell: None, people, listeners, last_pass_us, paused_us, deeds: Vec::new() }
+        Tiny {
+            seed,
+            net,
+            shell: None,
+            people,
+            listeners,
+            last_pass_us: 0,
+            paused_us: 0,
+            grievance: None,
+            deeds: Vec::new(),
+        }
     }
 
     /// The time in microseconds.
@@ -112,7 +124,7 @@ impl Tiny {
     }
 
     fn has_failed(&self) -> bool {
-        self.shell.as_ref().is_some_and(|shell| !shell.watch.failures().is_empty())
+        self.grievance.is_some() || self.shell.as_ref().is_some_and(|shell| !shell.watch.failures().is_empty())
     }
 
     fn shell_us(&self) -> Option<u64> {
@@ -225,6 +237,13 @@ impl Tiny {
             if person.sock.is_none() {
                 self.net.plan(at, Event::Dial(place));
             }
+        }
+        if self.grievance.is_none()
+            && let Some(words) = person.peer.grievance()
+        {
+            let at_us = self.shell.as_ref().map_or(now, |shell| shell.time(now).as_micros());
+            let words = format!("{} says: {words}", person.peer.name());
+            self.grievance = Some(Failure::told(at_us, words));
         }
         let Some(sock) = person.sock else { return };
         if !out.is_empty() {

@@ -1,0 +1,169 @@
+//! Many runs: each from its number, what came of them, and what a failing one says.
+
+use crate::canary::Canary;
+use crate::fault::Fault;
+use crate::mark;
+use crate::options::{Mode, Options};
+use crate::run::{Outcome, Run};
+use crate::watch::{Failure, invariant};
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Exit codes by what failed.
+pub mod exit {
+    /// An invariant does not hold.
+    pub const INVARIANT: u8 = 2;
+    /// Somebody who should be content is not.
+    pub const LIVENESS: u8 = 3;
+    /// Two runs of a number differ.
+    pub const NON_DETERMINISM: u8 = 4;
+    /// The server panicked.
+    pub const PANIC: u8 = 101;
+}
+
+/// One run, whatever happens in it.
+pub fn run(options: &Options, canary: Canary, loud: bool) -> Outcome {
+    mark::take();
+    mark::take_errors();
+    let mut run = Run::new(options, canary, loud);
+    let result = catch_unwind(AssertUnwindSafe(|| run.play()));
+    let panic = result.err().map(|panic| panicked(panic.as_ref()));
+    let mut outcome = run.outcome();
+    outcome.marks = mark::take();
+    let at_us = outcome.virtual_us;
+    let errors = mark::take_errors();
+    let logged = errors.first().map(|words| Failure {
+        invariant: "LOG".to_owned(),
+        at_us,
+        seat: None,
+        words: format!("an error was logged: {words}"),
+    });
+    let panic = panic.map(|(invariant, words)| Failure { invariant, at_us, seat: None, words });
+    outcome.failure = panic.or(outcome.failure).or(logged);
+    outcome
+}
+
+/// What a panic says. Assertions of invariants begin with their number.
+fn panicked(panic: &(dyn Any + Send)) -> (String, String) {
+    let words = panic.downcast_ref::<String>().map(String::as_str);
+    let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words");
+    (invariant(words).unwrap_or_else(|| "PANIC".to_owned()), words.to_owned())
+}
+
+/// The exit code of a failure.
+pub fn exit_code(failure: &Failure) -> u8 {
+    match failure.invariant.as_str() {
+        "PANIC" => exit::PANIC,
+        "DETERMINISM" => exit::NON_DETERMINISM,
+        name if name.starts_with('L') && name != "LOG" => exit::LIVENESS,
+        _ => exit::INVARIANT,
+    }
+}
+
+/// The one line that a failing run ends with.
+pub fn fail_line(failure: &Failure, options: &Options, commit: &str) -> String {
+    let seat = failure.seat.map_or_else(String::new, |seat| format!(" conn={seat}"));
+    let mode = if options.mode == Mode::Swarm {
+        String::new()
+    } else {
+        format!(" --mode {}", format!("{:?}", options.mode).to_lowercase())
+    };
+    let (seed, seconds) = (options.seed, failure.at_us as f64 / 1e6);
+    format!(
+        "FAIL {} seed={seed} commit={commit} t={seconds:.3}s{seat} \"{}\"  ->  cargo run -p sim --release -- \
+         {seed}{mode}",
+        failure.invariant,
+        failure.words.replace(['"', '\n'], "'"),
+    )
+}
+
+/// What came of many runs.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Runs.
+    pub seeds: u64,
+    /// Things that happened.
+    pub events: u64,
+    /// Their own time, in microseconds.
+    pub virtual_us: u64,
+    /// Runs that failed.
+    pub failed: u64,
+    /// Faults by kind: runs that had them, and how often they were injected on purpose.
+    pub faults: BTreeMap<Fault, (u64, u64)>,
+    /// Marks reached, and how often.
+    pub marks: BTreeMap<&'static str, u64>,
+    /// Most payload bytes that a server held.
+    pub bytes_max: u64,
+}
+
+impl Summary {
+    /// A run is over.
+    pub fn add(&mut self, options: &Options, outcome: &Outcome) {
+        self.seeds += 1;
+        self.events += outcome.events;
+        self.virtual_us += outcome.virtual_us;
+        self.failed += u64::from(outcome.failure.is_some());
+        self.bytes_max = self.bytes_max.max(outcome.bytes_max);
+        for fault in &options.faults {
+            let (runs, times) = self.faults.entry(*fault).or_default();
+            *runs += 1;
+            *times += outcome.injected.get(fault).copied().unwrap_or(0);
+        }
+        for (mark, times) in &outcome.marks {
+            *self.marks.entry(mark).or_default() += times;
+        }
+    }
+
+    /// Marks that no run has reached.
+    pub fn missed(&self) -> Vec<&'static str> {
+        mark::MARKS.into_iter().filter(|mark| !self.marks.contains_key(mark)).collect()
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hours = self.virtual_us as f64 / 3.6e9;
+        writeln!(f, "{:>8} seeds, {} failed", self.seeds, self.failed)?;
+        writeln!(f, "{hours:>8.2} virtual hours, {} events", self.events)?;
+        writeln!(f, "{:>8} KiB of payload held at most", self.bytes_max / 1024)?;
+        writeln!(f, "fault             in seeds  injected")?;
+        for (fault, (runs, times)) in &self.faults {
+            let times = if *times == 0 { "    all along".to_owned() } else { format!("{times:>10}") };
+            writeln!(f, "{:<18}{runs:>8}{times}", format!("{fault:?}"))?;
+        }
+        writeln!(f, "mark{:>66}", "reached")?;
+        for mark in mark::MARKS {
+            writeln!(f, "{mark:<60}{:>10}", self.marks.get(mark).copied().unwrap_or(0))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{exit, exit_code, panicked};
+    use crate::watch::Failure;
+
+    #[test]
+    fn a_failure_knows_its_exit_code() {
+        let code = |invariant: &str| {
+            let (invariant, words) = (invariant.to_owned(), String::new());
+            exit_code(&Failure { invariant, at_us: 0, seat: None, words })
+        };
+        assert_eq!(code("I3"), exit::INVARIANT);
+        assert_eq!(code("LOG"), exit::INVARIANT);
+        assert_eq!(code("L1"), exit::LIVENESS);
+        assert_eq!(code("DETERMINISM"), exit::NON_DETERMINISM);
+        assert_eq!(code("PANIC"), exit::PANIC);
+    }
+
+    #[test]
+    fn an_assertion_tells_its_invariant() {
+        let name = |words: &'static str| panicked(&words).0;
+        assert_eq!(name("I21: live/a refers to conn 1.0, which is gone"), "I21");
+        assert_eq!(name("time went back inside the server (I13)"), "I13");
+        assert_eq!(name("Index out of bounds"), "PANIC");
+    }
+}
