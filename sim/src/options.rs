@@ -280,7 +280,9 @@ fn configure(seed: u64, tight: bool, parts: &[Casting]) -> Config {
     play.flush = dice.pick(&[Flush::Frame, Flush::Video, Flush::Video, Flush::Ms(100), Flush::Ms(500)]);
     play.send_timeout_ms = timeout(&mut dice, 1_000, 20_000);
     let hls = &mut config.stream.hls;
-    hls.enabled = !dice.chance(100);
+    let wanted =
+        |casting: &Casting| casting.core && matches!(casting.part, Part::Player { form: Form::Hls, .. });
+    hls.enabled = !dice.chance(100) || parts.iter().any(wanted);
     hls.layout = dice.pick(&[HlsLayout::Auto, HlsLayout::Ts, HlsLayout::Fmp4]);
     hls.segment_ms = dice.pick(&[200, 1_000, 2_000]);
     hls.window = dice.between(3, 6) as usize;

@@ -319,8 +319,17 @@ impl Shell {
             self.conns.resize_with(index + 1, || None);
         }
         let (seat, grip) = (self.seats - 1, (self.grips)(peer));
-        self.conns[index] =
-            Some(Conn { id, sock, seat, readable: true, finished: false, reading: true, queued: true, room: true, grip });
+        self.conns[index] = Some(Conn {
+            id,
+            sock,
+            seat,
+            readable: true,
+            finished: false,
+            reading: true,
+            queued: true,
+            room: true,
+            grip,
+        });
         self.by_sock.insert(sock, id);
         self.line.push_back(id);
         self.tape.settle(&self.server);

@@ -83,8 +83,7 @@ impl Patience {
         ];
         self.idle = self.idle.max(ms(idle.into_iter().max().unwrap_or(0)));
         let publish = &stream.publish;
-        self.publisher =
-            self.publisher.max(ms(publish.first_frame_timeout_ms.max(publish.frame_timeout_ms)));
+        self.publisher = self.publisher.max(ms(publish.first_frame_timeout_ms.max(publish.frame_timeout_ms)));
         self.send = self.send.max(ms(stream.play.send_timeout_ms));
         self.wait = self.wait.max(ms(stream.play.wait_ms));
     }
@@ -202,7 +201,11 @@ impl Watch {
     pub fn wished(&mut self, _: Instant, output: &Output) {
         self.wishes += 1;
         if self.wishes > WISHES_MAX {
-            self.wrong("I19", None, format!("one input leads to {WISHES_MAX} outputs, the last is {output:?}"));
+            self.wrong(
+                "I19",
+                None,
+                format!("one input leads to {WISHES_MAX} outputs, the last is {output:?}"),
+            );
         }
     }
 
@@ -244,13 +247,9 @@ impl Watch {
     /// Looks at everybody.
     fn look(&mut self, server: &Server) {
         server.check();
-        let (held, limits) = (server.held(), &self.config.limits);
+        let held = server.held();
         self.bytes_max = self.bytes_max.max(held.bytes);
         let bound = self.config.memory_max().total();
-        // A reload may lower a limit below what is there; the limits of a run's configurations are alike.
-        if held.conns > limits.connections.max(self.seats.len()) {
-            self.wrong("I17", None, format!("{} connections are held", held.conns));
-        }
         if held.bytes > bound {
             self.wrong("I18", None, format!("{} bytes are held, and {bound} may be", held.bytes));
         }

@@ -17,7 +17,6 @@ impl Server {
             self.check_role(conn);
             self.check_wakefulness(conn);
         }
-        assert!(self.conns.len() <= self.config.limits.connections, "I17: connections");
         for (name, key, live) in self.streams.iter() {
             for id in live.players.iter().chain(&live.waiting).chain(&live.fetching).take(LOOK_AT_MAX) {
                 assert!(self.conns.get(*id).is_some(), "I21: {name} refers to {id:?}, which is gone");

@@ -153,6 +153,8 @@ impl Server {
             return None;
         }
         let id = self.seat(listener, service, peer);
+        // Nowhere else: a reload may lower the limit below what is there already.
+        assert!(self.conns.len() <= self.config.limits.connections, "I17: connections");
         self.settle_down();
         Some(id)
     }

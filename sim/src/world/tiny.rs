@@ -124,7 +124,8 @@ impl Tiny {
     }
 
     fn has_failed(&self) -> bool {
-        self.grievance.is_some() || self.shell.as_ref().is_some_and(|shell| !shell.watch.failures().is_empty())
+        self.grievance.is_some()
+            || self.shell.as_ref().is_some_and(|shell| !shell.watch.failures().is_empty())
     }
 
     fn shell_us(&self) -> Option<u64> {
