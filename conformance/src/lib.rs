@@ -10,6 +10,7 @@ pub mod ffmpeg;
 pub mod health;
 pub mod http;
 pub mod import;
+pub mod judge;
 pub mod media;
 pub mod process;
 pub mod reader;

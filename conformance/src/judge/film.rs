@@ -1,0 +1,104 @@
+//! What the publishers of a stream sent, frame by frame: the model that segments are held against.
+//!
+//! In: bodies of media messages that the server accepted. Out: where in the film a frame is, who published
+//! it, and whether something happened before it that a playlist may mark as a discontinuity.
+
+use super::essence::Essence;
+use crate::reader::flv::{self, Codec, VIDEO, What};
+use std::collections::BTreeMap;
+
+/// All that was published under a name, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Film {
+    frames: Vec<Accepted>,
+    places: BTreeMap<(bool, Essence), Vec<usize>>,
+    /// The last frame and the configuration of video (`true`) and of sound.
+    tracks: BTreeMap<bool, Track>,
+    publisher: Option<u32>,
+    breaks: u32,
+}
+
+/// A frame that was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Which publishing session it belongs to.
+    pub publisher: u32,
+    /// How many times something happened before it after which a player may have to begin anew: another
+    /// publisher, another configuration, a jump in time.
+    pub breaks: u32,
+    /// Decoding may begin here.
+    pub key: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Track {
+    codec: Option<Codec>,
+    config: Vec<u8>,
+    /// Bytes of the length of a NAL unit.
+    lengths: usize,
+    last_ms: Option<u32>,
+    step_ms: i64,
+}
+
+impl Film {
+    /// Takes the body of a media message of session `publisher`, which the server accepted.
+    pub fn push(&mut self, publisher: u32, kind: u8, timestamp: u32, body: &[u8]) {
+        if self.publisher.replace(publisher) != Some(publisher) {
+            self.breaks += 1;
+            self.tracks.clear();
+        }
+        // A body that is not well-formed is none: the server leaves it out.
+        for packet in flv::packets(kind, body).unwrap_or_default() {
+            let video = kind == VIDEO;
+            let payload = &body[packet.payload.clone()];
+            let track = self.tracks.entry(video).or_default();
+            let changed = track.codec.replace(packet.codec) != Some(packet.codec);
+            match packet.what {
+                What::Config if track.config != payload => {
+                    track.config = payload.to_vec();
+                    track.lengths = lengths(packet.codec, payload);
+                    self.breaks += 1;
+                }
+                What::Coded if !payload.is_empty() => {
+                    self.breaks += u32::from(changed || track.jumps(timestamp));
+                    let essence = Essence::of_sample(packet.codec, payload, track.lengths.max(1));
+                    self.places.entry((video, essence)).or_default().push(self.frames.len());
+                    self.frames.push(Accepted { publisher, breaks: self.breaks, key: packet.key });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The first place from `floor` on at which there is this frame.
+    pub fn find(&self, video: bool, essence: Essence, floor: usize) -> Option<usize> {
+        let places = self.places.get(&(video, essence))?;
+        places.get(places.partition_point(|place| *place < floor)).copied()
+    }
+
+    /// The frame at a place that [`Film::find`] gave.
+    pub fn frame(&self, place: usize) -> Accepted {
+        self.frames[place]
+    }
+
+    /// True if nothing was accepted yet.
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+}
+
+impl Track {
+    /// Whether time goes on otherwise than it did.
+    fn jumps(&mut self, timestamp: u32) -> bool {
+        let Some(last) = self.last_ms.replace(timestamp) else { return false };
+        let step = i64::from(timestamp.wrapping_sub(last).cast_signed());
+        let before = std::mem::replace(&mut self.step_ms, step);
+        step < 0 || step > 2 * before.max(0) + 10
+    }
+}
+
+/// From a decoder's configuration record (ISO/IEC 14496-15).
+fn lengths(codec: Codec, config: &[u8]) -> usize {
+    let at = if codec == Codec::HEVC { 21 } else { 4 };
+    config.get(at).map_or(4, |byte| usize::from(byte & 3) + 1)
+}

@@ -1,0 +1,30 @@
+//! Judges what a server does by what it was given and what it gave, and by nothing else: by invariants that
+//! have numbers, with readers that share nothing with the server.
+
+pub mod essence;
+pub mod film;
+pub mod hls;
+pub mod segment;
+
+use std::fmt;
+
+/// An invariant that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Its number: `I3`.
+    pub invariant: &'static str,
+    /// When, in microseconds from the beginning of the run.
+    pub at_us: u64,
+    /// On which connection, if on one.
+    pub seat: Option<u32>,
+    /// What was seen.
+    pub words: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {} µs", self.invariant, self.at_us)?;
+        self.seat.map_or(Ok(()), |seat| write!(f, ", seat {seat}"))?;
+        write!(f, ": {}", self.words)
+    }
+}
