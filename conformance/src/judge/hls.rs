@@ -229,7 +229,7 @@ impl HlsJudge {
     fn segment(&mut self, what: &What, path: &str, answer: Answer<'_>) {
         let What::Segment { list, number, independent, map, encrypted } = what else { return };
         if *encrypted {
-            if answer.body.is_empty() || answer.body.len() % 16 != 0 {
+            if answer.body.is_empty() || !answer.body.len().is_multiple_of(16) {
                 self.say("I34", answer, "what is encrypted has whole blocks".to_owned());
             }
             return;
