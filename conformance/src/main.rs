@@ -2,8 +2,9 @@
 //! failing recordings small.
 
 use clap::{Parser, Subcommand};
-use conformance::capture::{self, About};
+use conformance::capture::{self, About, Capture};
 use conformance::import;
+use conformance::replaying::{self, Company, play, told, vary};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,6 +47,17 @@ enum Command {
         #[arg(long, default_value_os_t = capture::shelf())]
         shelf: PathBuf,
     },
+    /// Play a capture and print what everybody is sent.
+    Tell {
+        /// Its name.
+        name: String,
+        /// How fast time goes, in thousandths: 3000 takes three times as long.
+        #[arg(long, default_value_t = 1000)]
+        time: u64,
+        /// Where captures are kept.
+        #[arg(long, default_value_os_t = capture::shelf())]
+        shelf: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -74,6 +86,13 @@ fn run(command: Command) -> Result<(), String> {
             capture.save(&shelf).map_err(|error| error.to_string())?;
             println!("{} packets, {} conversations", traffic.packets, traffic.conversations.len());
             println!("written: {}", shelf.join(&name).display());
+            Ok(())
+        }
+        Command::Tell { name, time, shelf } => {
+            let capture = Capture::load(&shelf, &name).map_err(|error| error.to_string())?;
+            let entries = vary::stretched(&capture.entries, time);
+            let run = play(&capture, &entries, Company::Guests, replaying::REST, &mut ());
+            print!("{}", told::tell(&capture, &run));
             Ok(())
         }
     }

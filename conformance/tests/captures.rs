@@ -3,12 +3,17 @@
 //! `UPDATE=1` writes expectations anew; the diff of the texts is what a reviewer reads.
 
 use conformance::capture::{self, Capture};
-use conformance::replaying::{Company, play, told};
+use conformance::dice::Dice;
+use conformance::replaying::rest::left_over;
+use conformance::replaying::{Company, REST, Run, first_publish, play, told, vary};
 use conformance::text::difference_in_context;
+use dacapo::base::time::Instant;
+use dacapo::record::{Entry, Event, Seat};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Longer than any timeout of the server: after this nobody may be left.
-const REST: Duration = Duration::from_secs(200);
+/// Long enough for everything that is on its way.
+const MOMENT: Duration = Duration::from_secs(1);
 
 fn captures() -> Vec<Capture> {
     let shelf = capture::shelf();
@@ -39,4 +44,145 @@ fn every_capture_is_answered_as_expected() {
         faults.len(),
         faults.join("\n")
     );
+}
+
+/// What all connections, guests too, were sent.
+fn sent(run: &Run) -> BTreeMap<Seat, Vec<u8>> {
+    run.talks.iter().map(|(seat, talk)| (*seat, talk.bytes())).collect()
+}
+
+/// Where two runs part: which connection, at which byte.
+fn parting(one: &BTreeMap<Seat, Vec<u8>>, other: &BTreeMap<Seat, Vec<u8>>) -> Option<String> {
+    for (seat, bytes) in one {
+        let against = other.get(seat).map_or(&[][..], Vec::as_slice);
+        if bytes != against {
+            let at = bytes.iter().zip(against).take_while(|(a, b)| a == b).count();
+            return Some(format!("{seat} from byte {at} of {} and {}", bytes.len(), against.len()));
+        }
+    }
+    None
+}
+
+/// I31: how the network cuts what is said changes no byte of what is answered.
+#[test]
+fn answers_do_not_depend_on_how_words_are_cut() {
+    for capture in captures() {
+        let mut dice = Dice::new(31);
+        let play = |entries: &[Entry]| sent(&play(&capture, entries, Company::Alone, MOMENT, &mut ()));
+        let as_recorded = play(&capture.entries);
+        let check = |how: &str, entries: &[Entry]| {
+            let parting = parting(&as_recorded, &play(entries));
+            assert_eq!(parting, None, "{}, {how}", capture.name);
+        };
+        check("whole", &vary::whole(&capture.entries));
+        check("byte by byte", &vary::bytewise(&capture.entries));
+        for number in 0..50 {
+            check(&format!("split {number}"), &vary::split(&capture.entries, &mut dice));
+        }
+    }
+}
+
+/// I26: that others watch changes no byte of what the capture's own clients get.
+#[test]
+fn guests_change_nothing_for_others() {
+    for capture in captures() {
+        let run = |company| play(&capture, &capture.entries, company, MOMENT, &mut ()).own();
+        let parting = parting(&run(Company::Alone), &run(Company::Guests));
+        assert_eq!(parting, None, "{}", capture.name);
+    }
+}
+
+/// Places at which the words of a connection are cut short: all of the first, those around the parts of a
+/// handshake, and some that the dice name.
+fn places(len: usize, dice: &mut Dice) -> BTreeSet<usize> {
+    let mut places: BTreeSet<usize> = [0, 1, 2, 9, 1536, 1537, 1538, 3072, 3073, 3074, len].into();
+    places.extend((0..12).map(|_| dice.below(len + 1)));
+    places.extend((0..6).map(|_| dice.below(len.min(5000) + 1)));
+    places.retain(|place| *place <= len);
+    places
+}
+
+/// I32: wherever what a peer says is cut short, with everybody gone nobody is left within the time that a
+/// handshake may take, and no stream once what was published is disposed of.
+#[test]
+fn every_beginning_ends_well_when_all_hang_up() {
+    let mut tried = 0;
+    for capture in captures() {
+        let mut dice = Dice::new(32);
+        let config = capture.header().config().expect("it was checked");
+        let handshake = Duration::from_millis(config.rtmp.handshake_timeout_ms);
+        for seat in vary::seats(&capture.entries) {
+            for place in places(vary::said(&capture.entries, seat).len(), &mut dice) {
+                let entries = vary::prefix(&capture.entries, seat, place);
+                let mut run = play(&capture, &entries, Company::Alone, handshake, &mut ());
+                let about = format!("{}, {place} bytes of {seat}", capture.name);
+                assert_eq!(left_over(&mut run).0, 0, "{about}: somebody is left");
+                let end = run.replay.summary().end + REST;
+                run.replay.pass(end, &mut ());
+                assert_eq!(left_over(&mut run), (0, 0), "{about}: something is left");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 1000, "{tried} beginnings");
+}
+
+/// L3: a peer that falls silent in the middle of a word is gone in time, too.
+#[test]
+fn every_beginning_ends_well_when_all_fall_silent() {
+    for capture in captures() {
+        let mut dice = Dice::new(33);
+        for seat in vary::seats(&capture.entries) {
+            let len = vary::said(&capture.entries, seat).len();
+            for place in [dice.below(len.min(3200) + 1), dice.below(len + 1)] {
+                let mut entries = vary::prefix(&capture.entries, seat, place);
+                entries.retain(|entry| !matches!(entry.event, Event::Ended { .. }));
+                let mut run = play(&capture, &entries, Company::Guests, REST, &mut ());
+                // A stream that was published until its publisher timed out is disposed of later.
+                let end = run.replay.summary().end + REST;
+                run.replay.pass(end, &mut ());
+                let about = format!("{}, {place} bytes of {seat}", capture.name);
+                assert_eq!(left_over(&mut run), (0, 0), "{about}: something is left");
+            }
+        }
+    }
+}
+
+/// What each connection was shown, without times: the frames in order.
+fn frames(capture: &Capture, factor: u64) -> BTreeMap<Seat, Vec<String>> {
+    let entries = vary::stretched(&capture.entries, factor);
+    // HLS numbers follow from the wall time at which a stream begins: that stays as it was.
+    let begins = first_publish(&capture.entries).map_or(0, Instant::as_micros);
+    let mut capture = capture.clone();
+    capture.about.epoch_us = capture.about.epoch_us + begins - begins * factor / 1000;
+    let mut run = play(&capture, &entries, Company::Guests, REST, &mut ());
+    let shown = told::shown(&run);
+    assert_eq!(left_over(&mut run), (0, 0), "{} at {factor} thousandths: something is left", capture.name);
+    shown
+}
+
+/// Time three times as slow or ten times as fast shows everybody the same frames. What timed out as recorded, or
+/// came too late for a live playlist, is no measure.
+#[test]
+fn time_may_go_faster_or_slower() {
+    let mut same = 0;
+    let mut others = Vec::new();
+    for capture in captures() {
+        let as_recorded = frames(&capture, 1000);
+        for factor in [3000, 100] {
+            for (seat, shown) in frames(&capture, factor) {
+                if shown == as_recorded[&seat] {
+                    same += 1;
+                } else {
+                    let (now, then) = (shown.len(), as_recorded[&seat].len());
+                    others.push(format!(
+                        "{} {seat} in {factor} thousandths: {now} frames, {then} as recorded",
+                        capture.name
+                    ));
+                }
+            }
+        }
+    }
+    assert!(same > 600, "{same} connections");
+    assert!(others.is_empty(), "{}", others.join("\n"));
 }

@@ -32,7 +32,12 @@ pub fn published(entries: &[Entry]) -> Vec<String> {
     publishes(entries).into_iter().map(|(_, name)| name).collect()
 }
 
-/// The same with the time of the first `publish` of each.
+/// When somebody publishes for the first time.
+pub fn first_publish(entries: &[Entry]) -> Option<Instant> {
+    publishes(entries).first().map(|(at, _)| *at)
+}
+
+/// The streams that somebody publishes, with the time of the first `publish` of each.
 fn publishes(entries: &[Entry]) -> Vec<(Instant, String)> {
     let mut readers: BTreeMap<Seat, (ChunkReader, String)> = BTreeMap::new();
     let mut found: Vec<(Instant, String)> = Vec::new();

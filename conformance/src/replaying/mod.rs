@@ -7,10 +7,11 @@
 pub mod frames;
 mod guests;
 pub mod lines;
+pub mod rest;
 pub mod told;
 pub mod vary;
 
-pub use guests::{FIRST_GUEST, published};
+pub use guests::{FIRST_GUEST, first_publish, published};
 
 use crate::capture::Capture;
 use dacapo::base::time::Instant;
@@ -20,6 +21,9 @@ use dacapo::server::{End, Output, Server};
 use guests::Guests;
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// Longer than any timeout of the server with its defaults: after this nobody is left.
+pub const REST: Duration = Duration::from_secs(200);
 
 /// Whether guests come along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

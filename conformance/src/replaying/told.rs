@@ -13,6 +13,8 @@ use crate::reader::flv::{self, Tag};
 use crate::reader::rtmp::Message;
 use dacapo::base::time::Instant;
 use dacapo::config::Service;
+use dacapo::record::Seat;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 mod http;
@@ -98,6 +100,23 @@ pub fn tell(capture: &Capture, run: &Run) -> String {
         );
     }
     text
+}
+
+/// What each connection was shown, without times: kind and fingerprint of each frame.
+pub fn shown(run: &Run) -> BTreeMap<Seat, Vec<String>> {
+    let mut inits = http::Inits::default();
+    let mut frames = BTreeMap::new();
+    for _ in 0..2 {
+        for (seat, talk) in &run.talks {
+            let word = |frame: Frame| {
+                let kind = if frame.video { 'v' } else { 'a' };
+                format!("{kind} {} {:08x}", frame.size, frame.hash)
+            };
+            let shown = story(talk, &mut inits).frames('<').into_iter().map(word).collect();
+            frames.insert(*seat, shown);
+        }
+    }
+    frames
 }
 
 fn tell_story(text: &mut String, talk: &Talk, story: &Story, list: &List) {

@@ -1,0 +1,59 @@
+//! Who is still there: the server is asked over its own API, as an operator would.
+
+use super::Run;
+use crate::capture::listener;
+use crate::reader::http::{HttpEvent, ResponseReader};
+use dacapo::base::time::Instant;
+use dacapo::config::Service;
+use dacapo::record::{Entry, Event, Seat, Witness};
+use serde_json::Value;
+use std::net::SocketAddr;
+
+/// The seat of who asks.
+const OPERATOR: u32 = 9000;
+
+/// How many connections and streams the server says that it has, not counting who asks.
+///
+/// # Panics
+/// If the API does not answer.
+pub fn left_over(run: &mut Run) -> (usize, usize) {
+    let at = run.replay.summary().end;
+    let clients = ask(run, at, 0, "/api/v1/clients/", "clients");
+    let streams = ask(run, at, 1, "/api/v1/streams/", "streams");
+    (clients, streams)
+}
+
+fn ask(run: &mut Run, at: Instant, number: u32, target: &str, list: &str) -> usize {
+    // Who asked before is still there for a moment; so names are used once.
+    let count = u32::try_from(run.replay.summary().conns).unwrap_or(0);
+    let seat = Seat(OPERATOR + 2 * count + number);
+    let peer = SocketAddr::from(([203, 0, 113, 9], 30_000 + (seat.0 % 10_000) as u16));
+    let words = format!("GET {target}?count=10000 HTTP/1.1\r\nHost: operator\r\nConnection: close\r\n\r\n");
+    let came = Event::Accepted { listener: listener(Service::Api), peer, seat: Some(seat) };
+    let says = Event::Received { seat, bytes: words.into() };
+    let mut ear = Ear { seat, bytes: Vec::new() };
+    run.replay.run([came, says].map(|event| Entry { at, event }), &mut ear);
+    let mut reader = ResponseReader::new();
+    let mut body = Vec::new();
+    for event in reader.push(&ear.bytes).expect("the API speaks HTTP") {
+        if let HttpEvent::Body(piece) = event {
+            body.extend(piece);
+        }
+    }
+    let answer: Value = serde_json::from_slice(&body).expect("the API answers in JSON");
+    let found = answer[list].as_array().unwrap_or_else(|| panic!("a list of {list}: {answer}"));
+    found.iter().filter(|one| one["ip"] != "203.0.113.9").count()
+}
+
+struct Ear {
+    seat: Seat,
+    bytes: Vec<u8>,
+}
+
+impl Witness for Ear {
+    fn sent(&mut self, _: Instant, seat: Seat, bytes: &[u8]) {
+        if seat == self.seat {
+            self.bytes.extend_from_slice(bytes);
+        }
+    }
+}
