@@ -126,11 +126,12 @@ impl Options {
     }
 
     /// Another configuration that the operator of this run may load in its middle: what decides where players
-    /// start and who may publish stays.
+    /// start, who may publish, and whether there is HLS stays.
     pub fn redrawn(&self, number: u64) -> Config {
         let mut config = configure(number, self.tight, &self.parts);
         config.stream.publish.second = self.config.stream.publish.second;
         config.stream.play.start = self.config.stream.play.start;
+        config.stream.hls.enabled = self.config.stream.hls.enabled;
         config
     }
 

@@ -53,8 +53,12 @@ pub fn summary(config: &Config) -> String {
 /// The most memory that the limits allow, and what it is made of.
 fn memory(config: &Config) -> String {
     let memory = config.memory_max();
+    let recorder = match memory.recorder {
+        0 => String::new(),
+        bytes => format!(", {} for the recorder", Bytes(bytes)),
+    };
     format!(
-        "at most {} by the limits: {} for {} connections, {} for {} streams",
+        "at most {} by the limits: {} for {} connections, {} for {} streams{recorder}",
         Bytes(memory.total()),
         Bytes(memory.connections),
         config.limits.connections,

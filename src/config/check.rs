@@ -37,6 +37,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     findings.extend(rules(config));
     findings.extend(listeners(config));
     findings.extend(texts(config));
+    findings.extend(recorder(config));
     findings
 }
 
@@ -80,7 +81,7 @@ fn stream(settings: &StreamSettings, path: &str, limits: &Limits) -> Vec<Finding
             "lower it, or raise `limits.response_bytes`",
         );
     }
-    if !is_path(&hls.directory) || hls.directory.split('/').any(|step| step == "..") {
+    if !is_directory(&hls.directory) {
         let wrong = format!("is {:?}, which is no directory to write to", hls.directory);
         find("hls.directory", wrong, "write a path without `..`, or nothing to write no files");
     }
@@ -153,6 +154,27 @@ fn texts(config: &Config) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// The recorder needs a place.
+fn recorder(config: &Config) -> Vec<Finding> {
+    let recorder = &config.recorder;
+    let path = "recorder.directory";
+    if !is_directory(&recorder.directory) {
+        let wrong = format!("is {:?}, which is no directory to write to", recorder.directory);
+        return vec![Finding::new(path, wrong, "write a path without `..`")];
+    }
+    let wanted = if recorder.enabled { "recorder.enabled" } else { "recorder.api_token" };
+    if recorder.directory.is_empty() && (recorder.enabled || recorder.api_token.is_set()) {
+        let wrong = format!("is empty, but `{wanted}` asks for recordings");
+        return vec![Finding::new(path, wrong, "name a directory that only the server's user may read")];
+    }
+    Vec::new()
+}
+
+/// True for nothing at all and for what may be a directory below which we write.
+fn is_directory(text: &str) -> bool {
+    is_path(text) && text.split('/').all(|step| step != "..")
 }
 
 /// True for nothing at all and for what may be a path.

@@ -66,7 +66,13 @@ impl Override {
         let source = Source { steps: &steps, value: &self.value };
         serde_path_to_error::deserialize(source).map_err(|error| {
             let (message, help) = explain(error.inner(), &readable(error.path()), known);
-            problem.saying((format!("{message}; it is {:?}", self.value), help))
+            // A word that nobody may know does not belong into a log either.
+            let shown = if self.path.ends_with("token") {
+                String::new()
+            } else {
+                format!("; it is {:?}", self.value)
+            };
+            problem.saying((message + &shown, help))
         })
     }
 

@@ -44,7 +44,9 @@ impl Problem {
         let found = text.lines().nth(line.saturating_sub(1)).unwrap_or("");
         let blanks = found.chars().skip(column.saturating_sub(1)).take_while(|c| c.is_whitespace()).count();
         let column = column + blanks;
-        let shown = found.chars().count() <= EXCERPT_CHARS_MAX && !found.trim().is_empty();
+        // A line with a word that nobody may know is not shown.
+        let secret = found.contains("_token");
+        let shown = found.chars().count() <= EXCERPT_CHARS_MAX && !found.trim().is_empty() && !secret;
         let excerpt = Excerpt { line, column, text: found.replace('\t', " ") };
         Problem {
             place: format!("{file_name}:{line}:{column}"),

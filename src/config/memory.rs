@@ -18,19 +18,21 @@ const FORMATS: u64 = 10;
 /// stuffing, table packets and PES header; elsewhere less.
 const FRAMING_BYTES: u64 = 3 * 188;
 
-/// What may be held, in bytes, by the two things that there are many of.
+/// What may be held, in bytes, by the two things that there are many of, and by the recorder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryMax {
     /// By all connections: what they sent and what waits for them alone.
     pub connections: u64,
     /// By all streams: frames, their layouts, and HLS.
     pub streams: u64,
+    /// By the recorder: what waits for the disk, and the copy of the server with which a part begins.
+    pub recorder: u64,
 }
 
 impl MemoryMax {
     /// Everything together.
     pub fn total(&self) -> u64 {
-        self.connections.saturating_add(self.streams)
+        self.connections.saturating_add(self.streams).saturating_add(self.recorder)
     }
 }
 
@@ -47,6 +49,9 @@ impl Config {
     ///                           + attic_bytes )             what slow players are in the middle of
     ///               + hls × segment_bytes_max × (window + keep + 2) )
     /// rendered(ring) = bytes_max + bytes_max / 16 + frames_max × FRAMING_BYTES
+    /// recorder    = queue_bytes_max                         what waits for the disk
+    ///             + 2 × (connections + streams)             the server's copy, while a part begins: what it
+    ///                                                       keeps alive, and the same as bytes
     /// ```
     ///
     /// HLS holds the playlist, what was kept after it, one segment more while it changes, and the one that
@@ -57,10 +62,12 @@ impl Config {
         let rtmp = wide(limits.frame_bytes).saturating_add(inbox).saturating_add(wide(limits.outbox_bytes));
         let connection = inbox.saturating_add(rtmp.max(wide(limits.response_bytes)));
         let stream = stream_bytes(&self.dearest(), wide(limits.attic_bytes));
-        MemoryMax {
-            connections: wide(limits.connections).saturating_mul(connection),
-            streams: wide(limits.streams).saturating_mul(stream),
-        }
+        let connections = wide(limits.connections).saturating_mul(connection);
+        let streams = wide(limits.streams).saturating_mul(stream);
+        let copy = connections.saturating_add(streams).saturating_mul(2);
+        let recorder = wide(self.recorder.queue_bytes_max).saturating_add(copy);
+        let records = self.recorder.enabled || self.recorder.api_token.is_set();
+        MemoryMax { connections, streams, recorder: if records { recorder } else { 0 } }
     }
 
     /// Settings that cost at least as much as those of any stream.
@@ -136,8 +143,20 @@ mod tests {
     fn the_formula_is_what_it_says() {
         let stream = 160_000 + 10 * (160_000 + 10_000 + 100 * 564 + 65_536) + 70_000 * 6;
         let connection = 8_192 + 1_000_000;
-        assert_eq!(memory(""), MemoryMax { connections: 10 * connection, streams: 2 * stream });
+        let (connections, streams) = (10 * connection, 2 * stream);
+        assert_eq!(memory(""), MemoryMax { connections, streams, recorder: 0 });
         assert_eq!(memory("").total(), 10_081_920 + 6_998_720);
+    }
+
+    #[test]
+    fn a_recorder_costs_its_queue_and_a_copy_of_the_server_twice() {
+        let text = "(
+            recorder: (enabled: true, directory: \"/tmp/flights\", queue_bytes_max: 2000000),
+            limits: (connections: 10, streams: 2),
+        )";
+        let memory = load(text, "my.ron", &[]).expect("right").memory_max();
+        assert_eq!(memory.recorder, 2_000_000 + 2 * (memory.connections + memory.streams));
+        assert_eq!(memory.total(), 2_000_000 + 3 * (memory.connections + memory.streams));
     }
 
     #[test]

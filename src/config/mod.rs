@@ -16,6 +16,7 @@ mod locate;
 mod memory;
 pub mod patch;
 mod rule;
+mod secret;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ pub use listen::{Listen, parse_addr};
 pub use load::{load, print};
 pub use memory::{Bytes, MemoryMax};
 pub use rule::{Pattern, StreamRule};
+pub use secret::Secret;
 pub use settings::*;
 
 use crate::base::id::ListenerId;

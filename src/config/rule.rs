@@ -31,7 +31,7 @@ pub struct StreamRule {
     pub hls: HlsPatch,
 }
 
-single!(Vec<StreamRule>);
+single!(Vec<StreamRule>, Vec<Pattern>);
 
 impl StreamRule {
     /// Replaces in `settings` what this rule names.

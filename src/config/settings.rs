@@ -4,7 +4,8 @@
 //! `X` comes with an `XPatch` that names some of its settings (see [`crate::config::patch`]).
 
 use crate::config::patch::{settings, single};
-use crate::config::rule::StreamRule;
+use crate::config::rule::{Pattern, StreamRule};
+use crate::config::secret::Secret;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -30,6 +31,8 @@ settings! {
         streams: Vec<StreamRule> = Vec::new();
         /// Upper bounds for everything that peers can make the server hold.
         limits: Limits = Limits::default();
+        /// The flight recorder.
+        recorder: Recorder = Recorder::default();
         /// Logging.
         log: Log = Log::default();
         /// How long a shutdown may take to tell every peer, in milliseconds.
@@ -177,6 +180,30 @@ settings! {
         attic_bytes: usize = 8 * MIB, in 64 * KIB..=1 << 30;
         /// Audio and video tracks of one stream.
         tracks: usize = 8, in 1..=256;
+    }
+
+    /// The flight recorder: what happened to the server, in files that can be played again.
+    Recorder, RecorderPatch {
+        /// Whether it records from the server's start on.
+        enabled: bool = false;
+        /// Directory for the recordings, which are secret; empty: nothing can be recorded.
+        directory: String = String::new();
+        /// Patterns of the streams that are recorded; none: everything.
+        streams: Vec<Pattern> = Vec::new();
+        /// A part is finished, and the next begins, after so many bytes.
+        part_bytes_max: u64 = 256 * MIB as u64, in 64 * KIB as u64..=1 << 30;
+        /// A part is finished, and the next begins, after so many milliseconds.
+        part_ms_max: u64 = HOUR_MS, in 1_000..=30 * DAY_MS;
+        /// Most parts that are kept, of all recordings together; the oldest are deleted.
+        parts_max: usize = 24, in 2..=100_000;
+        /// Parts that were finished before so many milliseconds are deleted; 0: their age does not matter.
+        age_ms_max: u64 = 7 * DAY_MS, in 0..=3_650 * DAY_MS;
+        /// What was recorded is given to the operating system after so many milliseconds.
+        flush_ms: u64 = 500, in 10..=1_000;
+        /// Most bytes that wait for a slow disk; past it the recording ends.
+        queue_bytes_max: usize = 64 * MIB, in MIB..=1 << 30;
+        /// What an operator must know to use the recorder over the API; empty: nobody can.
+        api_token: Secret = Secret::default();
     }
 
     /// Logging.

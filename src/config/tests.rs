@@ -141,8 +141,8 @@ handshake_timeout_ms, idle_timeout_ms";
 my.ron:1:2: there is no setting `hls`
     1 | (hls: (segment_ms: 4000))
       |  ^
-      = did you mean `stream.hls`? Known here: rtmp, http, api, rtc, stream, streams, limits, log, \
-drain_timeout_ms";
+      = did you mean `stream.hls`? Known here: rtmp, http, api, rtc, stream, streams, limits, recorder, \
+log, drain_timeout_ms";
         assert_eq!(told("(hls: (segment_ms: 4000))"), expected);
     }
 
@@ -466,4 +466,26 @@ fn ports_that_were_given_take_the_place_of_port_0() {
     let before = config.clone();
     config.note_bound(&[given(1)]);
     assert_eq!(config, before, "other listeners than these: nothing is known");
+}
+
+#[test]
+fn a_word_that_nobody_may_know_is_never_told() {
+    let word = "correct-horse-battery";
+    let text = format!("(recorder: (api_token: \"{word}\", directory: \"/tmp/flights\"))");
+    let config = load(&text, "my.ron", &[]).expect("right");
+    assert!(config.recorder.api_token.is(word));
+    for told in [print(&config), format!("{config:?}"), crate::config::summary(&config)] {
+        assert!(!told.contains(word), "{told}");
+    }
+    assert_eq!(load(&print(&config), "printed.ron", &[]).expect("right"), config);
+    let told = told_about("DACAPO_RECORDER__API_TOKEN", "swordfish");
+    assert!(told.contains("it needs at least 16") && !told.contains("swordfish"), "{told}");
+}
+
+#[test]
+fn a_recorder_without_a_place_is_refused() {
+    for text in ["(recorder: (enabled: true))", "(recorder: (api_token: \"correct-horse-battery\"))"] {
+        let error = load(text, "my.ron", &[]).expect_err("no directory").to_string();
+        assert!(error.contains("recorder.directory") && !error.contains("battery"), "{error}");
+    }
 }

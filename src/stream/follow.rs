@@ -96,10 +96,11 @@ impl Stream {
         let place = self.log_place(cursor.format);
         let log = &mut self.logs[place];
         let from = from.max(log.start());
-        let sync = self.ring.sync_from(from);
-        // Before its flush a frame is not laid out yet.
-        let Some(sync) = sync.filter(|sync| *sync < self.flushed) else { return };
-        let entry = self.ring.get(sync).expect("places to start are in the ring");
+        // Before its flush a frame is not laid out yet. Where sound alone is a place to start, a transport
+        // stream does not have its tables before each.
+        let sync = self.ring.sync_from(from).and_then(|sync| log.entry_from(sync, self.flushed));
+        let Some(sync) = sync else { return };
+        let entry = self.ring.get(sync).expect("what is laid out is in the ring");
         if !cursor.head_given {
             own.push(log.file_head(&entry.headers));
             cursor.head_given = true;

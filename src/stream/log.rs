@@ -17,6 +17,8 @@ use std::collections::{BTreeMap, VecDeque};
 #[derive(Clone, Debug)]
 struct Piece {
     bytes: Bytes,
+    /// Whether a player that begins here can read it.
+    entry: bool,
     /// Players in the middle of it.
     pins: u32,
 }
@@ -96,7 +98,8 @@ impl Log {
                 Bytes::new()
             };
             self.bytes += bytes.len();
-            self.pieces.push_back(Piece { bytes, pins: 0 });
+            let entry = self.renderer.is_entry();
+            self.pieces.push_back(Piece { bytes, entry, pins: 0 });
         }
     }
 
@@ -122,6 +125,13 @@ impl Log {
             Some(place) => self.pieces.get(usize::try_from(place).ok()?).map(|piece| &piece.bytes),
             None => self.attic.get(&number).map(|piece| &piece.bytes),
         }
+    }
+
+    /// The first of the frames from `from` on, below `end`, that a player which knows nothing can read: where
+    /// a transport stream has its tables; any in other formats.
+    pub fn entry_from(&self, from: u64, end: u64) -> Option<u64> {
+        let piece = |number: u64| self.pieces.get(usize::try_from(number.checked_sub(self.start)?).ok()?);
+        (from..end).find(|number| piece(*number).is_some_and(|piece| piece.entry))
     }
 
     /// A player is in the middle of frame `number` from now on.

@@ -409,6 +409,32 @@ fn sound_alone_is_a_stream_that_can_be_joined_anywhere() {
 }
 
 #[test]
+fn a_transport_stream_of_sound_alone_is_joined_where_its_tables_stand() {
+    let mut world = World::new(config::Ring { frames_max: 1_000, bytes_max: 100_000, keep_ms: 1_000 });
+    world.stream.publish(PUBLISHER, Instant::ZERO);
+    world.append(Track::AUDIO, Codec::Aac, Role::Config, Bytes::from_static(&[0x12, 0x10]));
+    let begins = |world: &mut World| {
+        let (mut cursor, mut own) = (world.stream.join(Format::Ts), Outbox::new(1 << 20));
+        let mut frames = 0;
+        while world.stream.settle(&mut cursor, &mut own) == Standing::InStep {
+            world.media(Track::AUDIO, Codec::Aac, Role::Key, 20);
+            frames += 1;
+        }
+        let mut slices = Slices::default();
+        world.stream.window(&cursor, &own, &mut slices);
+        let first = slices.as_io_slices()[0].to_vec();
+        assert_eq!(first[..3], [0x47, 0x40, 0], "a program association comes first");
+        frames
+    };
+    begins(&mut world);
+    for _ in 0..75 {
+        world.media(Track::AUDIO, Codec::Aac, Role::Key, 20);
+    }
+    // Who comes while others play is not alone in what is laid out: tables stand there twice a second.
+    assert!(begins(&mut world) <= 50);
+}
+
+#[test]
 fn pictures_before_the_first_keyframe_are_refused() {
     let mut world = World::new(config::Ring { frames_max: 100, bytes_max: 10_000, keep_ms: 1_000 });
     world.apply(&Op::Inter(10));

@@ -1,10 +1,20 @@
 //! Judges what a server does by what it was given and what it gave, and by nothing else: by invariants that
 //! have numbers, with readers that share nothing with the server.
 
+mod clock;
 pub mod essence;
 pub mod film;
+mod hash;
 pub mod hls;
+mod judge;
+mod report;
+mod rules;
 pub mod segment;
+mod verdict;
+
+pub use judge::{Judge, Service};
+pub use report::{JudgeReport, PlayReport, PublisherReport, StreamReport, TrackReport};
+pub use rules::{Rules, SecondPublisher, StartAt};
 
 use std::fmt;
 

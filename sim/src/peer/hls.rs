@@ -257,7 +257,8 @@ impl Peer for Hls {
     }
 
     fn pending(&self, since_us: u64) -> Option<String> {
-        let content = self.segment_us.is_some_and(|at| at >= since_us);
+        // 403 tells that this server makes no HLS: nobody waits for that.
+        let content = self.segment_us.is_some_and(|at| at >= since_us) || self.status == 403;
         if content || self.requests >= self.script.requests_max {
             return None;
         }

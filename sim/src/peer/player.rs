@@ -5,7 +5,8 @@
 //! ```
 //!
 //! In: the server's messages and the time. Out: commands; and its own model of what it may be sent: no media
-//! before `NetStream.Play.Start`, no picture before a configuration, none before a keyframe.
+//! before `NetStream.Play.Start`, no picture before a keyframe. (Whether configurations come in time is for
+//! the judge, who knows whether the publisher sent one.)
 
 use super::chunks::Habits;
 use super::talk::{Heard, Talk, status};
@@ -74,7 +75,6 @@ enum State {
 /// What the stream has shown on this connection so far.
 #[derive(Clone, Debug, Default)]
 pub struct View {
-    configured: bool,
     keyed: bool,
     /// The player has asked for less at some time: then pictures may begin anew.
     pub steered: bool,
@@ -95,12 +95,8 @@ impl View {
         }
         match tag.kind {
             AUDIO if tag.is_media() => watch.audio(now_us),
-            VIDEO if tag.is_config() => self.configured = true,
             VIDEO if tag.is_media() => {
                 let key = tag.is_key();
-                if !self.configured {
-                    return Err("a picture before its configuration (I2)".to_owned());
-                }
                 if !self.keyed && !key {
                     return Err("the first picture is no keyframe (I2)".to_owned());
                 }

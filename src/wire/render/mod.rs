@@ -65,6 +65,11 @@ impl Renderer {
         self.carried(bytes)
     }
 
+    /// True if a player that knows nothing can read the frame that was laid out last.
+    pub fn is_entry(&self) -> bool {
+        self.format != Format::Ts || self.ts.is_entry()
+    }
+
     /// Puts bytes into an HTTP chunk where that is the format. An empty chunk would end the response.
     fn carried(&self, bytes: Bytes) -> Bytes {
         if self.chunked && !bytes.is_empty() { http1::chunk(&bytes) } else { bytes }

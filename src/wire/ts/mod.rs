@@ -47,6 +47,8 @@ pub struct Muxer {
     clock: Option<i64>,
     /// Where the stream's time zero lies, in ticks.
     start: i64,
+    /// Tables stand before the last frame.
+    entry: bool,
 }
 
 /// When PAT and PMT were written.
@@ -78,6 +80,7 @@ impl Default for Muxer {
             tables: Tables::Due,
             clock: None,
             start: START_TICKS,
+            entry: false,
         }
     }
 }
@@ -113,6 +116,7 @@ impl Muxer {
     /// Appends `frame`, behind tables where they are due. `headers` are those in force at the frame.
     /// False, and nothing appended, if it has no place here.
     pub fn frame(&mut self, frame: &Frame, headers: &Headers, out: &mut BytesMut) -> bool {
+        self.entry = false;
         if !frame.is_media() {
             return false;
         }
@@ -132,6 +136,7 @@ impl Muxer {
         }
         if self.tables == Tables::Fresh {
             self.tables = Tables::Since(frame.dts);
+            self.entry = true;
         }
         let pcr = self.clock(index, dts - CLOCK_LEAD_TICKS, out);
         let track = &mut self.tracks[index];
@@ -142,6 +147,11 @@ impl Muxer {
         track.es.access_unit(frame, &mut |bytes| unit.put(bytes));
         unit.finish();
         true
+    }
+
+    /// True if tables stand right before the frame that was appended last: a player may begin there.
+    pub fn is_entry(&self) -> bool {
+        self.entry
     }
 
     /// Learns the tracks of `headers`. Other tables get another version and are due at once.

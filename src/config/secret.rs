@@ -1,0 +1,120 @@
+//! A word that a peer must know. What is kept is not the word but its SHA-256, so that nothing that prints,
+//! logs or records a configuration can tell the word, and what was printed still lets the same peers in.
+//!
+//! In: the word itself, or `sha256:` and 64 hexadecimal digits. Out: the latter, always.
+
+use crate::config::patch::single;
+use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::{Serialize, Serializer};
+use sha2::{Digest, Sha256};
+use std::fmt;
+
+/// Shortest word that may be used, in bytes: what is shorter can be found by trying.
+const WORD_BYTES_MIN: usize = 16;
+
+/// How a word is written that is not told.
+const HASHED: &str = "sha256:";
+
+/// A word that a peer must know; empty: nobody knows it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(Option<[u8; 32]>);
+
+impl Secret {
+    /// The secret that is written as `text`: nothing, a word, or `sha256:` and the hash of a word. Otherwise
+    /// says what is wrong with it, without telling it.
+    pub fn new(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Secret(None));
+        }
+        if let Some(digits) = text.strip_prefix(HASHED) {
+            let hash = hash_of(digits).ok_or("behind `sha256:` it needs 64 hexadecimal digits")?;
+            return Ok(Secret(Some(hash)));
+        }
+        if text.len() < WORD_BYTES_MIN || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(format!("it needs at least {WORD_BYTES_MIN} letters, digits and signs, no spaces"));
+        }
+        Ok(Secret(Some(Sha256::digest(text.as_bytes()).into())))
+    }
+
+    /// True if there is a word at all.
+    pub fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// True if this is the word. Takes the same time for every word that is not.
+    pub fn is(&self, word: &str) -> bool {
+        let Some(hash) = &self.0 else { return false };
+        let said: [u8; 32] = Sha256::digest(word.as_bytes()).into();
+        hash.iter().zip(&said).fold(0, |differs, (one, other)| differs | (one ^ other)) == 0
+    }
+}
+
+fn hash_of(digits: &str) -> Option<[u8; 32]> {
+    let mut hash = [0; 32];
+    if digits.len() != 2 * hash.len() || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (at, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).ok()?;
+    }
+    Some(hash)
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(hash) = &self.0 else { return Ok(()) };
+        f.write_str(HASHED)?;
+        hash.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_set() { "Secret(set)" } else { "Secret(empty)" })
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Secret::new(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+single!(Secret);
+
+#[cfg(test)]
+mod tests {
+    use super::Secret;
+
+    const WORD: &str = "correct-horse-battery";
+
+    #[test]
+    fn who_knows_the_word_is_let_in_and_nobody_else() {
+        let secret = Secret::new(WORD).expect("long enough");
+        assert!(secret.is(WORD));
+        assert!(!secret.is("correct-horse-batterz") && !secret.is("") && !secret.is(&secret.to_string()));
+        let empty = Secret::new("").expect("empty is off");
+        assert!(!empty.is_set() && !empty.is(""));
+    }
+
+    #[test]
+    fn what_is_printed_does_not_tell_the_word_and_means_the_same() {
+        let secret = Secret::new(WORD).expect("long enough");
+        assert!(!format!("{secret} {secret:?}").contains(WORD));
+        assert_eq!(Secret::new(&secret.to_string()), Ok(secret));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_telling_the_word() {
+        for text in ["swordfish", "with a space in the middle", "sha256:12", "sha256:zz"] {
+            let told = Secret::new(text).expect_err("not right");
+            assert!(told.contains("it needs") && !told.contains(text), "{told}");
+        }
+    }
+}
