@@ -6,6 +6,7 @@ use crate::mark;
 use crate::options::{Mode, Options};
 use crate::run::{Outcome, Run};
 use crate::watch::{Failure, invariant};
+use crate::world::World;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,11 +24,26 @@ pub mod exit {
     pub const PANIC: u8 = 101;
 }
 
+/// In which world a run takes place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// One process and one queue of events.
+    Tiny,
+    /// Hosts and links of turmoil.
+    Turmoil,
+}
+
 /// One run, whatever happens in it.
-pub fn run(options: &Options, canary: Canary, loud: bool) -> Outcome {
+pub fn run(options: &Options, place: Place, canary: Canary, loud: bool) -> Outcome {
+    match place {
+        Place::Tiny => play(Run::tiny(options, canary, loud)),
+        Place::Turmoil => play(Run::turmoil(options, canary, loud)),
+    }
+}
+
+fn play<W: World>(mut run: Run<'_, W>) -> Outcome {
     mark::take();
     mark::take_errors();
-    let mut run = Run::new(options, canary, loud);
     let result = catch_unwind(AssertUnwindSafe(|| run.play()));
     let panic = result.err().map(|panic| panicked(panic.as_ref()));
     let mut outcome = run.outcome();
@@ -63,17 +79,18 @@ pub fn exit_code(failure: &Failure) -> u8 {
 }
 
 /// The one line that a failing run ends with.
-pub fn fail_line(failure: &Failure, options: &Options, commit: &str) -> String {
+pub fn fail_line(failure: &Failure, options: &Options, place: Place, commit: &str) -> String {
     let seat = failure.seat.map_or_else(String::new, |seat| format!(" conn={seat}"));
     let mode = if options.mode == Mode::Swarm {
         String::new()
     } else {
         format!(" --mode {}", format!("{:?}", options.mode).to_lowercase())
     };
+    let world = if place == Place::Turmoil { " --world turmoil" } else { "" };
     let (seed, seconds) = (options.seed, failure.at_us as f64 / 1e6);
     format!(
         "FAIL {} seed={seed} commit={commit} t={seconds:.3}s{seat} \"{}\"  ->  cargo run -p sim --release -- \
-         {seed}{mode}",
+         {seed}{mode}{world}",
         failure.invariant,
         failure.words.replace(['"', '\n'], "'"),
     )

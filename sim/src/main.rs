@@ -3,7 +3,7 @@
 //! `sim` alone plays a campaign of numbers that follow from the build; `sim 8142` plays one run again.
 
 use log::Level;
-use sim::campaign::{Summary, exit, exit_code, fail_line, run};
+use sim::campaign::{Place, Summary, exit, exit_code, fail_line, run};
 use sim::canary::Canary;
 use sim::mark;
 use sim::options::{Mode, Options};
@@ -13,12 +13,15 @@ use std::time::{Duration, Instant};
 const HELP: &str = "\
 Plays the server in a simulated world.
 
-usage: sim [SEED] [--seeds N] [--mode lite|swarm|perf] [--minutes M] [--check] [--trace] [--log LEVEL]
+usage: sim [SEED] [--seeds N] [--mode lite|swarm|perf] [--minutes M] [--world tiny|turmoil|both] [--check]
+           [--trace] [--log LEVEL]
 
   SEED         the run to play; without it, a campaign of many
   --seeds N    so many runs, from SEED (or 1) on; default 1 with SEED, else 300
   --mode MODE  lite: small and short; swarm: everything (default); perf: 1 publisher, 20 players, no faults
   --minutes M  go on for so long instead
+  --world W    where: tiny (default), one queue of events; turmoil, hosts and links; both: odd and even seeds of
+               a campaign in turn
   --check      play every run twice and compare
   --trace      print what happens, line by line
   --log LEVEL  print the server's log, too: error, warn, info, debug or trace
@@ -38,6 +41,7 @@ struct Arguments {
     seeds: Option<u64>,
     mode: Mode,
     minutes: Option<u64>,
+    worlds: &'static [Place],
     check: bool,
     trace: bool,
     log: Option<Level>,
@@ -69,6 +73,7 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments
         seeds: None,
         mode: Mode::Swarm,
         minutes: None,
+        worlds: &[Place::Tiny],
         check: false,
         trace: false,
         log: None,
@@ -85,6 +90,14 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments
             "--log" => {
                 let text = value()?;
                 arguments.log = Some(text.parse().map_err(|_| format!("`{text}` is no level of a log"))?);
+            }
+            "--world" => {
+                arguments.worlds = match value()?.as_str() {
+                    "tiny" => &[Place::Tiny],
+                    "turmoil" => &[Place::Turmoil],
+                    "both" => &[Place::Tiny, Place::Turmoil],
+                    other => return Err(format!("`{other}` is no world: tiny, turmoil or both")),
+                };
             }
             "--mode" => {
                 arguments.mode = match value()?.as_str() {
@@ -127,9 +140,10 @@ fn campaign(arguments: &Arguments) -> ExitCode {
         if single || perf || arguments.trace {
             println!("{options}");
         }
-        let mut outcome = run(&options, Canary::default(), arguments.trace);
+        let place = arguments.worlds[usize::try_from(seed % 2).expect("0 or 1") % arguments.worlds.len()];
+        let mut outcome = run(&options, place, Canary::default(), arguments.trace);
         if arguments.check && outcome.failure.is_none() {
-            let again = run(&options, Canary::default(), false);
+            let again = run(&options, place, Canary::default(), false);
             outcome.compare(&again);
         }
         if single || perf {
@@ -140,7 +154,7 @@ fn campaign(arguments: &Arguments) -> ExitCode {
             if let Err(error) = std::fs::write(&path, &outcome.inputs) {
                 eprintln!("cannot write {path}: {error}");
             }
-            let line = fail_line(failure, &options, &commit());
+            let line = fail_line(failure, &options, place, &commit());
             println!("{line}");
             worst = worst.or(Some((exit_code(failure), line)));
         }

@@ -11,10 +11,12 @@ use crate::options::{Mode, Options};
 use crate::shell::Shell;
 use crate::trace::Trace;
 use crate::watch::{Failure, Watch};
-use crate::world::net::Event;
+use crate::world::World;
 use crate::world::tiny::Tiny;
+use crate::world::turmoil::Turmoil;
 use dacapo::base::rng::Seed;
 use dacapo::base::time::{Epoch, Instant};
+use dacapo::config::Service;
 use dacapo::record::{Header, block_end, head};
 use dacapo::server::{Input, Server};
 use std::collections::BTreeMap;
@@ -62,10 +64,10 @@ impl Outcome {
 }
 
 /// A run while it goes on.
-pub struct Run<'a> {
+pub struct Run<'a, W> {
     options: &'a Options,
     plan: Vec<Planned>,
-    tiny: Tiny,
+    world: W,
     header: Header,
     /// What a crash left behind.
     rest: Option<(Disk, Trace)>,
@@ -73,24 +75,39 @@ pub struct Run<'a> {
     lives: u64,
 }
 
-impl<'a> Run<'a> {
-    /// A run that has not begun.
-    pub fn new(options: &'a Options, canary: Canary, loud: bool) -> Self {
-        let services = options.config.listeners().into_iter().map(|(_, service, _)| service).collect();
+impl<'a> Run<'a, Tiny> {
+    /// A run in the tiny world that has not begun.
+    pub fn tiny(options: &'a Options, canary: Canary, loud: bool) -> Self {
+        Run::new(options, Tiny::new(options.seed, services(options), cast::people(options)), canary, loud)
+    }
+}
+
+impl<'a> Run<'a, Turmoil> {
+    /// A run in the world of turmoil that has not begun.
+    pub fn turmoil(options: &'a Options, canary: Canary, loud: bool) -> Self {
+        let (people, core) = (cast::people(options), |place: usize| options.parts[place].core);
+        let rough = options.mode != Mode::Perf;
+        Run::new(options, Turmoil::new(options.seed, services(options), people, core, rough), canary, loud)
+    }
+}
+
+fn services(options: &Options) -> Vec<Service> {
+    options.config.listeners().into_iter().map(|(_, service, _)| service).collect()
+}
+
+impl<'a, W: World> Run<'a, W> {
+    fn new(options: &'a Options, mut world: W, canary: Canary, loud: bool) -> Self {
         let plan = fault::plan(options);
-        let mut tiny = Tiny::new(options.seed, services, cast::people(options));
         for (number, planned) in plan.iter().enumerate() {
-            tiny.net.plan(planned.at_us, Event::Deed(number));
+            world.plan(planned.at_us, number);
         }
         let trace = Trace::new(loud);
         let rest = Some((Disk::new(options.seed, options.disk), trace));
         let header = Header::new(&options.config, &Seed::from_u64(options.seed), Epoch(EPOCH_US));
         let injected = BTreeMap::new();
-        let mut run = Run { options, plan, tiny, header, rest, injected, lives: 0 };
+        let mut run = Run { options, plan, world, header, rest, injected, lives: 0 };
         run.start();
-        if let Some(shell) = &mut run.tiny.shell {
-            shell.canary = canary;
-        }
+        run.world.with_shell(|shell| shell.canary = canary);
         run
     }
 
@@ -106,16 +123,15 @@ impl<'a> Run<'a> {
         self.lives += 1;
         // Wall time may be anything after a crash, later or earlier.
         let step = if self.lives == 1 { 0 } else { dice.scale(1, 86_400_000_000) };
-        let wall = EPOCH_US + self.tiny.now_us();
+        let wall = EPOCH_US + self.world.now_us();
         let epoch = Epoch(if dice.chance(500) { wall + step } else { wall - step });
         let seed = Seed::from_u64(options.seed.wrapping_add(self.lives << 48));
         self.header = Header::new(&options.config, &seed, epoch);
         let server = Server::new(options.config.clone(), seed, Instant::ZERO, epoch);
-        let services = options.config.listeners().into_iter().map(|(_, service, _)| service).collect();
         let (number, grips) = (options.seed, options.grips);
         let grips = Box::new(move |peer| Grip::new(number, peer, grips));
-        self.tiny.net.listening = true;
-        self.tiny.shell = Some(Shell::new(server, services, self.tiny.now_us(), disk, watch, trace, grips));
+        let born_us = self.world.now_us();
+        self.world.start(Shell::new(server, services(options), born_us, disk, watch, trace, grips));
     }
 
     /// Plays it all.
@@ -131,39 +147,29 @@ impl<'a> Run<'a> {
 
     fn until(&mut self, until_us: u64) {
         while self.failure().is_none() {
-            self.tiny.run(until_us);
-            if self.tiny.deeds.is_empty() {
+            self.world.run(until_us);
+            let due = self.world.due();
+            if due.is_empty() {
                 return;
             }
-            for number in std::mem::take(&mut self.tiny.deeds) {
-                self.deed(number);
-            }
+            due.into_iter().for_each(|number| self.deed(number));
         }
     }
 
     fn deed(&mut self, number: usize) {
         let Planned { deed, fault, .. } = self.plan[number].clone();
         *self.injected.entry(fault).or_default() += 1;
-        if self.tiny.deed(&deed) {
+        if self.world.deed(&deed) {
             return;
         }
-        let now = self.tiny.now_us();
         match deed {
             Deed::Disk(faults) => {
-                if let Some(shell) = &mut self.tiny.shell {
-                    shell.disk.faults = faults;
-                }
+                self.world.with_shell(|shell| shell.disk.faults = faults);
             }
-            Deed::Reload(config) => {
-                if let Some(shell) = &mut self.tiny.shell {
-                    shell.command(now, Input::Reload { config }, &mut self.tiny.net);
-                }
-            }
+            Deed::Reload(config) => self.world.command(Input::Reload { config }),
             Deed::Crash(_) => {
-                if let Some(shell) = self.tiny.shell.take() {
-                    self.rest = Some(shell.killed(&mut self.tiny.net));
-                    self.tiny.net.stop_listening();
-                    self.tiny.net.edges.clear();
+                if let Some(rest) = self.world.stop() {
+                    self.rest = Some(rest);
                 }
             }
             Deed::Restart => self.start(),
@@ -175,18 +181,17 @@ impl<'a> Run<'a> {
     fn heal(&mut self) {
         self.start();
         let mut dice = fork(self.options.seed, "heal");
-        self.tiny.net.exhausted = false;
-        if let Some(shell) = &mut self.tiny.shell {
+        self.world.with_shell(|shell| {
             shell.disk.faults.fail_permille = 0;
             shell.heal();
-        }
+        });
         for (place, casting) in self.options.parts.iter().enumerate() {
             if casting.core {
-                self.tiny.heal(place);
+                self.world.heal(place);
             } else if dice.chance(500) {
-                self.tiny.freeze(place);
+                self.world.freeze(place);
             } else {
-                self.tiny.remove(place);
+                self.world.remove(place);
             }
         }
     }
@@ -203,18 +208,18 @@ impl<'a> Run<'a> {
             config.rtmp.handshake_timeout_ms,
             config.http.keep_alive_timeout_ms,
         ];
-        let since_us = self.tiny.now_us();
+        let since_us = self.world.now_us();
         let until_us = since_us + HEAL_US + waits.iter().sum::<u64>() * 1000;
         loop {
-            self.until((self.tiny.now_us() + 1_000_000).min(until_us));
+            self.until((self.world.now_us() + 1_000_000).min(until_us));
             if self.failure().is_some() {
                 return;
             }
             let core = self.options.parts.iter().enumerate().filter(|(_, casting)| casting.core);
-            let pending = core.filter_map(|(place, _)| self.tiny.people[place].peer.pending(since_us)).next();
+            let pending = core.filter_map(|(place, _)| self.world.pending(place, since_us)).next();
             match pending {
                 None => return,
-                Some(words) if self.tiny.now_us() >= until_us => return self.fail("L1", words),
+                Some(words) if self.world.now_us() >= until_us => return self.fail("L1", words),
                 Some(_) => {}
             }
         }
@@ -225,53 +230,50 @@ impl<'a> Run<'a> {
         if self.failure().is_some() {
             return;
         }
-        let now = self.tiny.now_us();
+        let now = self.world.now_us();
         if self.options.drains {
-            if let Some(shell) = &mut self.tiny.shell {
-                shell.command(now, Input::Drain, &mut self.tiny.net);
-            }
+            self.world.command(Input::Drain);
             self.until(now + self.options.config.drain_timeout_ms * 1000 + 2_000);
-            let finished = self.tiny.shell.as_ref().is_some_and(|shell| shell.finished);
+            let finished = self.world.with_shell(|shell| shell.finished) == Some(true);
             if !finished && self.failure().is_none() {
                 return self.fail("L7", "the drain has not ended within its timeout".to_owned());
             }
         }
-        for place in 0..self.tiny.people.len() {
-            self.tiny.remove(place);
+        for place in 0..self.world.people() {
+            self.world.remove(place);
         }
-        let now = self.tiny.now_us();
+        let now = self.world.now_us();
         self.until(now + 120_000_000);
-        if self.failure().is_none()
-            && let Some(shell) = &mut self.tiny.shell
-        {
-            shell.finish(self.tiny.net.now_us);
+        if self.failure().is_none() {
+            let now_us = self.world.now_us();
+            self.world.with_shell(|shell| shell.finish(now_us));
         }
     }
 
     fn fail(&mut self, invariant: &str, words: String) {
-        let at_us = self.tiny.now_us();
-        if let Some(shell) = &mut self.tiny.shell {
+        let at_us = self.world.now_us();
+        self.world.with_shell(|shell| {
             let at_us = shell.time(at_us).as_micros();
             shell.watch.fail(Failure { invariant: invariant.to_owned(), at_us, seat: None, words });
-        }
+        });
     }
 
-    fn failure(&self) -> Option<&Failure> {
-        let grievance = self.tiny.grievance.as_ref();
-        grievance.or_else(|| self.tiny.shell.as_ref()?.watch.failures().first())
+    fn failure(&mut self) -> Option<Failure> {
+        let grievance = self.world.grievance();
+        grievance.or_else(|| self.world.with_shell(|shell| shell.watch.failures().first().cloned())?)
     }
 
     /// What it was.
     pub fn outcome(mut self) -> Outcome {
-        let virtual_us = self.tiny.now_us();
-        let failure = self.failure().cloned();
+        let virtual_us = self.world.now_us();
+        let failure = self.failure();
         let mut inputs = head(&self.header);
         let (mut hash, mut events, mut bytes_max) = (0, 0, 0);
-        if let Some(shell) = &mut self.tiny.shell {
+        self.world.with_shell(|shell| {
             (hash, events) = (shell.trace.hash(), shell.trace.events);
             bytes_max = shell.watch.bytes_max;
             inputs.extend(shell.tape.take());
-        }
+        });
         inputs.extend(block_end());
         let (injected, marks) = (self.injected, BTreeMap::new());
         Outcome { hash, events, virtual_us, failure, injected, marks, bytes_max, inputs }

@@ -4,14 +4,18 @@
 //! an hour of streaming is a matter of seconds.
 
 use crate::dice::{Throws, fork};
+use crate::disk::Disk;
 use crate::fault::Deed;
 use crate::peer::{HangUp, Peer, PeerCx};
 use crate::shell::{Shell, Sock};
+use crate::trace::Trace;
 use crate::watch::Failure;
+use crate::world::World;
 use crate::world::link::{Fate, Fin, Link, LinkTraits, Pace};
 use crate::world::net::{Edge, Event, Net};
 use conformance::dice::Dice;
 use dacapo::config::Service;
+use dacapo::server::Input;
 use std::net::SocketAddr;
 
 /// Passes that follow one another without anything new are at least so far apart, in microseconds.
@@ -24,11 +28,13 @@ const READ_US: u64 = 20_000;
 pub struct Person {
     /// The peer.
     pub peer: Box<dyn Peer>,
-    dice: Dice,
+    /// Its dice.
+    pub dice: Dice,
     /// Its connection.
     sock: Option<Sock>,
     wake_us: Option<u64>,
-    dial_us: Option<u64>,
+    /// When it dials next.
+    pub dial_us: Option<u64>,
     dials: u16,
     /// How its links are.
     pub traits: LinkTraits,
@@ -72,7 +78,7 @@ pub struct Tiny {
     /// The server's process gets no time until then.
     paused_us: u64,
     /// What a peer holds against the server.
-    pub grievance: Option<Failure>,
+    grievance: Option<Failure>,
     /// Deeds that wait for whoever runs the world.
     pub deeds: Vec<usize>,
 }
@@ -96,30 +102,6 @@ impl Tiny {
             paused_us: 0,
             grievance: None,
             deeds: Vec::new(),
-        }
-    }
-
-    /// The time in microseconds.
-    pub fn now_us(&self) -> u64 {
-        self.net.now_us
-    }
-
-    /// Runs until `until_us`, or until a deed is due, or until something does not hold.
-    pub fn run(&mut self, until_us: u64) {
-        while self.deeds.is_empty() && !self.has_failed() {
-            let shell = self.shell_us();
-            let next = self.net.next_us().into_iter().chain(shell).min();
-            let Some(next) = next.filter(|next| *next <= until_us) else {
-                self.net.now_us = self.net.now_us.max(until_us);
-                return;
-            };
-            self.net.now_us = self.net.now_us.max(next);
-            while let Some(event) = self.net.take() {
-                self.happen(event);
-            }
-            if self.shell_us().is_some_and(|at| at <= self.net.now_us) {
-                self.pass();
-            }
         }
     }
 
@@ -372,9 +354,40 @@ impl Tiny {
             self.net.pump_down(sock);
         }
     }
+}
 
-    /// Does to the network and its people what `deed` says. False if it is not theirs.
-    pub fn deed(&mut self, deed: &Deed) -> bool {
+impl World for Tiny {
+    fn now_us(&self) -> u64 {
+        self.net.now_us
+    }
+
+    fn plan(&mut self, at_us: u64, deed: usize) {
+        self.net.plan(at_us, Event::Deed(deed));
+    }
+
+    fn run(&mut self, until_us: u64) {
+        while self.deeds.is_empty() && !self.has_failed() {
+            let shell = self.shell_us();
+            let next = self.net.next_us().into_iter().chain(shell).min();
+            let Some(next) = next.filter(|next| *next <= until_us) else {
+                self.net.now_us = self.net.now_us.max(until_us);
+                return;
+            };
+            self.net.now_us = self.net.now_us.max(next);
+            while let Some(event) = self.net.take() {
+                self.happen(event);
+            }
+            if self.shell_us().is_some_and(|at| at <= self.net.now_us) {
+                self.pass();
+            }
+        }
+    }
+
+    fn due(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.deeds)
+    }
+
+    fn deed(&mut self, deed: &Deed) -> bool {
         match deed {
             Deed::Pace(place, pace) => self.set_pace(*place, *pace),
             Deed::Hold { place, up, held } => self.hold(*place, *up, *held),
@@ -391,32 +404,49 @@ impl Tiny {
             Deed::Exhausted(exhausted) => {
                 self.net.exhausted = *exhausted;
             }
-            Deed::Pause(us) => self.paused_us = self.net.now_us + us,
+            // A process that has no time already gets none for no longer.
+            Deed::Pause(us) if self.paused_us <= self.net.now_us => self.paused_us = self.net.now_us + us,
+            Deed::Pause(_) => {}
             _ => return false,
         }
         true
     }
 
-    /// Nothing of this person is heard or dialled any more; its connection stays as it is.
-    pub fn freeze(&mut self, place: usize) {
+    fn start(&mut self, shell: Shell) {
+        self.net.listening = true;
+        self.shell = Some(shell);
+    }
+
+    fn stop(&mut self) -> Option<(Disk, Trace)> {
+        let rest = self.shell.take()?.killed(&mut self.net);
+        self.net.stop_listening();
+        self.net.edges.clear();
+        Some(rest)
+    }
+
+    fn with_shell<T>(&mut self, act: impl FnOnce(&mut Shell) -> T) -> Option<T> {
+        self.shell.as_mut().map(act)
+    }
+
+    fn command(&mut self, input: Input<'static>) {
+        if let Some(shell) = &mut self.shell {
+            shell.command(self.net.now_us, input, &mut self.net);
+        }
+    }
+
+    fn freeze(&mut self, place: usize) {
         self.people[place].gone = true;
     }
 
-    /// This person drops what it has and never comes back.
-    pub fn remove(&mut self, place: usize) {
+    fn remove(&mut self, place: usize) {
         if let Some(sock) = self.people[place].sock {
             self.reset(sock);
         }
         self.people[place].gone = true;
     }
 
-    /// Whether a person has a connection.
-    pub fn is_connected(&self, place: usize) -> bool {
-        self.people[place].sock.is_some()
-    }
-
-    /// A person's dice fall in its favour from now on: its link heals, and so do its later ones.
-    pub fn heal(&mut self, place: usize) {
+    fn heal(&mut self, place: usize) {
+        self.net.exhausted = false;
         let person = &mut self.people[place];
         person.fates.clear();
         person.traits = LinkTraits { jitter_us: 0, splits: false, ..LinkTraits::default() };
@@ -428,6 +458,18 @@ impl Tiny {
         self.hold(place, true, false);
         self.hold(place, false, false);
         self.set_pace(place, Pace::Free);
+    }
+
+    fn people(&self) -> usize {
+        self.people.len()
+    }
+
+    fn grievance(&self) -> Option<Failure> {
+        self.grievance.clone()
+    }
+
+    fn pending(&self, place: usize, since_us: u64) -> Option<String> {
+        self.people[place].peer.pending(since_us)
     }
 }
 

@@ -1,0 +1,290 @@
+//! The host that the server lives in: one task, which turns the shell's loop.
+//!
+//! In: turmoil's listeners and streams. Out: what the shell does with them. Streams belong to the task, so that a
+//! crash of the host drops them as a kernel would.
+
+use crate::shell::{Got, Knock, Put, Shell, Sock, Sockets};
+use crate::world::turmoil::{Commands, PORT_FIRST, SEGMENT_BYTES, Shared};
+use bytes::{Buf, BytesMut};
+use std::collections::{BTreeMap, VecDeque};
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+use turmoil::net::{TcpListener, TcpStream};
+
+/// Most bytes that the server's kernel keeps unread of one connection.
+const RECEIVE_BYTES_MAX: usize = 128 << 10;
+
+/// Most passes without waiting; then the clock must move on.
+const PASSES_MAX: usize = 64;
+
+/// The server's process, as far as it must be reached from outside its host.
+#[derive(Default)]
+pub struct Process {
+    /// The shell, while there is a process.
+    pub shell: Option<Shell>,
+    /// What the operator wants told.
+    pub commands: Commands,
+    /// True while no file descriptors are left.
+    pub exhausted: bool,
+    /// It gets no time until then.
+    pub paused_us: u64,
+}
+
+/// The task of the host: turns until it is dropped.
+pub async fn run(
+    process: Shared<Process>,
+    waker: Shared<Option<Waker>>,
+    listeners: usize,
+) -> turmoil::Result {
+    let mut kernel = Kernel::default();
+    for place in 0..listeners {
+        let port = PORT_FIRST + u16::try_from(place).expect("there are few listeners");
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?;
+        kernel.doors.push(Door::new(Rc::new(listener)));
+    }
+    let start = Instant::now();
+    let mut sleep = Box::pin(sleep_until(start));
+    poll_fn(|cx| {
+        waker.replace(Some(cx.waker().clone()));
+        turn(&mut process.borrow_mut(), &mut kernel, sleep.as_mut(), cx);
+        Poll::<turmoil::Result>::Pending
+    })
+    .await
+}
+
+fn world_us() -> u64 {
+    let elapsed = turmoil::sim_elapsed().expect("this is a host");
+    u64::try_from(elapsed.as_micros()).expect("it is not that old")
+}
+
+fn turn(process: &mut Process, kernel: &mut Kernel, mut sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) {
+    for _ in 0..PASSES_MAX {
+        let now_us = world_us();
+        kernel.exhausted = process.exhausted;
+        let Some(shell) = &mut process.shell else { return };
+        if process.paused_us > now_us {
+            return wait(sleep, process.paused_us - now_us, cx);
+        }
+        kernel.look(shell, cx);
+        while let Some(input) = process.commands.pop_front() {
+            shell.command(now_us, input, kernel);
+        }
+        shell.pass(now_us, kernel);
+        kernel.closed.clear();
+        if kernel.has_room_again() {
+            continue;
+        }
+        let Some(wake_us) = shell.wake_us(now_us) else { return };
+        if wake_us > now_us {
+            sleep.as_mut().reset(Instant::now() + Duration::from_micros(wake_us - now_us));
+            if sleep.as_mut().poll(cx).is_pending() {
+                return;
+            }
+        }
+    }
+    wait(sleep, 1_000, cx);
+}
+
+fn wait(mut sleep: Pin<&mut Sleep>, us: u64, cx: &mut Context<'_>) {
+    sleep.as_mut().reset(Instant::now() + Duration::from_micros(us));
+    if sleep.poll(cx).is_ready() {
+        cx.waker().wake_by_ref();
+    }
+}
+
+type Accepting = Pin<Box<dyn Future<Output = io::Result<(TcpStream, SocketAddr)>>>>;
+
+/// A listener, and the peer that it waits for.
+struct Door {
+    listener: Rc<TcpListener>,
+    accepting: Accepting,
+    knocked: VecDeque<(TcpStream, SocketAddr)>,
+}
+
+impl Door {
+    fn new(listener: Rc<TcpListener>) -> Self {
+        Door { accepting: accept(listener.clone()), listener, knocked: VecDeque::new() }
+    }
+}
+
+fn accept(listener: Rc<TcpListener>) -> Accepting {
+    Box::pin(async move { listener.accept().await })
+}
+
+/// A stream, and what has come on it.
+struct Stream {
+    stream: TcpStream,
+    arrived: BytesMut,
+    finished: bool,
+    broken: bool,
+    /// A write was not taken whole.
+    blocked: bool,
+    /// So much is unread that nothing more was taken.
+    full: bool,
+}
+
+/// The sockets of the host.
+#[derive(Default)]
+struct Kernel {
+    doors: Vec<Door>,
+    streams: BTreeMap<Sock, Stream>,
+    socks: u32,
+    exhausted: bool,
+    /// Streams that were closed in this pass; dropped behind it.
+    closed: Vec<Stream>,
+}
+
+impl Kernel {
+    /// Takes what has come, and tells the shell where something has.
+    fn look(&mut self, shell: &mut Shell, cx: &mut Context<'_>) {
+        for (place, door) in self.doors.iter_mut().enumerate() {
+            while let Poll::Ready(result) = door.accepting.as_mut().poll(cx) {
+                door.accepting = accept(door.listener.clone());
+                door.knocked.extend(result);
+            }
+            if !door.knocked.is_empty() {
+                shell.knocked(place);
+            }
+        }
+        for (sock, stream) in &mut self.streams {
+            if stream.fill(cx) {
+                shell.readable(*sock, stream.finished || stream.broken);
+            }
+            if stream.blocked && pin!(stream.stream.writable()).poll(cx).is_ready() {
+                stream.blocked = false;
+                shell.writable(*sock);
+            }
+        }
+    }
+}
+
+impl Kernel {
+    /// True if a stream that was full was read since.
+    fn has_room_again(&self) -> bool {
+        self.streams.values().any(|stream| stream.full && stream.arrived.len() < RECEIVE_BYTES_MAX)
+    }
+}
+
+impl Stream {
+    /// Takes what has come; true if anything has.
+    fn fill(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut news = false;
+        let mut buffer = [0; 4096];
+        while !self.finished && !self.broken && self.arrived.len() < RECEIVE_BYTES_MAX {
+            let mut into = ReadBuf::new(&mut buffer);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut into) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(())) if into.filled().is_empty() => self.finished = true,
+                Poll::Ready(Ok(())) => self.arrived.extend_from_slice(into.filled()),
+                Poll::Ready(Err(_)) => self.broken = true,
+            }
+            news = true;
+        }
+        self.full = self.arrived.len() >= RECEIVE_BYTES_MAX;
+        news
+    }
+}
+
+impl Sockets for Kernel {
+    fn accept(&mut self, listener: usize) -> Knock {
+        let door = &mut self.doors[listener];
+        if door.knocked.is_empty() {
+            return Knock::Nobody;
+        }
+        if self.exhausted {
+            return Knock::Exhausted;
+        }
+        let (stream, peer) = door.knocked.pop_front().expect("somebody knocked");
+        self.socks += 1;
+        let sock = Sock(self.socks);
+        self.streams.insert(
+            sock,
+            Stream {
+                stream,
+                arrived: BytesMut::new(),
+                finished: false,
+                broken: false,
+                blocked: false,
+                full: false,
+            },
+        );
+        Knock::Peer(sock, peer)
+    }
+
+    fn read(&mut self, sock: Sock, buffer: &mut [u8]) -> Got {
+        let Some(stream) = self.streams.get_mut(&sock) else {
+            return Got::Broken("reset by peer".to_owned());
+        };
+        let len = buffer.len().min(stream.arrived.len());
+        if len > 0 {
+            buffer[..len].copy_from_slice(&stream.arrived[..len]);
+            stream.arrived.advance(len);
+            return Got::Bytes(len);
+        }
+        if stream.broken {
+            return Got::Broken("reset by peer".to_owned());
+        }
+        if stream.finished { Got::Eof } else { Got::Nothing }
+    }
+
+    fn write(&mut self, sock: Sock, slices: &[IoSlice<'_>], max: usize) -> Put {
+        let Some(stream) = self.streams.get_mut(&sock) else { return Put::Broken("broken pipe".to_owned()) };
+        let mut taken = 0;
+        let segments = slices.iter().flat_map(|slice| slice.chunks(SEGMENT_BYTES));
+        for segment in segments {
+            let segment = &segment[..segment.len().min(max - taken)];
+            if segment.is_empty() {
+                break;
+            }
+            match stream.stream.try_write(segment) {
+                Ok(len) => taken += len,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    stream.blocked = true;
+                    break;
+                }
+                Err(_) => return Put::Broken("broken pipe".to_owned()),
+            }
+        }
+        Put::Taken(taken)
+    }
+
+    fn shutdown(&mut self, sock: Sock) {
+        if let Some(stream) = self.streams.get_mut(&sock) {
+            let mut cx = Context::from_waker(Waker::noop());
+            // It never waits; a stream that is gone needs no goodbye.
+            let _gone = Pin::new(&mut stream.stream).poll_shutdown(&mut cx);
+        }
+    }
+
+    fn close(&mut self, sock: Sock) {
+        self.closed.extend(self.streams.remove(&sock));
+    }
+}
+
+/// The sockets of a host that has crashed.
+pub struct NoSockets;
+
+impl Sockets for NoSockets {
+    fn accept(&mut self, _: usize) -> Knock {
+        Knock::Nobody
+    }
+
+    fn read(&mut self, _: Sock, _: &mut [u8]) -> Got {
+        Got::Nothing
+    }
+
+    fn write(&mut self, _: Sock, _: &[IoSlice<'_>], _: usize) -> Put {
+        Put::Taken(0)
+    }
+
+    fn shutdown(&mut self, _: Sock) {}
+
+    fn close(&mut self, _: Sock) {}
+}
