@@ -13,5 +13,6 @@ pub mod reason;
 pub mod rng;
 pub mod slices;
 pub mod store;
+pub mod table;
 pub mod time;
 pub mod timers;

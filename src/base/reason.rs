@@ -1,9 +1,11 @@
 //! Why a connection ended. Every connection ends once, with one of these, logged once (I23).
 
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use thiserror::Error;
 
 /// Whose fault or wish it was, as a sentence for the log.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum Reason {
     /// The peer closed its side in the protocol's own way or by end of file.
     #[error("the peer left")]
@@ -13,7 +15,7 @@ pub enum Reason {
     Broken(String),
     /// The session said goodbye after everything was said and done.
     #[error("done: {0}")]
-    Done(&'static str),
+    Done(Cow<'static, str>),
     /// The peer's bytes break its protocol.
     #[error("protocol error: {0}")]
     Protocol(String),
@@ -22,10 +24,10 @@ pub enum Reason {
     Refused(String),
     /// A limit of the configuration was reached; names the setting.
     #[error("limit reached: {0}")]
-    Limit(&'static str),
+    Limit(Cow<'static, str>),
     /// The peer was silent or too slow for too long; names the phase.
     #[error("timed out: {0}")]
-    Timeout(&'static str),
+    Timeout(Cow<'static, str>),
     /// An operator kicked it.
     #[error("kicked by an operator")]
     Kicked,

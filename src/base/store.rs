@@ -24,6 +24,6 @@ pub enum StoreOp {
         /// The directory.
         path: String,
         /// How the names begin.
-        prefixes: &'static [&'static str],
+        prefixes: Vec<String>,
     },
 }

@@ -37,7 +37,7 @@ pub fn store(op: &StoreOp) -> Result<(), String> {
 }
 
 /// Removes the files in a directory whose names begin with one of the prefixes.
-fn clear(directory: &Path, prefixes: &[&str]) -> io::Result<()> {
+fn clear(directory: &Path, prefixes: &[String]) -> io::Result<()> {
     let entries = match directory.read_dir() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,
@@ -45,7 +45,8 @@ fn clear(directory: &Path, prefixes: &[&str]) -> io::Result<()> {
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
-        let ours = name.to_str().is_some_and(|name| prefixes.iter().any(|prefix| name.starts_with(prefix)));
+        let ours =
+            name.to_str().is_some_and(|name| prefixes.iter().any(|prefix| name.starts_with(prefix.as_str())));
         if ours && entry.file_type()?.is_file() {
             fs::remove_file(entry.path())?;
         }
@@ -150,7 +151,12 @@ mod tests {
     #[test]
     fn what_was_left_behind_is_cleared_and_nothing_else() {
         let place = Place::new("clear");
-        let clear = || store(&StoreOp::Clear { path: place.path("cam"), prefixes: &["seg-", ".seg-"] });
+        let clear = || {
+            store(&StoreOp::Clear {
+                path: place.path("cam"),
+                prefixes: ["seg-", ".seg-"].map(str::to_owned).to_vec(),
+            })
+        };
         clear().expect("nothing there is as good");
         for name in ["cam/seg-1.ts", "cam/.seg-2.ts.part", "cam/other.m3u8", "cam/seg-dir/file"] {
             write(place.path(name), &["x"]).expect("writable");

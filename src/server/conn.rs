@@ -6,6 +6,7 @@ use crate::base::name::StreamName;
 use crate::base::outbox::Outbox;
 use crate::base::reason::Reason;
 use crate::base::rng::Rng;
+use crate::base::table::Table;
 use crate::base::time::Instant;
 use crate::server::traffic::Traffic;
 use crate::session::AnySession;
@@ -13,7 +14,6 @@ use crate::session::ask::Introduction;
 use crate::stream::cursor::Cursor;
 use crate::stream::router::StreamKey;
 use crate::wire::format::Format;
-use slab::Slab;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -175,15 +175,14 @@ impl Conn {
 /// All connections, by place and generation.
 #[derive(Clone, Debug, Default)]
 pub struct Conns {
-    slab: Slab<Conn>,
+    table: Table<Conn>,
     generations: Vec<u32>,
 }
 
 impl Conns {
     /// Seats a connection; `make` gets its id.
     pub fn insert(&mut self, make: impl FnOnce(ConnId) -> Conn) -> ConnId {
-        let entry = self.slab.vacant_entry();
-        let index = entry.key();
+        let index = self.table.next_place();
         if index == self.generations.len() {
             self.generations.push(0);
         }
@@ -191,18 +190,18 @@ impl Conns {
             index: u32::try_from(index).expect("connections are limited"),
             generation: self.generations[index],
         };
-        entry.insert(make(id));
+        self.table.insert(make(id));
         id
     }
 
     /// The connection, if it still lives.
     pub fn get(&self, id: ConnId) -> Option<&Conn> {
-        self.slab.get(id.index as usize).filter(|conn| conn.id == id)
+        self.table.get(id.index as usize).filter(|conn| conn.id == id)
     }
 
     /// The connection, if it still lives.
     pub fn get_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
-        self.slab.get_mut(id.index as usize).filter(|conn| conn.id == id)
+        self.table.get_mut(id.index as usize).filter(|conn| conn.id == id)
     }
 
     /// Takes the connection out; its place goes to a later one.
@@ -210,21 +209,21 @@ impl Conns {
         self.get(id)?;
         let index = id.index as usize;
         self.generations[index] = self.generations[index].wrapping_add(1);
-        Some(self.slab.remove(index))
+        self.table.remove(index)
     }
 
     /// All connections in the order of their places.
     pub fn iter(&self) -> impl Iterator<Item = &Conn> {
-        self.slab.iter().map(|(_, conn)| conn)
+        self.table.iter().map(|(_, conn)| conn)
     }
 
     /// Number of connections.
     pub fn len(&self) -> usize {
-        self.slab.len()
+        self.table.len()
     }
 
     /// True if there is none.
     pub fn is_empty(&self) -> bool {
-        self.slab.is_empty()
+        self.table.is_empty()
     }
 }

@@ -45,7 +45,7 @@ impl Server {
         let level = if reason.is_fault() { log::Level::Warn } else { log::Level::Info };
         let (received, sent) = (conn.traffic.received_bytes(), conn.traffic.sent_bytes());
         let seconds = self.now.since(conn.since).as_secs_f32();
-        let role = if conn.introduction.role.is_empty() { "peer" } else { conn.introduction.role };
+        let role = if conn.introduction.role.is_empty() { "peer" } else { &conn.introduction.role };
         let level = if role == "peer" && level == log::Level::Info { log::Level::Debug } else { level };
         let peer = conn.peer;
         log::log!(

@@ -292,8 +292,8 @@ impl Server {
     }
 
     /// What a connection does, in SRS's words (`rtmp-play`); empty before it has said so.
-    pub fn role(&self, conn: ConnId) -> Option<&'static str> {
-        Some(self.conns.get(conn)?.introduction.role)
+    pub fn role(&self, conn: ConnId) -> Option<&str> {
+        Some(&self.conns.get(conn)?.introduction.role)
     }
 
     /// The stream that a connection is about, as far as it has said.

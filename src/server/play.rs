@@ -219,7 +219,7 @@ impl Server {
             Some(Role::Fetching { until, .. }) if *until <= self.now => Answer::Fetch(Err(Refusal::NotFound)),
             _ => return false,
         };
-        self.leave_stream(id, &Reason::Timeout("nobody published the stream"));
+        self.leave_stream(id, &Reason::Timeout("nobody published the stream".into()));
         self.answer(id, answer);
         true
     }

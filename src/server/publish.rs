@@ -106,7 +106,7 @@ impl Server {
             Appended::TooLarge => {
                 self.finish(
                     id,
-                    Reason::Limit("stream.ring.bytes_max: a frame is larger than the whole ring"),
+                    Reason::Limit("stream.ring.bytes_max: a frame is larger than the whole ring".into()),
                 );
                 return;
             }

@@ -47,7 +47,7 @@ impl Server {
             Standing::Lost => {
                 self.close(
                     id,
-                    Reason::Limit("limits.attic_bytes: the player stalled in the middle of a frame"),
+                    Reason::Limit("limits.attic_bytes: the player stalled in the middle of a frame".into()),
                 );
                 false
             }
@@ -106,7 +106,7 @@ impl Server {
             Standing::Lost => {
                 self.close(
                     id,
-                    Reason::Limit("limits.attic_bytes: the player stalled in the middle of a frame"),
+                    Reason::Limit("limits.attic_bytes: the player stalled in the middle of a frame".into()),
                 );
             }
             Standing::InStep => match ending {

@@ -201,7 +201,7 @@ impl Server {
             tc_url: introduction.tc_url.clone(),
             url: about.map(|name| format!("/{}/{}", name.app, name.stream)).unwrap_or_default(),
             name: about.map(|name| name.stream.clone()).unwrap_or_default(),
-            kind: introduction.role.to_owned(),
+            kind: introduction.role.to_string(),
             publish: matches!(conn.role, Role::Publishing(_)),
             alive: self.now.since(conn.since).as_secs_f64(),
             send_bytes: conn.traffic.sent_bytes(),

@@ -32,7 +32,7 @@ impl Server {
             let room = conn.inbox.limit().saturating_sub(conn.inbox.len());
             let (piece, rest) = bytes.split_at(room.min(bytes.len()));
             if piece.is_empty() {
-                self.finish(id, Reason::Limit("more unread input than this connection may hold"));
+                self.finish(id, Reason::Limit("more unread input than this connection may hold".into()));
                 return;
             }
             let fits = conn.inbox.receive(piece);
@@ -127,7 +127,7 @@ impl Server {
     pub(super) fn after_call(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.outbox.overflowed() && conn.ending.is_none() {
-            self.close(id, Reason::Limit("limits.outbox_bytes or limits.response_bytes"));
+            self.close(id, Reason::Limit("limits.outbox_bytes or limits.response_bytes".into()));
             return;
         }
         let waiting = conn.outbox.len();

@@ -56,7 +56,7 @@ impl Server {
             let reason = reason.clone();
             self.close(id, reason);
         } else if conn.stall.is_some_and(|stall| stall.since + conn.send_timeout <= now) {
-            self.close(id, Reason::Timeout("the peer takes its bytes too slowly"));
+            self.close(id, Reason::Timeout("the peer takes its bytes too slowly".into()));
         } else if self.patience_is_over(id) {
             self.arm(id);
         } else {
@@ -73,7 +73,7 @@ impl Server {
         match self.conns.get(id).and_then(Conn::deadline) {
             Some((at, why)) if at <= now => {
                 log::error!("a session does not heed its deadline: {why}");
-                self.close(id, Reason::Timeout(why));
+                self.close(id, Reason::Timeout(why.into()));
             }
             _ => self.arm(id),
         }

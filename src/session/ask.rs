@@ -7,6 +7,7 @@ use crate::media::frame::Frame;
 use crate::media::headers::Headers;
 use crate::status::{Query, Report};
 use crate::wire::format::Format;
+use std::borrow::Cow;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -71,7 +72,7 @@ pub enum Ask {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Introduction {
     /// What it does, in SRS's words: `fmle-publish`, `rtmp-play`, `flv-play`, `hls-play`.
-    pub role: &'static str,
+    pub role: Cow<'static, str>,
     /// The stream that it is about.
     pub name: Option<StreamName>,
     /// RTMP's tcUrl or the HTTP URL, without query.

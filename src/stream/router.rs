@@ -1,10 +1,10 @@
 //! Which stream a name means.
 //!
-//! Streams sit in a slab; a key is a place in it and the generation of who sits there, so that a timer of
+//! Streams sit in a table; a key is a place in it and the generation of who sits there, so that a timer of
 //! a stream that is gone never reaches its successor. Order is the order of names.
 
 use crate::base::name::StreamName;
-use slab::Slab;
+use crate::base::table::Table;
 use std::collections::BTreeMap;
 
 /// One stream, for as long as it exists.
@@ -17,14 +17,14 @@ pub struct StreamKey {
 /// All streams, by name and by key. `T` is what the server keeps with each.
 #[derive(Clone, Debug)]
 pub struct Router<T> {
-    streams: Slab<(u64, StreamName, T)>,
+    streams: Table<(u64, StreamName, T)>,
     names: BTreeMap<StreamName, StreamKey>,
     generation: u64,
 }
 
 impl<T> Default for Router<T> {
     fn default() -> Self {
-        Router { streams: Slab::new(), names: BTreeMap::new(), generation: 0 }
+        Router { streams: Table::default(), names: BTreeMap::new(), generation: 0 }
     }
 }
 
@@ -46,8 +46,9 @@ impl<T> Router<T> {
 
     /// Removes a stream.
     pub fn remove(&mut self, key: StreamKey) {
-        if self.get(key).is_some() {
-            let (_, name, _) = self.streams.remove(key.index);
+        if self.get(key).is_some()
+            && let Some((_, name, _)) = self.streams.remove(key.index)
+        {
             self.names.remove(&name);
         }
     }

@@ -97,7 +97,7 @@ impl Store {
     /// An earlier process may have ended without cleaning up. Its files stay until there are new ones.
     fn clear(&mut self) {
         if let Some(path) = self.base.clone().filter(|_| !self.cleared) {
-            self.ops.push_back(StoreOp::Clear { path, prefixes: PREFIXES });
+            self.ops.push_back(StoreOp::Clear { path, prefixes: PREFIXES.map(str::to_owned).to_vec() });
         }
         self.cleared = true;
     }
@@ -116,7 +116,7 @@ impl Store {
 }
 
 /// How the names of files begin, in the making too.
-const PREFIXES: &[&str] = &["seg-", "init-", "key-", ".seg-", ".init-", ".key-"];
+const PREFIXES: [&str; 6] = ["seg-", "init-", "key-", ".seg-", ".init-", ".key-"];
 
 /// The files that a segment cannot be played without.
 fn needs(segment: &Segment) -> impl Iterator<Item = &str> {

@@ -24,7 +24,7 @@ pub struct Person {
     conn: ConnId,
     peer: Option<SocketAddr>,
     /// What it does, or what it speaks.
-    role: &'static str,
+    role: String,
     since: Instant,
     until: Option<Instant>,
     in_bytes: u64,
@@ -98,11 +98,13 @@ impl People {
             stream: server.about(conn).cloned(),
             conn,
             peer: coming.map(|(_, peer)| peer),
-            role: service.map_or("", |service| match service {
-                Service::Rtmp => "rtmp",
-                Service::Http => "http",
-                Service::Api => "api",
-            }),
+            role: service
+                .map_or("", |service| match service {
+                    Service::Rtmp => "rtmp",
+                    Service::Http => "http",
+                    Service::Api => "api",
+                })
+                .to_owned(),
             since: at,
             until: None,
             in_bytes: 0,
@@ -123,7 +125,7 @@ impl People {
             person.stream = Some(name.clone());
         }
         if let Some(role) = server.role(person.conn).filter(|role| !role.is_empty()) {
-            person.role = role;
+            role.clone_into(&mut person.role);
         }
     }
 
@@ -175,7 +177,7 @@ impl People {
             let until = person.until.map_or_else(|| "stayed".to_owned(), time);
             let bytes = format!("{:>10} {:>10}", person.in_bytes, person.out_bytes);
             let (seat, since) = (seat.to_string(), time(person.since));
-            rows.push(row([&seat, &person.cid, &from, person.role, &stream, &since, &until, &bytes]));
+            rows.push(row([&seat, &person.cid, &from, &person.role, &stream, &since, &until, &bytes]));
         }
         rows
     }

@@ -36,6 +36,7 @@ use crate::wire::http1::{Drain, HeadLimits, HeadScan, HttpError, Method, Request
 use live::{Carrier, Live};
 use response::{Exchange, Reply};
 use route::Route;
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// One HTTP peer.
@@ -44,7 +45,7 @@ pub struct HttpSession {
     service: Service,
     state: State,
     /// As what, and for which stream, the peer was last introduced.
-    introduced: Option<(&'static str, StreamName)>,
+    introduced: Option<(Cow<'static, str>, StreamName)>,
 }
 
 /// What happens next.
@@ -131,7 +132,7 @@ impl Session for HttpSession {
         }
         match std::mem::replace(&mut self.state, State::Closing) {
             // Browsers open connections in advance: no fault, and nobody would read a response.
-            State::Idle { .. } => Err(Reason::Done("no further request came")),
+            State::Idle { .. } => Err(Reason::Done("no further request came".into())),
             State::Head { .. } => too_late(cx, self.service, "request head"),
             State::Body { .. } => too_late(cx, self.service, "request body"),
             before @ (State::Asked(..) | State::Sending | State::Live(_) | State::Closing) => {
@@ -309,11 +310,11 @@ impl HttpSession {
         if known {
             return;
         }
-        self.introduced = Some((role, name.clone()));
+        self.introduced = Some((role.into(), name.clone()));
         let said = |header| capped(request.headers.get(header).unwrap_or_default());
         let without_query = |url: String| url.split(['?', '#']).next().unwrap_or_default().to_owned();
         cx.ask(Ask::Introduce(Introduction {
-            role,
+            role: role.into(),
             name: Some(name.clone()),
             tc_url: capped(&format!("http://{}{}", said("host"), request.target.path)),
             page_url: without_query(said("referer")),
@@ -330,7 +331,7 @@ impl HttpSession {
     /// A response is written.
     fn finish(&mut self, cx: &mut Cx<'_>, exchange: Exchange) {
         self.state = if !exchange.keep_alive {
-            cx.ask(Ask::Bye(Reason::Done("the last response was sent")));
+            cx.ask(Ask::Bye(Reason::Done("the last response was sent".into())));
             State::Closing
         } else if cx.out.len() > PIPELINED_BYTES_MAX {
             State::Sending
@@ -426,7 +427,7 @@ fn refuse<T>(cx: &mut Cx<'_>, service: Service, error: &HttpError) -> Result<T, 
 fn too_late(cx: &mut Cx<'_>, service: Service, phase: &'static str) -> Result<(), Reason> {
     let sentence = format!("the {phase} did not arrive in time");
     Exchange::last(service).send(cx, Reply::sentence(Status::REQUEST_TIMEOUT, &sentence));
-    Err(Reason::Timeout(phase))
+    Err(Reason::Timeout(phase.into()))
 }
 
 fn head_timeout(cx: &Cx<'_>) -> Duration {

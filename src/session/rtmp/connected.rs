@@ -256,7 +256,7 @@ impl Connected {
     }
 
     fn introduce(&self, cx: &mut Cx<'_>, role: &'static str, name: Option<StreamName>) {
-        cx.ask(Ask::Introduce(Introduction { role, name, ..self.app.introduction.clone() }));
+        cx.ask(Ask::Introduce(Introduction { role: role.into(), name, ..self.app.introduction.clone() }));
     }
 
     /// The server answers, or tells news of the stream that is played.
@@ -351,7 +351,7 @@ impl Connected {
                 self.leave(cx, None)
             }
             Some((at, timer)) if at <= cx.now => {
-                let reason = Reason::Timeout(timer.name());
+                let reason = Reason::Timeout(timer.name().into());
                 self.farewell(cx, &reason);
                 Err(reason)
             }

@@ -120,7 +120,7 @@ impl Session for RtmpSession {
     fn tick(&mut self, cx: &mut Cx<'_>) -> Result<(), Reason> {
         let result = match &mut self.phase {
             Phase::Handshake(_) | Phase::Connecting(_) if self.connect_by <= cx.now => {
-                Err(Reason::Timeout("rtmp.handshake_timeout_ms"))
+                Err(Reason::Timeout("rtmp.handshake_timeout_ms".into()))
             }
             Phase::Connected(connected) => connected.tick(cx),
             _ => Ok(()),
@@ -157,7 +157,7 @@ fn connecting(cx: &mut Cx<'_>, mut link: Link, inbox: &mut Inbox) -> Result<Phas
             }
         }
         if link.reader.received() > cx.config.limits.unproven_bytes as u64 {
-            return Err(Reason::Limit("limits.unproven_bytes"));
+            return Err(Reason::Limit("limits.unproven_bytes".into()));
         }
     }
 }

@@ -33,7 +33,7 @@ fn who_does_not_get_as_far_as_connect_is_ended_in_time() {
         peer.wait(9_999);
         assert_eq!(peer.ended, None);
         peer.wait(1);
-        assert_eq!(peer.ended, Some(Reason::Timeout("rtmp.handshake_timeout_ms")));
+        assert_eq!(peer.ended, Some(Reason::Timeout("rtmp.handshake_timeout_ms".into())));
         assert_eq!(peer.session.deadline(), None);
     }
 }
@@ -108,7 +108,7 @@ fn before_connect_only_so_much_may_be_said() {
     for _ in 0..10_000 {
         peer.message(0, type_id::USER_CONTROL, &[0, 6, 1, 2, 3, 4]);
     }
-    assert_eq!(peer.ended, Some(Reason::Limit("limits.unproven_bytes")));
+    assert_eq!(peer.ended, Some(Reason::Limit("limits.unproven_bytes".into())));
     // Nor does it hear much.
     assert!(peer.out.len() < 1000);
 }

@@ -87,7 +87,7 @@ fn a_stream_ends_with_its_publisher() {
     peer.wait(179_999);
     assert_eq!(peer.ended, None);
     peer.wait(1);
-    assert_eq!(peer.ended, Some(Reason::Timeout("rtmp.idle_timeout_ms")));
+    assert_eq!(peer.ended, Some(Reason::Timeout("rtmp.idle_timeout_ms".into())));
 }
 
 #[test]

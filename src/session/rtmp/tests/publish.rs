@@ -354,7 +354,7 @@ fn a_publisher_that_sends_nothing_is_ended() {
     peer.wait(19_999);
     assert_eq!(peer.ended, None);
     peer.wait(1);
-    assert_eq!(peer.ended, Some(Reason::Timeout("publish.first_frame_timeout_ms")));
+    assert_eq!(peer.ended, Some(Reason::Timeout("publish.first_frame_timeout_ms".into())));
     assert_eq!(peer.said().last().unwrap(), "onStatus@0 0 status NetConnection.Connect.IdleTimeOut");
 }
 
@@ -375,5 +375,5 @@ fn a_publisher_that_falls_silent_is_ended_and_no_frame_moves_its_deadline() {
     peer.say("_checkbw", 3, &[]);
     assert_eq!(peer.ended, None);
     peer.wait(1);
-    assert_eq!(peer.ended, Some(Reason::Timeout("publish.frame_timeout_ms")));
+    assert_eq!(peer.ended, Some(Reason::Timeout("publish.frame_timeout_ms".into())));
 }

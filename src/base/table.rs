@@ -1,0 +1,128 @@
+//! A table of things that come and go: each has a place, and who came last takes the place that was left
+//! last. The order of places is the order in which everybody is looked at, so which place is taken next is
+//! part of the state: a saved table goes on giving the same ones.
+
+use serde::{Deserialize, Serialize};
+
+/// The table.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Parts<T>")]
+pub struct Table<T> {
+    places: Vec<Option<T>>,
+    /// The empty places; the last is taken next.
+    free: Vec<usize>,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Table { places: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T> Table<T> {
+    /// The place that comes next.
+    pub fn next_place(&self) -> usize {
+        self.free.last().copied().unwrap_or(self.places.len())
+    }
+
+    /// Puts something at [`Table::next_place`].
+    pub fn insert(&mut self, thing: T) -> usize {
+        match self.free.pop() {
+            Some(place) => {
+                self.places[place] = Some(thing);
+                place
+            }
+            None => {
+                self.places.push(Some(thing));
+                self.places.len() - 1
+            }
+        }
+    }
+
+    /// Takes out what is at a place, if there is anything.
+    pub fn remove(&mut self, place: usize) -> Option<T> {
+        let thing = self.places.get_mut(place)?.take()?;
+        self.free.push(place);
+        Some(thing)
+    }
+
+    /// What is at a place.
+    pub fn get(&self, place: usize) -> Option<&T> {
+        self.places.get(place)?.as_ref()
+    }
+
+    /// What is at a place.
+    pub fn get_mut(&mut self, place: usize) -> Option<&mut T> {
+        self.places.get_mut(place)?.as_mut()
+    }
+
+    /// Everything, in the order of places.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
+        self.places.iter().enumerate().filter_map(|(place, thing)| Some((place, thing.as_ref()?)))
+    }
+
+    /// How many things there are.
+    pub fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    /// True if there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A table as it was saved; may be damaged.
+#[derive(Deserialize)]
+struct Parts<T> {
+    places: Vec<Option<T>>,
+    free: Vec<usize>,
+}
+
+impl<T> TryFrom<Parts<T>> for Table<T> {
+    type Error = &'static str;
+
+    fn try_from(Parts { places, free }: Parts<T>) -> Result<Self, Self::Error> {
+        let mut taken: Vec<bool> = places.iter().map(Option::is_some).collect();
+        for place in &free {
+            match taken.get_mut(*place) {
+                Some(taken) if !*taken => *taken = true,
+                _ => return Err("a table has the wrong empty places"),
+            }
+        }
+        if taken.contains(&false) {
+            return Err("a table has lost empty places");
+        }
+        Ok(Table { places, free })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_comes_takes_the_place_that_was_left_last() {
+        let mut table = Table::default();
+        assert_eq!(["a", "b", "c", "d"].map(|thing| table.insert(thing)), [0, 1, 2, 3]);
+        assert_eq!((table.remove(1), table.remove(3), table.remove(3)), (Some("b"), Some("d"), None));
+        assert_eq!((table.len(), table.next_place(), table.get(3)), (2, 3, None));
+        let mut copy: Table<String> = postcard::from_bytes(&postcard::to_allocvec(&table).unwrap()).unwrap();
+        assert_eq!((table.insert("e"), table.insert("f"), table.insert("g")), (3, 1, 4));
+        assert_eq!(["e", "f", "g"].map(|thing| copy.insert(thing.to_owned())), [3, 1, 4]);
+        let all: Vec<_> = table.iter().collect();
+        assert_eq!(all, [(0, &"a"), (1, &"f"), (2, &"c"), (3, &"e"), (4, &"g")]);
+    }
+
+    #[test]
+    fn a_damaged_table_is_refused() {
+        let read = |places: [Option<u8>; 3], free: &[usize]| {
+            let bytes = postcard::to_allocvec(&(places.to_vec(), free.to_vec())).unwrap();
+            postcard::from_bytes::<Table<u8>>(&bytes).is_ok()
+        };
+        assert!(read([Some(1), None, None], &[2, 1]));
+        for free in [&[][..], &[1], &[1, 1], &[1, 2, 0], &[1, 2, 3]] {
+            assert!(!read([Some(1), None, None], free), "{free:?}");
+        }
+    }
+}
