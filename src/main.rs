@@ -6,12 +6,11 @@
 mod command;
 
 use clap::{Parser, Subcommand};
-use command::redact;
 use command::replay::{self, Played};
+use command::{Failure, redact, settings, system};
 use dacapo::config::{self, Config, ConfigError, Service};
 use dacapo::net::world::Hooks;
 use dacapo::net::{self, logger, open_files};
-use std::fmt::Display;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -49,16 +48,6 @@ enum Command {
     Record(redact::Record),
 }
 
-/// Why the process ends with another code than 0.
-enum Failure {
-    /// The system refused something.
-    System(String),
-    /// The command line, the configuration or a recording is not right.
-    Settings(String),
-    /// What was played again is not what it was; all that is to be said of it was said.
-    Differs,
-}
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
@@ -79,14 +68,6 @@ fn main() -> ExitCode {
     };
     eprintln!("{message}");
     ExitCode::from(code)
-}
-
-fn settings(error: impl Display) -> Failure {
-    Failure::Settings(error.to_string())
-}
-
-fn system(error: impl Display) -> Failure {
-    Failure::System(format!("dacapo: {error}"))
 }
 
 fn serve(source: Source) -> Result<(), Failure> {

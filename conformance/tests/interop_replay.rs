@@ -1,8 +1,8 @@
 //! `dacapo replay`: recordings of real programs are played again and told, and what their players were sent
 //! is written down as files that FFmpeg takes for what they are.
 //!
-//! The recordings are made here by a small shell around the library: real clients' captured bytes, time that is
-//! not waited for.
+//! The recordings are made here by a small shell around the library: real clients' captured bytes, time that
+//! is not waited for.
 
 use conformance::ffmpeg::{Ffmpeg, Packets};
 use conformance::process::{Finished, Tool, secs};
@@ -12,7 +12,7 @@ use dacapo::base::rng::Seed;
 use dacapo::base::slices::Slices;
 use dacapo::base::time::{Epoch, Instant};
 use dacapo::config::{Config, Service};
-use dacapo::record::{Header, Tape, block_end, head};
+use dacapo::record::{Contents, Event, Header, Tape, block_end, head, read, write};
 use dacapo::server::{End, Input, Output, Server};
 use dacapo::status::Vitals;
 use std::collections::BTreeMap;
@@ -207,4 +207,125 @@ fn what_players_were_sent_plays() {
     }
     assert_eq!(file("3-live_cam1.aac").audio.packets.len(), flv.audio.packets.len());
     assert_eq!(std::fs::read_dir(&dump).expect("a directory").count(), 7);
+}
+
+/// The recording, taken apart, changed and written again.
+fn changed(file: &Path, change: impl FnOnce(&mut Contents)) -> PathBuf {
+    let mut contents = read(std::fs::read(file).expect("a file").into()).expect("a recording");
+    change(&mut contents);
+    let changed = file.with_extension("changed");
+    std::fs::write(&changed, write(&contents.header, &contents.entries)).expect("a file");
+    changed
+}
+
+#[test]
+fn a_difference_is_told_with_its_place() {
+    let folder = TempDir::new().expect("a temporary directory");
+    let file = everybody_watches(Config::default()).finish(&folder);
+    let file = changed(&file, |contents| {
+        contents.header.build = "0.0.9".to_owned();
+        let sent = contents.entries.iter_mut().filter(|entry| matches!(entry.event, Event::Sent { .. }));
+        let Some(Event::Sent { check, .. }) = sent.last().map(|entry| &mut entry.event) else { return };
+        *check ^= 1;
+    });
+    let ended = dacapo(&["replay", &file.to_string_lossy(), "--log", "warn"]);
+    assert_eq!(ended.status.code(), Some(3), "{ended}");
+    let marked: Vec<&str> = ended.stdout.lines().filter(|line| line.contains("# DIFFERS")).collect();
+    assert!(marked.len() == 1 && marked[0].contains("its bytes from"), "{}", ended.stdout);
+    for words in ["recorded by dacapo 0.0.9", "another build", "1 difference"] {
+        assert!(ended.stdout.contains(words), "{words:?}: {}", ended.stdout);
+    }
+}
+
+#[test]
+fn a_recording_that_was_cut_off_is_played_up_to_there() {
+    let folder = TempDir::new().expect("a temporary directory");
+    let file = everybody_watches(Config::default()).finish(&folder);
+    let bytes = std::fs::read(&file).expect("a file");
+    let torn = folder.path().join("torn");
+    let whole = [&bytes[..bytes.len() - block_end().len()], &b"E\x40\0\0\0half a block"[..]].concat();
+    std::fs::write(&torn, whole).expect("a file");
+    let ended = dacapo(&["replay", &torn.to_string_lossy()]);
+    assert_eq!(ended.status.code(), Some(0), "{ended}");
+    let at = bytes.len() - block_end().len();
+    assert!(ended.stdout.contains(&format!("cut off at byte {at}")), "{}", ended.stdout);
+    for (text, said) in [("FLV", "this is no recording"), ("dacapo recording 7 x\n", "format 7")] {
+        std::fs::write(&torn, text).expect("a file");
+        let ended = dacapo(&["replay", &torn.to_string_lossy()]);
+        assert!(ended.status.code() == Some(2) && ended.stderr.contains(said), "{ended}");
+    }
+    let ended = dacapo(&["replay", "/nowhere/at/all"]);
+    assert!(ended.status.code() == Some(2) && ended.stderr.contains("/nowhere/at/all"), "{ended}");
+}
+
+#[test]
+fn what_is_told_can_be_chosen() {
+    let folder = TempDir::new().expect("a temporary directory");
+    let file = everybody_watches(Config::default()).finish(&folder);
+    let told = |args: &[&str]| {
+        let ended = dacapo(&[&["replay", &file.to_string_lossy()], args].concat());
+        assert!(ended.status.success(), "{ended}");
+        let lines = ended.stdout.lines().filter(|line| line.contains("  live/cam1")).map(str::to_owned);
+        lines.collect::<Vec<_>>()
+    };
+    let all = told(&[]);
+    assert!(told(&["--log", "trace"]).len() > all.len());
+    assert!(told(&["--log", "info"]).len() < all.len());
+    let one = told(&["--conn", "#1"]);
+    assert!(one.len() > 3 && one.iter().all(|line| line.contains(" #1 ")), "{one:#?}");
+    let cid = one[0].split_whitespace().nth(2).expect("the column of words");
+    assert_eq!(told(&["--conn", cid]), one);
+    let chosen = told(&["--stream", "live/*"]);
+    assert!(all.iter().all(|line| chosen.contains(line)), "{chosen:#?}");
+    assert_eq!(told(&["--stream", "other/*"]), Vec::<String>::new());
+    assert!(told(&["--until", "0.05"]).len() < all.len() / 2);
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_is_no_error() {
+    let folder = TempDir::new().expect("a temporary directory");
+    let file = everybody_watches(Config::default()).finish(&folder);
+    let line =
+        format!("set -o pipefail; {} replay {} --log trace | head -1", binary().display(), file.display());
+    let ended = Tool::new("bash").arg("-c").arg(line).run(secs(30));
+    assert_eq!((ended.stdout.lines().count(), ended.stderr.as_str()), (1, ""));
+}
+
+#[test]
+fn a_copy_without_names_tokens_and_addresses_replays() {
+    let folder = TempDir::new().expect("a temporary directory");
+    let mut config = Config::default();
+    let rule = "[(pattern: \"live/cam*\", hls: (segment_ms: 1000))]";
+    config.streams =
+        dacapo::config::load(&format!("(streams: {rule})"), "a test", &[]).expect("sound").streams;
+    let file = everybody_watches(config).finish(&folder);
+    let copy = folder.path().join("copy");
+    let (from, to) = (file.to_string_lossy().into_owned(), copy.to_string_lossy().into_owned());
+    let told = dacapo(&["record", "redact", &from, &to]);
+    assert!(told.status.success() && told.stdout.contains("replays with nothing different"), "{told}");
+    let (before, after) = (std::fs::read(&file).expect("a file"), std::fs::read(&copy).expect("a file"));
+    let holds = |bytes: &[u8], word: &[u8]| bytes.windows(word.len()).any(|window| window == word);
+    let octets = [4, 198, 18, 7, 9];
+    for word in [&b"cam1"[..], b"s3cr3t-t0ken", b"198.18.0.1:8080", &octets, b"live/cam*"] {
+        assert!(holds(&before, word), "{word:?} was there");
+        assert!(!holds(&after, word), "{word:?} is left");
+    }
+    let seed: String = seed().reveal().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(holds(&before, seed.as_bytes()) && !holds(&after, seed.as_bytes()));
+    let mode = std::os::unix::fs::MetadataExt::mode(&copy.metadata().expect("a file"));
+    assert_eq!(mode & 0o777, 0o600);
+
+    let dump = folder.path().join("dump");
+    let ended = dacapo(&["replay", &to, "--dump", &dump.to_string_lossy()]);
+    assert!(ended.status.success() && ended.stdout.contains("the same, bit for bit"), "{ended}");
+    let files = std::fs::read_dir(&dump).expect("a directory").map(|entry| entry.expect("an entry").path());
+    let flv: Vec<Packets> = files
+        .filter(|file| file.extension().is_some_and(|end| end == "flv"))
+        .map(|file| packets(&file))
+        .collect();
+    assert!(flv.len() == 4 && flv.iter().all(|packets| packets.video.packets.len() == 10));
+
+    let again = dacapo(&["record", "redact", &from, &to]);
+    assert!(again.status.code() == Some(1) && again.stderr.contains("exists"), "{again}");
+    assert_eq!(std::fs::read(&copy).expect("a file"), after, "what was there is left alone");
 }

@@ -1,6 +1,6 @@
 //! Lines on standard output, whose reader may have seen enough: a pipe that was closed is no error.
 
-use crate::{Failure, system};
+use crate::command::{Failure, system};
 use std::io::{self, BufWriter, ErrorKind, Write};
 
 /// Standard output, whose reader may have seen enough.

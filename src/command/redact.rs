@@ -2,7 +2,7 @@
 
 use crate::command::files;
 use crate::command::parts;
-use crate::{Failure, settings, system};
+use crate::command::{Failure, settings, system};
 use dacapo::net::entropy;
 use dacapo::record::redact::redact;
 use std::io::Write;
@@ -13,9 +13,9 @@ use std::path::PathBuf;
 pub enum Record {
     /// Writes a copy in which streams, tokens, hosts and addresses are replaced, and which still replays.
     #[command(
-        after_help = "The same word is replaced by the same other word everywhere. Not hidden are the \
-first step of a path (the application), what is in pictures and sound, when things happened, how much was sent, \
-and what programs say of themselves (User-Agent, flashVer). The copy is never written over another file."
+        after_help = "The same word is replaced by the same other word everywhere. Not hidden are the first \
+step of a path (the application), what is in pictures and sound, when things happened, how much was sent and \
+what programs say of themselves (User-Agent, flashVer). The copy never replaces a file."
     )]
     Redact {
         /// The recording.
@@ -46,8 +46,8 @@ pub fn run(record: &Record) -> Result<String, Failure> {
     );
     if redacted.left > 0 {
         told += &format!(
-            "{} times a replaced word still stands in pictures, sound or bytes that make no sense: look before \
-             you give it away\n",
+            "{} times a replaced word still stands in pictures, sound or bytes that make no sense: look \
+             before you give it away\n",
             redacted.left
         );
     }

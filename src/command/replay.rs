@@ -6,7 +6,7 @@ use crate::command::files::Folder;
 use crate::command::pager::Pager;
 use crate::command::parts::{self, Part};
 use crate::command::said;
-use crate::{Failure, settings, system};
+use crate::command::{Failure, settings, system};
 use dacapo::base::id::ConnId;
 use dacapo::base::name::StreamName;
 use dacapo::base::time::Instant;
@@ -125,6 +125,9 @@ fn endings(parts: &[Part]) -> Vec<String> {
     parts.iter().filter_map(ending).collect()
 }
 
+/// Takes files out of a dump, given what connections are about.
+type Take = fn(&mut Dump, &dyn Fn(Seat) -> Option<String>) -> Vec<DumpPart>;
+
 /// Watches a replay and prints what there is to tell.
 struct Teller<'a> {
     timeline: Timeline,
@@ -148,7 +151,7 @@ impl Teller<'_> {
     }
 
     /// Writes what `take` gives of the dump.
-    fn write_dump(&mut self, take: fn(&mut Dump, &dyn Fn(Seat) -> Option<String>) -> Vec<DumpPart>) {
+    fn write_dump(&mut self, take: Take) {
         let Some((dump, folder)) = &mut self.dump else { return };
         let timeline = &self.timeline;
         let parts = take(dump, &|seat| timeline.stream(seat).map(StreamName::path));

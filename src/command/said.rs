@@ -1,7 +1,7 @@
 //! Listens to what the server logs while a recording is played.
 //!
-//! In: the records of the process's log, of the wanted levels. Out: the same, taken apart, in their order. Each
-//! is taken before the next input is played, so that what is said belongs to a moment of the replay.
+//! In: the records of the process's log, of the wanted levels. Out: the same, taken apart, in their order.
+//! Each is taken before the next input is played, so that what is said belongs to a moment of the replay.
 
 use dacapo::config::Levels;
 use dacapo::record::timeline::Said;

@@ -3,8 +3,8 @@
 //!
 //! A shell hands everything that it tells the [`Server`](crate::server::Server) to a [`Tape`] as well; the
 //! tape makes blocks of bytes of it, and who has a file, a socket or a `Vec` puts them there behind a
-//! [`Header`]. [`read`] takes such bytes apart again, also when the tail is torn. [`Replay`] gives the entries
-//! to a fresh server and says where what comes out is not what came out then.
+//! [`Header`]. [`read`] takes such bytes apart again, also when the tail is torn. [`Replay`] gives the
+//! entries to a fresh server and says where what comes out is not what came out then.
 //!
 //! The same format serves the flight recorder, failing seeds of the simulator, captures of real programs and
 //! what fuzzing found. Connections are numbered in the order in which they came, so that an entry or a whole

@@ -1,10 +1,10 @@
 //! The playing side: gives a recording to a server again, and says where what comes out is not what came out
 //! then.
 //!
-//! In: entries in the order of time. Out: the run itself, for a [`Witness`] to watch, and the differences. With
-//! [`Kernel::Recorded`] the server is told exactly what it was told, to the microsecond and to the write;
-//! with [`Kernel::Open`] every write is taken whole and the clock ticks whenever the server wants it, so that
-//! a list of nothing but peers' words is a run too.
+//! In: entries in the order of time. Out: the run itself, for a [`Witness`] to watch, and the differences.
+//! With [`Kernel::Recorded`] the server is told exactly what it was told, to the microsecond and to the
+//! write; with [`Kernel::Open`] every write is taken whole and the clock ticks whenever the server wants it,
+//! so that a list of nothing but peers' words is a run too.
 //!
 //! Entries may be missing: a word to a connection that never came is passed over, and a write that the
 //! recording says nothing about is taken whole. So any part of a recording is a recording.

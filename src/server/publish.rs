@@ -115,7 +115,7 @@ impl Server {
         let flushed = live.stream.has_flushed_since(mark);
         if began {
             if let Some(conn) = self.conns.get(id) {
-                log::debug!(cid:% = conn.cid; "its tracks are known and there is a keyframe: players may begin");
+                log::debug!(cid:% = conn.cid; "its tracks are known, players may begin");
             }
             self.begin(key);
         }

@@ -1,7 +1,7 @@
 //! Undoes HTTP/1.1 and WebSocket framing: what is in the responses that a client was sent.
 //!
-//! In: the bytes of both directions of one connection. Out: for each response its request's target, status and
-//! type, then its content. What makes no sense ends the reading, quietly: what was read so far stands.
+//! In: the bytes of both directions of one connection. Out: for each response its request's target, status
+//! and type, then its content. What makes no sense ends the reading, quietly: what was read so far stands.
 
 use std::collections::VecDeque;
 

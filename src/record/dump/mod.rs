@@ -1,8 +1,8 @@
 //! What each player was sent, as files that play.
 //!
 //! In: the bytes of both directions of every connection of a replay. Out: pieces of files: FLV for players of
-//! RTMP, HTTP-FLV and WebSocket-FLV, TS for HTTP-TS and HLS, MP4 for HLS in fragments, AAC and MP3 as they are.
-//! The frames are not touched, only what lies around them is undone.
+//! RTMP, HTTP-FLV and WebSocket-FLV, TS for HTTP-TS and HLS, MP4 for HLS in fragments, AAC and MP3 as they
+//! are. The frames are not touched, only what lies around them is undone.
 //!
 //! A file belongs to one connection; segments that a player fetched on several make several files.
 

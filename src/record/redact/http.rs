@@ -41,16 +41,14 @@ const PLAIN_PREFIXES: [&str; 3] = ["sec-websocket-", "sec-fetch-", "sec-ch-"];
 /// Covers targets, hosts and whatever else may be secret. `api`: the API is spoken to.
 pub fn cover(covers: &mut Covers, bytes: &mut [u8], api: bool) {
     each_request(bytes, |head, _| {
-        let mut at = 0;
-        for line in lines(head) {
+        for (place, line) in lines(head).into_iter().enumerate() {
             let covered = match std::str::from_utf8(&head[line.clone()]) {
-                Ok(said) if at == 0 => request_line(covers, said, api),
+                Ok(said) if place == 0 => request_line(covers, said, api),
                 Ok(said) => field(covers, said),
                 Err(_) => {
                     String::from_utf8_lossy(&covers.word(Class::Shape, &head[line.clone()])).into_owned()
                 }
             };
-            at += 1;
             if covered.len() == line.len() {
                 head[line].copy_from_slice(covered.as_bytes());
             }
@@ -91,8 +89,8 @@ fn field(covers: &mut Covers, line: &str) -> String {
     format!("{name}:{}{covered}{}", &value[..front], &value[front + bare.len()..])
 }
 
-/// Shows every request to `edit`: its head and its content. Ends at what is no request, and where a client goes
-/// on in another protocol: a WebSocket's client says nothing that matters.
+/// Shows every request to `edit`: its head and its content. Ends at what is no request, and where a client
+/// goes on in another protocol: a WebSocket's client says nothing that matters.
 fn each_request(bytes: &mut [u8], mut edit: impl FnMut(&mut [u8], &mut [u8])) {
     let mut rest = bytes;
     while let Some(len) = rest.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4) {

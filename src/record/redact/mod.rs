@@ -1,15 +1,15 @@
 //! Makes a recording fit to be given away: names, tokens and addresses are replaced, and it still replays.
 //!
 //! In: a recording, and a secret key that is thrown away. Out: a recording of the same length in which each
-//! stream, token, host and address has a cover, the same one everywhere. The seed is another one too. Since the
-//! server's answers hold what was covered, they are others now: the covered inputs are played with what the
-//! kernel said then, and the checks are written anew.
+//! stream, token, host and address has a cover, the same one everywhere. The seed is another one too. Since
+//! the server's answers hold what was covered, they are others now: the covered inputs are played with what
+//! the kernel said then, and the checks are written anew.
 //!
-//! What stays: the applications of streams, media and what stands inside it, times and sizes, what programs say
-//! of themselves (`User-Agent`, `flashVer`), ports. Words that stand in media are counted.
+//! What stays: the applications of streams, media and what stands inside it, times and sizes, what programs
+//! say of themselves (`User-Agent`, `flashVer`), ports. Words that stand in media are counted.
 //!
 //! ```text
-//! recording ──▶ names from a first replay ──▶ covers in every peer's bytes ──▶ replay, checks anew ──▶ compared
+//! recording ─▶ names from a first replay ─▶ covers in all peers' bytes ─▶ replay, checks anew ─▶ compared
 //! ```
 
 mod again;
@@ -41,7 +41,8 @@ pub struct Redacted {
     pub bytes: Vec<u8>,
     /// How many words and addresses have a cover.
     pub covered: usize,
-    /// How often a covered word of some length still stands in peers' bytes: in media, where nothing is changed.
+    /// How often a covered word of some length still stands in peers' bytes: in media, where nothing is
+    /// changed.
     pub left: u64,
 }
 

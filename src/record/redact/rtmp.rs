@@ -1,4 +1,5 @@
-//! Covers what an RTMP client says, in place: strings of its commands, wherever chunk headers and reads cut them.
+//! Covers what an RTMP client says, in place: strings of its commands, wherever chunk headers and reads cut
+//! them.
 //!
 //! In: all bytes of one client. Out: the same number of them. Media is not looked at.
 
@@ -142,6 +143,10 @@ impl Walk<'_> {
         Some(place)
     }
 
+    fn skip(&mut self, len: usize) -> Option<()> {
+        self.take(len).map(|_| ())
+    }
+
     fn number(&mut self, len: usize) -> Option<usize> {
         let place = self.take(len)?;
         Some(self.payload[place].iter().fold(0, |number, byte| number << 8 | usize::from(*byte)))
@@ -150,8 +155,8 @@ impl Walk<'_> {
     fn value(&mut self, argument: usize, key: &str, depth: usize) -> Option<()> {
         let marker = self.number(1)?;
         match marker {
-            0 => drop(self.take(8)?),
-            1 => drop(self.take(1)?),
+            0 => self.skip(8)?,
+            1 => self.skip(1)?,
             2 | 12 | 15 => {
                 let len = self.number(if marker == 2 { 2 } else { 4 })?;
                 let place = self.take(len)?;
@@ -159,9 +164,9 @@ impl Walk<'_> {
             }
             3 => self.members(argument, depth)?,
             5 | 6 | 13 => {}
-            7 => drop(self.take(2)?),
+            7 => self.skip(2)?,
             8 => {
-                self.take(4)?;
+                self.skip(4)?;
                 self.members(argument, depth)?;
             }
             10 => {
@@ -169,10 +174,10 @@ impl Walk<'_> {
                     self.value(argument, "[]", self.deeper(depth)?)?;
                 }
             }
-            11 => drop(self.take(10)?),
+            11 => self.skip(10)?,
             16 => {
                 let len = self.number(2)?;
-                self.take(len)?;
+                self.skip(len)?;
                 self.members(argument, depth)?;
             }
             _ => return None,

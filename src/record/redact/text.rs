@@ -1,7 +1,7 @@
 //! Names, hosts and tokens in the texts that peers send: URLs, paths, queries, hosts.
 //!
-//! Everything keeps its length and its form: what was percent-encoded stays so, extensions, slashes and the keys
-//! of a query stay. The first step of a path is the application and stays; all others are names.
+//! Everything keeps its length and its form: what was percent-encoded stays so, extensions, slashes and the
+//! keys of a query stay. The first step of a path is the application and stays; all others are names.
 
 use crate::base::name::DEFAULT_VHOST;
 use crate::record::redact::cover::{Class, Covers};

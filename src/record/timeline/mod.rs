@@ -9,9 +9,9 @@
 //!     2.040000    #3  k3f9a2b1  live/cam         - keyframe frame=51 dts_us=2000000 bytes=5123
 //! ```
 //!
-//! Marks: `>` it came from outside, `-` it was decided, `!` somebody was refused or cut off, `<` it is wished of
-//! the world, `#` it is not as it was recorded. A recording is secret, and so is its timeline: names stand in
-//! full.
+//! Marks: `>` it came from outside, `-` it was decided, `!` somebody was refused or cut off, `<` it is wished
+//! of the world, `#` it is not as it was recorded. A recording is secret, and so is its timeline: names stand
+//! in full.
 
 mod fold;
 mod line;
