@@ -117,7 +117,8 @@ impl<'a, W: World> Run<'a, W> {
         let options = self.options;
         let mut watch = Watch::new(&options.config);
         if options.faults.contains(&Fault::Pause) {
-            watch.pause = Duration::from_secs(2);
+            // One of up to two seconds may follow right behind another.
+            watch.pause = Duration::from_secs(4);
         }
         let mut dice = fork(options.seed, &format!("life/{}", self.lives));
         self.lives += 1;

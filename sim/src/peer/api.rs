@@ -74,6 +74,10 @@ impl Api {
 
     fn answered(&mut self, cx: &mut PeerCx<'_>, question: String) {
         let body = String::from_utf8_lossy(&self.body).into_owned();
+        if self.status == 408 {
+            // The question has come too late, or not whole; the connection is over.
+            return;
+        }
         if self.status != 200 || !body.starts_with('{') {
             self.grievance.get_or_insert(format!("{question} is answered by {} {body:?}", self.status));
         }
