@@ -4,11 +4,12 @@
 
 use conformance::capture::{self, Capture};
 use conformance::dice::Dice;
+use conformance::replaying::judged::Judged;
 use conformance::replaying::rest::left_over;
 use conformance::replaying::{Company, REST, Run, first_publish, play, told, vary};
 use conformance::text::difference_in_context;
 use dacapo::base::time::Instant;
-use dacapo::record::{Entry, Event, Seat};
+use dacapo::record::{Entry, Event, Replay, Seat};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ fn every_capture_is_answered_as_expected() {
     let update = std::env::var_os("UPDATE").is_some();
     let mut faults = Vec::new();
     for capture in captures() {
-        let run = play(&capture, &capture.entries, Company::Guests, REST, &mut ());
+        let run = judged(&capture, &capture.entries, Company::Guests, REST, "as recorded");
         let text = told::tell(&capture, &run);
         let file = capture.expectation(&capture::shelf());
         let expected = std::fs::read_to_string(&file).unwrap_or_default();
@@ -44,6 +45,17 @@ fn every_capture_is_answered_as_expected() {
         faults.len(),
         faults.join("\n")
     );
+}
+
+/// Plays before the judge, who must find no fault.
+#[track_caller]
+fn judged(capture: &Capture, entries: &[Entry], company: Company, after: Duration, about: &str) -> Run {
+    let config = capture.header().config().expect("it was checked");
+    let mut judged = Judged::new(&config);
+    let run = play(capture, entries, company, after, &mut judged);
+    let (violations, _) = judged.finish(run.replay.summary().end);
+    assert_eq!(violations, Vec::<String>::new(), "{}, {about}", capture.name);
+    run
 }
 
 /// What all connections, guests too, were sent.
@@ -76,6 +88,7 @@ fn answers_do_not_depend_on_how_words_are_cut() {
         };
         check("whole", &vary::whole(&capture.entries));
         check("byte by byte", &vary::bytewise(&capture.entries));
+        let _ = judged(&capture, &vary::split(&capture.entries, &mut dice), Company::Guests, MOMENT, "split");
         for number in 0..50 {
             check(&format!("split {number}"), &vary::split(&capture.entries, &mut dice));
         }
@@ -114,8 +127,8 @@ fn every_beginning_ends_well_when_all_hang_up() {
         for seat in vary::seats(&capture.entries) {
             for place in places(vary::said(&capture.entries, seat).len(), &mut dice) {
                 let entries = vary::prefix(&capture.entries, seat, place);
-                let mut run = play(&capture, &entries, Company::Alone, handshake, &mut ());
                 let about = format!("{}, {place} bytes of {seat}", capture.name);
+                let mut run = judged(&capture, &entries, Company::Alone, handshake, &about);
                 assert_eq!(left_over(&mut run).0, 0, "{about}: somebody is left");
                 let end = run.replay.summary().end + REST;
                 run.replay.pass(end, &mut ());
@@ -137,12 +150,12 @@ fn every_beginning_ends_well_when_all_fall_silent() {
             for place in [dice.below(len.min(3200) + 1), dice.below(len + 1)] {
                 let mut entries = vary::prefix(&capture.entries, seat, place);
                 entries.retain(|entry| !matches!(entry.event, Event::Ended { .. }));
-                let mut run = play(&capture, &entries, Company::Guests, REST, &mut ());
+                let about = format!("{place} bytes of {seat}");
+                let mut run = judged(&capture, &entries, Company::Guests, REST, &about);
                 // A stream that was published until its publisher timed out is disposed of later.
                 let end = run.replay.summary().end + REST;
                 run.replay.pass(end, &mut ());
-                let about = format!("{}, {place} bytes of {seat}", capture.name);
-                assert_eq!(left_over(&mut run), (0, 0), "{about}: something is left");
+                assert_eq!(left_over(&mut run), (0, 0), "{}, {about}: something is left", capture.name);
             }
         }
     }
@@ -155,7 +168,7 @@ fn frames(capture: &Capture, factor: u64) -> BTreeMap<Seat, Vec<String>> {
     let begins = first_publish(&capture.entries).map_or(0, Instant::as_micros);
     let mut capture = capture.clone();
     capture.about.epoch_us = capture.about.epoch_us + begins - begins * factor / 1000;
-    let mut run = play(&capture, &entries, Company::Guests, REST, &mut ());
+    let mut run = judged(&capture, &entries, Company::Guests, REST, &format!("{factor} thousandths"));
     let shown = told::shown(&run);
     assert_eq!(left_over(&mut run), (0, 0), "{} at {factor} thousandths: something is left", capture.name);
     shown
@@ -185,4 +198,27 @@ fn time_may_go_faster_or_slower() {
     }
     assert!(same > 600, "{same} connections");
     assert!(others.is_empty(), "{}", others.join("\n"));
+}
+
+/// What was found by the simulator or by fuzzing, and made small: `fixtures/inputs/<what it was>`. None of it may
+/// panic or break a law again.
+#[test]
+fn what_failed_once_fails_no_more() {
+    let folder = capture::fixtures().join("inputs");
+    let mut files: Vec<_> = std::fs::read_dir(&folder).expect("fixtures/inputs").flatten().collect();
+    files.sort_by_key(std::fs::DirEntry::file_name);
+    files.retain(|file| file.path().extension().is_none_or(|ending| ending != "md"));
+    for file in files {
+        let contents = capture::recording(&file.path()).unwrap_or_else(|error| panic!("{error}"));
+        let header = &contents.header;
+        let mut judged = Judged::new(
+            &header.config().unwrap_or_else(|fault| panic!("{}: {fault}", file.path().display())),
+        );
+        let mut replay = Replay::new(header).expect("it was just looked at");
+        replay.run(contents.entries, &mut judged);
+        let end = replay.summary().end + REST;
+        replay.pass(end, &mut judged);
+        let (violations, _) = judged.finish(end);
+        assert_eq!(violations, Vec::<String>::new(), "{}", file.path().display());
+    }
 }

@@ -9,6 +9,7 @@
 //! Datagrams are kept apart: nothing here answers them yet.
 
 mod conversation;
+pub mod differ;
 
 mod link;
 mod packets;

@@ -6,6 +6,7 @@
 
 pub mod frames;
 mod guests;
+pub mod judged;
 pub mod lines;
 pub mod rest;
 pub mod told;

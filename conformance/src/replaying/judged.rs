@@ -1,0 +1,105 @@
+//! A run before the judge: what clients said and what they were sent is shown to it, in both directions.
+
+use crate::judge::{Judge, JudgeReport, Rules, SecondPublisher, Service, StartAt};
+use dacapo::base::time::Instant;
+use dacapo::config::{self, Config, Second, Start};
+use dacapo::record::{Event, Seat, Witness};
+use dacapo::server::Output;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Shows a run to the judge.
+#[derive(Debug)]
+pub struct Judged {
+    judge: Judge,
+    /// By listener.
+    services: Vec<Service>,
+    open: BTreeSet<Seat>,
+    /// Whose end came from outside, and the server has not closed yet.
+    ended: BTreeMap<Seat, Instant>,
+}
+
+impl Judged {
+    /// For a server with this configuration.
+    pub fn new(config: &Config) -> Self {
+        let service = |service| match service {
+            config::Service::Rtmp => Service::Rtmp,
+            config::Service::Http => Service::Http,
+            config::Service::Api => Service::Api,
+        };
+        Judged {
+            judge: Judge::new(rules(config)),
+            services: config.listeners().into_iter().map(|(_, of, _)| service(of)).collect(),
+            open: BTreeSet::new(),
+            ended: BTreeMap::new(),
+        }
+    }
+
+    /// The run is over: what was wrong, one line each, and what was seen.
+    pub fn finish(mut self, at: Instant) -> (Vec<String>, JudgeReport) {
+        for (seat, at) in std::mem::take(&mut self.ended) {
+            self.judge.closed(at.as_micros(), seat.0, false);
+        }
+        self.judge.finish(at.as_micros());
+        let violations = self.judge.violations().iter().map(ToString::to_string).collect();
+        (violations, self.judge.report())
+    }
+}
+
+impl Witness for Judged {
+    fn happened(&mut self, at: Instant, event: &Event) {
+        match event {
+            Event::Accepted { listener, seat: Some(seat), .. } => {
+                if let Some(service) = self.services.get(usize::from(listener.0)) {
+                    self.open.insert(*seat);
+                    self.judge.opened(at.as_micros(), seat.0, *service);
+                }
+            }
+            Event::Received { seat, bytes } if self.open.contains(seat) => {
+                self.judge.from_client(at.as_micros(), seat.0, bytes);
+            }
+            Event::Sent { seat, room: false, .. } if self.open.contains(seat) => {
+                self.judge.stalled(at.as_micros(), seat.0);
+            }
+            Event::Ended { seat, .. } if self.open.contains(seat) => {
+                self.ended.entry(*seat).or_insert(at);
+            }
+            _ => {}
+        }
+    }
+
+    fn sent(&mut self, at: Instant, seat: Seat, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.judge.to_client(at.as_micros(), seat.0, bytes);
+        }
+    }
+
+    fn wished(&mut self, at: Instant, seat: Option<Seat>, output: &Output) {
+        let (Some(seat), Output::Close { .. }) = (seat, output) else { return };
+        let by_server = self.ended.remove(&seat).is_none();
+        self.open.remove(&seat);
+        self.judge.closed(at.as_micros(), seat.0, by_server);
+    }
+}
+
+/// What the judge must know of a configuration.
+fn rules(config: &Config) -> Rules {
+    let stream = &config.stream;
+    Rules {
+        start: match stream.play.start {
+            Start::NewestKey => StartAt::NewestKey,
+            Start::OldestKey => StartAt::OldestKey,
+            Start::NextKey => StartAt::NextKey,
+        },
+        second: match stream.publish.second {
+            Second::Refuse => SecondPublisher::Refused,
+            Second::Replace => SecondPublisher::Replaces,
+        },
+        ring_frames_max: stream.ring.frames_max,
+        ring_bytes_max: stream.ring.bytes_max,
+        ring_keep_us: stream.ring.keep_ms * 1000,
+        tracks_max: config.limits.tracks,
+        frame_bytes_max: config.limits.frame_bytes,
+        settings_hold: config.streams.is_empty(),
+        ..Rules::default()
+    }
+}
