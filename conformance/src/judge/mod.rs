@@ -4,14 +4,23 @@
 mod clock;
 pub mod essence;
 pub mod film;
+mod gap;
 mod hash;
 pub mod hls;
+mod http;
 mod judge;
+mod model;
+mod name;
+mod play;
 mod report;
+mod rtmp;
 mod rules;
 pub mod segment;
+mod session;
+mod ts;
 mod verdict;
 
+pub use http::ApiAnswer;
 pub use judge::{Judge, Service};
 pub use report::{JudgeReport, PlayReport, PublisherReport, StreamReport, TrackReport};
 pub use rules::{Rules, SecondPublisher, StartAt};

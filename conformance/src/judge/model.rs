@@ -1,0 +1,195 @@
+//! The model: for each stream, what its publishers sent and the server should have taken.
+//!
+//! In: media messages of who publishes. Out: frames in order, each with what it is known by, where it should
+//! stand in time, and which configurations hold there.
+//!
+//! Whether a publisher is let in shows only in what it is told. So what it sends waits until then, or until
+//! somebody gets a frame that can only be its own.
+
+use super::Rules;
+use super::clock::Timeline;
+use super::hls::HlsJudge;
+use super::report::PublisherReport;
+use super::session::Session;
+use std::collections::BTreeMap;
+
+/// Whose a frame is, and its number among this publisher's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Position {
+    /// Number of the session among those of the stream.
+    pub session: usize,
+    /// Number of the frame.
+    pub frame: u64,
+}
+
+/// A stream.
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    /// Sessions that were let in, in order.
+    pub sessions: Vec<Session>,
+    /// Sessions that have asked, in order.
+    asked: Vec<Session>,
+    timeline: Timeline,
+    /// For each stretch of the timeline, the difference in milliseconds that was learned, and whether it is
+    /// beyond doubt.
+    deltas: BTreeMap<u32, (i64, bool)>,
+}
+
+/// All streams.
+#[derive(Debug)]
+pub(super) struct Model {
+    /// The rules of the run.
+    pub rules: Rules,
+    /// By name.
+    pub streams: BTreeMap<String, Stream>,
+    /// What is served in files.
+    pub hls: HlsJudge,
+    /// Who was let in beside whom: when, the seats of the first and of the second, and the stream. One of the
+    /// two has to go.
+    pub rivals: Vec<(u64, u32, u32, String)>,
+    /// Session numbers of the whole run.
+    sessions: u32,
+}
+
+impl Model {
+    /// Nothing was published yet.
+    pub fn new(rules: Rules, hls: HlsJudge) -> Self {
+        Model { rules, streams: BTreeMap::new(), hls, rivals: Vec::new(), sessions: 0 }
+    }
+
+    /// `seat` asks to publish `name`. The number of the session that this will be.
+    pub fn asked(&mut self, at_us: u64, seat: u32, name: &str) -> u32 {
+        self.sessions += 1;
+        let stream = self.streams.entry(name.to_owned()).or_default();
+        stream.asked.push(Session::new(self.sessions, seat, at_us));
+        self.sessions
+    }
+
+    /// A session is let in. Who publishes there already, and should have been asked to leave before.
+    pub fn granted(&mut self, at_us: u64, name: &str, number: u32) -> Option<u32> {
+        let rules = self.rules;
+        let stream = self.streams.get_mut(name)?;
+        let place = stream.asked.iter().position(|session| session.number == number)?;
+        let mut session = stream.asked.remove(place);
+        let before = stream.sessions.last_mut().filter(|before| before.over_us.is_none());
+        let rival = before.map(|before| {
+            before.over(at_us, false);
+            before.seat
+        });
+        stream.timeline.restart();
+        for (at_us, kind, timestamp, body) in std::mem::take(&mut session.waiting) {
+            session.media(at_us, &mut stream.timeline, &rules, (kind, timestamp), &body);
+            self.hls.published(name, number, kind, timestamp, &body);
+        }
+        stream.sessions.push(session);
+        rival
+    }
+
+    /// A session is not let in.
+    pub fn refused(&mut self, name: &str, number: u32) {
+        if let Some(stream) = self.streams.get_mut(name) {
+            stream.asked.retain(|session| session.number != number);
+        }
+    }
+
+    /// Takes for granted that the next one that asked was let in: somebody gets frames that may be its own.
+    /// False if nobody has asked.
+    pub fn presume(&mut self, at_us: u64, name: &str) -> bool {
+        let asked = self.streams.get(name).and_then(|stream| stream.asked.first());
+        let Some(number) = asked.filter(|session| !session.waiting.is_empty()).map(|asked| asked.number)
+        else {
+            return false;
+        };
+        self.granted(at_us, name, number);
+        true
+    }
+
+    /// A media message of a session.
+    pub fn media(&mut self, at_us: u64, name: &str, number: u32, kind: u8, timestamp: u32, body: &[u8]) {
+        let Some(stream) = self.streams.get_mut(name) else { return };
+        if let Some(session) = stream.asked.iter_mut().find(|session| session.number == number) {
+            session.waiting.push((at_us, kind, timestamp, body.to_vec()));
+            return;
+        }
+        let Stream { sessions, timeline, .. } = stream;
+        let session = sessions.iter_mut().rev().find(|session| session.number == number);
+        if let Some(session) = session.filter(|session| session.over_us.is_none()) {
+            session.media(at_us, timeline, &self.rules, (kind, timestamp), body);
+            self.hls.published(name, number, kind, timestamp, body);
+        }
+    }
+
+    /// A session ends: by its own word or its connection's end, or because the server says so.
+    pub fn over(&mut self, at_us: u64, name: &str, number: u32, by_itself: bool) {
+        if let Some(session) = self.session_mut(name, number) {
+            session.over(at_us, by_itself);
+        }
+    }
+
+    /// Nobody can say what the server makes of what comes from here on.
+    pub fn doubt(&mut self, name: &str, number: u32) {
+        if let Some(session) = self.session_mut(name, number) {
+            session.doubtful = true;
+        }
+    }
+
+    fn session_mut(&mut self, name: &str, number: u32) -> Option<&mut Session> {
+        let stream = self.streams.get_mut(name)?;
+        stream.sessions.iter_mut().chain(&mut stream.asked).find(|session| session.number == number)
+    }
+
+    /// In whose film a payload is, other than that of `name`.
+    pub fn elsewhere(&self, name: &str, track: (u8, u8), hash: u64) -> Option<&str> {
+        let mut others = self.streams.iter().filter(|(other, _)| *other != name);
+        others.find(|(_, stream)| stream.newest(track, hash).is_some()).map(|(name, _)| name.as_str())
+    }
+
+    /// What publishers sent, by stream.
+    pub fn publishers(&self) -> BTreeMap<String, Vec<PublisherReport>> {
+        let reports =
+            |stream: &Stream| stream.sessions.iter().map(|session| session.report.clone()).collect();
+        self.streams.iter().map(|(name, stream)| (name.clone(), reports(stream))).collect()
+    }
+}
+
+impl Stream {
+    /// True if what some publisher sent cannot be told for sure.
+    pub fn is_doubtful(&self) -> bool {
+        self.sessions.iter().any(|session| session.doubtful)
+    }
+
+    /// What is known of the difference between the timeline and what players get, in milliseconds.
+    pub fn delta(&self, stretch: u32) -> Option<(i64, bool)> {
+        self.deltas.get(&stretch).copied()
+    }
+
+    /// A player has shown the difference. `strong`: by a frame that cannot be mistaken for another one.
+    pub fn learn(&mut self, stretch: u32, delta: i64, strong: bool) {
+        self.deltas.insert(stretch, (delta, strong));
+    }
+
+    /// The last frame with this payload.
+    pub fn newest(&self, track: (u8, u8), hash: u64) -> Option<Position> {
+        self.backwards().find(|(_, frame)| frame.track == track && frame.hash == hash).map(|found| found.0)
+    }
+
+    /// All frames, the newest first.
+    pub fn backwards(&self) -> impl Iterator<Item = (Position, &super::session::Accepted)> {
+        self.sessions.iter().enumerate().rev().flat_map(|(session, frames)| {
+            frames.numbered().rev().map(move |(frame, accepted)| (Position { session, frame }, accepted))
+        })
+    }
+
+    /// All frames behind `position`.
+    pub fn behind(&self, position: Position) -> impl Iterator<Item = (Position, &super::session::Accepted)> {
+        self.sessions.iter().enumerate().skip(position.session).flat_map(move |(session, frames)| {
+            let from = if session == position.session { position.frame + 1 } else { 0 };
+            frames.from(from).map(move |(frame, accepted)| (Position { session, frame }, accepted))
+        })
+    }
+
+    /// The frame at a position.
+    pub fn frame(&self, position: Position) -> Option<&super::session::Accepted> {
+        self.sessions.get(position.session)?.get(position.frame)
+    }
+}

@@ -1,0 +1,110 @@
+//! What a stream is called: from the URLs of RTMP and HTTP, as the server promises to read them.
+//!
+//! `app/stream`, with `vhost/` before it where one is named in a query.
+
+/// The name of what an RTMP peer calls `stream` under `tc_url`. `None` for what is no name.
+pub(super) fn of_rtmp(tc_url: &str, stream: &str) -> Option<String> {
+    let (place, place_query) = parts(tc_url);
+    let place = place.split_once("://").map_or(place.as_str(), |(_, rest)| {
+        let host = rest.find('/').unwrap_or(rest.len());
+        &rest[host..]
+    });
+    let (path, query) = parts(stream);
+    let mut steps: Vec<&str> = steps(place).collect();
+    let mut place_query = place_query.as_str();
+    let named: Vec<&str> = self::steps(&path).collect();
+    if named.is_empty() {
+        let (query, stream) = place_query.rsplit_once('/')?;
+        place_query = query;
+        steps.push(stream);
+    }
+    steps.extend(named);
+    let stream = steps.pop()?;
+    let stream = stream.strip_suffix(".flv").unwrap_or(stream);
+    if steps.is_empty() {
+        steps.push("__defaultApp__");
+    }
+    let vhost = vhost(&format!("{query}&{place_query}"));
+    Some(path_of(vhost.as_deref(), &steps.join("/"), stream))
+}
+
+/// The name and the extension of what an HTTP target means; what is no stream has no name.
+pub(super) fn of_http(target: &str) -> Option<(String, String)> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let decoded = decoded(path)?;
+    let (app, file) = decoded.strip_prefix('/')?.rsplit_once('/')?;
+    let (stream, extension) = file.rsplit_once('.')?;
+    let vhost = query.split('&').find_map(|pair| pair.strip_prefix("vhost=")).and_then(decoded_text);
+    Some((path_of(vhost.as_deref(), app, stream), extension.to_owned()))
+}
+
+fn path_of(vhost: Option<&str>, app: &str, stream: &str) -> String {
+    match vhost {
+        Some(vhost) if vhost != "__defaultVhost__" => format!("{vhost}/{app}/{stream}"),
+        _ => format!("{app}/{stream}"),
+    }
+}
+
+/// Path and query, without white space.
+fn parts(text: &str) -> (String, String) {
+    let text: String = text.chars().filter(|c| !" \t\r\n".contains(*c)).collect();
+    let text = text.replacen("...vhost...", "?vhost=", 1);
+    let (path, query) = text.split_once(['?', '#']).unwrap_or((&text, ""));
+    (path.to_owned(), query.to_owned())
+}
+
+fn steps(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|step| !matches!(*step, "" | "_definst_"))
+}
+
+fn vhost(query: &str) -> Option<String> {
+    let value = |key: &str| {
+        let mut pairs = query.split(['&', ';']).filter_map(|pair| pair.split_once('='));
+        pairs.find(|(name, value)| *name == key && !value.is_empty()).map(|(_, value)| value.to_owned())
+    };
+    value("vhost").or_else(|| value("domain"))
+}
+
+fn decoded_text(text: &str) -> Option<String> {
+    decoded(&text.replace('+', " "))
+}
+
+/// Without percent signs.
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let digits = rest.get(..2).and_then(|digits| std::str::from_utf8(digits).ok())?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        rest = &rest[2..];
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{of_http, of_rtmp};
+
+    #[test]
+    fn peers_of_both_protocols_meet() {
+        for (tc_url, stream) in [
+            ("rtmp://h/live", "cam"),
+            ("rtmp://h:1935/live/_definst_", "cam?token=x"),
+            ("live", "/cam.flv"),
+            ("rtmp://h", "live/cam"),
+            ("rtmp://h/live?x=y/cam", ""),
+        ] {
+            assert_eq!(of_rtmp(tc_url, stream).as_deref(), Some("live/cam"), "{tc_url} {stream}");
+        }
+        assert_eq!(of_rtmp("rtmp://h/live?vhost=v", "cam").as_deref(), Some("v/live/cam"));
+        assert_eq!(of_rtmp("rtmp://h/live...vhost...v", "cam").as_deref(), Some("v/live/cam"));
+        assert_eq!(of_http("/live/c%61m.flv?x=y"), Some(("live/cam".to_owned(), "flv".to_owned())));
+        assert_eq!(of_http("/live/cam.1.ts?vhost=v").map(|found| found.0).as_deref(), Some("v/live/cam.1"));
+        assert_eq!(of_http("/cam.flv"), None);
+    }
+}

@@ -1,0 +1,290 @@
+//! One publisher of one stream, from when it is let in: the frames that count, in order.
+//!
+//! What counts follows the server's promises: pictures from the first keyframe on, tracks up to the limit,
+//! bodies that are well-formed and not empty, codecs that are known.
+
+use super::Rules;
+use super::clock::{Place, Timeline, Unwrap};
+use super::essence::Essence;
+use super::hash::hash;
+use super::report::PublisherReport;
+use crate::reader::flv::{self, AUDIO, Codec, DATA, Packet, VIDEO, What};
+use std::collections::{BTreeMap, VecDeque};
+
+/// A frame that counts.
+#[derive(Clone, Debug)]
+pub(super) struct Accepted {
+    /// Kind and number.
+    pub track: (u8, u8),
+    /// How it is coded.
+    pub codec: Codec,
+    /// A picture that decoding may begin at.
+    pub key: bool,
+    /// A player may begin here.
+    pub sync: bool,
+    /// Of its payload.
+    pub hash: u64,
+    /// What of it is the same in every container.
+    pub essence: Essence,
+    /// Its payload is a byte stream where lengths belong: players get it put right.
+    pub byte_stream: bool,
+    /// Where it should stand.
+    pub place: Place,
+    /// How much later it is presented, in milliseconds.
+    pub cts_ms: i32,
+    /// When the server was given it.
+    pub at_us: u64,
+    /// Its payload, in bytes.
+    pub len: u64,
+    /// How much the ring holds up to and with this frame, at most: entries and bytes, of other kinds too.
+    pub ring: (u64, u64),
+}
+
+/// A configuration, or that there is none any more.
+#[derive(Clone, Debug)]
+pub(super) struct Config {
+    /// The first frame that it holds for.
+    pub from: u64,
+    /// Whose it is.
+    pub codec: Codec,
+    /// Of its payload; `None`: there is none.
+    pub hash: Option<u64>,
+    /// False where players get it put right.
+    pub exact: bool,
+}
+
+/// A publisher.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// Among all of the run.
+    pub number: u32,
+    /// Its connection.
+    pub seat: u32,
+    /// When it ended.
+    pub over_us: Option<u64>,
+    /// It said so itself, or its connection ended: all that it sent before was taken.
+    pub by_itself: bool,
+    /// Nobody can say for sure what the server makes of what it sends.
+    pub doubtful: bool,
+    /// What it sent before it was known whether it is let in: time, kind, timestamp, body.
+    pub waiting: Vec<(u64, u8, u32, Vec<u8>)>,
+    /// Numbers.
+    pub report: PublisherReport,
+    /// Configurations by track, in order.
+    pub configs: BTreeMap<(u8, u8), Vec<Config>>,
+    frames: VecDeque<Accepted>,
+    /// Number of the first frame that is kept.
+    first: u64,
+    unwrap: Unwrap,
+    has_key: bool,
+    has_video: bool,
+    ring: (u64, u64),
+}
+
+/// Most frames that are kept of a session: more than any ring holds.
+const FRAMES_KEPT: usize = 40_000;
+
+impl Session {
+    /// Somebody asked to publish.
+    pub fn new(number: u32, seat: u32, _at_us: u64) -> Self {
+        Session {
+            number,
+            seat,
+            over_us: None,
+            by_itself: false,
+            doubtful: false,
+            waiting: Vec::new(),
+            report: PublisherReport { seat, ..PublisherReport::default() },
+            configs: BTreeMap::new(),
+            frames: VecDeque::new(),
+            first: 0,
+            unwrap: Unwrap::default(),
+            has_key: false,
+            has_video: false,
+            ring: (0, 0),
+        }
+    }
+
+    /// It ends.
+    pub fn over(&mut self, at_us: u64, by_itself: bool) {
+        if self.over_us.is_none() {
+            self.over_us = Some(at_us);
+            self.by_itself = by_itself && !self.doubtful;
+        }
+    }
+
+    /// A media message: its kind, its timestamp and its body.
+    pub fn media(
+        &mut self,
+        at_us: u64,
+        timeline: &mut Timeline,
+        rules: &Rules,
+        (kind, timestamp): (u8, u32),
+        body: &[u8],
+    ) {
+        let raw_ms = self.unwrap.next(timestamp);
+        if kind == DATA {
+            self.ring = (self.ring.0 + 1, self.ring.1 + body.len() as u64);
+            return;
+        }
+        let Ok(packets) = flv::packets(kind, body) else {
+            // The server leaves out what is not well-formed, too; but who is right about what is?
+            self.doubtful = true;
+            return;
+        };
+        for packet in packets {
+            if !is_known(kind, packet.codec) {
+                continue;
+            }
+            let raw_us = raw_ms * 1000 + i64::from(packet.nanos) / 1000;
+            let payload = &body[packet.payload.clone()];
+            if payload.len() > rules.ring_bytes_max {
+                self.doubtful = true;
+            }
+            self.packet(at_us, timeline, rules, (kind, raw_us), &packet, payload);
+        }
+    }
+
+    fn packet(
+        &mut self,
+        at_us: u64,
+        timeline: &mut Timeline,
+        rules: &Rules,
+        (kind, raw_us): (u8, i64),
+        packet: &Packet,
+        payload: &[u8],
+    ) {
+        let track = (kind, packet.track);
+        let coded = packet.what == What::Coded;
+        let nothing = payload.is_empty() && !(packet.codec == Codec::OPUS && packet.what == What::Config);
+        if nothing && packet.what != What::End {
+            return;
+        }
+        if !self.configs.contains_key(&track) && self.configs.len() >= rules.tracks_max {
+            self.report.refused_frames += u64::from(coded);
+            return;
+        }
+        if kind == VIDEO && coded {
+            if !self.has_key && !packet.key {
+                self.report.refused_frames += 1;
+                return;
+            }
+            self.has_key = true;
+        }
+        match packet.what {
+            What::Config => self.config(track, packet.codec, payload),
+            What::Coded => self.coded(at_us, timeline, raw_us, track, packet, payload),
+            What::End | What::Info => self.ring = (self.ring.0 + 1, self.ring.1 + payload.len() as u64),
+        }
+    }
+
+    fn config(&mut self, track: (u8, u8), codec: Codec, payload: &[u8]) {
+        if matches!(codec, Codec::MP3 | Codec::AC3 | Codec::EAC3) {
+            return;
+        }
+        self.has_video |= track.0 == VIDEO;
+        self.ring = (self.ring.0 + 1, self.ring.1 + payload.len() as u64);
+        let exact = match codec {
+            Codec::OPUS => !payload.is_empty(),
+            Codec::FLAC => payload.len() != 34,
+            Codec::AV1 => payload.first() != Some(&0x80),
+            _ => !begins_with_start_code(payload),
+        };
+        let config = Config { from: self.end(), codec, hash: Some(hash(payload)), exact };
+        let known = self.configs.entry(track).or_default();
+        if known.last().is_none_or(|last| (last.codec, last.hash) != (config.codec, config.hash)) {
+            known.push(config);
+        }
+    }
+
+    fn coded(
+        &mut self,
+        at_us: u64,
+        timeline: &mut Timeline,
+        raw_us: i64,
+        track: (u8, u8),
+        packet: &Packet,
+        payload: &[u8],
+    ) {
+        let (video, codec, from) = (track.0 == VIDEO, packet.codec, self.end());
+        self.has_video |= video;
+        let known = self.configs.entry(track).or_default();
+        if known.last().is_none_or(|last| last.codec != codec) {
+            known.push(Config { from, codec, hash: None, exact: true });
+        }
+        let bytes = payload.len() as u64;
+        self.ring = (self.ring.0 + 1, self.ring.1 + bytes);
+        self.report.payload_bytes += bytes;
+        match video {
+            true => self.report.video_frames += 1,
+            false => self.report.audio_frames += 1,
+        }
+        let key = video && packet.key;
+        self.frames.push_back(Accepted {
+            track,
+            codec,
+            key,
+            sync: key || !self.has_video,
+            hash: hash(payload),
+            essence: Essence::of_sample(codec, payload, 4),
+            byte_stream: matches!(codec, Codec::AVC | Codec::HEVC) && begins_with_start_code(payload),
+            place: timeline.place(track, video, raw_us),
+            cts_ms: packet.composition_ms.max(0),
+            at_us,
+            len: bytes,
+            ring: self.ring,
+        });
+        if self.frames.len() > FRAMES_KEPT {
+            self.frames.pop_front();
+            self.first += 1;
+        }
+    }
+
+    /// True if it has shown pictures, or that it will.
+    pub fn has_video(&self) -> bool {
+        self.has_video
+    }
+
+    /// Number of the next frame.
+    pub fn end(&self) -> u64 {
+        self.first + self.frames.len() as u64
+    }
+
+    /// A frame by its number.
+    pub fn get(&self, number: u64) -> Option<&Accepted> {
+        self.frames.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
+    }
+
+    /// The frames that are kept.
+    pub fn numbered(&self) -> impl DoubleEndedIterator<Item = (u64, &Accepted)> {
+        let first = self.first;
+        self.frames.iter().enumerate().map(move |(place, frame)| (first + place as u64, frame))
+    }
+
+    /// Frames from `number` on.
+    pub fn from(&self, number: u64) -> impl Iterator<Item = (u64, &Accepted)> {
+        let skip = usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX);
+        let first = self.first;
+        let kept = self.frames.range(skip.min(self.frames.len())..).enumerate();
+        kept.map(move |(place, frame)| (first + (skip + place) as u64, frame))
+    }
+
+    /// The configuration of a track that holds for a frame.
+    pub fn config_at(&self, track: (u8, u8), frame: u64) -> Option<&Config> {
+        self.configs.get(&track)?.iter().rev().find(|config| config.from <= frame)
+    }
+}
+
+/// The codecs that the server promises to carry, by kind: the others say nothing.
+fn is_known(kind: u8, codec: Codec) -> bool {
+    const VIDEOS: [Codec; 5] = [Codec::AVC, Codec::HEVC, Codec::AV1, Codec::VP8, Codec::VP9];
+    const SOUNDS: [Codec; 6] = [Codec::AAC, Codec::MP3, Codec::OPUS, Codec::FLAC, Codec::AC3, Codec::EAC3];
+    match codec.0 {
+        [0, 0, 0, _] => true,
+        _ => (kind == VIDEO && VIDEOS.contains(&codec)) || (kind == AUDIO && SOUNDS.contains(&codec)),
+    }
+}
+
+fn begins_with_start_code(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0, 0, 1]) || bytes.starts_with(&[0, 0, 0, 1])
+}

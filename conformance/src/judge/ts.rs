@@ -1,0 +1,186 @@
+//! One playback of a transport stream. Its packets are found again by what is the same in every container.
+//!
+//! Sound and pictures are complete at different times, so each has a place of its own in the model. That
+//! frames are missing is judged for pictures alone: a gap ends at a keyframe (I3), and a player that took
+//! everything has none (I4).
+
+use super::clock::Unwrap;
+use super::essence::Essence;
+use super::gap;
+use super::hash::mixed;
+use super::model::{Position, Stream};
+use super::play::Court;
+use super::report::{PlayReport, TrackReport};
+use crate::reader::flv::{AUDIO, Codec, VIDEO};
+use crate::reader::ts::{Pes, TsReader, Unit};
+use crate::reader::{Wrong, es};
+use std::collections::BTreeMap;
+
+/// A playback.
+#[derive(Debug)]
+pub(super) struct TsPlay {
+    report: PlayReport,
+    packets: TsReader,
+    positions: BTreeMap<u8, Position>,
+    times: BTreeMap<u8, (Unwrap, i64)>,
+}
+
+impl TsPlay {
+    /// The server has granted it.
+    pub fn new(seat: u32, stream: &str, stalled: bool) -> Self {
+        let report = PlayReport {
+            seat,
+            stream: stream.to_owned(),
+            format: "ts",
+            tracks: BTreeMap::new(),
+            data: 0,
+            gaps: 0,
+            missed: 0,
+            payload_bytes: 0,
+            stalled,
+        };
+        let packets = TsReader::with_gaps();
+        TsPlay { report, packets, positions: BTreeMap::new(), times: BTreeMap::new() }
+    }
+
+    /// What it got.
+    pub fn report(&self) -> PlayReport {
+        self.report.clone()
+    }
+
+    /// The player does not take everything.
+    pub fn stalled(&mut self) {
+        self.report.stalled = true;
+    }
+
+    /// Bytes have reached the player.
+    ///
+    /// # Errors
+    /// If they are no transport stream.
+    pub fn push(&mut self, court: &mut Court<'_>, bytes: &[u8]) -> Result<(), Wrong> {
+        for unit in self.packets.push(bytes)? {
+            if let Unit::Pes(pes) = unit {
+                self.pes(court, &pes)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn pes(&mut self, court: &mut Court<'_>, pes: &Pes) -> Result<(), Wrong> {
+        let elementary = self.packets.program().streams.get(&pes.pid);
+        let Some(codec) = elementary.and_then(|elementary| elementary.codec()) else { return Ok(()) };
+        let units = match codec {
+            Codec::AVC | Codec::HEVC => vec![Essence::of_byte_stream(codec, &pes.payload)?],
+            Codec::AAC => {
+                let frames = es::adts(&pes.payload)?;
+                frames
+                    .into_iter()
+                    .map(|frame| Essence::of_bytes(codec, &pes.payload[frame.payload]))
+                    .collect()
+            }
+            Codec::OPUS => {
+                let packets = es::opus(&pes.payload)?;
+                packets.into_iter().map(|packet| Essence::of_bytes(codec, &pes.payload[packet])).collect()
+            }
+            // Several frames of these may be in a packet, with nothing between them.
+            _ => return Ok(()),
+        };
+        let kind = if matches!(codec, Codec::AVC | Codec::HEVC) { VIDEO } else { AUDIO };
+        self.clock(court, kind, pes);
+        for essence in units {
+            self.unit(court, kind, codec, essence, pes);
+        }
+        Ok(())
+    }
+
+    /// I9, I12: time goes on. (33 bits of 90 kHz, of which 32 and a half are enough to tell the way.)
+    fn clock(&mut self, court: &mut Court<'_>, kind: u8, pes: &Pes) {
+        let half = u32::try_from((pes.dts >> 1) & 0xffff_ffff).expect("32 bits");
+        let fresh = !self.times.contains_key(&kind);
+        let (unwrap, last) = self.times.entry(kind).or_default();
+        let ticks = unwrap.next(half) * 2 + i64::from(pes.dts & 1 == 1);
+        let goes_on = fresh || if kind == VIDEO { ticks > *last } else { ticks >= *last };
+        if !goes_on {
+            let invariant = if *last % (1 << 33) > 0x1_ffff_0000 { "I12" } else { "I9" };
+            let words = format!("time goes from {last} to {ticks} ticks in a transport stream");
+            court.verdict.add(invariant, court.seat, words);
+        }
+        *last = ticks;
+        let at_us = ticks * 100 / 9;
+        let codec = if kind == VIDEO { Codec::AVC } else { Codec::AAC };
+        let fresh = TrackReport { codec, frames: 0, keys: 0, configs: 0, dts_us: (at_us, at_us), hash: 0 };
+        self.report.tracks.entry((kind, 0)).or_insert(fresh).dts_us.1 = at_us;
+    }
+
+    fn unit(&mut self, court: &mut Court<'_>, kind: u8, codec: Codec, essence: Essence, pes: &Pes) {
+        if let Some(seen) = self.report.tracks.get_mut(&(kind, 0)) {
+            seen.codec = codec;
+            seen.frames += 1;
+            seen.keys += u64::from(pes.random_access && kind == VIDEO);
+            seen.hash = mixed(seen.hash, pes.payload.len() as u64);
+        }
+        let name = self.report.stream.clone();
+        let before = self.positions.get(&kind).copied();
+        if before.is_none() && kind == VIDEO && !pes.random_access {
+            court.verdict.add("I2", court.seat, "the first picture is no keyframe".to_owned());
+        }
+        loop {
+            if let Some(stream) = court.model.streams.get(&name)
+                && let Some(position) = find(stream, before, (kind, 0), essence)
+            {
+                self.positions.insert(kind, position);
+                if let Some(before) = before.filter(|_| kind == VIDEO) {
+                    self.went_on(court, before, position);
+                }
+                return;
+            }
+            if !court.model.presume(court.verdict.at_us, &name) {
+                return self.unknown(court, kind, essence);
+            }
+        }
+    }
+
+    fn unknown(&self, court: &mut Court<'_>, kind: u8, essence: Essence) {
+        let stream = court.model.streams.get(&self.report.stream);
+        if stream.is_some_and(Stream::is_doubtful) {
+            return;
+        }
+        let (back, position) =
+            (stream.and_then(|stream| find(stream, None, (kind, 0), essence)), self.positions.get(&kind));
+        let (invariant, what) = match (back, position) {
+            (Some(back), Some(position)) if back.session < position.session => {
+                ("I7", "a frame of a former publisher")
+            }
+            (Some(_), _) => ("I1", "a frame comes again, or too late"),
+            (None, _) => ("I6", "nobody published this"),
+        };
+        court.verdict.add(invariant, court.seat, format!("{what}, in a transport stream"));
+    }
+
+    fn went_on(&mut self, court: &mut Court<'_>, before: Position, position: Position) {
+        let Some(stream) = court.model.streams.get(&self.report.stream) else { return };
+        let Some(gap) = gap::between(stream, before, position, |kind| kind == VIDEO) else { return };
+        self.report.gaps += 1;
+        self.report.missed += gap.missed;
+        let rules = &court.model.rules;
+        let key = stream.frame(position).is_none_or(|frame| frame.key);
+        let excused = self.report.stalled
+            || gap.excused
+            || !rules.settings_hold
+            || gap::overtaken(stream, rules, gap.first, position);
+        let words = format!("{} pictures are missing in a transport stream", gap.missed);
+        if !key {
+            court.verdict.add("I3", court.seat, format!("a gap does not end at a keyframe: {words}"));
+        } else if !excused {
+            court.verdict.add("I4", court.seat, format!("the player took everything: {words}"));
+        }
+    }
+}
+
+fn find(stream: &Stream, before: Option<Position>, track: (u8, u8), essence: Essence) -> Option<Position> {
+    let fits = |frame: &super::session::Accepted| frame.track == track && frame.essence == essence;
+    match before {
+        Some(before) => stream.behind(before).find(|(_, frame)| fits(frame)).map(|found| found.0),
+        None => stream.backwards().find(|(_, frame)| fits(frame)).map(|found| found.0),
+    }
+}
