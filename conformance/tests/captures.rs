@@ -4,12 +4,14 @@
 
 use conformance::capture::{self, Capture};
 use conformance::dice::Dice;
+use conformance::replaying::fault::fault;
 use conformance::replaying::judged::Judged;
 use conformance::replaying::rest::left_over;
 use conformance::replaying::{Company, REST, Run, first_publish, play, told, vary};
+use conformance::shrink;
 use conformance::text::difference_in_context;
 use dacapo::base::time::Instant;
-use dacapo::record::{Entry, Event, Replay, Seat};
+use dacapo::record::{Entry, Event, Seat};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -210,15 +212,24 @@ fn what_failed_once_fails_no_more() {
     files.retain(|file| file.path().extension().is_none_or(|ending| ending != "md"));
     for file in files {
         let contents = capture::recording(&file.path()).unwrap_or_else(|error| panic!("{error}"));
-        let header = &contents.header;
-        let mut judged = Judged::new(
-            &header.config().unwrap_or_else(|fault| panic!("{}: {fault}", file.path().display())),
-        );
-        let mut replay = Replay::new(header).expect("it was just looked at");
-        replay.run(contents.entries, &mut judged);
-        let end = replay.summary().end + REST;
-        replay.pass(end, &mut judged);
-        let (violations, _) = judged.finish(end);
-        assert_eq!(violations, Vec::<String>::new(), "{}", file.path().display());
+        assert_eq!(fault(&contents.header, &contents.entries), Ok(None), "{}", file.path().display());
     }
+}
+
+/// Of a refused publisher's capture, shrinking leaves what makes the server refuse: two who publish one name.
+#[test]
+fn a_capture_is_made_small_by_what_matters_of_it() {
+    let capture = Capture::load(&capture::shelf(), "rtmp/ffmpeg-9.0-publish-busy").expect("it is there");
+    let header = capture.header();
+    let refused = |entries: &[Entry]| {
+        let run = play(&capture, entries, Company::Alone, MOMENT, &mut ());
+        run.talks.values().any(|talk| talk.bytes().windows(7).any(|bytes| bytes == b"BadName"))
+    };
+    let small = shrink::shrink(&header, capture.entries.clone(), refused, 2000);
+    let before = (capture.entries.len(), shrink::payload(&capture.entries));
+    let after = (small.len(), shrink::payload(&small));
+    assert!(refused(&small));
+    // Handshakes cannot be made smaller: 3073 bytes each.
+    assert!(after.0 <= 24 && after.1 < 2 * 3073 + 1000, "{before:?} became {after:?}");
+    assert_eq!(vary::seats(&small).len(), 2);
 }

@@ -4,6 +4,7 @@
 //! In: entries and a header. Out: for each connection all bytes that it was sent and when, and how it ended.
 //! The server is driven by `dacapo::record`; what its bytes mean is read by readers of our own.
 
+pub mod fault;
 pub mod frames;
 mod guests;
 pub mod judged;
