@@ -51,6 +51,8 @@ pub struct Conn {
     pub queued: bool,
     /// True until a connection that we dialled stands or has failed.
     pub connecting: bool,
+    /// The part of a recording that follows its last words, and how many bytes of it.
+    pub tail: Option<(String, u64)>,
 }
 
 impl Conn {

@@ -13,6 +13,7 @@ pub mod logger;
 pub mod open_files;
 pub mod processes;
 pub mod reactor;
+pub mod recorder;
 pub mod signals;
 pub mod vitals;
 pub mod workers;
@@ -24,9 +25,11 @@ use clock::Clock;
 use listener::Listener;
 use mio::{Poll, Waker};
 use reactor::Reactor;
+use recorder::Recorder;
 use signals::Signals;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use thiserror::Error;
 use workers::Workers;
 use world::{Hooks, World};
@@ -77,11 +80,20 @@ pub fn serve(
     let poll = Poll::new()?;
     let mut signals = Signals::new()?;
     signals.register(poll.registry(), reactor::SIGNALS)?;
-    let workers = Workers::start(Waker::new(poll.registry(), reactor::WAKER)?)?;
-    let clock = Clock::start();
-    let server = Server::new(config.clone(), entropy::seed()?, clock.now(), clock.epoch());
+    let waker = Arc::new(Waker::new(poll.registry(), reactor::WAKER)?);
+    let workers = Workers::start(Arc::clone(&waker))?;
+    let (clock, seed) = (Clock::start(), entropy::seed()?);
+    let birth = clock.now();
+    let wake = move || {
+        if let Err(error) = waker.wake() {
+            log::error!("the loop cannot be woken: {error}");
+        }
+    };
+    let mut recorder = Recorder::new(&config, seed, clock.epoch(), Arc::new(wake));
+    recorder.begin_at_birth(birth);
+    let server = Server::new(config.clone(), seed, birth, clock.epoch());
     let world = World::new(workers, signals, hooks, bound);
-    let reactor = Reactor::new(poll, clock, server, listeners, world)?;
+    let reactor = Reactor::new(poll, clock, server, listeners, world, recorder)?;
     started(&config, &reactor.bound());
     reactor.run()?;
     Ok(())

@@ -13,6 +13,7 @@ use crate::net::clock::Clock;
 use crate::net::closing::Closing;
 use crate::net::conn::{self, Conn, Got, Put};
 use crate::net::listener::{Accepted, Listener};
+use crate::net::recorder::Recorder;
 use crate::net::world::{Wish, World};
 use crate::server::{End, Input, Output, Server};
 use mio::event::Event;
@@ -52,6 +53,7 @@ pub struct Reactor {
     line: VecDeque<ConnId>,
     closing: Closing,
     world: World,
+    recorder: Recorder,
     buffer: Vec<u8>,
     /// When to accept again after the file descriptors ran out.
     accept_at: Option<Instant>,
@@ -66,6 +68,7 @@ impl Reactor {
         server: Server,
         mut listeners: Vec<Listener>,
         world: World,
+        recorder: Recorder,
     ) -> io::Result<Self> {
         assert!(listeners.len() <= LISTENERS_MAX, "the configuration limits the listeners");
         for (place, listener) in listeners.iter_mut().enumerate() {
@@ -80,6 +83,7 @@ impl Reactor {
             line: VecDeque::new(),
             closing: Closing::new(CLOSING_FIRST),
             world,
+            recorder,
             buffer: vec![0; conn::READ_BYTES],
             accept_at: None,
             finished: false,
@@ -104,6 +108,7 @@ impl Reactor {
             }
             self.pass(&events);
         }
+        self.recorder.finish(self.clock.now());
         self.world.finish();
         Ok(())
     }
@@ -111,12 +116,16 @@ impl Reactor {
     /// How long nothing needs to be done unless something happens.
     fn timeout(&self) -> Option<Duration> {
         let acceptable = || self.listeners.iter().any(|listener| listener.acceptable);
-        if !self.line.is_empty() || self.world.has_results() || self.accept_at.is_none() && acceptable() {
+        let results = self.world.has_results() || self.recorder.has_wishes();
+        if !self.line.is_empty() || results || self.accept_at.is_none() && acceptable() {
             return Some(Duration::ZERO);
         }
         let now = self.clock.now();
         let server = self.server.deadline().map(|deadline| deadline.at);
-        let next = [server, self.accept_at, self.closing.deadline()].into_iter().flatten().min()?;
+        let next = [server, self.accept_at, self.closing.deadline(), self.recorder.deadline()]
+            .into_iter()
+            .flatten()
+            .min()?;
         // Rounded up to whole milliseconds: epoll would wake up early and turn in vain.
         let ms = next.since(now).as_micros().div_ceil(1000);
         Some(Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX)))
@@ -130,6 +139,9 @@ impl Reactor {
         while let Some(input) = self.world.next_result() {
             self.tell(now, input);
         }
+        while let Some(input) = self.recorder.next_answer(&self.server, now) {
+            self.tell(now, input);
+        }
         if self.accept_at.is_some_and(|at| at <= now) {
             self.accept_at = None;
         }
@@ -139,6 +151,7 @@ impl Reactor {
             self.tell(now, Input::Tick);
         }
         self.closing.expire(now);
+        self.recorder.turn(&self.server, now, || self.clock.now());
     }
 
     fn take(&mut self, event: &Event, now: Instant) {
@@ -214,7 +227,10 @@ impl Reactor {
             log::debug!("{peer} went away while it was let in: {error}");
             return;
         }
-        let Some(id) = self.server.accept(now, self.listeners[place].id, peer) else {
+        let listener = self.listeners[place].id;
+        let id = self.server.accept(now, listener, peer);
+        self.recorder.accepted(&self.server, now, listener, peer, id);
+        let Some(id) = id else {
             self.drain(now);
             return;
         };
@@ -232,6 +248,7 @@ impl Reactor {
             reading: true,
             queued: true,
             connecting: false,
+            tail: None,
         });
         self.line.push_back(id);
         self.drain(now);
@@ -263,11 +280,12 @@ impl Reactor {
                     reading: true,
                     queued: false,
                     connecting: true,
+                    tail: None,
                 });
             }
             Err(error) => {
                 let result = Err(conn::describe(&error));
-                self.server.handle(now, Input::Connected { conn: id, result });
+                self.hand_in(now, Input::Connected { conn: id, result });
             }
         }
     }
@@ -334,17 +352,30 @@ impl Reactor {
 
     /// Tells the server what happened and does all that it wants done because of it.
     fn tell(&mut self, now: Instant, input: Input<'_>) {
-        self.server.handle(now, input);
+        self.hand_in(now, input);
         self.drain(now);
+    }
+
+    fn hand_in(&mut self, now: Instant, input: Input<'_>) {
+        self.recorder.input(&self.server, now, &input);
+        self.server.handle(now, input);
+        self.recorder.settle(&self.server);
     }
 
     fn drain(&mut self, now: Instant) {
         while let Some(output) = self.server.poll() {
+            self.recorder.output(now, &output);
             match output {
                 Output::Write { conn } => self.write(conn, now),
                 Output::Read { conn, on } => self.set_reading(conn, on),
                 Output::Close { conn, gently } => self.close(conn, gently, now),
                 Output::Connect { conn, peer } => self.connect(conn, peer, now),
+                Output::Recorder { ticket, wish } => self.recorder.ask(ticket, wish),
+                Output::Append { conn, name, bytes } => {
+                    if let Some(conn) = self.conn(conn) {
+                        conn.tail = Some((name, bytes));
+                    }
+                }
                 Output::Send { .. } => log::debug!("a datagram was dropped: no UDP socket is open"),
                 Output::Finished => self.finished = true,
                 other => self.world.start(other),
@@ -356,12 +387,14 @@ impl Reactor {
         let Some(Some(conn)) = self.conns.get_mut(id.index as usize) else { return };
         let mut slices = Slices::default();
         self.server.outbox(id, &mut slices);
-        let put = conn.write(&slices);
-        let input = match put {
-            Put::Taken(len, room) => Input::Sent { conn: id, len, room },
-            Put::Broken(how) => Input::Ended { conn: id, end: End::Broken(how) },
-        };
-        self.server.handle(now, input);
+        match conn.write(&slices) {
+            Put::Taken(len, room) => {
+                self.recorder.sent(now, id, &slices, len, room);
+                self.server.handle(now, Input::Sent { conn: id, len, room });
+                self.recorder.settle(&self.server);
+            }
+            Put::Broken(how) => self.hand_in(now, Input::Ended { conn: id, end: End::Broken(how) }),
+        }
     }
 
     fn set_reading(&mut self, id: ConnId, on: bool) {
@@ -376,7 +409,11 @@ impl Reactor {
     fn close(&mut self, id: ConnId, gently: bool, now: Instant) {
         let Some(slot) = self.conns.get_mut(id.index as usize) else { return };
         let Some(mut conn) = slot.take_if(|conn| conn.id == id) else { return };
-        if gently {
+        if let (true, Some((name, bytes))) = (gently, conn.tail.take()) {
+            if self.poll.registry().deregister(&mut conn.stream).is_ok() {
+                self.recorder.hand(conn.stream, &name, bytes);
+            }
+        } else if gently {
             conn.say_goodbye();
             self.closing.adopt(self.poll.registry(), conn.stream, now);
         } else if let Err(error) = self.poll.registry().deregister(&mut conn.stream) {

@@ -65,9 +65,9 @@ pub struct Workers {
 
 impl Workers {
     /// Starts them; `waker` wakes the loop when there are results.
-    pub fn start(waker: Waker) -> io::Result<Self> {
+    pub fn start(waker: Arc<Waker>) -> io::Result<Self> {
         let (sender, results) = mpsc::channel();
-        let desk = Desk { results: sender, waker: Arc::new(waker) };
+        let desk = Desk { results: sender, waker };
         let (files, file_jobs) = mpsc::sync_channel(FILE_JOBS_MAX);
         let (names, name_jobs) = mpsc::sync_channel(NAME_JOBS_MAX);
         let (children, child_jobs) = mpsc::sync_channel(CHILDREN_MAX);
@@ -166,11 +166,12 @@ mod tests {
     use crate::server::Input;
     use bytes::Bytes;
     use mio::{Events, Poll, Token, Waker};
+    use std::sync::Arc;
     use std::time::Duration;
 
     fn workers() -> (Poll, Workers) {
         let poll = Poll::new().expect("a poll");
-        let waker = Waker::new(poll.registry(), Token(0)).expect("a waker");
+        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).expect("a waker"));
         (poll, Workers::start(waker).expect("threads"))
     }
 

@@ -61,6 +61,8 @@ impl World {
             | Output::Read { .. }
             | Output::Close { .. }
             | Output::Connect { .. }
+            | Output::Append { .. }
+            | Output::Recorder { .. }
             | Output::Send { .. }
             | Output::Finished => {}
         }

@@ -73,6 +73,10 @@ pub fn put(out: &mut Vec<u8>, last: Instant, at: Instant, event: &Event) {
             number(out, ticket.0);
             text(out, &serde_json::to_string(vitals).expect("measurements are plain data"));
         }
+        Event::Recorder { ticket, result } => {
+            number(out, ticket.0);
+            text(out, &serde_json::to_string(result).expect("answers are plain data"));
+        }
         Event::Reload { config } => text(out, config),
         Event::Closed { seat, gently, sent } => {
             number(out, u64::from(seat.0));
@@ -127,6 +131,7 @@ const DRAIN: u8 = 16;
 const CLOSED: u8 = 17;
 const CHECKED: u8 = 18;
 const WISHED: u8 = 19;
+const RECORDER: u8 = 20;
 
 fn kind(event: &Event) -> u8 {
     match event {
@@ -144,6 +149,7 @@ fn kind(event: &Event) -> u8 {
         Event::Loaded { .. } => LOADED,
         Event::Exited { .. } => EXITED,
         Event::Measured { .. } => MEASURED,
+        Event::Recorder { .. } => RECORDER,
         Event::Reload { .. } => RELOAD,
         Event::Drain => DRAIN,
         Event::Closed { .. } => CLOSED,
@@ -267,6 +273,10 @@ pub fn take(from: &mut Bytes, last: Instant) -> Option<Entry> {
         MEASURED => Event::Measured {
             ticket: Ticket(take_number(from)?),
             vitals: serde_json::from_slice(&take_blob(from)?).ok()?,
+        },
+        RECORDER => Event::Recorder {
+            ticket: Ticket(take_number(from)?),
+            result: serde_json::from_slice(&take_blob(from)?).ok()?,
         },
         RELOAD => Event::Reload { config: take_text(from)? },
         DRAIN => Event::Drain,

@@ -4,7 +4,7 @@ use crate::base::digest::Digest;
 use crate::base::id::{ConnId, ListenerId, Ticket};
 use crate::base::time::Instant;
 use crate::server::End;
-use crate::status::Vitals;
+use crate::status::{RecorderAnswer, RecorderRefusal, Vitals};
 use bytes::Bytes;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -136,6 +136,13 @@ pub enum Event {
         ticket: Ticket,
         /// What was measured.
         vitals: Box<Vitals>,
+    },
+    /// The flight recorder did what an operator wanted, or did not.
+    Recorder {
+        /// Which question.
+        ticket: Ticket,
+        /// What was done, or why not.
+        result: Result<RecorderAnswer, RecorderRefusal>,
     },
     /// Another configuration, as RON text with every setting.
     Reload {

@@ -261,6 +261,10 @@ impl Replay {
                 let input = Input::Measured { ticket: *ticket, vitals: vitals.clone() };
                 self.tell(at, &event, input, witness);
             }
+            Event::Recorder { ticket, result } => {
+                let input = Input::Recorder { ticket: *ticket, result: result.clone() };
+                self.tell(at, &event, input, witness);
+            }
             Event::Reload { config } => match config::load(config, "the recording's configuration", &[]) {
                 Ok(config) => self.tell(at, &event, Input::Reload { config: Box::new(config) }, witness),
                 Err(error) => {
@@ -427,9 +431,10 @@ impl Replay {
 
     fn wish(&mut self, output: Output, witness: &mut dyn Witness) {
         let conn = match &output {
-            Output::Close { conn, .. } | Output::Read { conn, .. } | Output::Connect { conn, .. } => {
-                Some(*conn)
-            }
+            Output::Close { conn, .. }
+            | Output::Read { conn, .. }
+            | Output::Connect { conn, .. }
+            | Output::Append { conn, .. } => Some(*conn),
             _ => None,
         };
         let seat = conn.and_then(|conn| self.seats.get(&conn).copied());

@@ -78,6 +78,11 @@ impl Tape {
         Ok(Tape::with(Some(patterns)))
     }
 
+    /// A tape for the streams that fit one of `patterns`.
+    pub fn of(patterns: Vec<Pattern>) -> Self {
+        Tape::with(Some(patterns))
+    }
+
     fn with(chosen: Option<Vec<Pattern>>) -> Self {
         Tape {
             body: Body::new(chosen.is_some()),
@@ -162,6 +167,9 @@ impl Tape {
             }
             Input::Measured { ticket, vitals } => {
                 self.general(now, &Event::Measured { ticket: *ticket, vitals: vitals.clone() });
+            }
+            Input::Recorder { ticket, result } => {
+                self.general(now, &Event::Recorder { ticket: *ticket, result: result.clone() });
             }
         }
         // Timers fire with any input, also with one that is not recorded: then the time is.
@@ -317,6 +325,7 @@ impl Default for Tape {
 pub(super) fn wish_words(wish: &Output, seat: impl Fn(u32) -> Option<Seat>) -> String {
     match wish {
         Output::Read { conn, on } => format!("Read {:?} {on}", seat(conn.index)),
+        Output::Append { conn, name, bytes } => format!("Append {:?} {name} {bytes}", seat(conn.index)),
         Output::Connect { conn, peer } => format!("Connect {:?} {peer}", seat(conn.index)),
         Output::Store { ticket, op: StoreOp::Write { path, body } } => {
             let mut content = Digest::default();

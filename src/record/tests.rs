@@ -11,7 +11,7 @@ use crate::record::{
     block_end, head, read,
 };
 use crate::server::{End, Input, Output, Server};
-use crate::status::Vitals;
+use crate::status::{RecorderAnswer, RecorderRefusal, Vitals};
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -319,9 +319,14 @@ fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(ticket, result)| Event::Loaded { ticket, result }),
         (ticket(), prop_oneof![any::<Option<i32>>().prop_map(Ok), ".*".prop_map(Err)])
             .prop_map(|(ticket, result)| Event::Exited { ticket, result }),
-        (ticket(), any::<u32>()).prop_map(|(ticket, pid)| Event::Measured {
+        // Every number that a machine may be measured to have: an answer of the API shows each to the bit.
+        (ticket(), any::<u32>(), -1e9..1e9).prop_map(|(ticket, pid, load_1m)| Event::Measured {
             ticket,
-            vitals: Box::new(Vitals { pid, load_1m: 0.25, ..Vitals::default() })
+            vitals: Box::new(Vitals { pid, load_1m, ..Vitals::default() })
+        }),
+        (ticket(), any::<Result<u64, String>>()).prop_map(|(ticket, result)| Event::Recorder {
+            ticket,
+            result: result.map(|bytes| RecorderAnswer::Part { bytes }).map_err(RecorderRefusal::Disk),
         }),
         ".*".prop_map(|config| Event::Reload { config }),
         (seat(), any::<bool>(), digest()).prop_map(|(seat, gently, sent)| Event::Closed {

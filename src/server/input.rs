@@ -4,7 +4,7 @@
 
 use crate::base::id::{ConnId, ListenerId, Ticket};
 use crate::config::Config;
-use crate::status::Vitals;
+use crate::status::{RecorderAnswer, RecorderRefusal, Vitals};
 use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
 
@@ -91,6 +91,13 @@ pub enum Input<'a> {
         ticket: Ticket,
         /// What was measured.
         vitals: Box<Vitals>,
+    },
+    /// To `Output::Recorder`.
+    Recorder {
+        /// Which question.
+        ticket: Ticket,
+        /// What was done, or why not.
+        result: Result<RecorderAnswer, RecorderRefusal>,
     },
     /// The operator wants another configuration.
     Reload {

@@ -223,6 +223,7 @@ impl Server {
             Input::Ended { conn, end: End::Eof } => self.peer_left(conn),
             Input::Ended { conn, end: End::Broken(how) } => self.close(conn, Reason::Broken(how)),
             Input::Measured { ticket, vitals } => self.measured(ticket, *vitals),
+            Input::Recorder { ticket, result } => self.recorder_answered(ticket, result),
             Input::Stored { result: Err(error), .. } => log::warn!("a file could not be written: {error}"),
             Input::Stored { result: Ok(()), .. } => {}
             // Asked for by nothing that is built so far; late answers are harmless.

@@ -3,6 +3,7 @@
 
 use crate::base::id::{ConnId, ListenerId, Ticket};
 use crate::base::store::StoreOp;
+use crate::status::RecorderWish;
 use bytes::Bytes;
 use std::net::SocketAddr;
 
@@ -57,6 +58,23 @@ pub enum Output {
         ticket: Ticket,
         /// How.
         op: StoreOp,
+    },
+    /// Do something with the flight recorder; answered by `Input::Recorder`.
+    Recorder {
+        /// Names the question.
+        ticket: Ticket,
+        /// What is wanted.
+        wish: RecorderWish,
+    },
+    /// When this connection is closed gently, a part of a recording is to follow what was said last. The
+    /// server never sees it, and no recording holds it.
+    Append {
+        /// To which connection.
+        conn: ConnId,
+        /// The file's name.
+        name: String,
+        /// How many bytes of it.
+        bytes: u64,
     },
     /// Read a file; answered by `Input::Loaded`.
     Load {

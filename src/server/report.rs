@@ -11,8 +11,9 @@ use crate::server::live::Live;
 use crate::server::output::Output;
 use crate::session::ask::Answer;
 use crate::status::{
-    AudioStatus, ClientStatus, HlsStatus, Identity, Kbps, Page, PublishStatus, Query, Report, ReportBody,
-    StreamStatus, Summaries, VhostStatus, VideoStatus, Vitals,
+    AudioStatus, ClientStatus, HlsStatus, Identity, Kbps, Page, PublishStatus, Query, RecorderAnswer,
+    RecorderRefusal, RecorderWish, Report, ReportBody, StreamStatus, Summaries, VhostStatus, VideoStatus,
+    Vitals,
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -100,6 +101,29 @@ impl Server {
         let body = ReportBody::Summaries(Box::new(summaries));
         let report = Report { identity: self.identity(), body };
         self.answer(id, Answer::Report(Some(Box::new(report))));
+    }
+
+    /// Only the shell can record; the answer comes with `Input::Recorder`.
+    pub(super) fn wish_of_recorder(&mut self, id: ConnId, wish: RecorderWish) {
+        if self.measures.len() >= MEASURES_MAX {
+            let answer = Answer::Recorder(self.identity(), Err(RecorderRefusal::Busy));
+            self.answer(id, answer);
+            return;
+        }
+        let ticket = self.ticket();
+        self.measures.insert(ticket, id);
+        self.outputs.push_back(Output::Recorder { ticket, wish });
+    }
+
+    /// The recorder has done what was wanted, or not.
+    pub(super) fn recorder_answered(
+        &mut self,
+        ticket: Ticket,
+        result: Result<RecorderAnswer, RecorderRefusal>,
+    ) {
+        let Some(id) = self.measures.remove(&ticket) else { return };
+        let answer = Answer::Recorder(self.identity(), result);
+        self.answer(id, answer);
     }
 
     fn vhosts(&self) -> Vec<VhostStatus> {

@@ -5,7 +5,7 @@ use crate::base::name::StreamName;
 use crate::base::reason::Reason;
 use crate::media::frame::Frame;
 use crate::media::headers::Headers;
-use crate::status::{Query, Report};
+use crate::status::{Identity, Query, RecorderAnswer, RecorderRefusal, RecorderWish, Report};
 use crate::wire::format::Format;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -64,6 +64,15 @@ pub enum Ask {
         /// As in the API: the connection's [`crate::base::id::Cid`].
         id: String,
     },
+    /// To have something done by the flight recorder. Answered by [`Answer::Recorder`].
+    Recorder(RecorderWish),
+    /// To have a part of a recording follow this session's last words. Not answered; [`Ask::Bye`] is next.
+    Append {
+        /// The file's name.
+        name: String,
+        /// How many bytes of it.
+        bytes: u64,
+    },
     /// To say goodbye: the connection is closed when the outbox is empty.
     Bye(Reason),
 }
@@ -103,6 +112,8 @@ pub enum Answer {
     Report(Option<Box<Report>>),
     /// To [`Ask::Kick`]: whether there was such a connection.
     Kick(bool),
+    /// To [`Ask::Recorder`]: who answers, and what.
+    Recorder(Identity, Result<RecorderAnswer, RecorderRefusal>),
     /// The server is about to end this connection for `Reason`; last words, in the protocol's own way.
     Farewell(Reason),
 }

@@ -4,7 +4,7 @@
 //! stand where scripts look for them, with honest zeroes.
 
 use crate::session::http::api::Level;
-use crate::status::{ClientStatus, Identity, StreamStatus, Summaries, VhostStatus};
+use crate::status::{ClientStatus, Identity, RecorderStatus, StreamStatus, Summaries, VhostStatus};
 use serde::Serialize;
 
 /// The envelope alone.
@@ -28,6 +28,7 @@ pub fn urls(who: &Identity, level: Level) -> Vec<u8> {
                     vhosts: "virtual hosts; GET vhosts/{id} for one",
                     streams: "streams, ?start=0&count=10; GET streams/{id} for one",
                     clients: "clients, ?start=0&count=10; GET clients/{id} for one, DELETE ends it",
+                    recorder: "the flight recorder; POST ?action=start or ?action=stop; needs a token",
                 },
             },
         ),
@@ -113,7 +114,29 @@ pub fn client(who: &Identity, client: &ClientStatus) -> Vec<u8> {
     envelope(who, Client { client })
 }
 
+/// How the flight recorder stands.
+pub fn recorder(who: &Identity, recorder: &RecorderStatus) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Recorder<'a> {
+        recorder: &'a RecorderStatus,
+    }
+    envelope(who, Recorder { recorder })
+}
+
+/// What a script can act on, and words for people.
+pub fn refusal(who: &Identity, code: u32, message: &str) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Refusal<'a> {
+        message: &'a str,
+    }
+    coded(who, code, Refusal { message })
+}
+
 fn envelope<T: Serialize>(who: &Identity, body: T) -> Vec<u8> {
+    coded(who, 0, body)
+}
+
+fn coded<T: Serialize>(who: &Identity, code: u32, body: T) -> Vec<u8> {
     #[derive(Serialize)]
     struct Envelope<'a, T> {
         code: u32,
@@ -124,7 +147,7 @@ fn envelope<T: Serialize>(who: &Identity, body: T) -> Vec<u8> {
         body: T,
     }
     let envelope =
-        Envelope { code: 0, server: &who.server, service: &who.service, pid: who.pid.to_string(), body };
+        Envelope { code, server: &who.server, service: &who.service, pid: who.pid.to_string(), body };
     serde_json::to_vec(&envelope).expect("keys are strings and writing to a vector cannot fail")
 }
 
@@ -162,6 +185,7 @@ struct V1 {
     vhosts: &'static str,
     streams: &'static str,
     clients: &'static str,
+    recorder: &'static str,
 }
 
 #[derive(Serialize)]

@@ -19,6 +19,7 @@ mod files;
 mod json;
 mod live;
 mod page;
+mod recorder;
 mod response;
 pub mod route;
 #[cfg(test)]
@@ -31,7 +32,7 @@ use crate::base::time::Instant;
 use crate::config::Service;
 use crate::session::ask::{Answer, Ask, Introduction, Playing, Refusal};
 use crate::session::{Cx, Session};
-use crate::status::ReportBody;
+use crate::status::{RecorderAnswer, ReportBody};
 use crate::wire::http1::{Drain, HeadLimits, HeadScan, HttpError, Method, Request, ResponseHead, Status};
 use live::{Carrier, Live};
 use response::{Exchange, Reply};
@@ -87,6 +88,7 @@ enum Pending {
     File(files::Wants),
     LiveList,
     Api(api::Call),
+    Recorder(recorder::Command),
     Play(Carrier),
 }
 
@@ -267,6 +269,17 @@ impl HttpSession {
                 let ask = call.ask();
                 self.ask(cx, exchange, Pending::Api(call), ask);
             }
+            Route::Recorder(command) => match (recorder::denied(cx.config, request), &command) {
+                (Some(reply), _) => self.reply(cx, exchange, reply),
+                (None, recorder::Command::Wish(wish)) => {
+                    let ask = Ask::Recorder(wish.clone());
+                    self.ask(cx, exchange, Pending::Recorder(command), ask);
+                }
+                (None, recorder::Command::Unclear(_)) => {
+                    let ask = Ask::Query(crate::status::Query::Identity);
+                    self.ask(cx, exchange, Pending::Recorder(command), ask);
+                }
+            },
             Route::File(name, file) => {
                 self.introduce(cx, request, "hls-play", &name);
                 let query = request.target.query.clone();
@@ -376,6 +389,17 @@ impl HttpSession {
                 return Ok(());
             }
             (Pending::Api(call), Answer::Kick(false)) => call.unknown(),
+            (Pending::Recorder(command), Answer::Recorder(who, result)) => {
+                let last = Exchange { keep_alive: false, ..exchange };
+                let part = matches!(result, Ok(RecorderAnswer::Part { .. }));
+                let exchange = if part { last } else { exchange };
+                recorder::answer(cx, &exchange, command, &who, result);
+                self.finish(cx, exchange);
+                return Ok(());
+            }
+            (Pending::Recorder(recorder::Command::Unclear(why)), Answer::Report(Some(report))) => {
+                recorder::unclear(&report.identity, why)
+            }
             (_, Answer::Farewell(reason)) => {
                 let exchange = Exchange { keep_alive: false, ..exchange };
                 exchange.send(cx, farewell(&reason));

@@ -6,6 +6,7 @@
 use crate::base::name::{DEFAULT_VHOST, StreamName};
 use crate::config::{Http, Service};
 use crate::session::http::api::Call;
+use crate::session::http::recorder::Command;
 use crate::wire::format::Format;
 use crate::wire::http1::{Method, Target};
 
@@ -24,6 +25,8 @@ pub enum Route {
     File(StreamName, String),
     /// An endpoint of the API.
     Api(Call),
+    /// The endpoint of the flight recorder.
+    Recorder(Command),
     /// Nothing; what to do about it.
     Nowhere(&'static str),
 }
@@ -35,6 +38,11 @@ impl Route {
         if service == Service::Api {
             if segments.last() == Some(&"") {
                 segments.pop();
+            }
+            if let ["api", "v1", "recorder", name @ ..] = segments.as_slice()
+                && name.len() < 2
+            {
+                return Route::Recorder(Command::of(method, name.first().copied(), target));
             }
             return Call::of(method, &segments, target).map_or(Route::Nowhere(NO_ENDPOINT), Route::Api);
         }
@@ -53,6 +61,7 @@ impl Route {
     pub fn allowed(&self) -> &'static str {
         match self {
             Route::Api(Call::Client(_) | Call::Kick(_)) => "GET, HEAD, DELETE, OPTIONS",
+            Route::Recorder(command) => command.allowed(),
             _ => "GET, HEAD, OPTIONS",
         }
     }

@@ -1,0 +1,431 @@
+//! The flight recorder: what happens to the server, in files that can be played again.
+//!
+//! In: everything that the reactor tells the server, in the order in which it does, and what an operator wants.
+//! Out: parts of recordings in a directory. Rooms: `writer` (the thread), `shelf` (the directory), `handing`
+//! (how a part leaves over HTTP).
+//!
+//! The loop never waits. When the disk is slower than the world, or full, or fails, the recording ends and the
+//! service goes on. While nothing is recorded, each call here is one branch.
+
+pub mod handing;
+pub mod shelf;
+#[cfg(test)]
+mod tests;
+pub mod writer;
+
+use crate::base::id::{ConnId, ListenerId, Ticket};
+use crate::base::rng::Seed;
+use crate::base::slices::Slices;
+use crate::base::time::{Epoch, Instant};
+use crate::config::{self, Config, Pattern};
+use crate::net::clock::unix_micros;
+use crate::record::{Scope, Start, Tape};
+use crate::server::{Input, Output, Server};
+use crate::status::{RecorderAnswer, RecorderRefusal, RecorderStatus, RecorderWish, RecordingStatus};
+use handing::Handing;
+use shelf::{Directory, Disk};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Duration;
+use writer::{Beginning, Writer};
+
+/// So much is handed to the thread before [`config::Recorder::flush_ms`] have passed.
+const FLUSH_BYTES: usize = 1 << 20;
+
+/// How often it is written down what was sent to whom so far.
+const CHECK_PERIOD: Duration = Duration::from_secs(1);
+
+/// How the beginning or the end of a recording went, from the thread.
+type Told = (Ticket, Result<(), RecorderRefusal>);
+
+/// Wakes the loop.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// The loop's side of the recorder.
+pub struct Recorder {
+    settings: config::Recorder,
+    config: Arc<Config>,
+    seed: Seed,
+    epoch: Epoch,
+    running: Option<Box<Running>>,
+    writer: Option<Writer>,
+    handing: Handing,
+    /// What operators want and was not looked at yet.
+    wishes: VecDeque<(Ticket, RecorderWish)>,
+    told: Receiver<Told>,
+    tell: Sender<Told>,
+    wake: Wake,
+    /// How many recordings this process has begun.
+    begun: u64,
+    drops: u64,
+    last_drop: String,
+}
+
+/// A recording that goes on.
+struct Running {
+    tape: Tape,
+    number: u64,
+    name: String,
+    patterns: Vec<Pattern>,
+    part: u32,
+    /// Bytes of this part, but for its beginning.
+    part_bytes: u64,
+    part_since: Instant,
+    /// When what is on the tape is handed over at the latest.
+    flush_at: Instant,
+    check_at: Instant,
+    copy_us_max: u64,
+}
+
+impl Recorder {
+    /// A recorder for a server that is born with these. `wake` wakes the loop when the thread has an answer.
+    pub fn new(config: &Config, seed: Seed, epoch: Epoch, wake: Wake) -> Self {
+        let (tell, told) = mpsc::channel();
+        Recorder {
+            settings: config.recorder.clone(),
+            config: Arc::new(config.clone()),
+            seed,
+            epoch,
+            running: None,
+            writer: None,
+            handing: Handing::default(),
+            wishes: VecDeque::new(),
+            told,
+            tell,
+            wake,
+            begun: 0,
+            drops: 0,
+            last_drop: String::new(),
+        }
+    }
+
+    /// Records from the server's birth on, if the settings say so.
+    pub fn begin_at_birth(&mut self, now: Instant) {
+        if self.settings.enabled {
+            let patterns = self.settings.streams.clone();
+            if let Err(refusal) = self.start(now, None, patterns, None) {
+                self.give_up(&format!("{refusal:?}"));
+            }
+        }
+    }
+
+    /// A peer was let in as `conn`, or turned away.
+    pub fn accepted(
+        &mut self,
+        server: &Server,
+        now: Instant,
+        listener: ListenerId,
+        peer: SocketAddr,
+        conn: Option<ConnId>,
+    ) {
+        if let Some(running) = &mut self.running {
+            running.tape.accepted(now, listener, peer, conn);
+            running.tape.settle(server);
+        }
+    }
+
+    /// The server is about to be told `input`. Of [`Input::Sent`], [`Recorder::sent`] is told instead.
+    pub fn input(&mut self, server: &Server, now: Instant, input: &Input<'_>) {
+        if let Some(running) = &mut self.running {
+            running.tape.input(server, now, input);
+        }
+        if let Input::Reload { config } = input {
+            self.settings = config.recorder.clone();
+            self.config = Arc::new((**config).clone());
+        }
+    }
+
+    /// The kernel took `len` of these bytes, and the server is about to be told.
+    pub fn sent(&mut self, now: Instant, conn: ConnId, shown: &Slices<'_>, len: usize, room: bool) {
+        if let Some(running) = &mut self.running {
+            running.tape.sent(now, conn, shown, len, room);
+        }
+    }
+
+    /// The server has taken the last input.
+    pub fn settle(&mut self, server: &Server) {
+        if let Some(running) = &mut self.running {
+            running.tape.settle(server);
+        }
+    }
+
+    /// The server wants something done.
+    pub fn output(&mut self, now: Instant, output: &Output) {
+        if let Some(running) = &mut self.running {
+            running.tape.output(now, output);
+        }
+    }
+
+    /// Everything that the server wanted is done, for now: hands over what is due, begins another part.
+    pub fn turn(&mut self, server: &Server, now: Instant, clock: impl Fn() -> Instant) {
+        let Some(running) = &mut self.running else { return };
+        let waiting = running.tape.waiting_bytes();
+        if waiting >= FLUSH_BYTES || waiting > 0 && running.flush_at <= now {
+            self.flush(now, false);
+        }
+        let Some(running) = &self.running else { return };
+        let age = Duration::from_millis(self.settings.part_ms_max);
+        let full = running.part_bytes >= self.settings.part_bytes_max;
+        if full || running.part_bytes > 0 && running.part_since + age <= now {
+            self.next_part(server, now, clock);
+        }
+    }
+
+    /// When [`Recorder::turn`] has something to do at the latest.
+    pub fn deadline(&self) -> Option<Instant> {
+        let running = self.running.as_ref()?;
+        (running.tape.waiting_bytes() > 0).then_some(running.flush_at)
+    }
+
+    /// Hands over what is on the tape.
+    fn flush(&mut self, now: Instant, last: bool) {
+        let (Some(running), Some(writer)) = (&mut self.running, &self.writer) else { return };
+        if last || running.check_at <= now {
+            running.tape.check(now);
+            running.check_at = now + CHECK_PERIOD;
+        }
+        running.flush_at = now + Duration::from_millis(self.settings.flush_ms);
+        let block = running.tape.take();
+        running.part_bytes += block.len() as u64;
+        if let Some(why) = writer.failure(running.number) {
+            return self.give_up(&why);
+        }
+        if !writer.append(block) {
+            let why = format!("{} bytes wait for the disk, which is too slow", writer.waiting_bytes());
+            self.give_up(&why);
+        }
+    }
+
+    /// Drops the recording, never the service.
+    fn give_up(&mut self, why: &str) {
+        self.drops += 1;
+        why.clone_into(&mut self.last_drop);
+        let name = self.running.take().map(|running| running.name).unwrap_or_default();
+        log::error!("the recording {name} has ended by itself: {why}; the service goes on");
+        if let Some(writer) = &self.writer {
+            writer.end(false, None);
+        }
+    }
+
+    fn start(
+        &mut self,
+        now: Instant,
+        server: Option<&Server>,
+        patterns: Vec<Pattern>,
+        ticket: Option<Ticket>,
+    ) -> Result<(), RecorderRefusal> {
+        if self.running.is_some() {
+            return Err(RecorderRefusal::Running);
+        }
+        if self.settings.directory.is_empty() {
+            return Err(RecorderRefusal::Disk("recorder.directory is empty".to_owned()));
+        }
+        self.start_writer(Box::new(Directory(PathBuf::from(&self.settings.directory))))?;
+        if !self.writer.as_ref().is_some_and(Writer::has_room) {
+            return Err(RecorderRefusal::Busy);
+        }
+        self.begun += 1;
+        let mut running = Running {
+            tape: tape(&patterns),
+            number: self.begun,
+            name: shelf::recording_name(unix_micros()),
+            patterns,
+            part: 0,
+            part_bytes: 0,
+            part_since: now,
+            flush_at: now,
+            check_at: now + CHECK_PERIOD,
+            copy_us_max: 0,
+        };
+        self.begin_part(&mut running, server, now, ticket);
+        log::info!("the recorder begins {} in {}", running.name, self.settings.directory);
+        self.running = Some(Box::new(running));
+        Ok(())
+    }
+
+    /// Makes sure that there is a thread. One is enough for all recordings in a directory.
+    fn start_writer(&mut self, disk: Box<dyn Disk>) -> Result<(), RecorderRefusal> {
+        if self.writer.is_some() {
+            return Ok(());
+        }
+        let (tell, wake) = (self.tell.clone(), Arc::clone(&self.wake));
+        let tell = Box::new(move |ticket, result| {
+            // Nobody listens any more once the loop has ended.
+            if tell.send((ticket, result)).is_ok() {
+                wake();
+            }
+        });
+        let started = Writer::start(&self.settings, disk, tell);
+        self.writer = Some(started.map_err(|error| RecorderRefusal::Disk(error.to_string()))?);
+        Ok(())
+    }
+
+    fn begin_part(
+        &self,
+        running: &mut Running,
+        server: Option<&Server>,
+        now: Instant,
+        ticket: Option<Ticket>,
+    ) {
+        let Some(writer) = &self.writer else { return };
+        let patterns = running.patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect();
+        writer.begin(Beginning {
+            number: running.number,
+            ticket,
+            name: running.name.clone(),
+            part: running.part,
+            config: Arc::clone(&self.config),
+            seed: self.seed,
+            epoch: self.epoch,
+            at: now,
+            scope: if running.patterns.is_empty() { Scope::All } else { Scope::Streams(patterns) },
+            start: if server.is_none() { Start::Birth } else { Start::Part },
+        });
+    }
+
+    /// Ends the part and begins the next.
+    fn next_part(&mut self, server: &Server, now: Instant, clock: impl Fn() -> Instant) {
+        let begin = clock();
+        self.flush(now, true);
+        let Some(mut running) = self.running.take() else { return };
+        if let Some(writer) = &self.writer {
+            writer.end(true, None);
+        }
+        running.part += 1;
+        running.part_bytes = 0;
+        running.part_since = now;
+        self.begin_part(&mut running, Some(server), now, None);
+        let us = u64::try_from(clock().since(begin).as_micros()).unwrap_or(u64::MAX);
+        running.copy_us_max = running.copy_us_max.max(us);
+        log::debug!(us; "the recorder begins part {} of {}", running.part, running.name);
+        self.running = Some(running);
+    }
+
+    /// Ends the recording in peace.
+    fn stop(&mut self, now: Instant, ticket: Option<Ticket>) -> Result<(), RecorderRefusal> {
+        self.flush(now, true);
+        let running = self.running.take().ok_or(RecorderRefusal::Idle)?;
+        if let Some(writer) = &self.writer {
+            writer.end(true, ticket);
+        }
+        log::info!("the recorder ends {}", running.name);
+        Ok(())
+    }
+
+    /// The process ends: waits until everything is written, but not for ever.
+    pub fn finish(&mut self, now: Instant) {
+        if self.running.is_some() {
+            // There is one to stop.
+            let _stopped = self.stop(now, None);
+        }
+        if let Some(mut writer) = self.writer.take() {
+            writer.finish();
+        }
+    }
+}
+
+// What operators want.
+impl Recorder {
+    /// An operator wants something. What comes of it is told by [`Recorder::next_answer`].
+    pub fn ask(&mut self, ticket: Ticket, wish: RecorderWish) {
+        self.wishes.push_back((ticket, wish));
+    }
+
+    /// True if [`Recorder::next_answer`] has something although nothing will wake the poll.
+    pub fn has_wishes(&self) -> bool {
+        !self.wishes.is_empty()
+    }
+
+    /// The next thing that the server is to be told. To be called when it wants nothing more, so that a
+    /// recording that begins here begins between two inputs.
+    pub fn next_answer(&mut self, server: &Server, now: Instant) -> Option<Input<'static>> {
+        if let Ok((ticket, result)) = self.told.try_recv() {
+            let result = result.map(|()| RecorderAnswer::State(Box::new(self.status())));
+            return Some(Input::Recorder { ticket, result });
+        }
+        while let Some((ticket, wish)) = self.wishes.pop_front() {
+            let result = match wish {
+                RecorderWish::Look => Ok(()),
+                // The answer comes when the file is there, or finished.
+                RecorderWish::Start { streams } => match self.start_by_wish(server, now, &streams, ticket) {
+                    Ok(()) => continue,
+                    refused => refused,
+                },
+                RecorderWish::Stop => match self.stop(now, Some(ticket)) {
+                    Ok(()) => continue,
+                    refused => refused,
+                },
+                RecorderWish::Fetch { name } => {
+                    let result = self.part(&name).map(|bytes| RecorderAnswer::Part { bytes });
+                    return Some(Input::Recorder { ticket, result });
+                }
+            };
+            let result = result.map(|()| RecorderAnswer::State(Box::new(self.status())));
+            return Some(Input::Recorder { ticket, result });
+        }
+        None
+    }
+
+    fn start_by_wish(
+        &mut self,
+        server: &Server,
+        now: Instant,
+        streams: &[String],
+        ticket: Ticket,
+    ) -> Result<(), RecorderRefusal> {
+        let patterns = streams.iter().map(|text| Pattern::new(text)).collect::<Result<_, _>>();
+        self.start(now, Some(server), patterns.map_err(RecorderRefusal::Pattern)?, Some(ticket))
+    }
+
+    /// How long a finished part is.
+    fn part(&self, name: &str) -> Result<u64, RecorderRefusal> {
+        let parts = self.writer.as_ref().map(Writer::parts).unwrap_or_default();
+        let part = parts.into_iter().find(|part| part.finished && part.name == name);
+        let part = part.ok_or(RecorderRefusal::NoPart)?;
+        if self.handing.is_full() { Err(RecorderRefusal::Busy) } else { Ok(part.bytes) }
+    }
+
+    /// Sends a part after the last words of a connection that is the shell's no more.
+    pub fn hand(&self, stream: mio::net::TcpStream, name: &str, bytes: u64) {
+        if let Some(path) = shelf::path_of(&self.settings.directory, name) {
+            self.handing.start(stream, path, bytes);
+        }
+    }
+
+    fn status(&self) -> RecorderStatus {
+        let waiting = self.writer.as_ref().map_or(0, Writer::waiting_bytes);
+        RecorderStatus {
+            directory: self.settings.directory.clone(),
+            recording: self.running.as_ref().map(|running| RecordingStatus {
+                name: running.name.clone(),
+                streams: running.patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
+                part: running.part,
+                part_bytes: running.part_bytes,
+                waiting_bytes: (waiting + running.tape.waiting_bytes()) as u64,
+                forgotten: running.tape.forgotten(),
+                copy_us_max: running.copy_us_max,
+            }),
+            drops: self.drops,
+            last_drop: self.last_drop.clone(),
+            parts: self.writer.as_ref().map(Writer::parts).unwrap_or_default(),
+        }
+    }
+}
+
+/// The loop has panicked: what led to it is on the tape and must not be lost.
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        if let (Some(running), Some(writer)) = (&mut self.running, &mut self.writer) {
+            writer.append(running.tape.take());
+            writer.end(false, None);
+            writer.finish();
+        }
+    }
+}
+
+fn tape(patterns: &[Pattern]) -> Tape {
+    if patterns.is_empty() { Tape::new() } else { Tape::of(patterns.to_vec()) }
+}

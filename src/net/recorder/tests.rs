@@ -1,0 +1,1 @@
+//! The recorder with disks that are slow, full or gone.
