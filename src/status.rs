@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A question about the state of the server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Query {
     /// Who the server is, and nothing else.
     Identity,
@@ -27,7 +27,7 @@ pub enum Query {
 }
 
 /// Which part of a long list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
     /// How many entries to skip.
     pub start: usize,

@@ -3,10 +3,11 @@
 //! A `ConnId` is a place in a table and the generation of who sits there, so that a late answer for a
 //! connection that has gone never reaches its successor.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// One connection, for as long as it lives.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConnId {
     /// Place in the table of connections; reused.
     pub index: u32,
@@ -21,15 +22,15 @@ impl fmt::Debug for ConnId {
 }
 
 /// One listener, by its place in [`crate::config::Config::listeners`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ListenerId(pub u16);
 
 /// Names a question to the world (`Store`, `Load`, `Resolve`, ...), so that the answer finds its way back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Ticket(pub u64);
 
 /// The short word that stands on every log line of a connection, and its id in the HTTP API.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Cid(pub [u8; 8]);
 
 impl Cid {

@@ -4,9 +4,10 @@
 //! that cannot make progress with a full inbox has a peer that is at fault. An empty inbox holds no memory.
 
 use bytes::{Buf, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 
 /// The unread bytes of one connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Inbox {
     bytes: BytesMut,
     limit: usize,

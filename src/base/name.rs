@@ -1,5 +1,6 @@
 //! What a stream is called: `vhost/app/stream`.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The vhost of streams whose URL names none, or one that is not configured.
@@ -12,7 +13,7 @@ pub const NAME_BYTES_MAX: usize = 512;
 ///
 /// The stream part may be a secret (people use it as a key), so `Display` shows no more than its first
 /// two characters; use [`StreamName::path`] where the whole name is wanted and never log that.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StreamName {
     /// Virtual host; `__defaultVhost__` unless the peer named one.
     pub vhost: String,

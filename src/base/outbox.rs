@@ -6,13 +6,14 @@
 
 use crate::base::slices::Slices;
 use bytes::{Buf, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Shared bytes at least this long are queued as they are; shorter ones are copied into the gathering buffer.
 const SHARE_BYTES_MIN: usize = 1024;
 
 /// The own bytes of one connection, in the order in which they leave.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outbox {
     queue: VecDeque<Bytes>,
     /// Gathers small writes; leaves after everything in `queue`.

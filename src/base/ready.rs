@@ -1,11 +1,12 @@
 //! Who has something to do, in the order in which they got it. Nobody stands in it twice.
 
 use crate::base::id::ConnId;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Connections that have bytes and room. Whether one is in it is a flag of the connection, so that
 /// joining costs no search.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ReadyList {
     queue: VecDeque<ConnId>,
 }

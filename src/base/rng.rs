@@ -6,11 +6,12 @@
 use hmac::{Hmac, Mac};
 use rand_chacha::ChaCha12Rng;
 use rand_core::{RngCore, SeedableRng};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::fmt;
 
 /// Everything random follows from these 32 bytes. A secret in production: it is never printed.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seed([u8; 32]);
 
 impl Seed {
@@ -46,7 +47,7 @@ impl fmt::Debug for Seed {
 }
 
 /// One user's dice.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Rng(ChaCha12Rng);
 
 impl Rng {

@@ -1,9 +1,10 @@
 //! Files that packages want kept. The core names what should be on disk; the shell's helper thread does it.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 /// One change to the files below a configured directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StoreOp {
     /// Creates or replaces a file, atomically: readers see the old content or the new one, never a part.
     /// Missing directories are created.

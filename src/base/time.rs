@@ -3,12 +3,13 @@
 //! The clock is read by the shell alone, once per pass, and handed in with every input. Wall time is
 //! one number given at birth, so that dates in playlists and statistics follow from the inputs too.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
 /// A moment: microseconds since the birth of the server. Never goes backwards (I13).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Instant(u64);
 
 impl Instant {
@@ -58,7 +59,7 @@ impl fmt::Debug for Instant {
 }
 
 /// Wall time at the birth of the server: microseconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Epoch(pub u64);
 
 impl Epoch {

@@ -4,10 +4,13 @@
 //! keys, the same in every run. One entry per key.
 
 use crate::base::time::Instant;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// At most one wake-up for each key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound(serialize = "K: Serialize + Ord + Copy", deserialize = "K: Deserialize<'de> + Ord + Copy"))]
+#[serde(from = "BTreeMap<K, Instant>", into = "BTreeMap<K, Instant>")]
 pub struct Timers<K> {
     due: BTreeSet<(Instant, K)>,
     at: BTreeMap<K, Instant>,
@@ -16,6 +19,18 @@ pub struct Timers<K> {
 impl<K: Ord + Copy> Default for Timers<K> {
     fn default() -> Self {
         Timers { due: BTreeSet::new(), at: BTreeMap::new() }
+    }
+}
+
+impl<K: Ord + Copy> From<BTreeMap<K, Instant>> for Timers<K> {
+    fn from(at: BTreeMap<K, Instant>) -> Self {
+        Timers { due: at.iter().map(|(key, at)| (*at, *key)).collect(), at }
+    }
+}
+
+impl<K> From<Timers<K>> for BTreeMap<K, Instant> {
+    fn from(timers: Timers<K>) -> Self {
+        timers.at
     }
 }
 

@@ -54,6 +54,12 @@ pub fn print(config: &Config) -> String {
     text + "\n"
 }
 
+/// The configuration that [`print`] wrote, taken as it is: what a server was running with, nobody needs to
+/// be told is out of range. Otherwise says why it is none.
+pub fn reread(text: &str) -> Result<Config, String> {
+    ron_options().from_str(text).map_err(|error| error.to_string())
+}
+
 /// RON without the need to write `Some(…)`.
 pub(super) fn ron_options() -> ron::Options {
     ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME)

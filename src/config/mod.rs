@@ -25,7 +25,7 @@ pub use banner::{banner, summary};
 pub use error::{ConfigError, Problem};
 pub use levels::{Levels, short_module};
 pub use listen::{Listen, parse_addr};
-pub use load::{load, print};
+pub use load::{load, print, reread};
 pub use memory::{Bytes, MemoryMax};
 pub use rule::{Pattern, StreamRule};
 pub use secret::Secret;
@@ -33,13 +33,14 @@ pub use settings::*;
 
 use crate::base::id::ListenerId;
 use crate::base::name::StreamName;
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// Most addresses that are listened to, of all services together.
 pub const LISTENERS_MAX: usize = 64;
 
 /// What a listener speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Service {
     /// RTMP.
     Rtmp,

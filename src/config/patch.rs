@@ -79,7 +79,7 @@ macro_rules! settings {
         }
     )*) => {$(
         $(#[$about])*
-        #[derive(Clone, Debug, PartialEq, serde::Serialize)]
+        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
         pub struct $Section {
             $($(#[$doc])* pub $name: $Type,)*
         }

@@ -7,6 +7,7 @@
 
 use crate::media::frame::{Frame, Kind, Track};
 use crate::media::timestamp::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// A step on one track that is larger than this, in microseconds, is a jump and not a pause.
 const JUMP_US: i64 = 10_000_000;
@@ -22,7 +23,7 @@ const STEP_US: i64 = 40_000;
 const VIDEO_STEP_US_MIN: i64 = 1_000;
 
 /// The timeline of one stream.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Clock {
     /// Added to the publisher's time; `None` before its first frame of sound or picture.
     offset: Option<i64>,

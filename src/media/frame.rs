@@ -5,10 +5,11 @@
 
 use crate::media::timestamp::Timestamp;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What sort of track.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// Pictures.
     Video,
@@ -19,7 +20,7 @@ pub enum Kind {
 }
 
 /// A track of a stream: its kind and its number within that kind (0 unless the publisher sends several).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Track {
     /// Pictures, sound or data.
     pub kind: Kind,
@@ -37,7 +38,7 @@ impl Track {
 }
 
 /// How a payload is coded, and thereby what its bytes are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Codec {
     /// Length-prefixed NAL units; configuration: AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3).
     H264,
@@ -71,7 +72,7 @@ pub enum Codec {
 }
 
 /// What a frame is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Role {
     /// The decoder configuration of its track (a "sequence header"); its form depends on the codec.
     Config,
@@ -91,7 +92,7 @@ pub enum Role {
 }
 
 /// One frame.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
     /// Which track it belongs to.
     pub track: Track,

@@ -6,11 +6,12 @@
 
 use crate::media::codec::Params;
 use crate::media::frame::{Codec, Frame, Kind, Role, Track};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What is known about one track.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrackInfo {
     /// Its codec.
     pub codec: Codec,
@@ -21,7 +22,7 @@ pub struct TrackInfo {
 }
 
 /// The headers in force at some frame.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Headers {
     /// Grows by one with each change. Equal numbers of one stream mean equal headers.
     pub number: u64,

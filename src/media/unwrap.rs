@@ -3,8 +3,10 @@
 //! RTMP counts milliseconds in 32 bits, which last for 49.7 days. The next timestamp is taken to be the
 //! one that is nearest to the last, before it or after it; which leaps are meant is not decided here.
 
+use serde::{Deserialize, Serialize};
+
 /// The unwrapped timestamps of one sender.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unwrap32 {
     last: Option<i64>,
 }

@@ -14,6 +14,7 @@ use crate::session::ask::Introduction;
 use crate::stream::cursor::Cursor;
 use crate::stream::router::StreamKey;
 use crate::wire::format::Format;
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ pub const LAST_WORDS: Duration = Duration::from_secs(5);
 pub const PROGRESS_BYTES_MIN: u64 = 16 << 10;
 
 /// What a connection does with a stream.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Role {
     /// Nothing.
     None,
@@ -78,7 +79,7 @@ impl Role {
 }
 
 /// Bytes are waiting and the kernel has no room for them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Stall {
     /// Since when; moved forward by progress that is worth the name.
     pub since: Instant,
@@ -87,7 +88,7 @@ pub struct Stall {
 }
 
 /// One connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Conn {
     /// Its place and generation.
     pub id: ConnId,
@@ -173,7 +174,7 @@ impl Conn {
 }
 
 /// All connections, by place and generation.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Conns {
     table: Table<Conn>,
     generations: Vec<u32>,

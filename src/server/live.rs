@@ -5,10 +5,11 @@ use crate::base::time::Instant;
 use crate::package::hls::Hls;
 use crate::server::traffic::Traffic;
 use crate::stream::live::Stream;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// A stream and all that hangs on it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Live {
     /// The stream.
     pub stream: Stream,

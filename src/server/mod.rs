@@ -21,6 +21,7 @@ mod play;
 mod publish;
 mod pump;
 mod report;
+mod save;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -50,6 +51,7 @@ use crate::session::{AnySession, Cx};
 use crate::stream::router::{Router, StreamKey};
 use conn::{Conn, Conns, Role};
 use live::Live;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -64,7 +66,7 @@ pub fn cid(seed: &Seed, listener: ListenerId, peer: SocketAddr) -> (Rng, Cid) {
 }
 
 /// Who a timer wakes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Timer {
     /// A connection: its session's deadline, its patience, its send timeout.
     Conn(ConnId),
@@ -84,8 +86,9 @@ pub struct Deadline {
 }
 
 /// The server. A clone shares the payloads with it, and goes on like it when it is told the same.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Server {
+    #[serde(with = "save::config")]
     config: Arc<Config>,
     /// What each listener speaks. Fixed at birth: a reload moves no listener.
     services: Vec<Service>,
@@ -100,6 +103,7 @@ pub struct Server {
     /// What sessions asked for and was not performed yet.
     asks: VecDeque<(ConnId, Ask)>,
     /// The list that is lent to sessions; empty between calls.
+    #[serde(skip)]
     scratch: VecDeque<Ask>,
     /// Connections that want to go on reading their inbox.
     pokes: VecDeque<ConnId>,

@@ -5,10 +5,11 @@ use crate::base::id::{ConnId, ListenerId, Ticket};
 use crate::base::store::StoreOp;
 use crate::status::RecorderWish;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// A wish of the server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Output {
     /// Write [`crate::server::Server::outbox`] of this connection and report [`crate::server::Input::Sent`].
     Write {

@@ -2,12 +2,13 @@
 
 use crate::base::time::Instant;
 use crate::status::Kbps;
+use serde::{Deserialize, Serialize};
 
 /// Half of the span that rates are taken over.
 const HALF_SPAN_US: u64 = 15_000_000;
 
 /// A counter with a rate over the last 15 to 30 seconds. Costs two additions per event and no timer.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Meter {
     total: u64,
     /// Number of the half span that `current` counts.
@@ -42,7 +43,7 @@ impl Meter {
 }
 
 /// Bytes received from and sent to somebody.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Traffic {
     received: Meter,
     sent: Meter,

@@ -7,12 +7,13 @@ use crate::media::frame::Frame;
 use crate::media::headers::Headers;
 use crate::status::{Identity, Query, RecorderAnswer, RecorderRefusal, RecorderWish, Report};
 use crate::wire::format::Format;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::Arc;
 use thiserror::Error;
 
 /// A wish of a session.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Ask {
     /// Who the peer says it is, for the API: asked as soon as it is known, and again when it changes.
     Introduce(Introduction),
@@ -78,7 +79,7 @@ pub enum Ask {
 }
 
 /// Who a peer says it is. Only what it told; shown by the API.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Introduction {
     /// What it does, in SRS's words: `fmle-publish`, `rtmp-play`, `flv-play`, `hls-play`.
     pub role: Cow<'static, str>,

@@ -16,6 +16,7 @@ use crate::base::rng::Rng;
 use crate::base::time::{Epoch, Instant};
 use crate::config::Config;
 use ask::{Answer, Ask};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -67,7 +68,7 @@ pub trait Session {
 }
 
 /// A session of any protocol.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum AnySession {
     /// RTMP.
     Rtmp(Box<rtmp::RtmpSession>),

@@ -9,9 +9,10 @@
 
 use crate::media::frame::Kind;
 use crate::wire::format::Format;
+use serde::{Deserialize, Serialize};
 
 /// The frame that a player is in the middle of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Partial {
     /// Its number.
     pub number: u64,
@@ -20,7 +21,7 @@ pub struct Partial {
 }
 
 /// Where the next whole frame comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Next {
     /// From this number on.
     At(u64),
@@ -31,7 +32,7 @@ pub enum Next {
 }
 
 /// A player's place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Cursor {
     /// Its format.
     pub format: Format,

@@ -14,6 +14,7 @@ use crate::media::timestamp::Timestamp;
 use crate::stream::announced::announced;
 use crate::stream::log::Log;
 use crate::stream::ring::Ring;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ const RIDE_ALONG: Duration = Duration::from_millis(40);
 const TRACKS_WAIT_US: i64 = 500_000;
 
 /// Who publishes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Publication {
     /// The publisher's connection.
     pub conn: ConnId,
@@ -39,7 +40,7 @@ pub struct Publication {
 }
 
 /// Numbers for the API and for checks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Sound frames accepted.
     pub audio_frames: u64,
@@ -50,7 +51,7 @@ pub struct Counters {
 }
 
 /// One stream.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Stream {
     pub(super) settings: StreamSettings,
     pub(super) attic_bytes_max: usize,

@@ -12,9 +12,10 @@ use crate::stream::ring::Ring;
 use crate::wire::format::Format;
 use crate::wire::render::Renderer;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Piece {
     bytes: Bytes,
     /// Whether a player that begins here can read it.
@@ -24,7 +25,7 @@ struct Piece {
 }
 
 /// One format of a stream.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Log {
     format: Format,
     renderer: Renderer,

@@ -8,11 +8,12 @@
 use crate::config;
 use crate::media::frame::{Frame, Kind};
 use crate::media::headers::Headers;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// A frame and what is true where it stands.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Entry {
     /// The frame.
     pub frame: Frame,
@@ -23,7 +24,7 @@ pub struct Entry {
 }
 
 /// The ring.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ring {
     entries: VecDeque<Entry>,
     /// Number of the entry at the front.

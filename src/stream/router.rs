@@ -5,17 +5,18 @@
 
 use crate::base::name::StreamName;
 use crate::base::table::Table;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// One stream, for as long as it exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StreamKey {
     index: usize,
     generation: u64,
 }
 
 /// All streams, by name and by key. `T` is what the server keeps with each.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Router<T> {
     streams: Table<(u64, StreamName, T)>,
     names: BTreeMap<StreamName, StreamKey>,

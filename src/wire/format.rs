@@ -3,9 +3,10 @@
 use crate::media::frame::{Codec, Kind, Track};
 use crate::media::headers::Headers;
 use crate::wire::ts;
+use serde::{Deserialize, Serialize};
 
 /// How frames are laid out for a player.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Format {
     /// RTMP chunks of at most `chunk_size` payload bytes, stream 1, full headers, absolute timestamps.
     Rtmp {

@@ -8,6 +8,7 @@
 use crate::base::inbox::Inbox;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::{BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 use thiserror::Error;
 
@@ -98,7 +99,7 @@ impl WebSocketError {
 }
 
 /// Puts messages of a client together.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reader {
     message_bytes_max: usize,
     /// Opcode and bytes so far of a message whose last fragment has not come.

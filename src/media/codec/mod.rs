@@ -25,6 +25,7 @@ pub use sets::ParameterSets;
 
 use crate::media::frame::Codec;
 use bits::Fault;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// What the configuration of a track says. VP8 and VP9 never tell the size of the pictures there, AV1 not
@@ -127,7 +128,7 @@ impl Codec {
 }
 
 /// What a configuration says about its track.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Params {
     /// Pictures.
     Video(VideoParams),
@@ -136,7 +137,7 @@ pub enum Params {
 }
 
 /// What is known about a video track.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct VideoParams {
     /// Width to show, in pixels, after cropping; 0 if the configuration does not tell.
     pub width: u32,
@@ -153,7 +154,7 @@ pub struct VideoParams {
 }
 
 /// What is known about an audio track.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct AudioParams {
     /// Samples per second of the decoder's output.
     pub sample_rate: u32,

@@ -14,6 +14,7 @@ use crate::media::codec::Params;
 use crate::wire::m3u8::{self, MediaPlaylist, MultivariantPlaylist, Variant};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
 
 /// What becomes of a fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub enum Fetch {
 }
 
 /// The playlists as they stand.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Files {
     /// Where the media playlist is, relative to the multivariant one.
     media_uri: String,
@@ -37,7 +38,7 @@ pub struct Files {
     shown: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Playlists {
     media: Bytes,
     master: Bytes,

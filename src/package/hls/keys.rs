@@ -8,10 +8,11 @@ use crate::base::rng::Rng;
 use crate::wire::m3u8;
 use aes::cipher::{BlockEncryptMut, KeyIvInit, block_padding::Pkcs7};
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A key and its file.
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyFile {
     /// Its file name; never used for another key, not even after a restart.
     pub file: String,
@@ -20,7 +21,7 @@ pub struct KeyFile {
 }
 
 /// The key in use, and when it is time for the next.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Keys {
     rng: Rng,
     segments_per_key: u32,

@@ -42,6 +42,7 @@ use pace::{Pace, Verdict};
 use plan::{Layout, Plan};
 use rate::Rate;
 use segment::{Open, Segment};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::Store;
 use window::{Sequences, Window};
@@ -53,7 +54,7 @@ pub const MASTER: &str = "master.m3u8";
 pub const MEDIA: &str = "index.m3u8";
 
 /// The packager of one stream.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Hls {
     settings: config::Hls,
     name: StreamName,
@@ -78,7 +79,7 @@ pub struct Hls {
 }
 
 /// What is known of the present publisher.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Run {
     /// The headers that were looked at last.
     headers_number: Option<u64>,

@@ -8,10 +8,11 @@ use super::segment::{Init, Part};
 use crate::media::frame::Frame;
 use crate::wire::{fmp4, ts};
 use bytes::BytesMut;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Both muxers, of which a stream seldom needs more than one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Mux {
     ts: ts::Muxer,
     ahead_secs: u32,

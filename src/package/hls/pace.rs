@@ -11,9 +11,10 @@ use super::segment::{Open, cost};
 use crate::config;
 use crate::media::frame::Frame;
 use crate::media::timestamp::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// Rules for the ends of segments.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pace {
     segment_us: i64,
     segment_us_max: i64,

@@ -8,9 +8,10 @@ use crate::media::codec::{self, Params};
 use crate::media::frame::{Codec, Frame, Kind, Track};
 use crate::media::headers::{Headers, TrackInfo};
 use crate::wire::ts;
+use serde::{Deserialize, Serialize};
 
 /// How segments are laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Layout {
     /// MPEG-TS.
     Ts,
@@ -19,7 +20,7 @@ pub enum Layout {
 }
 
 /// What is packaged.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
     /// How.
     pub layout: Layout,

@@ -1,9 +1,10 @@
 //! What a stream's segments cost to fetch: BANDWIDTH and AVERAGE-BANDWIDTH (RFC 8216, 4.3.4.2).
 
 use super::segment::Segment;
+use serde::{Deserialize, Serialize};
 
 /// Measured bit rates of the segments so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Rate {
     peak: u64,
     average: u64,

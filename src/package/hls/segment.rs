@@ -8,6 +8,7 @@ use crate::media::frame::{Frame, Kind};
 use crate::media::timestamp::Timestamp;
 use crate::wire::m3u8::Entry;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ const FRAME_COST_BYTES: usize = 256;
 const STEP_US: i64 = 40_000;
 
 /// A segment that still takes frames.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Open {
     /// Its frames in order of arrival; at least one.
     pub frames: Vec<Frame>,
@@ -36,7 +37,7 @@ pub struct Open {
 }
 
 /// The end of what a segment has of one kind of track.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Tail {
     last: Timestamp,
     /// From the frame before to the last one, in microseconds.
@@ -106,7 +107,7 @@ pub fn cost(frame: &Frame) -> usize {
 }
 
 /// A segment that is complete and never changes again.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Segment {
     /// Its media sequence number.
     pub sequence: u64,
@@ -123,14 +124,14 @@ pub struct Segment {
 }
 
 /// A piece of a segment that could be fetched by itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Part {
     /// Its content, in shared pieces.
     pub body: Vec<Bytes>,
 }
 
 /// An initialisation section.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Init {
     /// Its file name; never used for another content, not even after a restart.
     pub file: String,

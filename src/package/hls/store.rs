@@ -8,10 +8,11 @@ use super::window::Window;
 use crate::base::name::StreamName;
 use crate::base::store::StoreOp;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Changes that wait to be made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Store {
     /// Path of the stream's files, without the slash before the file name; `None`: nothing is stored.
     base: Option<String>,

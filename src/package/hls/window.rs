@@ -5,11 +5,12 @@
 
 use super::segment::Segment;
 use crate::base::time::Instant;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Duration;
 
 /// All complete segments, oldest first.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Window {
     /// Segments in the playlist, if it is long enough.
     count: usize,
@@ -26,7 +27,7 @@ pub struct Window {
 }
 
 /// A segment that left the playlist.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Left {
     segment: Segment,
     /// Until when it must stay.

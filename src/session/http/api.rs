@@ -25,9 +25,10 @@ use crate::session::http::json;
 use crate::session::http::response::Reply;
 use crate::status::{Page, Query, Report, ReportBody};
 use crate::wire::http1::{Method, Status, Target};
+use serde::{Deserialize, Serialize};
 
 /// A call of an endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Call {
     /// `/`, `/api/` or `/api/v1/`.
     Urls(Level),
@@ -52,7 +53,7 @@ pub enum Call {
 }
 
 /// How deep in the tree of endpoints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Level {
     /// `/`.
     Root,

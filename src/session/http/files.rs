@@ -9,11 +9,12 @@ use crate::session::http::response::Reply;
 use crate::wire::http1::{ByteRange, Headers, Status, accepts_gzip, byte_range, matches_etag};
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
+use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::ops::Range;
 
 /// Under which conditions, and how, a client wants a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wants {
     if_none_match: Vec<String>,
     range: Option<String>,

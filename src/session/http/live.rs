@@ -23,9 +23,10 @@ use crate::wire::format::Format;
 use crate::wire::http1::{self, Method, Request, ResponseHead, Status, Version};
 use crate::wire::websocket::{self, Event, Reader, code};
 use bytes::BytesMut;
+use serde::{Deserialize, Serialize};
 
 /// How a player gets its stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Carrier {
     /// As a response body without end.
     Body(Format),
@@ -113,7 +114,7 @@ fn content_type(format: Format) -> &'static str {
 }
 
 /// A player, from its head on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Live {
     /// The response body goes on and on.
     Body {

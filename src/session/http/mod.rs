@@ -37,11 +37,12 @@ use crate::wire::http1::{Drain, HeadLimits, HeadScan, HttpError, Method, Request
 use live::{Carrier, Live};
 use response::{Exchange, Reply};
 use route::Route;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::time::Duration;
 
 /// One HTTP peer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HttpSession {
     service: Service,
     state: State,
@@ -50,7 +51,7 @@ pub struct HttpSession {
 }
 
 /// What happens next.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum State {
     /// A request may begin.
     Idle {
@@ -83,7 +84,7 @@ enum State {
 }
 
 /// What a response is waiting for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum Pending {
     File(files::Wants),
     LiveList,

@@ -5,9 +5,10 @@ use crate::session::Cx;
 use crate::session::ask::Refusal;
 use crate::wire::http1::{HttpError, Method, Request, ResponseHead, Status, Version};
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 /// What of a request its response depends on, whatever was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exchange {
     /// What the listener is for: the API has rules of its own about which pages may use it.
     pub service: Service,

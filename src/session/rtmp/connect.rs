@@ -16,12 +16,13 @@ use crate::session::ask::{Ask, Introduction};
 use crate::wire::amf0::Value;
 use crate::wire::flv::SERVER_NAME;
 use crate::wire::rtmp::message::{Command, Control};
+use serde::{Deserialize, Serialize};
 
 /// The longest text about itself that is kept of a peer, in bytes.
 const TEXT_BYTES_MAX: usize = 512;
 
 /// What a connected peer has told about itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct App {
     /// Where its streams are.
     pub place: Place,

@@ -28,6 +28,7 @@ use crate::wire::rtmp::aggregate::Aggregate;
 use crate::wire::rtmp::chunk::{Item, Message};
 use crate::wire::rtmp::message::{Command, Content, Control, Event};
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Most messages of one peer that are handled before others have their turn.
@@ -37,7 +38,7 @@ const MESSAGES_PER_CALL: usize = 64;
 const AGGREGATE_MESSAGES_MAX: usize = 4096;
 
 /// A peer that has said `connect`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Connected {
     link: Link,
     app: App,
@@ -51,7 +52,7 @@ pub(super) struct Connected {
 }
 
 /// What the peer does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum Role {
     /// Neither of the others.
     Idle,
@@ -66,7 +67,7 @@ enum Role {
 }
 
 /// Why a peer is looked after.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Timer {
     /// When to end a peer that neither publishes nor plays.
     Idle,

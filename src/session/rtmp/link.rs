@@ -11,12 +11,13 @@ use crate::wire::rtmp::chunk::{self, Limits, Reader, cid};
 use crate::wire::rtmp::handshake;
 use crate::wire::rtmp::message::{Command, Control, type_id};
 use bytes::BytesMut;
+use serde::{Deserialize, Serialize};
 
 /// The message stream that every `createStream` gets.
 pub(super) const STREAM_ID: u32 = 1;
 
 /// What reads the peer's messages and writes ours.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Link {
     /// Puts messages together.
     pub reader: Reader,

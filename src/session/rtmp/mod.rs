@@ -28,10 +28,11 @@ use crate::wire::rtmp::handshake::Handshake;
 use crate::wire::rtmp::message::{Content, Control};
 use connected::Connected;
 use link::{Link, protocol};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// One RTMP peer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RtmpSession {
     phase: Phase,
     /// By when `connect` must have come.
@@ -39,7 +40,7 @@ pub struct RtmpSession {
 }
 
 /// How far the conversation has come. Each phase owns what exists in it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum Phase {
     /// Bytes that are no messages yet.
     Handshake(Handshake),

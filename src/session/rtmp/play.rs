@@ -13,10 +13,11 @@ use crate::session::Cx;
 use crate::session::ask::{Ask, Refusal};
 use crate::wire::amf0::Value;
 use crate::wire::rtmp::message::{Command, Control, Event};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A stream that is being played.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Playback {
     /// Nobody publishes it yet.
     waiting: bool,

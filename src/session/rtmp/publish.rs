@@ -17,9 +17,10 @@ use crate::session::ask::{Ask, Refusal};
 use crate::wire::flv;
 use crate::wire::rtmp::message::Command;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 /// A stream that is being published.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Publication {
     /// Its name.
     pub name: StreamName,

@@ -10,6 +10,7 @@
 //! named by `?vhost=` or `?domain=`. Whether a name is sound is for the caller to ask.
 
 use crate::base::name::{DEFAULT_VHOST, StreamName};
+use serde::{Deserialize, Serialize};
 
 /// The app of streams whose URL has none.
 const DEFAULT_APP: &str = "__defaultApp__";
@@ -21,7 +22,7 @@ const DEFAULT_INSTANCE: &str = "_definst_";
 const DOTTED_VHOST: (&str, &str) = ("...vhost...", "?vhost=");
 
 /// What a peer's `tcUrl` says: where its streams are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// Path of the app, in steps; none of them is empty.
     app: Vec<String>,

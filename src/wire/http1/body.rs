@@ -4,9 +4,10 @@
 //! request on the connection begins where its sender thinks it does.
 
 use crate::wire::http1::{Headers, HttpError, Version};
+use serde::{Deserialize, Serialize};
 
 /// What follows the head of a request (RFC 9112, 6.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BodyLength {
     /// Nothing.
     None,
@@ -52,7 +53,7 @@ fn decimal(text: &str) -> Option<u64> {
 }
 
 /// Reads past one body, however its bytes arrive.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drain {
     step: Step,
     /// How many bytes, framing included, may still come.
@@ -60,7 +61,7 @@ pub struct Drain {
 }
 
 /// What comes next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Step {
     /// Content; in chunks if `chunked`.
     Content { left: usize, chunked: bool },

@@ -1,8 +1,10 @@
 //! The header lines of a request, in the order in which they came.
 
+use serde::{Deserialize, Serialize};
+
 /// Names in lower case, values without surrounding blanks. Bytes that are not UTF-8 became U+FFFD: no
 /// header that is looked at here may hold them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Headers(Vec<(Box<str>, Box<str>)>);
 
 impl Headers {

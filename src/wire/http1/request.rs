@@ -4,6 +4,7 @@
 //! arrive.
 
 use crate::wire::http1::{BodyLength, Headers, HttpError, Target};
+use serde::{Deserialize, Serialize};
 
 /// Bounds of a request head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub struct HeadLimits {
 }
 
 /// What a client wants done. Others are refused: 501.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "their names say it: RFC 9110, 9.3 and RFC 5789")]
 pub enum Method {
     Get,
@@ -56,7 +57,7 @@ impl Method {
 }
 
 /// The protocol of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Version {
     /// HTTP/1.0.
     Http10,
@@ -65,7 +66,7 @@ pub enum Version {
 }
 
 /// The head of a request, sound in itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// What is to be done.
     pub method: Method,
@@ -148,7 +149,7 @@ pub fn parse_head(bytes: &[u8], limits: &HeadLimits) -> Result<Option<(Request, 
 
 /// [`parse_head`] for a head that arrives in pieces: remembers how far it looked for the end, so that a
 /// head that comes byte by byte costs no more than one that comes at once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeadScan {
     seen: usize,
 }

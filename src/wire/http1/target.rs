@@ -2,9 +2,10 @@
 
 use crate::wire::http1::HttpError;
 use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
 
 /// A request target (RFC 9112, 3.2) in origin form; the absolute form is reduced to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// The path as it came, percent-encoded, beginning with a slash; `*` for `OPTIONS *`.
     pub path: String,

@@ -7,6 +7,7 @@
 pub(crate) mod reader;
 
 use crate::base::calendar::Rfc3339;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// `Content-Type` of playlists (RFC 8216, 4).
@@ -28,7 +29,7 @@ pub struct MediaPlaylist<'a> {
 }
 
 /// One media segment of a playlist.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Where it is, relative to the playlist.
     pub uri: String,
@@ -45,7 +46,7 @@ pub struct Entry {
 }
 
 /// How a segment is encrypted: AES-128-CBC, whole, with PKCS#7 padding.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
     /// Where the 16 bytes of the key are.
     pub uri: String,

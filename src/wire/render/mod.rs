@@ -13,9 +13,10 @@ use crate::wire::format::Format;
 use crate::wire::rtmp::chunk::{self, cid};
 use crate::wire::{flv, http1, ts, websocket};
 use bytes::{Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 
 /// Lays one stream out in one format.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Renderer {
     /// The format without HTTP chunks.
     format: Format,

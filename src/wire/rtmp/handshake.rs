@@ -17,6 +17,7 @@ use crate::base::inbox::Inbox;
 use crate::base::outbox::Outbox;
 use crate::base::rng::Rng;
 use hmac::{Hmac, Mac};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::ops::Range;
 use thiserror::Error;
@@ -52,7 +53,7 @@ pub enum HandshakeError {
 }
 
 /// The server's side of a handshake, by what it waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Handshake {
     /// For a proxy's prefix or C0.
     First,

@@ -13,9 +13,10 @@ use crate::media::codec::opus::OpusHead;
 use crate::media::codec::{CodecError, Params};
 use crate::media::frame::{Codec, Frame, Kind, Track};
 use crate::media::headers::TrackInfo;
+use serde::{Deserialize, Serialize};
 
 /// How the frames of one track are laid out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Es {
     /// H.264 as a byte stream (Rec. ITU-T H.264, Annex B).
     H264(ByteStream),
@@ -40,7 +41,7 @@ pub enum Es {
 }
 
 /// What turns samples into a byte stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ByteStream {
     /// Bytes of the length before each NAL unit of a sample.
     length_size: u8,

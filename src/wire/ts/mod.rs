@@ -23,6 +23,7 @@ use es::Es;
 use packet::{Adaptation, BODY_BYTES, Pid};
 use pes::PesHead;
 use psi::{PAT_PID, PMT_PID, STREAMS_MAX, Stream};
+use serde::{Deserialize, Serialize};
 
 /// Where the stream's time zero lies on the 90 kHz clock: 1.4 s, so that the clock, which runs behind, and
 /// a track that begins a little before the first frame are still after zero.
@@ -34,7 +35,7 @@ pub const START_TICKS: i64 = 126_000;
 pub const CLOCK_LEAD_TICKS: i64 = 27_000;
 
 /// Lays frames out as transport packets.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Muxer {
     /// The headers that the tracks below were made of.
     number: Option<u64>,
@@ -52,7 +53,7 @@ pub struct Muxer {
 }
 
 /// When PAT and PMT were written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Tables {
     /// Never, or they have changed since.
     Due,
@@ -62,7 +63,7 @@ enum Tables {
     Since(Timestamp),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct MuxTrack {
     track: Track,
     es: Es,

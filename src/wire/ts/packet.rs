@@ -4,6 +4,7 @@
 //! adaptation field. The length is told first, so that every byte is copied once, to its place.
 
 use bytes::{BufMut, BytesMut};
+use serde::{Deserialize, Serialize};
 
 /// Bytes of a packet.
 pub const PACKET_BYTES: usize = 188;
@@ -15,7 +16,7 @@ pub const BODY_BYTES: usize = PACKET_BYTES - 4;
 pub const WRAP: i64 = 1 << 33;
 
 /// A packet identifier and how many packets it had, modulo 16.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pid {
     number: u16,
     continuity: u8,

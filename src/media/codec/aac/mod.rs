@@ -12,6 +12,7 @@ pub use adts::{ADTS_HEADER_BYTES, Adts, adts_header};
 use super::bits::{Bits, Fault};
 use super::{AudioParams, CodecError};
 use crate::media::frame::Codec;
+use serde::{Deserialize, Serialize};
 
 /// Audio object types (table 1.17) that the code must tell apart.
 mod object {
@@ -35,7 +36,7 @@ const SAMPLE_RATES: [u32; 13] =
 const SAMPLE_RATE_MAX: u32 = 192_000;
 
 /// What an AudioSpecificConfig says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AacConfig {
     /// Audio object type of the core: 2 for LC, also where SBR or PS come on top.
     pub object_type: u8,

@@ -4,12 +4,14 @@
 //! place itself. So however the bytes were split into reads, the same acknowledgements go out between the
 //! same replies.
 
+use serde::{Deserialize, Serialize};
+
 /// The smallest distance of two acknowledgements, in bytes; each takes 16. A peer with a tiny window
 /// would otherwise make us write more than it does.
 const STEP_MIN: u64 = 512;
 
 /// Counts what arrived, and says when that is worth an acknowledgement.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct AckCounter {
     received: u64,
     acknowledged: u64,

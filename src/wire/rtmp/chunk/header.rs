@@ -4,6 +4,7 @@
 //! Never: decides what they mean; that depends on the chunk stream and is the reader's affair.
 
 use super::TIMESTAMP_EXTENDED;
+use serde::{Deserialize, Serialize};
 
 /// Basic header: which chunk stream, and how much of a message header follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +47,7 @@ pub(super) struct Fields {
 }
 
 /// Length and type of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Shape {
     /// Payload bytes of the whole message.
     pub len: usize,

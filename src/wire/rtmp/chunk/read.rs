@@ -13,6 +13,7 @@ use super::{CHUNK_SIZE_DEFAULT, MESSAGE_BYTES_MAX, Message};
 use crate::base::inbox::Inbox;
 use crate::wire::rtmp::message::type_id;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Most chunk streams of one connection. Clients use fewer than ten; each costs some fifty bytes for good.
@@ -22,7 +23,7 @@ pub const CHUNK_STREAMS_MAX: usize = 64;
 const BUFFER_BYTES_MIN: usize = 64 << 10;
 
 /// What a peer may make the reader hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Largest chunk size that the peer may set, in bytes.
     pub chunk_size_max: u32,
@@ -79,7 +80,7 @@ pub enum ChunkError {
 }
 
 /// Puts the messages of one peer together.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reader {
     limits: Limits,
     /// What the peer announced.
@@ -94,7 +95,7 @@ pub struct Reader {
 }
 
 /// What is remembered of a chunk stream.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct ChunkStream {
     cid: u32,
     /// Of the message that is being read, or of the last one.
@@ -113,7 +114,7 @@ struct ChunkStream {
     granted: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct OpenChunk {
     /// Place in `streams`.
     index: usize,
