@@ -1,7 +1,9 @@
 //! Captures made by hand: each link type, each way in which segments come, files of both formats.
 
-use super::{Traffic, capture, read};
+use super::{Conversation, Traffic, capture, read};
 use crate::capture::About;
+use crate::reader::http::{HttpEvent, ResponseReader};
+use crate::replaying::frames;
 use dacapo::record::{Event, Seat};
 use dacapo::server::End;
 use etherparse::{LinuxSllPacketType, PacketBuilder};
@@ -277,3 +279,33 @@ fn damage_never_panics() {
         let _ = read(&bad, &BTreeSet::from([1935]));
     }
 }
+
+/// What tcpdump wrote of a connection that loses packets: the same bytes whatever the link was called, and
+/// those that the client saved.
+#[test]
+fn what_real_packets_carried_is_put_together() {
+    let folder = crate::capture::fixtures().join("packets");
+    let mut all = Vec::new();
+    for name in ["loss-cooked-v2", "loss-cooked-v1", "loss-ethernet"] {
+        let file = std::fs::read(folder.join(format!("{name}.pcap"))).expect("it is there");
+        let traffic = read(&file, &BTreeSet::from([8080])).expect("a good file");
+        assert_eq!(traffic.conversations.len(), 2, "{name}: one by IPv6 was refused");
+        let [lost] = &traffic.notes[..] else { panic!("{name}: {:?}", traffic.notes) };
+        assert!(lost.contains("of the server 7 segments came again"), "{name}: {lost}");
+        let spoken = |conversation: &&Conversation| !conversation.is_silent();
+        let conversation = traffic.conversations.iter().find(spoken).expect("one was not");
+        assert!(conversation.to_server.ended.is_some() && conversation.to_client.ended.is_some(), "{name}");
+        all.push(conversation.to_client.all());
+    }
+    assert!(all.iter().all(|bytes| *bytes == all[0]));
+    let mut reader = ResponseReader::new();
+    let events = reader.push(&all[0]).expect("an answer");
+    let body: Vec<u8> = events
+        .into_iter()
+        .flat_map(|event| if let HttpEvent::Body(piece) = event { piece } else { Vec::new() })
+        .collect();
+    assert_eq!((body.len(), frames::hash(&body), reader.is_between()), (38_991, PAGE, true));
+}
+
+/// Fingerprint of what curl saved.
+const PAGE: u32 = 0x6c7e_941a;
