@@ -11,6 +11,7 @@ use super::hash::mixed;
 use super::model::{Position, Stream};
 use super::play::Court;
 use super::report::{PlayReport, TrackReport};
+use super::session::Accepted;
 use crate::reader::flv::{AUDIO, Codec, VIDEO};
 use crate::reader::ts::{Pes, TsReader, Unit};
 use crate::reader::{Wrong, es};
@@ -126,7 +127,7 @@ impl TsPlay {
         }
         loop {
             if let Some(stream) = court.model.streams.get(&name)
-                && let Some(position) = find(stream, before, (kind, 0), essence)
+                && let Some(position) = find(stream, before, (kind, 0), essence, pes.dts)
             {
                 self.positions.insert(kind, position);
                 if let Some(before) = before.filter(|_| kind == VIDEO) {
@@ -135,18 +136,20 @@ impl TsPlay {
                 return;
             }
             if !court.model.presume(court.verdict.at_us, &name) {
-                return self.unknown(court, kind, essence);
+                return self.unknown(court, kind, essence, pes.dts);
             }
         }
     }
 
-    fn unknown(&self, court: &mut Court<'_>, kind: u8, essence: Essence) {
+    fn unknown(&self, court: &mut Court<'_>, kind: u8, essence: Essence, dts: u64) {
         let stream = court.model.streams.get(&self.report.stream);
         if stream.is_some_and(Stream::is_doubtful) {
             return;
         }
-        let (back, position) =
-            (stream.and_then(|stream| find(stream, None, (kind, 0), essence)), self.positions.get(&kind));
+        let (back, position) = (
+            stream.and_then(|stream| find(stream, None, (kind, 0), essence, dts)),
+            self.positions.get(&kind),
+        );
         let (invariant, what) = match (back, position) {
             (Some(back), Some(position)) if back.session < position.session => {
                 ("I7", "a frame of a former publisher")
@@ -177,10 +180,37 @@ impl TsPlay {
     }
 }
 
-fn find(stream: &Stream, before: Option<Position>, track: (u8, u8), essence: Essence) -> Option<Position> {
-    let fits = |frame: &super::session::Accepted| frame.track == track && frame.essence == essence;
+/// The frame that this may be: by preference one at the right time, since silence is always the same.
+fn find(
+    stream: &Stream,
+    before: Option<Position>,
+    track: (u8, u8),
+    essence: Essence,
+    dts: u64,
+) -> Option<Position> {
+    let same = |frame: &Accepted| frame.track == track && frame.essence == essence;
+    let fits = |frame: &Accepted| {
+        let delta = stream.delta(frame.place.stretch).map_or(0, |(delta, _)| delta);
+        let expected = (frame.place.dts_us + delta * 1000) * 9 / 100 + START_TICKS;
+        // 32 bits of milliseconds and 33 bits of ticks wrap at different times.
+        let off = (i64::try_from(dts).expect("33 bits") - expected).rem_euclid(1 << 33);
+        off <= 180 || off >= (1 << 33) - 180
+    };
+    let mut found = None;
+    let mut choose = |frames: &mut dyn Iterator<Item = (Position, &Accepted)>| {
+        for (position, _) in frames.filter(|(_, frame)| same(frame)) {
+            if stream.frame(position).is_some_and(fits) {
+                return Some(position);
+            }
+            found.get_or_insert(position);
+        }
+        found
+    };
     match before {
-        Some(before) => stream.behind(before).find(|(_, frame)| fits(frame)).map(|found| found.0),
-        None => stream.backwards().find(|(_, frame)| fits(frame)).map(|found| found.0),
+        Some(before) => choose(&mut stream.behind(before)),
+        None => choose(&mut stream.backwards()),
     }
 }
+
+/// Where the server's transport streams begin to count, in ticks of 90 kHz.
+const START_TICKS: i64 = 126_000;
