@@ -1,1 +1,332 @@
-//! The recorder with disks that are slow, full or gone.
+//! The recorder with disks that are slow, full or gone, and with a world that goes on all the same.
+
+use super::Recorder;
+use super::shelf::{Directory, Disk, Part};
+use crate::base::id::{ConnId, ListenerId, Ticket};
+use crate::base::rng::Seed;
+use crate::base::slices::Slices;
+use crate::base::time::{Epoch, Instant};
+use crate::config::{self, Config};
+use crate::record::{Contents, Difference, Replay, Witness, read};
+use crate::server::{Input, Output, Server};
+use crate::status::{PartStatus, RecorderAnswer, RecorderRefusal, RecorderStatus, RecorderWish, Vitals};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+const EPOCH: Epoch = Epoch(1_700_000_000_000_000);
+const API: ListenerId = ListenerId(2);
+
+/// A disk in memory that can be full, and that can hang.
+#[derive(Clone, Default)]
+struct Fake {
+    files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+    /// Most bytes that it takes, all files together; `None`: any number.
+    room: Arc<Mutex<Option<usize>>>,
+    /// Whoever holds this keeps the disk from doing anything.
+    hang: Arc<Mutex<()>>,
+}
+
+impl Fake {
+    fn files(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
+        self.files.lock().expect("nobody panics with it")
+    }
+
+    fn contents(&self) -> Vec<Contents> {
+        self.files().values().map(|file| read(Bytes::copy_from_slice(file)).expect("a recording")).collect()
+    }
+}
+
+struct FakePart(Fake, String);
+
+impl Disk for Fake {
+    fn create(&mut self, name: &str) -> io::Result<Box<dyn Part>> {
+        self.files().insert(name.to_owned(), Vec::new());
+        Ok(Box::new(FakePart(self.clone(), name.to_owned())))
+    }
+
+    fn remove(&mut self, name: &str) -> io::Result<()> {
+        self.files().remove(name).map(|_| ()).ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    fn parts(&mut self) -> io::Result<Vec<PartStatus>> {
+        Ok(Vec::new())
+    }
+}
+
+impl Part for FakePart {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        drop(self.0.hang.lock());
+        let mut files = self.0.files();
+        let held: usize = files.values().map(Vec::len).sum();
+        let room = self.0.room.lock().expect("nobody panics with it").map_or(usize::MAX, |room| room - held);
+        let taken = bytes.len().min(room);
+        files.get_mut(&self.1).expect("it was made").extend_from_slice(&bytes[..taken]);
+        if taken < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The reactor without sockets: a peer of the API is the whole world.
+struct Shell {
+    server: Server,
+    recorder: Recorder,
+    now: Instant,
+    port: u16,
+    tickets: u64,
+}
+
+impl Shell {
+    fn new(change: impl FnOnce(&mut config::Recorder)) -> Self {
+        let mut config = Config::default();
+        config.recorder.directory = "flights".to_owned();
+        config.recorder.flush_ms = 10;
+        change(&mut config.recorder);
+        let (seed, now) = (Seed::from_u64(5), Instant::ZERO);
+        let recorder = Recorder::new(&config, seed, EPOCH, Arc::new(|| {}));
+        let server = Server::new(config, seed, now, EPOCH);
+        Shell { server, recorder, now, port: 9000, tickets: 1 << 40 }
+    }
+
+    /// Records from birth on, to `disk`.
+    fn recording(disk: impl Disk + 'static, change: impl FnOnce(&mut config::Recorder)) -> Self {
+        let mut shell = Shell::new(|settings| {
+            settings.enabled = true;
+            change(settings);
+        });
+        shell.recorder.start_writer(Box::new(disk)).expect("a thread");
+        shell.recorder.begin_at_birth(shell.now);
+        shell
+    }
+
+    fn tell(&mut self, input: Input<'_>) {
+        self.hand_in(input);
+        while let Some(output) = self.server.poll() {
+            self.recorder.output(self.now, &output);
+            match output {
+                Output::Write { conn } => self.write(conn),
+                Output::Recorder { ticket, wish } => self.recorder.ask(ticket, wish),
+                Output::Measure { ticket } => {
+                    self.hand_in(Input::Measured { ticket, vitals: Box::new(Vitals::default()) });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn hand_in(&mut self, input: Input<'_>) {
+        self.recorder.input(&self.server, self.now, &input);
+        self.server.handle(self.now, input);
+        self.recorder.settle(&self.server);
+    }
+
+    fn write(&mut self, conn: ConnId) {
+        let mut slices = Slices::default();
+        self.server.outbox(conn, &mut slices);
+        let len = slices.len();
+        self.recorder.sent(self.now, conn, &slices, len, true);
+        self.server.handle(self.now, Input::Sent { conn, len, room: true });
+        self.recorder.settle(&self.server);
+    }
+
+    fn connect(&mut self) -> ConnId {
+        self.port += 1;
+        let peer = SocketAddr::from(([192, 0, 2, 7], self.port));
+        let conn = self.server.accept(self.now, API, peer);
+        self.recorder.accepted(&self.server, self.now, API, peer, conn);
+        conn.expect("there is room")
+    }
+
+    /// Some milliseconds in which a peer asks for the streams and something of `size` bytes happens.
+    fn turn(&mut self, conn: ConnId, size: usize) {
+        self.now = self.now + Duration::from_millis(11);
+        if self.server.deadline().is_some_and(|deadline| deadline.at <= self.now) {
+            self.tell(Input::Tick);
+        }
+        self.tell(Input::Received { conn, bytes: b"GET /api/v1/streams HTTP/1.1\r\nHost: a\r\n\r\n" });
+        let vitals = Vitals { argv: "x".repeat(size), ..Vitals::default() };
+        self.tell(Input::Measured { ticket: Ticket(0), vitals: Box::new(vitals) });
+        let now = self.now;
+        while let Some(input) = self.recorder.next_answer(&self.server, now) {
+            self.tell(input);
+        }
+        self.recorder.turn(&self.server, now, || now);
+    }
+
+    /// What the recorder says to an operator's wish, once it does.
+    fn wish(&mut self, wish: RecorderWish) -> Result<RecorderAnswer, RecorderRefusal> {
+        self.tickets += 1;
+        let mine = Ticket(self.tickets);
+        self.recorder.ask(mine, wish);
+        for _ in 0..2000 {
+            if let Some(Input::Recorder { ticket, result }) =
+                self.recorder.next_answer(&self.server, self.now)
+                && ticket == mine
+            {
+                return result;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        panic!("the recorder does not answer")
+    }
+
+    fn status(&mut self) -> RecorderStatus {
+        match self.wish(RecorderWish::Look) {
+            Ok(RecorderAnswer::State(status)) => *status,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Waits for what the thread is to bring about.
+    fn until(&mut self, what: impl Fn(&RecorderStatus) -> bool) -> RecorderStatus {
+        for _ in 0..2000 {
+            let status = self.status();
+            if what(&status) {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        panic!("it does not come about: {:?}", self.status())
+    }
+}
+
+#[derive(Default)]
+struct Differences(Vec<Difference>);
+
+impl Witness for Differences {
+    fn differs(&mut self, difference: &Difference) {
+        self.0.push(difference.clone());
+    }
+}
+
+/// Plays a part alone; returns the number of inputs.
+fn replay(contents: &Contents) -> u64 {
+    let mut differences = Differences::default();
+    let mut replay = Replay::new(&contents.header).expect("it is of this build");
+    replay.run(contents.entries.clone(), &mut differences);
+    assert_eq!(differences.0, []);
+    replay.summary().inputs
+}
+
+#[test]
+fn a_run_is_recorded_from_birth_to_its_end() {
+    let disk = Fake::default();
+    let mut shell = Shell::recording(disk.clone(), |_| {});
+    let conn = shell.connect();
+    for _ in 0..300 {
+        shell.turn(conn, 100);
+    }
+    shell.recorder.finish(shell.now);
+    let [contents] = &disk.contents()[..] else { panic!("one part") };
+    assert!(contents.ended && contents.torn.is_none());
+    assert!(replay(contents) > 900);
+}
+
+#[test]
+fn a_slow_disk_costs_the_recording_and_not_the_service() {
+    let disk = Fake::default();
+    let mut shell = Shell::recording(disk.clone(), |settings| settings.queue_bytes_max = 1 << 20);
+    let conn = shell.connect();
+    shell.turn(conn, 100);
+    let hang = Arc::clone(&disk.hang);
+    let hanging = hang.lock().expect("nobody panics with it");
+    for _ in 0..30 {
+        shell.turn(conn, 100_000);
+    }
+    let status = shell.status();
+    assert_eq!((status.drops, status.recording), (1, None));
+    assert!(status.last_drop.contains("too slow"), "{}", status.last_drop);
+    assert!(matches!(shell.wish(RecorderWish::Start { streams: Vec::new() }), Err(RecorderRefusal::Busy)));
+    drop(hanging);
+    shell.turn(conn, 100);
+    let status = shell.until(|status| status.parts.iter().all(|part| part.finished));
+    assert_eq!(status.drops, 1, "it is counted once");
+    let [contents] = &disk.contents()[..] else { panic!("one part") };
+    assert!(!contents.ended && contents.torn.is_none());
+    assert!(replay(contents) > 8, "it is good up to where it was dropped");
+}
+
+#[test]
+fn a_full_disk_costs_the_recording_and_another_can_begin_when_there_is_room() {
+    let disk = Fake::default();
+    *disk.room.lock().expect("nobody panics with it") = Some(300_000);
+    let mut shell = Shell::recording(disk.clone(), |_| {});
+    let conn = shell.connect();
+    for _ in 0..200 {
+        shell.turn(conn, 10_000);
+        if shell.status().drops > 0 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let status = shell.status();
+    assert!(status.last_drop.contains("the disk does not take it"), "{status:?}");
+    let [contents] = &disk.contents()[..] else { panic!("one part") };
+    let torn = contents.torn.expect("the disk was full in mid-block");
+    assert!(torn.lost > 0 && replay(contents) > 20);
+    *disk.room.lock().expect("nobody panics with it") = None;
+    let begun = shell.wish(RecorderWish::Start { streams: Vec::new() });
+    let Ok(RecorderAnswer::State(status)) = begun else { panic!("{begun:?}") };
+    assert!(status.recording.is_some() && status.drops == 1);
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_told_to_who_asked() {
+    let mut shell = Shell::new(|settings| settings.directory = "/proc/flights".to_owned());
+    let refused = shell.wish(RecorderWish::Start { streams: Vec::new() });
+    assert!(
+        matches!(&refused, Err(RecorderRefusal::Disk(why)) if why.contains("cannot be made")),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn what_operators_want_is_done_or_refused_with_the_reason() {
+    let directory = std::env::temp_dir().join(format!("dacapo-recorder-{}", std::process::id()));
+    let place = directory.to_str().expect("UTF-8").to_owned();
+    let mut shell = Shell::new(|settings| settings.directory = place);
+    assert!(matches!(shell.wish(RecorderWish::Stop), Err(RecorderRefusal::Idle)));
+    let wrong = RecorderWish::Start { streams: vec!["live/[".to_owned()] };
+    assert!(matches!(shell.wish(wrong), Err(RecorderRefusal::Pattern(_))));
+    let begun = shell.wish(RecorderWish::Start { streams: vec!["live/*".to_owned()] });
+    let Ok(RecorderAnswer::State(status)) = begun else { panic!("{begun:?}") };
+    assert_eq!(status.recording.expect("it records").streams, ["live/*"]);
+    let name = status.parts[0].name.clone();
+    let fetch = || RecorderWish::Fetch { name: name.clone() };
+    assert!(matches!(shell.wish(fetch()), Err(RecorderRefusal::NoPart)), "it is being written");
+    let again = shell.wish(RecorderWish::Start { streams: Vec::new() });
+    assert!(matches!(again, Err(RecorderRefusal::Running)));
+    let stopped = shell.wish(RecorderWish::Stop);
+    assert!(matches!(stopped, Ok(RecorderAnswer::State(_))), "{stopped:?}");
+    let Ok(RecorderAnswer::Part { bytes }) = shell.wish(fetch()) else { panic!("it is finished") };
+    let file = directory.join(&name);
+    let mode = |path: &std::path::Path| path.metadata().expect("it is there").permissions().mode() & 0o777;
+    assert_eq!((mode(&directory), mode(&file)), (0o700, 0o600));
+    let written = std::fs::read(&file).expect("it is there");
+    assert_eq!(written.len() as u64, bytes);
+    assert!(String::from_utf8_lossy(&written[..40]).contains("SECRET"));
+    std::fs::write(directory.join("notes.txt"), b"not ours").expect("a directory");
+    let names: Vec<String> =
+        Directory(directory.clone()).parts().expect("a list").into_iter().map(|part| part.name).collect();
+    assert_eq!(names, [name]);
+    std::fs::remove_dir_all(directory).expect("it was made here");
+}
+
+#[test]
+fn what_led_to_a_panic_is_not_lost() {
+    let disk = Fake::default();
+    let mut shell = Shell::recording(disk.clone(), |settings| settings.flush_ms = 1000);
+    let conn = shell.connect();
+    shell.tell(Input::Received { conn, bytes: b"GET /the/last/words" });
+    drop(shell);
+    let [contents] = &disk.contents()[..] else { panic!("one part") };
+    assert_eq!(contents.entries.len(), 2, "{:?}", contents.entries);
+    assert!(!contents.ended);
+}

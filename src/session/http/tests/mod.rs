@@ -3,6 +3,7 @@
 mod api;
 mod files;
 mod live;
+mod recorder;
 mod requests;
 mod split;
 
