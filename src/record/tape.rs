@@ -8,6 +8,7 @@
 
 use crate::base::digest::Digest;
 use crate::base::id::{ConnId, ListenerId};
+use crate::base::name::StreamName;
 use crate::base::slices::Slices;
 use crate::base::store::StoreOp;
 use crate::base::time::Instant;
@@ -66,6 +67,17 @@ enum State {
     Forgotten,
 }
 
+impl State {
+    /// The same at the beginning of another part.
+    fn again(&self) -> State {
+        match self {
+            State::Recorded => State::Recorded,
+            State::Pending(_) => State::Pending(Body::new(true)),
+            State::Forgotten => State::Forgotten,
+        }
+    }
+}
+
 impl Tape {
     /// A tape for a whole run.
     pub fn new() -> Self {
@@ -99,10 +111,31 @@ impl Tape {
         }
     }
 
-    /// A connection that the saved server at the head of this recording has.
-    pub fn seated(&mut self, now: Instant, conn: ConnId) {
-        let seat = self.track(conn, State::Recorded);
-        self.body.put(self.place, now, &Event::Seated { seat, conn });
+    /// From here on a recording stands that begins with `server`, saved: writes down who is connected. Who has
+    /// a seat already keeps it. What was recorded before is to be taken first.
+    pub fn resume(&mut self, server: &Server, now: Instant) {
+        self.place += 1;
+        (self.wishes, self.wishes_checked, self.undecided) = Default::default();
+        for conn in server.connections() {
+            let slot = self.tracks.get(conn.index as usize).and_then(Option::as_ref);
+            let (before, state) = match slot.filter(|track| track.conn == conn) {
+                Some(track) => (Some(track.seat), track.state.again()),
+                None => (None, self.state_of(server.about(conn))),
+            };
+            let seat = self.track(conn, state, before);
+            self.about(conn, now, |_| Event::Seated { seat, conn });
+        }
+        self.undecided = None;
+    }
+
+    /// What becomes of a connection that is about this stream.
+    fn state_of(&self, about: Option<&StreamName>) -> State {
+        match (&self.chosen, about) {
+            (None, _) => State::Recorded,
+            (Some(chosen), Some(name)) if chosen.iter().any(|pattern| pattern.fits(name)) => State::Recorded,
+            (Some(_), Some(_)) => State::Forgotten,
+            (Some(_), None) => State::Pending(Body::new(true)),
+        }
     }
 
     /// The server accepted a peer as `conn`, or turned it away.
@@ -114,14 +147,14 @@ impl Tape {
             }
             return;
         };
-        let state = if self.chosen.is_some() { State::Pending(Body::new(true)) } else { State::Recorded };
-        let seat = self.track(conn, state);
+        let state = self.state_of(None);
+        let seat = self.track(conn, state, None);
         self.about(conn, now, |_| Event::Accepted { listener, peer, seat: Some(seat) });
     }
 
-    fn track(&mut self, conn: ConnId, state: State) -> Seat {
-        let seat = Seat(self.seats);
-        self.seats += 1;
+    fn track(&mut self, conn: ConnId, state: State, seat: Option<Seat>) -> Seat {
+        let seat = seat.unwrap_or(Seat(self.seats));
+        self.seats = self.seats.max(seat.0 + 1);
         let index = conn.index as usize;
         if index >= self.tracks.len() {
             self.tracks.resize_with(index + 1, || None);

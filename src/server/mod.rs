@@ -296,6 +296,11 @@ impl Server {
         Some(self.conns.get(conn)?.cid)
     }
 
+    /// Everybody who is connected, in the order of their places.
+    pub fn connections(&self) -> impl Iterator<Item = ConnId> {
+        self.conns.iter().map(|conn| conn.id)
+    }
+
     /// What a connection does, in SRS's words (`rtmp-play`); empty before it has said so.
     pub fn role(&self, conn: ConnId) -> Option<&str> {
         Some(&self.conns.get(conn)?.introduction.role)
