@@ -11,6 +11,7 @@ pub mod reached;
 pub mod ready;
 pub mod reason;
 pub mod rng;
+pub mod shape;
 pub mod slices;
 pub mod store;
 pub mod table;

@@ -218,6 +218,13 @@ impl Conns {
         self.table.iter().map(|(_, conn)| conn)
     }
 
+    /// True if everybody sits where its id says. What was saved and loaded may be anything.
+    pub fn is_sound(&self) -> bool {
+        self.table.iter().all(|(place, conn)| {
+            conn.id.index as usize == place && self.generations.get(place) == Some(&conn.id.generation)
+        }) && self.table.next_place() <= self.generations.len()
+    }
+
     /// Number of connections.
     pub fn len(&self) -> usize {
         self.table.len()

@@ -61,6 +61,14 @@ impl Stream {
         Some(self.log(cursor.format).get(partial.number)?.slice(partial.offset..))
     }
 
+    /// True if the cursor stands where a player of this stream can. What was saved and loaded may be anything.
+    pub fn can_follow(&self, cursor: &Cursor) -> bool {
+        let Some(log) = self.logs.iter().find(|log| log.format() == cursor.format) else { return false };
+        cursor
+            .partial
+            .is_none_or(|partial| log.get(partial.number).is_none_or(|bytes| partial.offset <= bytes.len()))
+    }
+
     fn log_place(&self, format: Format) -> usize {
         self.logs.iter().position(|log| log.format() == format).expect("a player's format has a log")
     }

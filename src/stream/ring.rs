@@ -26,6 +26,7 @@ pub struct Entry {
 /// The ring.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ring {
+    #[serde(with = "entries")]
     entries: VecDeque<Entry>,
     /// Number of the entry at the front.
     first: u64,
@@ -156,5 +157,32 @@ impl Ring {
     /// True if none is held.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+}
+
+/// Entries as they are saved: headers once for all frames that they hold for.
+mod entries {
+    use super::{Arc, Entry, Frame, Headers, VecDeque};
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// Writes them.
+    pub fn serialize<S: Serializer>(entries: &VecDeque<Entry>, to: S) -> Result<S::Ok, S::Error> {
+        let mut last: Option<&Arc<Headers>> = None;
+        to.collect_seq(entries.iter().map(|Entry { frame, headers, sync }| {
+            let news = last.replace(headers).is_none_or(|last| last.number != headers.number);
+            (frame, news.then_some(headers), sync)
+        }))
+    }
+
+    /// Reads them.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<VecDeque<Entry>, D::Error> {
+        let list = Vec::<(Frame, Option<Arc<Headers>>, bool)>::deserialize(from)?;
+        let mut last = None;
+        let entries = list.into_iter().map(|(frame, news, sync)| {
+            last = news.or(last.take());
+            Some(Entry { frame, headers: last.clone()?, sync })
+        });
+        entries.collect::<Option<_>>().ok_or_else(|| D::Error::custom("frames without headers"))
     }
 }

@@ -10,12 +10,14 @@ use proptest::prelude::*;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
-enum Op {
+pub enum Op {
     Publisher(usize),
     RtmpPlayer(usize),
     Http(usize, usize),
+    WebSocket(usize),
     Stranger(Vec<u8>),
     Gop(usize, u32),
+    Half(usize),
     Bytes(usize, Vec<u8>),
     Allow(usize, usize),
     HangUp(usize),
@@ -26,7 +28,7 @@ enum Op {
 const NAMES: [&str; 2] = ["cam", "stage"];
 const PATHS: [&str; 6] = [".flv", ".ts", ".aac", ".m3u8", "/index.m3u8", "/seg-1.ts"];
 
-fn op() -> impl Strategy<Value = Op> {
+pub fn op() -> impl Strategy<Value = Op> {
     let name = || 0..NAMES.len();
     let who = || 0usize..12;
     let bytes = || vec(any::<u8>(), 0..200);
@@ -34,8 +36,10 @@ fn op() -> impl Strategy<Value = Op> {
         2 => name().prop_map(Op::Publisher),
         2 => name().prop_map(Op::RtmpPlayer),
         4 => (name(), 0..PATHS.len()).prop_map(|(name, path)| Op::Http(name, path)),
+        1 => name().prop_map(Op::WebSocket),
         1 => bytes().prop_map(Op::Stranger),
         8 => (who(), 1u32..6).prop_map(|(who, count)| Op::Gop(who, count)),
+        2 => who().prop_map(Op::Half),
         1 => (who(), bytes()).prop_map(|(who, bytes)| Op::Bytes(who, bytes)),
         3 => (who(), prop_oneof![Just(0), Just(1), 2usize..300, Just(usize::MAX)])
             .prop_map(|(who, len)| Op::Allow(who, len)),
@@ -46,7 +50,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 /// Limits so small that they are reached.
-fn config(second: Second, flush: Flush, frames_max: usize) -> Config {
+pub fn config(second: Second, flush: Flush, frames_max: usize) -> Config {
     let mut config = Config::default();
     config.limits.connections = 9;
     config.limits.streams = 2;
@@ -62,43 +66,93 @@ fn config(second: Second, flush: Flush, frames_max: usize) -> Config {
     config
 }
 
-/// A peer and the number of the next picture that it would send.
-type Seat = (ConnId, u32);
+/// A peer as the test knows it.
+#[derive(Clone)]
+struct Peer {
+    conn: ConnId,
+    /// The number of the next picture that it would send.
+    next: u32,
+    /// What is left of the picture that it is in the middle of.
+    rest: Vec<u8>,
+}
 
-fn run(config: Config, ops: &[Op]) {
-    let mut world = World::new(config);
-    let mut peers: Vec<Seat> = Vec::new();
-    for op in ops {
-        peers.retain(|(conn, _)| !world.is_closed(*conn));
-        let peer = |who: usize| (!peers.is_empty()).then(|| who % peers.len().max(1));
-        match op {
-            _ if peers.len() >= 9 && joins(op) => {}
-            Op::Publisher(name) => peers.push((world.publisher(NAMES[*name]), 0)),
-            Op::RtmpPlayer(name) => peers.push((world.rtmp_player(NAMES[*name]), 0)),
+/// All peers that were not closed.
+#[derive(Clone, Default)]
+pub struct Cast(Vec<Peer>);
+
+impl Cast {
+    pub fn play(&mut self, world: &mut World, op: &Op) {
+        let peers = &mut self.0;
+        peers.retain(|peer| !world.is_closed(peer.conn));
+        let place = |who: usize| who % peers.len().max(1);
+        let comes = match op {
+            _ if peers.len() >= 9 && joins(op) => return,
+            Op::Publisher(name) => Some(world.publisher(NAMES[*name])),
+            Op::RtmpPlayer(name) => Some(world.rtmp_player(NAMES[*name])),
             Op::Http(name, path) => {
-                let request =
-                    format!("GET /live/{}{} HTTP/1.1\r\nHost: a\r\n\r\n", NAMES[*name], PATHS[*path]);
-                peers.push((world.http(&request), 0));
+                let path = format!("/live/{}{}", NAMES[*name], PATHS[*path]);
+                Some(world.http(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")))
             }
+            Op::WebSocket(name) => Some(world.http(&format!(
+                "GET /live/{}.flv HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n",
+                NAMES[*name]
+            ))),
             Op::Stranger(bytes) => {
                 let conn = world.stranger();
                 world.receive(conn, bytes);
-                peers.push((conn, 0));
+                Some(conn)
             }
-            Op::Gop(who, count) => {
-                if let Some(place) = peer(*who) {
-                    let (conn, next) = peers[place];
-                    world.gop(conn, next, *count);
-                    peers[place].1 += count;
+            Op::Pass(ms) => {
+                world.pass(Duration::from_millis(*ms));
+                None
+            }
+            Op::Gop(who, _)
+            | Op::Half(who)
+            | Op::Bytes(who, _)
+            | Op::Allow(who, _)
+            | Op::HangUp(who)
+            | Op::End(who) => {
+                let place = place(*who);
+                if let Some(peer) = peers.get_mut(place) {
+                    peer.play(world, op);
                 }
+                None
             }
-            Op::Bytes(who, bytes) => with(peer(*who), &peers, |conn| world.receive(conn, bytes)),
-            Op::Allow(who, len) => with(peer(*who), &peers, |conn| world.allow(conn, *len)),
-            Op::HangUp(who) => with(peer(*who), &peers, |conn| world.hang_up(conn)),
-            Op::End(who) => with(peer(*who), &peers, |conn| world.end(conn)),
-            Op::Pass(ms) => world.pass(Duration::from_millis(*ms)),
+        };
+        peers.extend(comes.map(|conn| Peer { conn, next: 0, rest: Vec::new() }));
+    }
+}
+
+impl Peer {
+    fn play(&mut self, world: &mut World, op: &Op) {
+        let conn = self.conn;
+        match op {
+            Op::Allow(_, len) => world.allow(conn, *len),
+            Op::HangUp(_) => world.hang_up(conn),
+            Op::End(_) => world.end(conn),
+            _ => {}
+        }
+        if matches!(op, Op::Gop(..) | Op::Half(_) | Op::Bytes(..)) && !self.rest.is_empty() {
+            world.receive(conn, &std::mem::take(&mut self.rest));
+        }
+        match op {
+            Op::Gop(_, count) => {
+                world.gop(conn, self.next, *count);
+                self.next += count;
+            }
+            Op::Half(_) => {
+                self.rest = world.half_a_frame(conn, self.next);
+                self.next += 1;
+            }
+            Op::Bytes(_, bytes) => world.receive(conn, bytes),
+            _ => {}
         }
     }
+}
+
+/// Whatever was, in the end everybody is gone.
+fn end(world: &mut World) {
     world.drain_server();
     assert!(world.finished, "L7: everybody is gone in time");
     world.pass(Duration::from_secs(30));
@@ -107,13 +161,7 @@ fn run(config: Config, ops: &[Op]) {
 }
 
 fn joins(op: &Op) -> bool {
-    matches!(op, Op::Publisher(_) | Op::RtmpPlayer(_) | Op::Http(..) | Op::Stranger(_))
-}
-
-fn with(place: Option<usize>, peers: &[Seat], mut act: impl FnMut(ConnId)) {
-    if let Some(place) = place {
-        act(peers[place].0);
-    }
+    matches!(op, Op::Publisher(_) | Op::RtmpPlayer(_) | Op::Http(..) | Op::WebSocket(_) | Op::Stranger(_))
 }
 
 proptest! {
@@ -127,6 +175,8 @@ proptest! {
         frames_max in 2usize..40,
     ) {
         let second = if replace { Second::Replace } else { Second::Refuse };
-        run(config(second, flush, frames_max), &ops);
+        let (mut world, mut cast) = (World::new(config(second, flush, frames_max)), Cast::default());
+        ops.iter().for_each(|op| cast.play(&mut world, op));
+        end(&mut world);
     }
 }

@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A server and everything around it.
+#[derive(Clone)]
 pub struct World {
     pub server: Server,
     pub finished: bool,
@@ -221,6 +222,16 @@ impl World {
         self.command(conn, 1, "publish", 3.0, &values);
         self.message(conn, 6, 0, 9, 1, b"\x17\x00\x00\x00\x00AVC configuration");
         conn
+    }
+
+    /// Sends the first half of a picture in chunks and returns the rest.
+    pub fn half_a_frame(&mut self, publisher: ConnId, number: u32) -> Vec<u8> {
+        let mut bytes = BytesMut::new();
+        let body = [b"\x27\x01\0\0\0", format!("frame-{number}").repeat(40).as_bytes()].concat();
+        write_message(&mut bytes, 128, 6, number * 600, 9, 1, &body);
+        let rest = bytes.split_off(bytes.len() / 2);
+        self.receive(publisher, &bytes);
+        rest.to_vec()
     }
 
     /// A peer that plays `live/{stream}`.
