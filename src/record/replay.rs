@@ -15,6 +15,7 @@ use crate::base::slices::Slices;
 use crate::base::time::{Epoch, Instant};
 use crate::config;
 use crate::record::file::{Fault, Header, Kernel};
+use crate::record::known::Known;
 use crate::record::list::{Entry, Event, Seat};
 use crate::record::tape::wish_words;
 use crate::server::{Input, Output, Server};
@@ -113,6 +114,8 @@ pub struct Replay {
     /// Questions of the server that the open kernel has still to answer.
     questions: VecDeque<Output>,
     finished: bool,
+    /// What many connections are sent is looked at once.
+    known: Known,
     summary: Summary,
 }
 
@@ -137,6 +140,7 @@ impl Replay {
             wishes_differ: false,
             questions: VecDeque::new(),
             finished: false,
+            known: Known::default(),
             summary: Summary::default(),
         }
     }
@@ -366,9 +370,14 @@ impl Replay {
         if let Some(seat) = seat
             && let Some(place) = self.places.get_mut(&seat)
         {
-            for (slice, _) in slices.iter() {
+            for (slice, shared) in slices.iter() {
                 let piece = &slice[..left.min(slice.len())];
-                place.sent.extend(piece);
+                match shared {
+                    Some(whole) if whole.len() == piece.len() => {
+                        place.sent.append(self.known.digest(whole));
+                    }
+                    _ => place.sent.extend(piece),
+                }
                 witness.sent(now, seat, piece);
                 left -= piece.len();
             }

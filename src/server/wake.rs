@@ -51,7 +51,7 @@ impl Server {
             self.arm(id);
             return;
         };
-        log::debug!(cid:% = conn.cid, why; "a timer has fired");
+        log::trace!(cid:% = conn.cid, why; "a timer has fired");
         if let Some((reason, _)) = &conn.ending {
             let reason = reason.clone();
             self.close(id, reason);
