@@ -169,7 +169,7 @@ impl Stream {
         if !self.learn(&frame) {
             return Appended::Ignored;
         }
-        if self.ring.push(frame.clone(), self.headers.clone()).is_err() {
+        if self.ring.push(frame.clone(), self.headers.clone(), self.flushed).is_err() {
             return Appended::TooLarge;
         }
         self.count(&frame);
@@ -243,11 +243,18 @@ impl Stream {
             Flush::Video => (frame.track.kind == Kind::Video || !self.headers.has(Kind::Video), RIDE_ALONG),
             Flush::Ms(ms) => (frame.is_video_key(), Duration::from_millis(u64::from(ms))),
         };
-        if at_once && frame.is_media() {
+        if at_once && frame.is_media() || self.ring_fills_up() {
             self.flush();
         } else if self.flush_at.is_none() {
             self.flush_at = Some(now + patience);
         }
+    }
+
+    /// True if so much of the ring may not leave yet that some of it could be lost before anybody was shown it.
+    fn ring_fills_up(&self) -> bool {
+        let limits = &self.settings.ring;
+        let frames = self.ring.head() - self.flushed;
+        frames >= limits.frames_max as u64 / 2 || self.ring.bytes_from(self.flushed) >= limits.bytes_max / 2
     }
 
     /// Everything in the ring may leave now.

@@ -49,8 +49,8 @@ impl Ring {
         Ring { entries: VecDeque::new(), first: 0, syncs: VecDeque::new(), bytes: 0, limits, video: false }
     }
 
-    /// Appends a frame; old ones leave to make room.
-    pub fn push(&mut self, frame: Frame, headers: Arc<Headers>) -> Result<(), FrameTooLarge> {
+    /// Appends a frame; old ones leave to make room, or because of their age if their number is below `shown`.
+    pub fn push(&mut self, frame: Frame, headers: Arc<Headers>, shown: u64) -> Result<(), FrameTooLarge> {
         let len = frame.payload.len();
         if len > self.limits.bytes_max {
             return Err(FrameTooLarge);
@@ -71,16 +71,16 @@ impl Ring {
         let newest = frame.dts;
         self.bytes += len;
         self.entries.push_back(Entry { frame, headers, sync });
-        self.drop_old_gops(newest);
+        self.drop_old_gops(newest, shown);
         assert!(self.bytes <= self.limits.bytes_max, "the ring keeps its byte limit (I15)");
         Ok(())
     }
 
-    fn drop_old_gops(&mut self, newest: crate::media::timestamp::Timestamp) {
+    fn drop_old_gops(&mut self, newest: crate::media::timestamp::Timestamp, shown: u64) {
         let keep_us = i64::try_from(self.limits.keep_ms).unwrap_or(i64::MAX / 1000).saturating_mul(1000);
         while let Some(cut) = self.syncs.iter().copied().find(|sync| *sync > self.first) {
             let entry = self.get(cut).expect("places to start are in the ring");
-            if newest - entry.frame.dts < keep_us {
+            if newest - entry.frame.dts < keep_us || cut > shown {
                 return;
             }
             while self.first < cut {
@@ -147,6 +147,12 @@ impl Ring {
     /// Payload bytes held.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Payload bytes of the frames from `number` on.
+    pub fn bytes_from(&self, number: u64) -> usize {
+        let place = usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX);
+        self.entries.range(place.min(self.entries.len())..).map(|entry| entry.frame.payload.len()).sum()
     }
 
     /// Number of frames held.

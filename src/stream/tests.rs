@@ -435,6 +435,34 @@ fn a_transport_stream_of_sound_alone_is_joined_where_its_tables_stand() {
 }
 
 #[test]
+fn a_small_ring_is_shown_before_it_forgets() {
+    let ring = config::Ring { frames_max: 16, bytes_max: 10_000, keep_ms: 0 };
+    let play = config::Play { flush: Flush::Ms(60_000), ..config::Play::default() };
+    let mut stream = Stream::new(StreamSettings { ring, play, ..StreamSettings::default() }, 1 << 20, 4);
+    stream.publish(PUBLISHER, Instant::ZERO);
+    let (mut cursor, mut own, mut got) = (None, Outbox::new(1 << 20), Vec::new());
+    for number in 0..200_u8 {
+        let mark = stream.flushed();
+        let dts = Timestamp::from_millis(i64::from(number) * 20);
+        let payload = Bytes::from(vec![number; 30]);
+        let (track, codec, role) = (Track::AUDIO, Codec::Mp3, Role::Key);
+        stream.append(Frame { track, codec, role, sound: 15, dts, cts: 0, payload }, Instant::ZERO);
+        let cursor = cursor.get_or_insert_with(|| stream.join(Format::Mp3));
+        if stream.has_flushed_since(mark) {
+            stream.settle(cursor, &mut own);
+            let mut slices = Slices::default();
+            stream.window(cursor, &own, &mut slices);
+            slices.as_io_slices().iter().for_each(|slice| got.extend_from_slice(slice));
+            let len = slices.len();
+            stream.sent(cursor, &mut own, len);
+        }
+    }
+    got.dedup();
+    let all: Vec<u8> = (0..200).collect();
+    assert!(got.len() >= 192 && all.starts_with(&got), "frames that nobody was shown are lost: {got:?}");
+}
+
+#[test]
 fn pictures_before_the_first_keyframe_are_refused() {
     let mut world = World::new(config::Ring { frames_max: 100, bytes_max: 10_000, keep_ms: 1_000 });
     world.apply(&Op::Inter(10));
