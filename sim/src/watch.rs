@@ -173,9 +173,13 @@ impl Watch {
     }
 
     /// The kernel took these bytes of the server.
-    pub fn to_client(&mut self, _: Instant, seat: u32, bytes: &[u8]) {
+    pub fn to_client(&mut self, now: Instant, seat: u32, bytes: &[u8]) {
         if let Some(seat) = self.seats.get_mut(&seat).filter(|_| !bytes.is_empty()) {
             seat.stuck = None;
+            if seat.doing == Doing::Waiting {
+                // It was answered, and waits for what it asked behind that.
+                seat.heard = now;
+            }
         }
     }
 
