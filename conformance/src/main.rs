@@ -135,8 +135,11 @@ fn load(shelf: &Path, name: &str) -> Result<Capture, String> {
 /// Peer and version of a name.
 fn named(name: &str) -> Result<(String, String), String> {
     let (_, rest) = name.split_once('/').unwrap_or_default();
+    let plain = |c: char| c.is_ascii_alphanumeric() || ['.', '-', '_'].contains(&c);
     match rest.splitn(3, '-').collect::<Vec<_>>()[..] {
-        [peer, version, _] => Ok((peer.to_owned(), version.to_owned())),
+        [peer, version, _] if rest.chars().all(plain) && !name.starts_with('.') => {
+            Ok((peer.to_owned(), version.to_owned()))
+        }
         _ => Err(format!("`{name}` is no name for a capture: write <protocol>/<peer>-<version>-<what>")),
     }
 }

@@ -24,6 +24,23 @@ fn captures() -> Vec<Capture> {
     capture::names(&shelf).iter().map(load).collect()
 }
 
+/// The repository is no film archive.
+#[test]
+fn captures_are_many_and_small() {
+    let shelf = capture::shelf();
+    let mut together = 0;
+    let names = capture::names(&shelf);
+    for name in &names {
+        let files = std::fs::read_dir(shelf.join(name)).expect("a folder").flatten();
+        let size: u64 = files.map(|file| file.metadata().map_or(0, |data| data.len())).sum();
+        assert!(size < 400 << 10, "{name} has {size} bytes");
+        together += size;
+    }
+    assert!(together < 12 << 20, "{together} bytes");
+    let recorded = captures().into_iter().filter(|capture| !capture.reference.is_empty()).count();
+    assert!(recorded >= 25, "{recorded} captures were recorded here");
+}
+
 #[test]
 fn every_capture_is_answered_as_expected() {
     let update = std::env::var_os("UPDATE").is_some();
