@@ -12,6 +12,11 @@ pub struct ReadyList {
 }
 
 impl ReadyList {
+    /// A copy with those that `keep` wants.
+    pub fn narrowed(&self, keep: impl Fn(ConnId) -> bool) -> Self {
+        ReadyList { queue: self.queue.iter().copied().filter(|conn| keep(*conn)).collect() }
+    }
+
     /// Joins the end of the line, unless `queued` says that it stands there already.
     pub fn push(&mut self, conn: ConnId, queued: &mut bool) {
         if !*queued {

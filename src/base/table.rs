@@ -20,6 +20,18 @@ impl<T> Default for Table<T> {
 }
 
 impl<T> Table<T> {
+    /// A copy of what `keep` wants, at the same places.
+    pub fn narrowed(&self, keep: impl Fn(&T) -> bool) -> Self
+    where
+        T: Clone,
+    {
+        let places: Vec<_> =
+            self.places.iter().map(|thing| thing.as_ref().filter(|t| keep(t)).cloned()).collect();
+        let left = |place: &usize| places[*place].is_none() && self.places[*place].is_some();
+        let free = self.free.iter().copied().chain((0..places.len()).filter(left)).collect();
+        Table { places, free }
+    }
+
     /// The place that comes next.
     pub fn next_place(&self) -> usize {
         self.free.last().copied().unwrap_or(self.places.len())
@@ -112,6 +124,18 @@ mod tests {
         assert_eq!(["e", "f", "g"].map(|thing| copy.insert(thing.to_owned())), [3, 1, 4]);
         let all: Vec<_> = table.iter().collect();
         assert_eq!(all, [(0, &"a"), (1, &"f"), (2, &"c"), (3, &"e"), (4, &"g")]);
+    }
+
+    #[test]
+    fn a_narrowed_table_keeps_the_places() {
+        let mut table = Table::default();
+        (0..5).for_each(|thing| assert_eq!(table.insert(thing), thing));
+        table.remove(2);
+        let mut odd = table.narrowed(|thing| thing % 2 == 1);
+        assert_eq!(odd.iter().collect::<Vec<_>>(), [(1, &1), (3, &3)]);
+        let mut taken: Vec<_> = (0..4).map(|_| odd.insert(9)).collect();
+        taken.sort_unstable();
+        assert_eq!(taken, [0, 2, 4, 5]);
     }
 
     #[test]

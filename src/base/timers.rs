@@ -35,6 +35,12 @@ impl<K> From<Timers<K>> for BTreeMap<K, Instant> {
 }
 
 impl<K: Ord + Copy> Timers<K> {
+    /// A copy of the wake-ups of those that `keep` wants.
+    pub fn narrowed(&self, keep: impl Fn(K) -> bool) -> Self {
+        let at = self.at.iter().filter(|(key, _)| keep(**key)).map(|(key, at)| (*key, *at));
+        Timers::from(at.collect::<BTreeMap<_, _>>())
+    }
+
     /// Arms, moves or (with `None`) disarms the wake-up of `key`.
     pub fn set(&mut self, key: K, at: Option<Instant>) {
         let before = match at {

@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> Result<Played, Failure> {
     let header = &parts[0].contents.header;
     let refuse = |fault| settings(format!("{}: {fault}", parts[0].path.display()));
     let config = header.config().map_err(refuse)?;
-    let mut replay = Replay::new(header).map_err(refuse)?;
+    let mut replay = Replay::begin(&parts[0].contents).map_err(refuse)?;
     said::listen(&args.log);
     let choice = Choice { level: args.log.default, conns: args.conn.clone(), streams: args.stream.clone() };
     let mut teller = Teller {
@@ -86,9 +86,13 @@ pub fn run(args: &Args) -> Result<Played, Failure> {
     let (until, over) = (args.until, teller.over);
     let start = header.start_at();
     let clock = Clock::start();
-    let entries = parts.into_iter().flat_map(|part| part.contents.entries);
     let wanted = |entry: &Entry| until.is_none_or(|until| entry.at <= until) && !over.get();
-    replay.run(entries.take_while(wanted), &mut teller);
+    for (place, part) in parts.into_iter().enumerate() {
+        if place > 0 {
+            replay.next_part();
+        }
+        replay.run(part.contents.entries.into_iter().take_while(wanted), &mut teller);
+    }
     let took = clock.now().since(Instant::ZERO);
     teller.finish(&notes, &replay.summary(), start, bytes, took)
 }

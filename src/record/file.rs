@@ -27,6 +27,9 @@ pub const BLOCK_BYTES_MAX: usize = 256 << 20;
 /// Entries of one block of a recording that is written at once; no entry has more than a mebibyte or so.
 const BLOCK_ENTRIES: usize = 64;
 
+/// Most bytes of a saved server in one block.
+const SAVED_BYTES: usize = 32 << 20;
+
 const HEADER: u8 = b'H';
 const SAVED: u8 = b'S';
 const ENTRIES: u8 = b'E';
@@ -84,9 +87,10 @@ pub enum Kernel {
 pub enum Start {
     /// A newborn server.
     Birth,
-    /// A saved server, which follows in a block of its own.
+    /// A saved server, which follows in blocks of its own. The configuration and seed of the header are what
+    /// it runs with too; who is connected is said by [`crate::record::Event::Seated`] entries.
     Saved,
-    /// Where the part before ended.
+    /// Where the part before ended: it cannot be played without that one.
     Part,
 }
 
@@ -155,6 +159,12 @@ pub enum Fault {
     /// The configuration in it is not one for this build.
     #[error("the configuration in the recording does not suit this build: {0}")]
     Config(String),
+    /// The server that it begins with is none for this build, or is missing.
+    #[error("the server that the recording begins with cannot go on: {0}")]
+    Saved(String),
+    /// It goes on where another part ended.
+    #[error("this is part {0} of a recording and goes on where the part before ended: play that one first")]
+    Part(u32),
     /// Whole blocks with nonsense in them.
     #[error("the block at byte {0} is whole but its content makes no sense to this build")]
     Content(usize),
@@ -193,10 +203,11 @@ pub fn head(header: &Header) -> Vec<u8> {
     out
 }
 
-/// A saved server as a block.
+/// A saved server as blocks: what [`crate::server::Server::save`] gave, to be written behind the head. May be
+/// made in another thread than the one that records.
 pub fn block_saved(saved: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(saved.len() + 16);
-    block(&mut out, SAVED, saved);
+    let mut out = Vec::with_capacity(saved.len() + 64);
+    saved.chunks(SAVED_BYTES).for_each(|piece| block(&mut out, SAVED, piece));
     out
 }
 
@@ -266,7 +277,7 @@ pub fn read(bytes: Bytes) -> Result<Contents, Fault> {
                 contents =
                     Some(Contents { header, saved: None, entries: Vec::new(), ended: false, torn: None });
             }
-            (SAVED, Some(contents)) => contents.saved = Some(body),
+            (SAVED, Some(contents)) => contents.saved = Some(joined(contents.saved.take(), body)),
             (ENTRIES, Some(_)) => entries(body, false, &mut list).ok_or(Fault::Content(at))?,
             (ORDERED, Some(_)) => entries(body, true, &mut list).ok_or(Fault::Content(at))?,
             (END, Some(contents)) => contents.ended = true,
@@ -279,6 +290,13 @@ pub fn read(bytes: Bytes) -> Result<Contents, Fault> {
     list.sort_by_key(|(place, _)| *place);
     contents.entries = list.into_iter().map(|(_, entry)| entry).collect();
     Ok(contents)
+}
+
+fn joined(first: Option<Bytes>, rest: Bytes) -> Bytes {
+    match first {
+        None => rest,
+        Some(first) => [first, rest].concat().into(),
+    }
 }
 
 fn after_line(mut bytes: Bytes) -> Result<Bytes, Fault> {

@@ -14,7 +14,7 @@ use crate::base::id::ConnId;
 use crate::base::slices::Slices;
 use crate::base::time::{Epoch, Instant};
 use crate::config;
-use crate::record::file::{Fault, Header, Kernel};
+use crate::record::file::{Contents, Fault, Header, Kernel, Start};
 use crate::record::known::Known;
 use crate::record::list::{Entry, Event, Seat};
 use crate::record::tape::wish_words;
@@ -120,6 +120,30 @@ pub struct Replay {
 }
 
 impl Replay {
+    /// The server that a recording begins with, newborn or saved.
+    pub fn begin(contents: &Contents) -> Result<Self, Fault> {
+        let header = &contents.header;
+        match (header.start, &contents.saved) {
+            (Start::Birth, _) => Replay::new(header),
+            (Start::Saved, Some(saved)) => Replay::from_saved(header, saved),
+            (Start::Saved, None) => Err(Fault::Saved("it is missing".to_owned())),
+            (Start::Part, _) => Err(Fault::Part(header.part)),
+        }
+    }
+
+    /// A saved server ([`Server::save`]), which goes on from when it was saved.
+    pub fn from_saved(header: &Header, saved: &[u8]) -> Result<Self, Fault> {
+        let server = Server::load(saved).map_err(|unloadable| Fault::Saved(unloadable.to_string()))?;
+        let now = server.now().max(header.start_at());
+        Ok(Replay::of(server, header.kernel, now))
+    }
+
+    /// The next part of the recording begins: what is noticed of outputs begins anew there. The server goes on,
+    /// whatever saved one the part begins with.
+    pub fn next_part(&mut self) {
+        self.wishes = Digest::default();
+    }
+
     /// A newborn server, as the header says.
     pub fn new(header: &Header) -> Result<Self, Fault> {
         let server = Server::new(header.config()?, header.seed()?, header.start_at(), Epoch(header.epoch_us));
@@ -216,7 +240,11 @@ impl Replay {
                 self.drain(witness);
                 witness.settled(at, &self.server);
             }
-            Event::Seated { seat, conn } => self.seat(*conn, *seat, witness),
+            Event::Seated { seat, conn } => match self.places.get_mut(seat) {
+                // It was there in the part before, and is who it is in this run.
+                Some(place) => (place.sent, place.same_bytes) = (Digest::default(), 0),
+                None => self.seat(*conn, *seat, witness),
+            },
             Event::Tick => self.tell(at, &event, Input::Tick, witness),
             Event::Drain => self.tell(at, &event, Input::Drain, witness),
             Event::Received { bytes, .. } => {

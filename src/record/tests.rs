@@ -7,8 +7,8 @@ use crate::base::slices::Slices;
 use crate::base::time::{Epoch, Instant};
 use crate::config::{Config, Service};
 use crate::record::{
-    Contents, Difference, Entry, Event, Fault, Header, Kernel, Replay, Scope, Seat, Tape, Torn, Witness,
-    block_end, head, read,
+    Contents, Difference, Entry, Event, Fault, Header, Kernel, Replay, Scope, Seat, Start, Tape, Torn,
+    Witness, block_end, block_saved, head, read,
 };
 use crate::server::{End, Input, Output, Server};
 use crate::status::{RecorderAnswer, RecorderRefusal, Vitals};
@@ -30,7 +30,11 @@ fn seed() -> Seed {
 /// A shell with tapes running: one for everything, one for chosen streams.
 pub struct Shell {
     server: Server,
-    tapes: [Tape; 2],
+    tapes: Vec<Tape>,
+    /// Recordings that began in the middle of the run, as far as they were written then, and what had been
+    /// sent to each connection.
+    later: Vec<Vec<u8>>,
+    sent_before: BTreeMap<ConnId, usize>,
     sent: BTreeMap<ConnId, Vec<u8>>,
     now: Instant,
     /// Most bytes that the kernel takes in one write.
@@ -43,7 +47,9 @@ impl Shell {
         let chosen = Tape::of_streams(&["live/film".to_owned()]).expect("it is a pattern");
         Shell {
             server: Server::new(config, seed(), Instant::ZERO, EPOCH),
-            tapes: [Tape::new(), chosen],
+            tapes: vec![Tape::new(), chosen],
+            later: Vec::new(),
+            sent_before: BTreeMap::new(),
             sent: BTreeMap::new(),
             now: Instant::ZERO,
             allowance: usize::MAX,
@@ -107,6 +113,43 @@ impl Shell {
         self.tapes.iter_mut().for_each(|tape| tape.check(end));
     }
 
+    /// Begins three more recordings here: another part of the first, everything, and one stream.
+    fn begin(&mut self, stream: &str) {
+        self.pass(Duration::ZERO);
+        let first_part = self.recordings()[0].clone();
+        let part = self.server.narrowed(|name| name.path() == format!("live/{stream}"));
+        let patterns = vec![format!("live/{stream}")];
+        self.tapes[0].resume(&self.server, self.now);
+        let (mut all, mut some) = (Tape::new(), Tape::of_streams(&patterns).expect("a pattern"));
+        all.resume(&self.server, self.now);
+        some.resume(&part, self.now);
+        self.tapes.extend([all, some]);
+        // A thread of its own has the copy while the run goes on.
+        let whole = std::thread::spawn({
+            let server = self.server.clone();
+            move || server.save()
+        });
+        let scopes = [(Scope::All, whole.join().expect("it saves")), (Scope::Streams(patterns), part.save())];
+        let [all, some] = scopes.map(|(scope, saved)| {
+            let header = Header::new(&Config::default(), &seed(), EPOCH);
+            let start_us = self.now.as_micros();
+            let header = Header { scope, start: Start::Saved, start_us, ..header };
+            [head(&header), block_saved(&saved)].concat()
+        });
+        self.later = vec![first_part, all.clone(), all, some];
+        self.sent_before = self.sent.iter().map(|(conn, bytes)| (*conn, bytes.len())).collect();
+    }
+
+    /// The first part of the recording of everything, its second part, and the recordings that began with it.
+    fn later_recordings(&mut self) -> Vec<Contents> {
+        for (bytes, place) in self.later[1..].iter_mut().zip([0, 2, 3]) {
+            self.tapes[place].check(self.now);
+            bytes.extend(self.tapes[place].take());
+            bytes.extend(block_end());
+        }
+        self.later.iter().map(|bytes| recorded(bytes)).collect()
+    }
+
     /// The recordings as they would stand on a disk: everything, and the chosen streams.
     pub fn recordings(&mut self) -> [Vec<u8>; 2] {
         let scopes = [Scope::All, Scope::Streams(vec!["live/film".to_owned()])];
@@ -123,8 +166,13 @@ impl Shell {
     }
 }
 
-/// A publisher of `live/cam`, as FFmpeg is one, and some who watch; other streams besides.
+/// A publisher of `live/cam1`, as FFmpeg is one, and some who watch; other streams besides.
 pub fn a_run(allowance: usize) -> Shell {
+    a_run_with_a_beginning(allowance, None)
+}
+
+/// The same; with more recordings that begin after so many pieces of the publisher.
+fn a_run_with_a_beginning(allowance: usize, begin: Option<usize>) -> Shell {
     let mut shell = Shell::new(Config::default());
     shell.allowance = allowance;
     let players: Vec<ConnId> = (0..3).map(|_| shell.connect(Service::Rtmp)).collect();
@@ -133,7 +181,10 @@ pub fn a_run(allowance: usize) -> Shell {
         shell.pass(Duration::from_millis(3));
     }
     let cam = shell.connect(Service::Rtmp);
-    for bytes in PUBLISHER.chunks(700) {
+    for (place, bytes) in PUBLISHER.chunks(700).enumerate() {
+        if Some(place) == begin {
+            shell.begin("cam1");
+        }
         shell.tell(Input::Received { conn: cam, bytes });
         shell.pass(Duration::from_millis(40));
     }
@@ -170,7 +221,7 @@ impl Witness for Watcher {
 
 fn replay(contents: &Contents) -> Watcher {
     let mut watcher = Watcher::default();
-    let mut replay = Replay::new(&contents.header).expect("it is of this build");
+    let mut replay = Replay::begin(contents).expect("it is of this build");
     replay.run(contents.entries.clone(), &mut watcher);
     assert_eq!(replay.summary().differences, watcher.differences.len() as u64);
     watcher
@@ -205,6 +256,59 @@ fn a_stream_replays_alone() {
     let seats: Vec<Seat> = contents.entries.iter().filter_map(|entry| entry.event.seat()).collect();
     assert!(!seats.is_empty() && seats.iter().all(|seat| *seat == Seat(4)), "{seats:?}");
     assert_eq!(replay(&contents).differences, []);
+}
+
+/// Everything that a recording says was sent to those who were there when it began, and what they were sent.
+fn since_then(shell: &Shell, contents: &Contents, watcher: &Watcher) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let seated = contents.entries.iter().filter_map(|entry| match entry.event {
+        Event::Seated { seat, conn } => Some((seat, conn)),
+        _ => None,
+    });
+    let sent = |seat| watcher.sent.get(&seat).cloned().unwrap_or_default();
+    let before = |conn| shell.sent_before.get(&conn).copied().unwrap_or_default();
+    seated.map(|(seat, conn)| (sent(seat), shell.sent[&conn][before(conn)..].to_vec())).collect()
+}
+
+#[test]
+fn a_recording_may_begin_in_the_middle_of_a_run() {
+    let pieces = PUBLISHER.len() / 700;
+    for (allowance, begin) in
+        [(usize::MAX, pieces / 2), (3000, 1), (170, 4), (900, pieces - 1), (170, pieces)]
+    {
+        let mut shell = a_run_with_a_beginning(allowance, Some(begin));
+        let [first, second, all, some] = &shell.later_recordings()[..] else { panic!("four") };
+        for contents in [second, all, some] {
+            let watcher = replay(contents);
+            assert_eq!(watcher.differences, [], "{begin}");
+            let pairs = since_then(&shell, contents, &watcher);
+            assert_eq!(pairs.len(), 4, "three players and their publisher were there");
+            assert!(pairs.iter().all(|(now, then)| now == then), "{begin}");
+        }
+        assert!(some.entries.len() < all.entries.len(), "others were there, too");
+        let mut watcher = Watcher::default();
+        let mut replay = Replay::begin(first).expect("it is of this build");
+        replay.run(first.entries.clone(), &mut watcher);
+        replay.next_part();
+        replay.run(second.entries.clone(), &mut watcher);
+        assert_eq!(watcher.differences, [], "the parts follow each other");
+        assert_eq!(watcher.sent.values().collect::<Vec<_>>(), shell.sent.values().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_recording_that_cannot_begin_says_why() {
+    let mut shell = a_run_with_a_beginning(900, Some(3));
+    let mut contents = shell.later_recordings().remove(2);
+    let told = |contents: &Contents| Replay::begin(contents).expect_err("it cannot").to_string();
+    contents.header.part = 4;
+    contents.header.start = Start::Part;
+    assert!(told(&contents).contains("part 4"));
+    contents.header.start = Start::Saved;
+    let mut damaged = contents.saved.take().expect("it has one").to_vec();
+    assert!(told(&contents).contains("is missing"));
+    damaged[300] ^= 1;
+    contents.saved = Some(damaged.into());
+    assert!(told(&contents).contains("is damaged"));
 }
 
 #[test]
@@ -366,7 +470,7 @@ proptest! {
         bytes[at.index(len)] = byte;
         bytes.truncate(cut.index(len));
         if let Ok(contents) = read(bytes.into())
-            && let Ok(mut replay) = Replay::new(&contents.header)
+            && let Ok(mut replay) = Replay::begin(&contents)
         {
             replay.run(contents.entries, &mut ());
         }

@@ -218,6 +218,11 @@ impl Conns {
         self.table.iter().map(|(_, conn)| conn)
     }
 
+    /// A copy of those that `keep` wants.
+    pub fn narrowed(&self, keep: impl Fn(&Conn) -> bool) -> Self {
+        Conns { table: self.table.narrowed(keep), generations: self.generations.clone() }
+    }
+
     /// True if everybody sits where its id says. What was saved and loaded may be anything.
     pub fn is_sound(&self) -> bool {
         self.table.iter().all(|(place, conn)| {

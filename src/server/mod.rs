@@ -16,6 +16,7 @@ mod end;
 mod held;
 mod input;
 mod live;
+mod narrow;
 mod output;
 mod play;
 mod publish;
@@ -276,6 +277,11 @@ impl Server {
                 conn.outbox.show(slices);
             }
         }
+    }
+
+    /// The time of the last call.
+    pub fn now(&self) -> Instant {
+        self.now
     }
 
     /// When `handle(now, Input::Tick)` is due at the latest, and on whose behalf.

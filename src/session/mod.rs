@@ -14,7 +14,7 @@ use crate::base::outbox::Outbox;
 use crate::base::reason::Reason;
 use crate::base::rng::Rng;
 use crate::base::time::{Epoch, Instant};
-use crate::config::Config;
+use crate::config::{Config, Service};
 use ask::{Answer, Ask};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -74,6 +74,16 @@ pub enum AnySession {
     Rtmp(Box<rtmp::RtmpSession>),
     /// HTTP/1.1: live formats, HLS, the API, pages.
     Http(Box<http::HttpSession>),
+}
+
+impl AnySession {
+    /// True if a peer of this sort can be about a stream: an operator at the API never is.
+    pub fn gets_streams(&self) -> bool {
+        match self {
+            AnySession::Rtmp(_) => true,
+            AnySession::Http(session) => session.service() != Service::Api,
+        }
+    }
 }
 
 macro_rules! each {

@@ -30,6 +30,19 @@ impl<T> Default for Router<T> {
 }
 
 impl<T> Router<T> {
+    /// A copy of the streams whose names `keep` wants.
+    pub fn narrowed(&self, keep: impl Fn(&StreamName) -> bool) -> Self
+    where
+        T: Clone,
+    {
+        let names = self.names.iter().filter(|(name, _)| keep(name));
+        Router {
+            streams: self.streams.narrowed(|(_, name, _)| keep(name)),
+            names: names.map(|(name, key)| (name.clone(), *key)).collect(),
+            generation: self.generation,
+        }
+    }
+
     /// The stream of this name.
     pub fn find(&self, name: &StreamName) -> Option<StreamKey> {
         self.names.get(name).copied()

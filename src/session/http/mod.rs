@@ -99,6 +99,11 @@ impl HttpSession {
         let until = cx.now + head_timeout(cx);
         HttpSession { service, state: State::Idle { until, first: true }, introduced: None }
     }
+
+    /// Which of the two services of HTTP the peer came to.
+    pub fn service(&self) -> Service {
+        self.service
+    }
 }
 
 impl Session for HttpSession {
