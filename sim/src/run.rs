@@ -28,6 +28,9 @@ const EPOCH_US: u64 = 1_700_000_000_000_000;
 /// How long the core has to become content, in microseconds, beyond the timeouts of the configuration.
 const HEAL_US: u64 = 20_000_000;
 
+/// How far apart a world's clock and a server's timers may be, in microseconds.
+const CLOCK_US: u64 = 10_000;
+
 /// What a run was.
 #[derive(Debug)]
 pub struct Outcome {
@@ -234,7 +237,7 @@ impl<'a, W: World> Run<'a, W> {
         let now = self.world.now_us();
         if self.options.drains {
             self.world.command(Input::Drain);
-            self.until(now + self.options.config.drain_timeout_ms * 1000 + 2_000);
+            self.until(now + self.options.config.drain_timeout_ms * 1000 + CLOCK_US);
             let finished = self.world.with_shell(|shell| shell.finished) == Some(true);
             if !finished && self.failure().is_none() {
                 return self.fail("L7", "the drain has not ended within its timeout".to_owned());

@@ -6,12 +6,13 @@
 use crate::peer::{Boxed, HangUp, Peer, PeerCx};
 use crate::world::link::{Fate, Pace};
 use crate::world::tiny::Person;
-use crate::world::turmoil::{PORT_FIRST, SEGMENT_BYTES, SERVER, Shared};
+use crate::world::turmoil::{FIN_US, Goodbyes, PORT_FIRST, SEGMENT_BYTES, SERVER, Shared};
 use bytes::{Buf, BytesMut};
 use conformance::dice::Dice;
 use dacapo::config::Service;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -75,23 +76,34 @@ pub struct Guest {
 }
 
 /// The task of a host: turns until it is dropped.
-pub async fn run(guests: Shared<Guests>, waker: Shared<Option<Waker>>, host: usize) -> turmoil::Result {
+pub async fn run(
+    guests: Shared<Guests>,
+    goodbyes: Shared<Goodbyes>,
+    waker: Shared<Option<Waker>>,
+    host: usize,
+) -> turmoil::Result {
     let mut sleep = Box::pin(sleep_until(Instant::now()));
     poll_fn(|cx| {
         waker.replace(Some(cx.waker().clone()));
-        turn(&mut guests.borrow_mut(), host, sleep.as_mut(), cx);
+        turn(&mut guests.borrow_mut(), &mut goodbyes.borrow_mut(), host, sleep.as_mut(), cx);
         Poll::<turmoil::Result>::Pending
     })
     .await
 }
 
-fn turn(guests: &mut Guests, host: usize, mut sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) {
+fn turn(
+    guests: &mut Guests,
+    goodbyes: &mut Goodbyes,
+    host: usize,
+    mut sleep: Pin<&mut Sleep>,
+    cx: &mut Context<'_>,
+) {
     for _ in 0..TURNS_MAX {
         let elapsed = turmoil::sim_elapsed().expect("this is a host");
         let now_us = u64::try_from(elapsed.as_micros()).expect("it is not that old");
         let Guests { list, listeners } = guests;
         let here = list.iter_mut().filter(|guest| guest.host == host);
-        let next = here.filter_map(|guest| guest.turn(now_us, listeners, cx)).min();
+        let next = here.filter_map(|guest| guest.turn(now_us, listeners, goodbyes, cx)).min();
         let Some(next_us) = next else { return };
         // Time comes in whole milliseconds.
         let us = next_us.saturating_sub(now_us).max(1_000);
@@ -146,11 +158,42 @@ impl Guest {
     }
 
     /// Does what there is to do. Returns when it wants to be called again at the latest.
-    fn turn(&mut self, now_us: u64, listeners: &[Service], cx: &mut Context<'_>) -> Option<u64> {
+    fn turn(
+        &mut self,
+        now_us: u64,
+        listeners: &[Service],
+        goodbyes: &mut Goodbyes,
+        cx: &mut Context<'_>,
+    ) -> Option<u64> {
+        let before = self.address();
         if std::mem::take(&mut self.drops) && !matches!(self.line, Line::Away) {
             self.over(now_us, true);
         }
         self.gone |= self.leaves;
+        let next = self.live(now_us, listeners, goodbyes, cx);
+        if let Some(address) = before
+            && (self.finished || self.address().is_none())
+        {
+            goodbyes.guest.entry(address).or_insert(now_us);
+        }
+        next
+    }
+
+    /// The address that the server knows it by, while it has a connection.
+    fn address(&self) -> Option<SocketAddr> {
+        match &self.line {
+            Line::There(stream) => stream.local_addr().ok(),
+            _ => None,
+        }
+    }
+
+    fn live(
+        &mut self,
+        now_us: u64,
+        listeners: &[Service],
+        goodbyes: &Goodbyes,
+        cx: &mut Context<'_>,
+    ) -> Option<u64> {
         if self.gone {
             return None;
         }
@@ -162,9 +205,14 @@ impl Guest {
         }
         self.write(now_us, cx);
         let dials = self.dial_us.filter(|_| matches!(self.line, Line::Away));
+        let end = self.address().and_then(|address| goodbyes.server.get(&address)).map(|at| at + FIN_US);
+        if end.is_some_and(|end| end <= now_us) && self.pace == Pace::Free {
+            self.over(now_us, false);
+        }
+        let end = end.filter(|end| *end > now_us);
         let reads =
             matches!((&self.line, self.pace), (Line::There(_), Pace::Slow(_))).then_some(self.read_us);
-        [self.wake_us, dials, reads].into_iter().flatten().min()
+        [self.wake_us, dials, reads, end].into_iter().flatten().min()
     }
 
     fn dial(&mut self, now_us: u64, listeners: &[Service], cx: &mut Context<'_>) {

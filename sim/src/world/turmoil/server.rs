@@ -4,7 +4,7 @@
 //! crash of the host drops them as a kernel would.
 
 use crate::shell::{Got, Knock, Put, Shell, Sock, Sockets};
-use crate::world::turmoil::{Commands, PORT_FIRST, SEGMENT_BYTES, Shared};
+use crate::world::turmoil::{Commands, FIN_US, Goodbyes, PORT_FIRST, SEGMENT_BYTES, Shared};
 use bytes::{Buf, BytesMut};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, poll_fn};
@@ -40,10 +40,11 @@ pub struct Process {
 /// The task of the host: turns until it is dropped.
 pub async fn run(
     process: Shared<Process>,
+    goodbyes: Shared<Goodbyes>,
     waker: Shared<Option<Waker>>,
     listeners: usize,
 ) -> turmoil::Result {
-    let mut kernel = Kernel::default();
+    let mut kernel = Kernel { goodbyes, ..Kernel::default() };
     for place in 0..listeners {
         let port = PORT_FIRST + u16::try_from(place).expect("there are few listeners");
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?;
@@ -72,16 +73,17 @@ fn turn(process: &mut Process, kernel: &mut Kernel, mut sleep: Pin<&mut Sleep>, 
         if process.paused_us > now_us {
             return wait(sleep, process.paused_us - now_us, cx);
         }
-        kernel.look(shell, cx);
+        kernel.look(now_us, shell, cx);
         while let Some(input) = process.commands.pop_front() {
             shell.command(now_us, input, kernel);
         }
         shell.pass(now_us, kernel);
         kernel.closed.clear();
-        if kernel.has_room_again() {
+        if kernel.has_room_again(cx) {
             continue;
         }
-        let Some(wake_us) = shell.wake_us(now_us) else { return };
+        let wake_us = shell.wake_us(now_us).into_iter().chain(kernel.end_us(now_us)).min();
+        let Some(wake_us) = wake_us else { return };
         if wake_us > now_us {
             sleep.as_mut().reset(Instant::now() + Duration::from_micros(wake_us - now_us));
             if sleep.as_mut().poll(cx).is_pending() {
@@ -121,6 +123,7 @@ fn accept(listener: Rc<TcpListener>) -> Accepting {
 /// A stream, and what has come on it.
 struct Stream {
     stream: TcpStream,
+    peer: SocketAddr,
     arrived: BytesMut,
     finished: bool,
     broken: bool,
@@ -136,6 +139,7 @@ struct Kernel {
     doors: Vec<Door>,
     streams: BTreeMap<Sock, Stream>,
     socks: u32,
+    goodbyes: Shared<Goodbyes>,
     exhausted: bool,
     /// Streams that were closed in this pass; dropped behind it.
     closed: Vec<Stream>,
@@ -143,7 +147,7 @@ struct Kernel {
 
 impl Kernel {
     /// Takes what has come, and tells the shell where something has.
-    fn look(&mut self, shell: &mut Shell, cx: &mut Context<'_>) {
+    fn look(&mut self, now_us: u64, shell: &mut Shell, cx: &mut Context<'_>) {
         for (place, door) in self.doors.iter_mut().enumerate() {
             while let Poll::Ready(result) = door.accepting.as_mut().poll(cx) {
                 door.accepting = accept(door.listener.clone());
@@ -153,8 +157,10 @@ impl Kernel {
                 shell.knocked(place);
             }
         }
+        let goodbyes = self.goodbyes.borrow();
         for (sock, stream) in &mut self.streams {
-            if stream.fill(cx) {
+            let end = goodbyes.guest.get(&stream.peer).is_some_and(|at| at + FIN_US <= now_us);
+            if stream.fill(cx) || stream.end(end) {
                 shell.readable(*sock, stream.finished || stream.broken);
             }
             if stream.blocked && pin!(stream.stream.writable()).poll(cx).is_ready() {
@@ -166,9 +172,23 @@ impl Kernel {
 }
 
 impl Kernel {
-    /// True if a stream that was full was read since.
-    fn has_room_again(&self) -> bool {
-        self.streams.values().any(|stream| stream.full && stream.arrived.len() < RECEIVE_BYTES_MAX)
+    /// When a peer that has hung up is taken for gone next.
+    fn end_us(&self, now_us: u64) -> Option<u64> {
+        let goodbyes = self.goodbyes.borrow();
+        let streams = self.streams.values().filter(|stream| !stream.finished && !stream.broken);
+        let ends = streams.filter_map(|stream| Some(goodbyes.guest.get(&stream.peer)? + FIN_US));
+        ends.filter(|at| *at > now_us).min()
+    }
+
+    /// True if a stream that was full was read since, or one that a write blocked has room already. Whoever has
+    /// not wakes the task once it has.
+    fn has_room_again(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut has = false;
+        for stream in self.streams.values_mut() {
+            has |= stream.full && stream.arrived.len() < RECEIVE_BYTES_MAX;
+            has |= stream.blocked && pin!(stream.stream.writable()).poll(cx).is_ready();
+        }
+        has
     }
 }
 
@@ -192,6 +212,15 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// Takes it that the peer has said everything, if that is so and nothing is left.
+    fn end(&mut self, ended: bool) -> bool {
+        let ends = ended && self.arrived.is_empty() && !self.finished && !self.broken;
+        self.finished |= ends;
+        ends
+    }
+}
+
 impl Sockets for Kernel {
     fn accept(&mut self, listener: usize) -> Knock {
         let door = &mut self.doors[listener];
@@ -208,6 +237,7 @@ impl Sockets for Kernel {
             sock,
             Stream {
                 stream,
+                peer,
                 arrived: BytesMut::new(),
                 finished: false,
                 broken: false,
@@ -260,11 +290,15 @@ impl Sockets for Kernel {
             let mut cx = Context::from_waker(Waker::noop());
             // It never waits; a stream that is gone needs no goodbye.
             let _gone = Pin::new(&mut stream.stream).poll_shutdown(&mut cx);
+            self.goodbyes.borrow_mut().server.insert(stream.peer, world_us());
         }
     }
 
     fn close(&mut self, sock: Sock) {
-        self.closed.extend(self.streams.remove(&sock));
+        if let Some(stream) = self.streams.remove(&sock) {
+            self.goodbyes.borrow_mut().server.entry(stream.peer).or_insert_with(world_us);
+            self.closed.push(stream);
+        }
     }
 }
 
