@@ -139,7 +139,7 @@ impl Reactor {
         while let Some(input) = self.world.next_result() {
             self.tell(now, input);
         }
-        while let Some(input) = self.recorder.next_answer(&self.server, now) {
+        while let Some(input) = self.recorder.next_answer(&self.server, now, || self.clock.now()) {
             self.tell(now, input);
         }
         if self.accept_at.is_some_and(|at| at <= now) {

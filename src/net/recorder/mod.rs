@@ -19,7 +19,7 @@ use crate::base::slices::Slices;
 use crate::base::time::{Epoch, Instant};
 use crate::config::{self, Config, Pattern};
 use crate::net::clock::unix_micros;
-use crate::record::{Scope, Start, Tape};
+use crate::record::{Scope, Tape};
 use crate::server::{Input, Output, Server};
 use crate::status::{RecorderAnswer, RecorderRefusal, RecorderStatus, RecorderWish, RecordingStatus};
 use handing::Handing;
@@ -106,7 +106,7 @@ impl Recorder {
     pub fn begin_at_birth(&mut self, now: Instant) {
         if self.settings.enabled {
             let patterns = self.settings.streams.clone();
-            if let Err(refusal) = self.start(now, None, patterns, None) {
+            if let Err(refusal) = self.start(now, None, patterns, None, || now) {
                 self.give_up(&format!("{refusal:?}"));
             }
         }
@@ -216,6 +216,7 @@ impl Recorder {
         server: Option<&Server>,
         patterns: Vec<Pattern>,
         ticket: Option<Ticket>,
+        clock: impl Fn() -> Instant,
     ) -> Result<(), RecorderRefusal> {
         if self.running.is_some() {
             return Err(RecorderRefusal::Running);
@@ -240,8 +241,7 @@ impl Recorder {
             check_at: now + CHECK_PERIOD,
             copy_us_max: 0,
         };
-        self.begin_part(&mut running, server, now, ticket);
-        log::info!("the recorder begins {} in {}", running.name, self.settings.directory);
+        self.begin_part(&mut running, server, now, ticket, clock);
         self.running = Some(Box::new(running));
         Ok(())
     }
@@ -263,14 +263,23 @@ impl Recorder {
         Ok(())
     }
 
+    /// Begins a part: with the server as it is, unless it is newborn.
     fn begin_part(
         &self,
         running: &mut Running,
         server: Option<&Server>,
         now: Instant,
         ticket: Option<Ticket>,
+        clock: impl Fn() -> Instant,
     ) {
         let Some(writer) = &self.writer else { return };
+        let begin = clock();
+        let saved = server.map(|server| Box::new(copy(server, &running.patterns)));
+        if let Some(server) = &saved {
+            running.tape.resume(server, now);
+        }
+        let us = u64::try_from(clock().since(begin).as_micros()).unwrap_or(u64::MAX);
+        running.copy_us_max = running.copy_us_max.max(us);
         let patterns = running.patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect();
         writer.begin(Beginning {
             number: running.number,
@@ -282,13 +291,13 @@ impl Recorder {
             epoch: self.epoch,
             at: now,
             scope: if running.patterns.is_empty() { Scope::All } else { Scope::Streams(patterns) },
-            start: if server.is_none() { Start::Birth } else { Start::Part },
+            saved,
         });
+        log::info!(us; "the recorder begins part {} of {}", running.part, running.name);
     }
 
     /// Ends the part and begins the next.
     fn next_part(&mut self, server: &Server, now: Instant, clock: impl Fn() -> Instant) {
-        let begin = clock();
         self.flush(now, true);
         let Some(mut running) = self.running.take() else { return };
         if let Some(writer) = &self.writer {
@@ -297,10 +306,7 @@ impl Recorder {
         running.part += 1;
         running.part_bytes = 0;
         running.part_since = now;
-        self.begin_part(&mut running, Some(server), now, None);
-        let us = u64::try_from(clock().since(begin).as_micros()).unwrap_or(u64::MAX);
-        running.copy_us_max = running.copy_us_max.max(us);
-        log::debug!(us; "the recorder begins part {} of {}", running.part, running.name);
+        self.begin_part(&mut running, Some(server), now, None, clock);
         self.running = Some(running);
     }
 
@@ -341,7 +347,12 @@ impl Recorder {
 
     /// The next thing that the server is to be told. To be called when it wants nothing more, so that a
     /// recording that begins here begins between two inputs.
-    pub fn next_answer(&mut self, server: &Server, now: Instant) -> Option<Input<'static>> {
+    pub fn next_answer(
+        &mut self,
+        server: &Server,
+        now: Instant,
+        clock: impl Fn() -> Instant,
+    ) -> Option<Input<'static>> {
         if let Ok((ticket, result)) = self.told.try_recv() {
             let result = result.map(|()| RecorderAnswer::State(Box::new(self.status())));
             return Some(Input::Recorder { ticket, result });
@@ -350,10 +361,12 @@ impl Recorder {
             let result = match wish {
                 RecorderWish::Look => Ok(()),
                 // The answer comes when the file is there, or finished.
-                RecorderWish::Start { streams } => match self.start_by_wish(server, now, &streams, ticket) {
-                    Ok(()) => continue,
-                    refused => refused,
-                },
+                RecorderWish::Start { streams } => {
+                    match self.start_by_wish(server, now, &streams, ticket, &clock) {
+                        Ok(()) => continue,
+                        refused => refused,
+                    }
+                }
                 RecorderWish::Stop => match self.stop(now, Some(ticket)) {
                     Ok(()) => continue,
                     refused => refused,
@@ -375,9 +388,10 @@ impl Recorder {
         now: Instant,
         streams: &[String],
         ticket: Ticket,
+        clock: impl Fn() -> Instant,
     ) -> Result<(), RecorderRefusal> {
         let patterns = streams.iter().map(|text| Pattern::new(text)).collect::<Result<_, _>>();
-        self.start(now, Some(server), patterns.map_err(RecorderRefusal::Pattern)?, Some(ticket))
+        self.start(now, Some(server), patterns.map_err(RecorderRefusal::Pattern)?, Some(ticket), clock)
     }
 
     /// How long a finished part is.
@@ -424,6 +438,14 @@ impl Drop for Recorder {
             writer.finish();
         }
     }
+}
+
+/// The server, or the part of it that is about the chosen streams.
+fn copy(server: &Server, patterns: &[Pattern]) -> Server {
+    if patterns.is_empty() {
+        return server.clone();
+    }
+    server.narrowed(|name| patterns.iter().any(|pattern| pattern.fits(name)))
 }
 
 fn tape(patterns: &[Pattern]) -> Tape {

@@ -7,7 +7,7 @@ use crate::base::rng::Seed;
 use crate::base::slices::Slices;
 use crate::base::time::{Epoch, Instant};
 use crate::config::{self, Config};
-use crate::record::{Contents, Difference, Replay, Witness, read};
+use crate::record::{Contents, Difference, Entry, Replay, Start, Witness, read};
 use crate::server::{Input, Output, Server};
 use crate::status::{PartStatus, RecorderAnswer, RecorderRefusal, RecorderStatus, RecorderWish, Vitals};
 use bytes::Bytes;
@@ -154,7 +154,7 @@ impl Shell {
         let vitals = Vitals { argv: "x".repeat(size), ..Vitals::default() };
         self.tell(Input::Measured { ticket: Ticket(0), vitals: Box::new(vitals) });
         let now = self.now;
-        while let Some(input) = self.recorder.next_answer(&self.server, now) {
+        while let Some(input) = self.recorder.next_answer(&self.server, now, || now) {
             self.tell(input);
         }
         self.recorder.turn(&self.server, now, || now);
@@ -167,7 +167,7 @@ impl Shell {
         self.recorder.ask(mine, wish);
         for _ in 0..2000 {
             if let Some(Input::Recorder { ticket, result }) =
-                self.recorder.next_answer(&self.server, self.now)
+                self.recorder.next_answer(&self.server, self.now, || self.now)
                 && ticket == mine
             {
                 return result;
@@ -208,9 +208,13 @@ impl Witness for Differences {
 
 /// Plays a part alone; returns the number of inputs.
 fn replay(contents: &Contents) -> u64 {
+    replay_from(contents, contents.entries.clone())
+}
+
+fn replay_from(contents: &Contents, entries: Vec<Entry>) -> u64 {
     let mut differences = Differences::default();
-    let mut replay = Replay::new(&contents.header).expect("it is of this build");
-    replay.run(contents.entries.clone(), &mut differences);
+    let mut replay = Replay::begin(contents).expect("it is of this build");
+    replay.run(entries, &mut differences);
     assert_eq!(differences.0, []);
     replay.summary().inputs
 }
@@ -227,6 +231,66 @@ fn a_run_is_recorded_from_birth_to_its_end() {
     let [contents] = &disk.contents()[..] else { panic!("one part") };
     assert!(contents.ended && contents.torn.is_none());
     assert!(replay(contents) > 900);
+}
+
+#[test]
+fn parts_replay_alone_and_one_after_the_other() {
+    let disk = Fake::default();
+    let mut shell = Shell::recording(disk.clone(), |settings| {
+        settings.part_bytes_max = 64 << 10;
+        settings.parts_max = 1000;
+    });
+    let conn = shell.connect();
+    for turn in 0..400 {
+        if turn % 100 == 50 {
+            let _another = shell.connect();
+        }
+        shell.turn(conn, 1000);
+    }
+    shell.recorder.finish(shell.now);
+    let parts = disk.contents();
+    assert!(parts.len() > 4, "{} parts", parts.len());
+    let starts: Vec<Start> = parts.iter().map(|part| part.header.start).collect();
+    assert!(starts[0] == Start::Birth && starts[1..].iter().all(|start| *start == Start::Saved));
+    let alone: Vec<u64> = parts.iter().map(replay).collect();
+    assert!(alone.iter().all(|inputs| *inputs > 20), "{alone:?}");
+    let all: Vec<Entry> = parts.iter().flat_map(|part| part.entries.clone()).collect();
+    assert_eq!(replay_from(&parts[0], all), alone.iter().sum::<u64>());
+    let names: Vec<String> = disk.files().keys().cloned().collect();
+    assert!(names.is_sorted() && names[2].ends_with("-000002.dacapo"), "{names:?}");
+}
+
+#[test]
+fn a_part_ends_by_age_too_and_the_oldest_are_deleted() {
+    let disk = Fake::default();
+    let mut shell = Shell::recording(disk.clone(), |settings| {
+        settings.part_ms_max = 1000;
+        settings.parts_max = 2;
+    });
+    let conn = shell.connect();
+    for _ in 0..600 {
+        shell.turn(conn, 10);
+    }
+    shell.recorder.finish(shell.now);
+    let parts = disk.contents();
+    let numbers: Vec<u32> = parts.iter().map(|part| part.header.part).collect();
+    assert_eq!(numbers, [5, 6], "of 6.6 seconds the last two");
+    parts.iter().for_each(|part| assert!(part.ended && replay(part) > 10));
+}
+
+#[test]
+fn a_recording_that_begins_in_mid_run_replays() {
+    let disk = Fake::default();
+    let mut shell = Shell::new(|_| {});
+    shell.recorder.start_writer(Box::new(disk.clone())).expect("a thread");
+    let conn = shell.connect();
+    (0..20).for_each(|_| shell.turn(conn, 100));
+    assert!(shell.wish(RecorderWish::Start { streams: Vec::new() }).is_ok());
+    (0..20).for_each(|_| shell.turn(conn, 100));
+    assert!(shell.wish(RecorderWish::Stop).is_ok());
+    let [contents] = &disk.contents()[..] else { panic!("one part") };
+    assert!(contents.ended && contents.header.start == Start::Saved);
+    assert!(replay(contents) > 40);
 }
 
 #[test]

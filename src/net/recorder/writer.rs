@@ -14,7 +14,8 @@ use crate::base::time::{Epoch, Instant};
 use crate::config;
 use crate::net::clock::unix_micros;
 use crate::net::recorder::shelf::{Disk, Part, outdated, part_name};
-use crate::record::{Header, Scope, Start, block_end, head};
+use crate::record::{Header, Scope, Start, block_end, block_saved, head};
+use crate::server::Server;
 use crate::status::{PartStatus, RecorderRefusal};
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -53,8 +54,8 @@ pub struct Beginning {
     pub at: Instant,
     /// What is recorded.
     pub scope: Scope,
-    /// From what a replay starts.
-    pub start: Start,
+    /// A copy of the server as it is now, from which a replay starts; none: it is newborn.
+    pub saved: Option<Box<Server>>,
 }
 
 enum Job {
@@ -210,7 +211,7 @@ impl Desk {
                 Job::Begin(_) | Job::End { .. } => JOB_BYTES,
             };
             match job {
-                Job::Begin(beginning) => self.begin(&beginning),
+                Job::Begin(beginning) => self.begin(*beginning),
                 Job::Block(block) => self.write(&block),
                 Job::End { whole, ticket } => {
                     self.end(whole);
@@ -223,7 +224,7 @@ impl Desk {
         }
     }
 
-    fn begin(&mut self, beginning: &Beginning) {
+    fn begin(&mut self, beginning: Beginning) {
         self.end(false);
         self.make_room();
         self.number = beginning.number;
@@ -236,8 +237,10 @@ impl Desk {
             self.write(&beginning.head());
         });
         let told = told.map_err(|error| format!("{name} cannot be made: {error}"));
-        if let Err(why) = &told {
-            self.fail(why.clone());
+        match (&told, beginning.saved) {
+            (Err(why), _) => self.fail(why.clone()),
+            (Ok(()), Some(server)) => self.write(&block_saved(&server.save())),
+            (Ok(()), None) => {}
         }
         if let Some(ticket) = beginning.ticket {
             (self.tell)(ticket, told.map_err(RecorderRefusal::Disk));
@@ -299,7 +302,7 @@ impl Beginning {
         head(&Header {
             start_us: self.at.as_micros(),
             scope: self.scope.clone(),
-            start: self.start,
+            start: if self.saved.is_some() { Start::Saved } else { Start::Birth },
             name: self.name.clone(),
             part: self.part,
             ..Header::new(&self.config, &self.seed, self.epoch)
