@@ -74,6 +74,13 @@ impl Covers {
         String::from_utf8(self.word(class, text.as_bytes())).unwrap_or_else(|_| "x".repeat(text.len()))
     }
 
+    /// The cover of that token among those that were covered so far which `wanted` knows.
+    pub fn token(&self, wanted: impl Fn(&str) -> bool) -> Option<&str> {
+        let is_wanted = |word: &[u8]| std::str::from_utf8(word).is_ok_and(&wanted);
+        let found = self.words.iter().find(|((class, word), _)| *class == Class::Shape && is_wanted(word));
+        found.and_then(|(_, cover)| std::str::from_utf8(cover).ok())
+    }
+
     /// The cover of an address: as long when it is written out, if that can be. Those of this machine itself
     /// tell nothing and stay.
     pub fn address(&mut self, ip: IpAddr) -> IpAddr {

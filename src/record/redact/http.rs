@@ -82,6 +82,11 @@ fn field(covers: &mut Covers, line: &str) -> String {
     let covered = match lower.as_str() {
         "host" | "x-forwarded-host" => text::authority(covers, bare),
         "origin" | "referer" => text::url(covers, bare, false),
+        // Which scheme it is tells nothing, and the word alone is what the configuration knows.
+        "authorization" => match bare.split_once(' ') {
+            Some((scheme, word)) => format!("{scheme} {}", covers.text(Class::Shape, word)),
+            None => covers.text(Class::Shape, bare),
+        },
         "x-forwarded-for" | "x-real-ip" => text::addresses(covers, bare),
         _ => covers.text(Class::Shape, bare),
     };

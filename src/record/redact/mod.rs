@@ -24,11 +24,12 @@ use crate::base::id::ConnId;
 use crate::base::name::{DEFAULT_VHOST, StreamName};
 use crate::base::rng::Seed;
 use crate::base::time::Instant;
-use crate::config::{self, Config, Pattern, Service, StreamRule};
+use crate::config::{self, Config, Pattern, Recorder, Secret, Service, StreamRule};
 use crate::record::file::{BUILD, Contents, Fault, Header, Kernel, Scope, write};
 use crate::record::list::{Entry, Event, Seat};
 use crate::record::replay::{Replay, Witness};
 use crate::server::{self, End, Server};
+use crate::status::{RecorderAnswer, RecorderRefusal};
 use bytes::Bytes;
 use cover::{Class, Covers};
 use std::collections::{BTreeMap, BTreeSet};
@@ -255,6 +256,15 @@ fn cover_event(
             }
             Event::Measured { ticket, vitals }
         }
+        Event::Recorder { ticket, result } => Event::Recorder {
+            ticket,
+            result: match result {
+                Ok(answer) => Ok(cover_recorder_answer(covers, answer)),
+                Err(RecorderRefusal::Disk(why)) => Err(RecorderRefusal::Disk(words(&why))),
+                Err(RecorderRefusal::Pattern(why)) => Err(RecorderRefusal::Pattern(words(&why))),
+                refused => refused,
+            },
+        },
         Event::Reload { config } => match config::load(&config, "the recording's configuration", &[]) {
             Ok(config) => Event::Reload { config: config::print(&cover_config(covers, config, names)) },
             // It would be passed over anyway.
@@ -283,6 +293,7 @@ fn cover_config(covers: &mut Covers, mut config: Config, names: &BTreeSet<Stream
         }
     };
     directory(&mut config.stream.hls.directory);
+    cover_recorder(covers, &mut config.recorder, names);
     let rules = std::mem::take(&mut config.streams);
     for mut rule in rules {
         rule.hls.directory.iter_mut().for_each(directory);
@@ -292,6 +303,33 @@ fn cover_config(covers: &mut Covers, mut config: Config, names: &BTreeSet<Stream
         }
     }
     config
+}
+
+/// Settings of a recorder that lets the same operators in, by the covers of their words.
+fn cover_recorder(covers: &mut Covers, settings: &mut Recorder, names: &BTreeSet<StreamName>) {
+    if !settings.directory.is_empty() {
+        settings.directory = "recordings".to_owned();
+    }
+    let patterns: Vec<String> = settings.streams.iter().map(|pattern| pattern.as_str().to_owned()).collect();
+    let patterns = cover_patterns(covers, &patterns, names);
+    settings.streams = patterns.iter().filter_map(|pattern| Pattern::new(pattern).ok()).collect();
+    if settings.api_token.is_set() {
+        let token = covers.token(|word| settings.api_token.is(word)).unwrap_or(NOBODYS_TOKEN);
+        settings.api_token = Secret::new(token).expect("a cover is as long as the word, and of its kind");
+    }
+}
+
+/// The token of a recorder that no operator has used.
+const NOBODYS_TOKEN: &str = "0000000000000000";
+
+/// What the recorder told, as long as it was.
+fn cover_recorder_answer(covers: &mut Covers, answer: RecorderAnswer) -> RecorderAnswer {
+    let RecorderAnswer::State(mut status) = answer else { return answer };
+    let recording = status.recording.iter_mut().flat_map(|recording| &mut recording.streams);
+    for text in recording.chain([&mut status.directory, &mut status.last_drop]) {
+        *text = covers.text(Class::Shape, text);
+    }
+    RecorderAnswer::State(status)
 }
 
 /// Patterns that fit the covers of those names that these fit: each name by itself.

@@ -69,13 +69,17 @@ pub fn api_target(covers: &mut Covers, text: &str) -> String {
     let (path, query) = text.find('?').map_or((text, ""), |at| text.split_at(at));
     let part = |part: &str| covers.id(part).unwrap_or(part).to_owned();
     let path: Vec<String> = path.split('/').map(part).collect();
-    // Here a query says which page of a list is wanted.
-    let is_page = |pair: &str| pair.starts_with("start=") || pair.starts_with("count=");
+    // Here a query says which page of a list is wanted, or what the recorder is to do.
+    let plain = ["start=", "count=", "action="];
     let pairs = query.trim_start_matches('?').split('&');
-    if pairs.clone().all(|pair| pair.is_empty() || is_page(pair)) {
-        return path.join("/") + query;
-    }
-    path.join("/") + &self::query(covers, query, false)
+    let covered: Vec<String> = pairs
+        .map(|pair| match plain.iter().any(|key| pair.starts_with(key)) {
+            true => pair.to_owned(),
+            false => self::query(covers, &format!("?{pair}"), false)[1..].to_owned(),
+        })
+        .collect();
+    let mark = if query.is_empty() { "" } else { "?" };
+    path.join("/") + mark + &covered.join("&")
 }
 
 /// A host, with user and port perhaps.
