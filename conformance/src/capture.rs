@@ -37,7 +37,8 @@ pub struct About {
     pub made: String,
     /// Seed of the server that answers now.
     pub seed: u64,
-    /// Wall time at its birth, microseconds since 1970: when it was recorded, since HLS numbers follow from it.
+    /// Wall time at its birth, microseconds since 1970: when it was recorded, since HLS numbers follow from
+    /// it.
     pub epoch_us: u64,
     /// Its settings, where they are not the defaults, as RON.
     pub config: String,

@@ -1,9 +1,9 @@
 //! Makes a failing run small: takes away whole connections, then ranges of entries, then halves of payloads
 //! and pauses, as long as what is left still fails (delta debugging, Zeller and Hildebrandt 2002).
 //!
-//! In: the entries of a run and a predicate that says whether a list still fails. Out: a list that fails and of
-//! which nothing that was tried can be taken away. Deterministic, and bounded by how often the predicate may be
-//! asked. Never: knows what a failure is, or changes the order of entries.
+//! In: the entries of a run and a predicate that says whether a list still fails. Out: a list that fails and
+//! of which nothing that was tried can be taken away. Deterministic, and bounded by how often the predicate
+//! may be asked. Never: knows what a failure is, or changes the order of entries.
 
 use dacapo::base::time::Instant;
 use dacapo::record::{Entry, Event, Header, Kernel, Seat};
@@ -263,7 +263,8 @@ mod tests {
         Header { kernel: Kernel::Open, ..header }
     }
 
-    /// Twenty connections that each say thirty times sixteen bytes, of which one is the number of who says it.
+    /// Twenty connections that each say thirty times sixteen bytes, of which one is the number of who says
+    /// it.
     fn long() -> Vec<Entry> {
         let peer = "192.0.2.1:9".parse().expect("an address");
         let at = |ms| Instant::from_micros(ms * 1000);

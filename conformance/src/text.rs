@@ -34,8 +34,8 @@ fn changes<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<(char, &'a str)> {
     aligned(old, new).into_iter().filter(|(sign, _)| *sign != ' ').collect()
 }
 
-/// All lines of both, those in both once, by their longest common subsequence. What is the same at both ends is
-/// taken off first; the rest of what people compare is short.
+/// All lines of both, those in both once, by their longest common subsequence. What is the same at both ends
+/// is taken off first; the rest of what people compare is short.
 fn aligned<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<(char, &'a str)> {
     let head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     let (old_rest, new_rest) = (&old[head..], &new[head..]);

@@ -193,8 +193,8 @@ fn frames(capture: &Capture, factor: u64) -> BTreeMap<Seat, Vec<String>> {
     shown
 }
 
-/// Time three times as slow or ten times as fast shows everybody the same frames. What timed out as recorded, or
-/// came too late for a live playlist, is no measure.
+/// Time three times as slow or ten times as fast shows everybody the same frames. What timed out as recorded,
+/// or came too late for a live playlist, is no measure.
 #[test]
 fn time_may_go_faster_or_slower() {
     let mut same = 0;
@@ -219,8 +219,8 @@ fn time_may_go_faster_or_slower() {
     assert!(others.is_empty(), "{}", others.join("\n"));
 }
 
-/// What was found by the simulator or by fuzzing, and made small: `fixtures/inputs/<what it was>`. None of it may
-/// panic or break a law again.
+/// What was found by the simulator or by fuzzing, and made small: `fixtures/inputs/<what it was>`. None of it
+/// may panic or break a law again.
 #[test]
 fn what_failed_once_fails_no_more() {
     let folder = capture::fixtures().join("inputs");

@@ -66,7 +66,8 @@ fn read_pcap(bytes: &[u8]) -> Result<(Vec<Packet>, Option<String>), Fault> {
     let mut packets = Vec::new();
     while !rest.is_empty() {
         let number = packets.len() as u64 + 1;
-        // Not the parser's own packets: it takes one that was longer than the limit of the capture for damage.
+        // Not the parser's own packets: it takes one that was longer than the limit of the capture for
+        // damage.
         match parser.next_raw_packet(rest) {
             Ok((behind, packet)) => {
                 let fraction = Duration::from_nanos(u64::from(packet.ts_frac) * nanos);

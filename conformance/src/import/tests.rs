@@ -156,10 +156,10 @@ fn segments_that_come_twice_late_or_overlapping_make_the_same_talk() {
     assert_eq!(
         notes,
         [
-            "192.0.2.1:50000 to 192.0.2.2:1935: of the client 2 segments came again, 1 early, 0 overlap; they \
-             were put in order",
-            "192.0.2.1:50000 to 192.0.2.2:1935: of the server 1 segments came again, 0 early, 0 overlap; they \
-             were put in order"
+            "192.0.2.1:50000 to 192.0.2.2:1935: of the client 2 segments came again, 1 early, 0 overlap; \
+             they were put in order",
+            "192.0.2.1:50000 to 192.0.2.2:1935: of the server 1 segments came again, 0 early, 0 overlap; \
+             they were put in order"
         ]
     );
 }

@@ -1,8 +1,8 @@
-//! What a player was shown, whatever the format: frames with times and fingerprints, and what stood in front of
-//! them.
+//! What a player was shown, whatever the format: frames with times and fingerprints, and what stood in front
+//! of them.
 //!
-//! A frame's fingerprint is that of its codec's own bytes with the framing of the container undone, so that it
-//! is the same in FLV, TS and MP4. In: tags, a transport stream, or fragments; read by our own readers.
+//! A frame's fingerprint is that of its codec's own bytes with the framing of the container undone, so that
+//! it is the same in FLV, TS and MP4. In: tags, a transport stream, or fragments; read by our own readers.
 
 use crate::reader::Wrong;
 use crate::reader::es;
@@ -145,7 +145,8 @@ fn length_size(codec: Codec, config: &[u8]) -> Option<usize> {
     Some(usize::from(byte & 3) + 1)
 }
 
-/// What a whole transport stream, or a segment of one, shows. `ended`: the stream is over, nothing is under way.
+/// What a whole transport stream, or a segment of one, shows. `ended`: the stream is over, nothing is under
+/// way.
 ///
 /// # Errors
 /// If it is malformed.

@@ -1,7 +1,7 @@
 //! Guests: players of every format who come for what a capture publishes.
 //!
-//! For each stream: an RTMP, an FLV and a TS player who wait from the first moment, an RTMP player who comes in
-//! the middle, and one who follows HLS as players do: it asks for the playlist twice a second and fetches
+//! For each stream: an RTMP, an FLV and a TS player who wait from the first moment, an RTMP player who comes
+//! in the middle, and one who follows HLS as players do: it asks for the playlist twice a second and fetches
 //! each segment once. They say what they say blindly, or by what our own readers make of the answers.
 
 use super::Ear;

@@ -1,5 +1,5 @@
-//! Plays a capture to our server and hears what it answers, to the capture's own clients and to guests: players
-//! of every format who come along for what is published.
+//! Plays a capture to our server and hears what it answers, to the capture's own clients and to guests:
+//! players of every format who come along for what is published.
 //!
 //! In: entries and a header. Out: for each connection all bytes that it was sent and when, and how it ended.
 //! The server is driven by `dacapo::record`; what its bytes mean is read by readers of our own.

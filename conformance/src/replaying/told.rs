@@ -1,8 +1,8 @@
 //! A run as text: what each connection said and was told, and every frame that each player was shown.
 //!
-//! The frames of a stream are listed once, as an RTMP player gets them who waits from the beginning. What others
-//! get is told by that list: `v1..v40 +0 ms` are its pictures 1 to 40 with the same times. So a text stays
-//! small, and its diff shows what changed, in which format, at which frame.
+//! The frames of a stream are listed once, as an RTMP player gets them who waits from the beginning. What
+//! others get is told by that list: `v1..v40 +0 ms` are its pictures 1 to 40 with the same times. So a text
+//! stays small, and its diff shows what changed, in which format, at which frame.
 
 use super::frames::{Frame, Shown, Tags};
 use super::guests::FIRST_GUEST;
@@ -64,7 +64,8 @@ impl Story {
 pub fn tell(capture: &Capture, run: &Run) -> String {
     let mut stories = Vec::new();
     let mut inits = http::Inits::default();
-    // A segment may be fetched on one connection and what it needs on a later one: so everything is read twice.
+    // A segment may be fetched on one connection and what it needs on a later one: so everything is read
+    // twice.
     for talk in run.talks.values().filter(|talk| talk.service == Service::Http) {
         let _ = http::story(talk, &mut inits);
     }
@@ -85,7 +86,8 @@ pub fn tell(capture: &Capture, run: &Run) -> String {
         let title =
             who.map_or_else(|| format!("{seat} speaks {:?}", talk.service), |name| format!("{seat} {name}"));
         let _ = writeln!(text, "\n== {title}");
-        // A guest's list is that of its stream; the capture's own are told by the first, which nearly all have.
+        // A guest's list is that of its stream; the capture's own are told by the first, which nearly all
+        // have.
         let list = match who {
             Some(_) => lists.get((seat.0 - FIRST_GUEST) as usize / 5),
             None => lists.first(),

@@ -1,5 +1,5 @@
-//! What is said over HTTP: requests, heads of answers, and what the bodies show: FLV and TS as they come, also
-//! over WebSocket, playlists as what changed in them, segments as frames.
+//! What is said over HTTP: requests, heads of answers, and what the bodies show: FLV and TS as they come,
+//! also over WebSocket, playlists as what changed in them, segments as frames.
 
 use super::{Story, in_turn, tag};
 use crate::reader::Wrong;
