@@ -1,6 +1,7 @@
-//! The flight recorder of the release binary: FFmpeg publishes, players of several formats watch, one is killed
-//! and one stalls; what was recorded replays bit for bit, whole and for one stream alone, also when the server
-//! was killed, also when it was asked to record in mid-run. A full disk costs the recording, not the service.
+//! The flight recorder of the release binary: FFmpeg publishes, players of several formats watch, one is
+//! killed and one stalls; what was recorded replays bit for bit, whole and for one stream alone, also when
+//! the server was killed, also when it was asked to record in mid-run. A full disk costs the recording, not
+//! the service.
 
 use conformance::ffmpeg::Ffmpeg;
 use conformance::http::{Answer, dial, exchange};
@@ -82,13 +83,9 @@ fn replays_from_the_command_line(part: &Path) {
 fn api(server: &Server, method: &str, path: &str, word: &str) -> Answer {
     let authorization =
         if word.is_empty() { String::new() } else { format!("Authorization: Bearer {word}\r\n") };
+    let line = format!("{method} /api/v1/recorder{path} HTTP/1.1");
     let host = server.api;
-    exchange(
-        server.api,
-        &format!(
-            "{method} /api/v1/recorder{path} HTTP/1.1\r\nHost: {host}\r\n{authorization}Connection: close\r\n\r\n"
-        ),
-    )
+    exchange(host, &format!("{line}\r\nHost: {host}\r\n{authorization}Connection: close\r\n\r\n"))
 }
 
 #[track_caller]
@@ -241,7 +238,8 @@ fn an_operator_records_in_mid_run_and_takes_the_part_along() {
         replays_from_the_command_line(&path);
     }
     assert_eq!(api(&server, "POST", "?action=stop", WORD).json()["code"], 9002);
-    assert_eq!(api(&server, "GET", "/../../etc/passwd", WORD).status, 404);
+    assert_eq!(api(&server, "GET", "/../../etc/passwd", WORD).status, 400);
+    assert_eq!(api(&server, "GET", "/passwd", WORD).json()["code"], 9003);
     assert_eq!(api(&server, "GET", "/20200101T000000.000000Z-000000.dacapo", WORD).json()["code"], 9003);
     assert!(!server.log().contains(WORD), "the word is in the log");
     drop((publisher, watcher));

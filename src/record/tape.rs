@@ -111,8 +111,8 @@ impl Tape {
         }
     }
 
-    /// From here on a recording stands that begins with `server`, saved: writes down who is connected. Who has
-    /// a seat already keeps it. What was recorded before is to be taken first.
+    /// From here on a recording stands that begins with `server`, saved: writes down who is connected. Who
+    /// has a seat already keeps it. What was recorded before is to be taken first.
     pub fn resume(&mut self, server: &Server, now: Instant) {
         self.place += 1;
         (self.wishes, self.wishes_checked, self.undecided) = Default::default();
