@@ -17,7 +17,9 @@
 //! 0  config    status                plain data
 //! ```
 
+#[macro_use]
 pub mod base;
+
 pub mod config;
 pub mod media;
 #[cfg(feature = "net")]

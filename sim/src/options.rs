@@ -244,11 +244,14 @@ fn cast(seed: u64, mode: Mode, faults: &BTreeSet<Fault>, hard_us: u64) -> Vec<Ca
 fn configure(seed: u64, tight: bool, parts: &[Casting]) -> Config {
     let mut dice = fork(seed, "config");
     let mut config = Config::default();
+    let wanted =
+        |casting: &Casting| casting.core && matches!(casting.part, Part::Player { form: Form::Hls, .. });
+    let serves_hls = parts.iter().any(wanted);
     let small = |dice: &mut Dice| tight && dice.chance(500);
     let people = parts.iter().filter(|casting| casting.part != Part::Stranger).count();
     if small(&mut dice) {
         config.limits.connections = people + dice.between(0, 4) as usize;
-        config.limits.players_per_stream = people;
+        config.limits.players_per_stream = parts.iter().filter(|casting| plays(casting, 0)).count();
         config.limits.streams = 6;
     }
     if small(&mut dice) {
@@ -257,6 +260,12 @@ fn configure(seed: u64, tight: bool, parts: &[Casting]) -> Config {
         config.limits.unproven_bytes = dice.scale(8_192, 65_536) as usize;
     }
     if small(&mut dice) {
+        let least = if serves_hls { 1 << 20 } else { 65_536 };
+        config.limits.response_bytes = dice.scale(least, 20 << 20) as usize;
+        config.stream.hls.segment_bytes_max = dice.scale(65_536, 1 << 20) as usize;
+    }
+    if small(&mut dice) {
+        config.stream.ring.bytes_max = dice.scale(65_536, 4 << 20) as usize;
         config.stream.ring.frames_max = dice.scale(16, 300) as usize;
         config.stream.ring.keep_ms = dice.scale(1, 4_000);
     }
@@ -295,6 +304,10 @@ fn configure(seed: u64, tight: bool, parts: &[Casting]) -> Config {
         hls.directory = "/srv/hls".to_owned();
     }
     config
+}
+
+fn plays(casting: &Casting, wanted: usize) -> bool {
+    matches!(casting.part, Part::Player { stream, .. } if stream == wanted)
 }
 
 #[cfg(test)]

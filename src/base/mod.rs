@@ -1,5 +1,8 @@
 //! What everything else stands on: time, dice, names, buffers, timers. Knows no protocol and no media.
 
+#[macro_use]
+pub mod reached;
+
 pub mod calendar;
 pub mod digest;
 pub mod fetched;
@@ -7,7 +10,6 @@ pub mod id;
 pub mod inbox;
 pub mod name;
 pub mod outbox;
-pub mod reached;
 pub mod ready;
 pub mod reason;
 pub mod rng;

@@ -68,6 +68,7 @@ impl Clock {
         let last = self.last.iter().find(|(track, _)| *track == frame.track).map(|(_, last)| *last);
         let near = last.or(self.end);
         if near.is_some_and(|near| (dts - near).abs() > JUMP_US) {
+            reached!("a publisher's clock jumped");
             self.repairs += 1;
             dts = self.end() + STEP_US;
             self.offset = Some(dts.0 - raw);
@@ -78,6 +79,7 @@ impl Clock {
             None => Timestamp::ZERO,
         };
         if dts < floor {
+            reached!("a timestamp went back");
             self.repairs += 1;
             // The picture is still shown when its publisher wanted, if that is not in the past.
             let shift = i32::try_from(floor - dts).unwrap_or(i32::MAX);

@@ -19,6 +19,9 @@ impl Unwrap32 {
             // The low 32 bits of `last` are what the sender called it.
             Some(last) => last + i64::from(timestamp.wrapping_sub(last as u32).cast_signed()),
         };
+        if self.last.is_some_and(|last| last >> 32 != unwrapped >> 32) {
+            reached!("a timestamp wrapped");
+        }
         self.last = Some(unwrapped);
         unwrapped
     }

@@ -28,7 +28,10 @@ impl Server {
     pub(super) fn peer_left(&mut self, id: ConnId) {
         match self.conns.get(id).map(|conn| &conn.role) {
             Some(Role::Playing { .. }) => self.close(id, Reason::PeerLeft),
-            Some(_) => self.finish(id, Reason::PeerLeft),
+            Some(_) => {
+                reached!("a peer that plays nothing closed its side");
+                self.finish(id, Reason::PeerLeft);
+            }
             None => {}
         }
     }
@@ -40,6 +43,9 @@ impl Server {
         self.timers.set(Timer::Conn(id), None);
         let gently = conn.outbox.is_empty() && !matches!(reason, Reason::Broken(_));
         self.outputs.push_back(Output::Close { conn: id, gently });
+        if !conn.outbox.is_empty() {
+            reached!("a connection ended with words unsaid");
+        }
         // A fault that came before the peer left explains more than its leaving.
         let reason = conn.ending.map_or(reason, |(first, _)| first);
         let level = if reason.is_fault() { log::Level::Warn } else { log::Level::Info };

@@ -152,9 +152,11 @@ impl Server {
         self.advance(now);
         let service = *self.services.get(usize::from(listener.0))?;
         if self.draining.is_some() {
+            reached!("a peer came during a drain");
             return None;
         }
         if self.conns.len() >= self.config.limits.connections {
+            reached!("a peer was turned away by the limit of connections");
             log::warn!("limit reached: limits.connections = {}; {peer} was turned away", self.conns.len());
             return None;
         }

@@ -22,6 +22,7 @@ impl Server {
         let key = self.find_or_expect(name, wait)?;
         let live = self.streams.get_mut(key).expect("it was just found or added");
         if live.players.len() + live.waiting.len() >= self.config.limits.players_per_stream {
+            reached!("a player was refused by the limit of players");
             self.forget_stream(key);
             return Err(Refusal::Limit("limits.players_per_stream"));
         }
@@ -87,9 +88,11 @@ impl Server {
             }
             // The session's head must stand in the outbox before the stream's bytes can.
             if !self.streams.get(key).is_some_and(|live| format.suits(live.stream.headers())) {
+                reached!("a player waited for a stream that does not suit it");
                 self.answer(id, Answer::Ended(Refusal::Unsuitable));
                 continue;
             }
+            reached!("a stream began that somebody waited for");
             self.answer(id, Answer::Began(headers.clone()));
             if self.conns.get(id).is_some_and(|conn| conn.ending.is_none()) {
                 let started = self.start(id, key, format);
@@ -134,6 +137,7 @@ impl Server {
             Role::Playing { stream, mut cursor } => {
                 let Some(live) = self.streams.get_mut(stream) else { return };
                 if let Some(rest) = live.stream.rest(&cursor) {
+                    reached!("a player left in the middle of a frame");
                     // What is said from here on comes after the frame that it is in the middle of.
                     conn.outbox.push_front(rest);
                 }
@@ -208,6 +212,7 @@ impl Server {
         else {
             return;
         };
+        reached!("a file came that somebody waited for");
         self.leave_stream(id, &Reason::PeerLeft);
         self.answer(id, Answer::Fetch(Ok(fetched)));
     }
@@ -219,6 +224,7 @@ impl Server {
             Some(Role::Fetching { until, .. }) if *until <= self.now => Answer::Fetch(Err(Refusal::NotFound)),
             _ => return false,
         };
+        reached!("somebody waited in vain");
         self.leave_stream(id, &Reason::Timeout("nobody published the stream".into()));
         self.answer(id, answer);
         true

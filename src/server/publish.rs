@@ -29,13 +29,16 @@ impl Server {
         let publisher = key.and_then(|key| self.streams.get(key)?.stream.publication()).map(|by| by.conn);
         if let Some(before) = publisher {
             if settings.publish.second == Second::Refuse {
+                reached!("a second publisher was refused");
                 return Err(Refusal::Busy);
             }
+            reached!("a publisher was replaced");
             self.replace(before);
         }
         let known = key.and_then(|key| self.streams.get(key)).is_some_and(Live::is_published);
         let published = || self.streams.iter().filter(|(_, _, live)| live.is_published()).count();
         if !known && published() >= self.config.limits.streams {
+            reached!("a publisher was refused by the limit of streams");
             return Err(Refusal::Limit("limits.streams"));
         }
         self.leave_stream(id, &Reason::PeerLeft);
@@ -46,6 +49,9 @@ impl Server {
         let wall_ms = self.epoch.unix_millis(self.now);
         let live = self.streams.get_mut(key).expect("it was just found or added");
         live.stream.publish(id, self.now);
+        if live.linger.is_some() {
+            reached!("a publisher came back in time");
+        }
         live.linger = None;
         live.ended = false;
         live.dispose = None;
@@ -214,11 +220,13 @@ impl Server {
         live.armed = None;
         let due = |at: Option<crate::base::time::Instant>| at.is_some_and(|at| at <= now);
         if due(live.stream.flush_at()) {
+            reached!("a flush came by the clock");
             live.stream.flush();
             self.pump(key);
         }
         let Some(live) = self.streams.get_mut(key) else { return };
         if due(live.dispose) {
+            reached!("the HLS files of a stream were let go of");
             live.dispose = None;
             log::debug!("the HLS files of a stream that has ended are let go of");
             if let Some(hls) = &mut live.hls {
@@ -230,6 +238,7 @@ impl Server {
             }
         }
         if self.streams.get(key).is_some_and(|live| due(live.linger)) {
+            reached!("a publisher did not come back");
             log::info!("the publisher of {} did not come back", self.streams.name(key).expect("it exists"));
             self.end_stream(key);
         }

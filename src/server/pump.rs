@@ -93,6 +93,9 @@ impl Server {
             }
         }
         self.traffic.send(now, len);
+        if len == 1 {
+            reached!("a short write of one byte");
+        }
         let drained = own > 0 && conn.outbox.is_empty();
         let standing = self.stand(id);
         let Some(conn) = self.conns.get_mut(id) else { return };
@@ -135,6 +138,7 @@ impl Server {
 fn log_move(cid: Cid, cursor: &Cursor, before: Next, skipped: u64) {
     let Next::At(frame) = cursor.next else { return };
     if skipped > 0 {
+        reached!("the ring overtook a cursor");
         log::debug!(cid:%, skipped, frame; "the ring has overtaken the player, which goes on further ahead");
     } else if matches!(before, Next::Seek(_)) {
         log::debug!(cid:%, frame; "the player is sent frames from here on");

@@ -83,6 +83,7 @@ impl Stream {
         if let Some(partial) = cursor.partial
             && self.logs[place].get(partial.number).is_none()
         {
+            reached!("a player lost the frame that it was in the middle of");
             return Standing::Lost;
         }
         if let Next::At(number) = cursor.next

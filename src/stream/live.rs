@@ -155,6 +155,7 @@ impl Stream {
         }
         if frame.track.kind == Kind::Video && frame.is_media() {
             if publication.awaiting_key && frame.role != Role::Key {
+                reached!("a picture came before the first keyframe");
                 self.counters.refused_frames += 1;
                 return Appended::Ignored;
             }
@@ -170,6 +171,7 @@ impl Stream {
             return Appended::Ignored;
         }
         if self.ring.push(frame.clone(), self.headers.clone(), self.flushed).is_err() {
+            reached!("a frame was larger than its ring");
             return Appended::TooLarge;
         }
         self.count(&frame);
@@ -234,6 +236,9 @@ impl Stream {
             None => audio && video,
         };
         let waited = publication.first.is_some_and(|first| frame.dts - first >= TRACKS_WAIT_US);
+        if waited && !complete {
+            reached!("a track that was announced did not come in time");
+        }
         publication.tracks_known = complete || waited;
     }
 

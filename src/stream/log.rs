@@ -108,12 +108,14 @@ impl Log {
         if let Some(piece) = self.pieces.pop_front() {
             self.bytes -= piece.bytes.len();
             if piece.pins > 0 {
+                reached!("a frame that somebody is in the middle of left the ring");
                 self.attic_bytes += piece.bytes.len();
                 self.attic.insert(self.start, piece);
             }
         }
         self.start += 1;
         while self.attic_bytes > self.attic_bytes_max {
+            reached!("the attic was full");
             // Whoever was in the middle of it has stalled the longest; it is cut off when it wakes up.
             let (_, piece) = self.attic.pop_first().expect("bytes in the attic belong to pieces");
             self.attic_bytes -= piece.bytes.len();

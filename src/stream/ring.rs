@@ -57,6 +57,7 @@ impl Ring {
         }
         while self.bytes + len > self.limits.bytes_max || self.entries.len() >= self.limits.frames_max.max(1)
         {
+            reached!("a ring was full");
             self.pop();
         }
         if frame.track.kind == Kind::Video && !self.video {

@@ -295,7 +295,7 @@ impl Pictures {
             gop: if dice.one_in(40) { 0 } else { (gop_us / frame_us).max(1) },
             reordered: dice.one_in(2),
             bytes: dice.pick(&[40, 300, 300, 1_500, 6_000]),
-            giants: if dice.one_in(12) { 400 } else { 0 },
+            giants: if dice.one_in(8) { dice.pick(&[30, 400]) } else { 0 },
             empties: if dice.one_in(6) { 30 } else { 0 },
         }
     }

@@ -169,6 +169,7 @@ impl Hls {
                 self.begin(wall_ms, frame, clean);
             }
             Verdict::Gap => {
+                reached!("time in an HLS segment leaped");
                 self.close(None);
                 self.discontinuity = true;
                 self.run.anchor = None;
@@ -231,6 +232,7 @@ impl Hls {
     fn turn(&mut self, frame: &Frame) -> bool {
         let Some(next) = &self.run.next_plan else { return true };
         if next.carries(frame) && next.is_clean(frame) {
+            reached!("HLS turned to other codecs in mid-stream");
             self.close(Some(frame));
             self.discontinuity = true;
             self.run.plan = self.run.next_plan.take();

@@ -60,6 +60,9 @@ impl Pace {
         let due = elapsed_us + slack_us >= self.segment_us || !open.independent;
         let late = elapsed_us >= self.segment_us_max || elapsed_us + open.step_us() >= end_us;
         let full = open.bytes + cost(frame) > self.segment_bytes_max;
+        if !(clean && due) && (late || full) {
+            reached!("an HLS segment was cut without a keyframe");
+        }
         if (clean && due) || late || full { Verdict::Cut } else { Verdict::Join }
     }
 

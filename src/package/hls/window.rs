@@ -132,6 +132,7 @@ impl Window {
             gone.extend(self.drop_oldest());
         }
         while self.bytes > self.bytes_max && self.listed.len() > 1 {
+            reached!("HLS segments left early for want of room");
             self.take_out(now);
             gone.extend(self.drop_oldest());
         }

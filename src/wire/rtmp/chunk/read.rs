@@ -206,7 +206,10 @@ impl Reader {
             let Some(len) = self.streams[index].continue_or_repeat(rest) else { return Ok(None) };
             (index, len)
         } else {
-            let Some(fields) = Fields::parse(basic.format, rest) else { return Ok(None) };
+            let Some(fields) = Fields::parse(basic.format, rest) else {
+                reached!("a chunk header was split across reads");
+                return Ok(None);
+            };
             let index = match known {
                 Some(index) => index,
                 None => self.add_stream(basic)?,
@@ -296,6 +299,7 @@ impl Reader {
         match message.type_id {
             type_id::SET_CHUNK_SIZE => self.set_chunk_size(control_field(&message)?)?,
             type_id::ABORT => {
+                reached!("a message was aborted");
                 let cid = control_field(&message)?;
                 if let Some(index) = self.streams.iter().position(|stream| stream.cid == cid) {
                     self.take_buffer(index);
@@ -352,7 +356,10 @@ impl ChunkStream {
     fn continue_or_repeat(&mut self, bytes: &[u8]) -> Option<usize> {
         let next = if self.unfinished { self.timestamp } else { self.timestamp.wrapping_add(self.delta) };
         let len = match self.extended {
-            Some(extended) if repeats_extended(bytes, &[extended, self.timestamp, next])? => 4,
+            Some(extended) if repeats_extended(bytes, &[extended, self.timestamp, next])? => {
+                reached!("an extended timestamp was repeated");
+                4
+            }
             _ => 0,
         };
         self.timestamp = next;
