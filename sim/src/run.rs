@@ -121,7 +121,7 @@ impl<'a, W: World> Run<'a, W> {
         let mut watch = Watch::new(&options.config);
         if options.faults.contains(&Fault::Pause) {
             // One of up to two seconds may follow right behind another.
-            watch.pause = Duration::from_secs(4);
+            watch.pauses(Duration::from_secs(4));
         }
         let mut dice = fork(options.seed, &format!("life/{}", self.lives));
         self.lives += 1;

@@ -411,7 +411,6 @@ impl Shell {
                 };
                 let seat = self.seat_of(*conn);
                 self.trace.note(at_us, seat, what, &[]);
-                self.watch.ended(self.now, seat, *end == End::Eof);
             }
             Input::Tick => self.trace.note(at_us, None, "tick", &[]),
             Input::Stored { result, .. } => {

@@ -3,9 +3,10 @@
 //! In: everything that the shell tells the server and does for it. Out: what does not hold, with the number of
 //! the invariant. Never: changes anything.
 
+use conformance::judge::{Judge, Rules, SecondPublisher, StartAt};
 use dacapo::base::id::ConnId;
 use dacapo::base::time::Instant;
-use dacapo::config::{Config, Service};
+use dacapo::config::{Config, Flush, Second, Service, Start};
 use dacapo::server::{Doing, Input, Output, Server};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -106,12 +107,17 @@ pub struct Watch {
     /// The timeouts.
     pub patience: Patience,
     /// How late a wake-up may be beyond the usual.
-    pub pause: Duration,
+    pause: Duration,
     config: Config,
     failures: Vec<Failure>,
+    /// The judge of the bytes.
+    judge: Judge,
+    /// Violations of the judge that are among the failures.
+    judged: usize,
+    /// False: nobody judges the bytes.
+    pub judges: bool,
     now: Instant,
     seats: BTreeMap<u32, Seat>,
-    last_seat: Option<u32>,
     /// When the server must be told something at the latest.
     due: Option<Instant>,
     ticks: u64,
@@ -122,6 +128,14 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// How long passes of the shell may take, at most, beyond what is usual.
+    pub fn pauses(&mut self, pause: Duration) {
+        self.pause = pause;
+        let rules = rules(&self.config);
+        let pause_us = pause.as_micros() as u64;
+        self.judge.ruled(Rules { patience_us: rules.patience_us + pause_us, ..rules });
+    }
+
     /// Watchers of a server that is born with `config`.
     pub fn new(config: &Config) -> Self {
         let mut watch = Watch {
@@ -129,9 +143,11 @@ impl Watch {
             pause: Duration::ZERO,
             config: config.clone(),
             failures: Vec::new(),
+            judge: Judge::new(rules(config)),
+            judged: 0,
+            judges: true,
             now: Instant::ZERO,
             seats: BTreeMap::new(),
-            last_seat: None,
             due: None,
             ticks: 0,
             wishes: 0,
@@ -158,15 +174,23 @@ impl Watch {
     }
 
     /// A peer was let in (as `conn`) or turned away.
-    pub fn accepted(&mut self, now: Instant, seat: Option<u32>, _: Service, conn: Option<ConnId>) {
+    pub fn accepted(&mut self, now: Instant, seat: Option<u32>, service: Service, conn: Option<ConnId>) {
         self.now = now;
         let (Some(seat), Some(conn)) = (seat, conn) else { return };
         self.seats.insert(seat, Seat { conn, heard: now, doing: Doing::Nothing, stuck: None });
-        self.last_seat = Some(seat);
+        let service = match service {
+            Service::Rtmp => conformance::judge::Service::Rtmp,
+            Service::Http => conformance::judge::Service::Http,
+            Service::Api => conformance::judge::Service::Api,
+        };
+        self.judge.opened(now.as_micros(), seat, service);
     }
 
     /// The server is given these bytes.
-    pub fn from_client(&mut self, now: Instant, seat: Option<u32>, _: &[u8]) {
+    pub fn from_client(&mut self, now: Instant, seat: Option<u32>, bytes: &[u8]) {
+        if let Some(seat) = seat.filter(|_| self.judges) {
+            self.judge.from_client(now.as_micros(), seat, bytes);
+        }
         if let Some(seat) = seat.and_then(|seat| self.seats.get_mut(&seat)) {
             seat.heard = now;
         }
@@ -174,6 +198,9 @@ impl Watch {
 
     /// The kernel took these bytes of the server.
     pub fn to_client(&mut self, now: Instant, seat: u32, bytes: &[u8]) {
+        if self.judges {
+            self.judge.to_client(now.as_micros(), seat, bytes);
+        }
         if let Some(seat) = self.seats.get_mut(&seat).filter(|_| !bytes.is_empty()) {
             seat.stuck = None;
             if seat.doing == Doing::Waiting {
@@ -188,16 +215,17 @@ impl Watch {
         if let Some(seat) = self.seats.get_mut(&seat) {
             seat.stuck.get_or_insert(now);
         }
+        self.judge.stalled(now.as_micros(), seat);
     }
-
-    /// The peer or the network ended it.
-    pub fn ended(&mut self, _: Instant, _: Option<u32>, _eof: bool) {}
 
     /// The server closed it.
     pub fn closed(&mut self, now: Instant, seat: Option<u32>) {
         self.now = now;
         if seat.and_then(|seat| self.seats.remove(&seat)).is_none() {
             self.wrong("I23", seat, "the server closed a connection that is closed already".to_owned());
+        }
+        if let Some(seat) = seat {
+            self.judge.closed(now.as_micros(), seat, true);
         }
     }
 
@@ -233,6 +261,7 @@ impl Watch {
         }
         if let Input::Reload { config } = input {
             self.patience.widen(config);
+            self.judge.ruled(Rules { settings_hold: false, ..rules(config) });
         }
         self.now = now;
     }
@@ -240,12 +269,30 @@ impl Watch {
     /// A pass is over, and all that the server wanted was done.
     pub fn passed(&mut self, now: Instant, server: &Server) {
         self.now = now;
+        self.take_verdicts();
         self.due = server.deadline().map(|deadline| deadline.at.max(now));
         if now < self.looked + LOOK_EVERY {
             return;
         }
         self.looked = now;
         self.look(server);
+    }
+
+    fn take_verdicts(&mut self) {
+        for violation in &self.judge.violations()[self.judged..] {
+            self.failures.push(Failure {
+                invariant: violation.invariant.to_owned(),
+                at_us: violation.at_us,
+                seat: violation.seat,
+                words: violation.words.clone(),
+            });
+        }
+        self.judged = self.judge.violations().len();
+    }
+
+    /// The judge of the bytes.
+    pub fn judge(&self) -> &Judge {
+        &self.judge
     }
 
     /// Looks at everybody.
@@ -297,6 +344,8 @@ impl Watch {
     /// The run is over: nobody is connected, and enough time has passed for everything to be forgotten.
     pub fn finish(&mut self, now: Instant, server: &Server, sockets: usize) {
         self.now = now;
+        self.judge.finish(now.as_micros());
+        self.take_verdicts();
         if let Some((seat, _)) = self.seats.first_key_value() {
             let (seat, many) = (*seat, self.seats.len());
             let words = format!("{many} connections were never closed");
@@ -312,5 +361,33 @@ impl Watch {
         if let Some(deadline) = server.deadline() {
             self.wrong("L6", None, format!("everybody has gone and it wakes up for {}", deadline.why));
         }
+    }
+}
+
+/// What the judge must know of a configuration.
+pub fn rules(config: &Config) -> Rules {
+    let (stream, limits) = (&config.stream, &config.limits);
+    let flush_us = match stream.play.flush {
+        Flush::Frame => 0,
+        Flush::Video => 40_000,
+        Flush::Ms(ms) => u64::from(ms) * 1000,
+    };
+    Rules {
+        start: match stream.play.start {
+            Start::NewestKey => StartAt::NewestKey,
+            Start::OldestKey => StartAt::OldestKey,
+            Start::NextKey => StartAt::NextKey,
+        },
+        second: match stream.publish.second {
+            Second::Refuse => SecondPublisher::Refused,
+            Second::Replace => SecondPublisher::Replaces,
+        },
+        ring_frames_max: stream.ring.frames_max,
+        ring_bytes_max: stream.ring.bytes_max,
+        ring_keep_us: stream.ring.keep_ms * 1000,
+        patience_us: flush_us + 60_000,
+        tracks_max: limits.tracks,
+        frame_bytes_max: limits.frame_bytes,
+        settings_hold: config.streams.is_empty(),
     }
 }

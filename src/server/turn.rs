@@ -32,12 +32,8 @@ impl Server {
             let room = conn.inbox.limit().saturating_sub(conn.inbox.len());
             let (piece, rest) = bytes.split_at(room.min(bytes.len()));
             if piece.is_empty() {
-<<<<<<< HEAD
-                self.finish(id, Reason::Limit("more unread input than this connection may hold".into()));
-=======
                 reached!("an inbox was full");
-                self.finish(id, Reason::Limit("more unread input than this connection may hold"));
->>>>>>> a4fd045 (Mark the rare branches of the core, and ask a campaign to have been to all of them)
+                self.finish(id, Reason::Limit("more unread input than this connection may hold".into()));
                 return;
             }
             let fits = conn.inbox.receive(piece);
@@ -132,12 +128,8 @@ impl Server {
     pub(super) fn after_call(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.outbox.overflowed() && conn.ending.is_none() {
-<<<<<<< HEAD
-            self.close(id, Reason::Limit("limits.outbox_bytes or limits.response_bytes".into()));
-=======
             reached!("an outbox was full");
-            self.close(id, Reason::Limit("limits.outbox_bytes or limits.response_bytes"));
->>>>>>> a4fd045 (Mark the rare branches of the core, and ask a campaign to have been to all of them)
+            self.close(id, Reason::Limit("limits.outbox_bytes or limits.response_bytes".into()));
             return;
         }
         let waiting = conn.outbox.len();

@@ -57,12 +57,8 @@ impl Server {
             let reason = reason.clone();
             self.close(id, reason);
         } else if conn.stall.is_some_and(|stall| stall.since + conn.send_timeout <= now) {
-<<<<<<< HEAD
-            self.close(id, Reason::Timeout("the peer takes its bytes too slowly".into()));
-=======
             reached!("a peer took its bytes too slowly");
-            self.close(id, Reason::Timeout("the peer takes its bytes too slowly"));
->>>>>>> a4fd045 (Mark the rare branches of the core, and ask a campaign to have been to all of them)
+            self.close(id, Reason::Timeout("the peer takes its bytes too slowly".into()));
         } else if self.patience_is_over(id) {
             self.arm(id);
         } else {

@@ -140,19 +140,14 @@ impl Session for HttpSession {
         }
         match std::mem::replace(&mut self.state, State::Closing) {
             // Browsers open connections in advance: no fault, and nobody would read a response.
-<<<<<<< HEAD
-            State::Idle { .. } => Err(Reason::Done("no further request came".into())),
-            State::Head { .. } => too_late(cx, self.service, "request head"),
-=======
             State::Idle { .. } => {
                 reached!("a kept-alive connection was idle for too long");
-                Err(Reason::Done("no further request came"))
+                Err(Reason::Done("no further request came".into()))
             }
             State::Head { .. } => {
                 reached!("a request head took too long");
                 too_late(cx, self.service, "request head")
             }
->>>>>>> a4fd045 (Mark the rare branches of the core, and ask a campaign to have been to all of them)
             State::Body { .. } => too_late(cx, self.service, "request body"),
             before @ (State::Asked(..) | State::Sending | State::Live(_) | State::Closing) => {
                 self.state = before;

@@ -352,12 +352,8 @@ impl Connected {
                 self.leave(cx, None)
             }
             Some((at, timer)) if at <= cx.now => {
-<<<<<<< HEAD
-                let reason = Reason::Timeout(timer.name().into());
-=======
                 reached!("an RTMP peer was silent for too long");
-                let reason = Reason::Timeout(timer.name());
->>>>>>> a4fd045 (Mark the rare branches of the core, and ask a campaign to have been to all of them)
+                let reason = Reason::Timeout(timer.name().into());
                 self.farewell(cx, &reason);
                 Err(reason)
             }
