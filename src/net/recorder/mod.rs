@@ -102,8 +102,13 @@ impl Recorder {
         }
     }
 
-    /// Records from the server's birth on, if the settings say so.
+    /// Records from the server's birth on, if the settings say so. Operators can see what is there already.
     pub fn begin_at_birth(&mut self, now: Instant) {
+        if self.settings.api_token.is_set()
+            && let Err(refusal) = self.start_writer()
+        {
+            log::error!("the recorder cannot be used: {refusal:?}");
+        }
         if self.settings.enabled {
             let patterns = self.settings.streams.clone();
             if let Err(refusal) = self.start(now, None, patterns, None, || now) {
@@ -133,7 +138,12 @@ impl Recorder {
             running.tape.input(server, now, input);
         }
         if let Input::Reload { config } = input {
+            let directory = std::mem::take(&mut self.settings.directory);
             self.settings = config.recorder.clone();
+            // The thread has its directory for life.
+            if self.writer.is_some() {
+                self.settings.directory = directory;
+            }
             self.config = Arc::new((**config).clone());
         }
     }
@@ -169,7 +179,9 @@ impl Recorder {
         let Some(running) = &self.running else { return };
         let age = Duration::from_millis(self.settings.part_ms_max);
         let full = running.part_bytes >= self.settings.part_bytes_max;
-        if full || running.part_bytes > 0 && running.part_since + age <= now {
+        let old = running.part_bytes > 0 && running.part_since + age <= now;
+        // While the disk is behind, the part grows: each part that waits would hold a copy of the server.
+        if (full || old) && self.writer.as_ref().is_some_and(Writer::has_room) {
             self.next_part(server, now, clock);
         }
     }
@@ -224,7 +236,7 @@ impl Recorder {
         if self.settings.directory.is_empty() {
             return Err(RecorderRefusal::Disk("recorder.directory is empty".to_owned()));
         }
-        self.start_writer(Box::new(Directory(PathBuf::from(&self.settings.directory))))?;
+        self.start_writer()?;
         if !self.writer.as_ref().is_some_and(Writer::has_room) {
             return Err(RecorderRefusal::Busy);
         }
@@ -247,10 +259,14 @@ impl Recorder {
     }
 
     /// Makes sure that there is a thread. One is enough for all recordings in a directory.
-    fn start_writer(&mut self, disk: Box<dyn Disk>) -> Result<(), RecorderRefusal> {
+    fn start_writer(&mut self) -> Result<(), RecorderRefusal> {
         if self.writer.is_some() {
             return Ok(());
         }
+        self.write_to(Box::new(Directory(PathBuf::from(&self.settings.directory))))
+    }
+
+    fn write_to(&mut self, disk: Box<dyn Disk>) -> Result<(), RecorderRefusal> {
         let (tell, wake) = (self.tell.clone(), Arc::clone(&self.wake));
         let tell = Box::new(move |ticket, result| {
             // Nobody listens any more once the loop has ended.

@@ -101,7 +101,7 @@ impl Shell {
             settings.enabled = true;
             change(settings);
         });
-        shell.recorder.start_writer(Box::new(disk)).expect("a thread");
+        shell.recorder.write_to(Box::new(disk)).expect("a thread");
         shell.recorder.begin_at_birth(shell.now);
         shell
     }
@@ -282,7 +282,7 @@ fn a_part_ends_by_age_too_and_the_oldest_are_deleted() {
 fn a_recording_that_begins_in_mid_run_replays() {
     let disk = Fake::default();
     let mut shell = Shell::new(|_| {});
-    shell.recorder.start_writer(Box::new(disk.clone())).expect("a thread");
+    shell.recorder.write_to(Box::new(disk.clone())).expect("a thread");
     let conn = shell.connect();
     (0..20).for_each(|_| shell.turn(conn, 100));
     assert!(shell.wish(RecorderWish::Start { streams: Vec::new() }).is_ok());
@@ -291,6 +291,30 @@ fn a_recording_that_begins_in_mid_run_replays() {
     let [contents] = &disk.contents()[..] else { panic!("one part") };
     assert!(contents.ended && contents.header.start == Start::Saved);
     assert!(replay(contents) > 40);
+}
+
+#[test]
+fn while_the_disk_hangs_no_copies_of_the_server_pile_up() {
+    let disk = Fake::default();
+    let mut shell = Shell::recording(disk.clone(), |settings| settings.part_bytes_max = 64 << 10);
+    let conn = shell.connect();
+    shell.turn(conn, 100);
+    let hang = Arc::clone(&disk.hang);
+    let hanging = hang.lock().expect("nobody panics with it");
+    for _ in 0..20 {
+        shell.turn(conn, 100_000);
+    }
+    let recording = shell.status().recording.expect("it goes on");
+    assert!(recording.part <= 1 && recording.waiting_bytes > 1_000_000, "{recording:?}");
+    drop(hanging);
+    shell.until(|status| status.recording.as_ref().is_some_and(|recording| recording.waiting_bytes < 5_000));
+    (0..3).for_each(|_| shell.turn(conn, 100_000));
+    shell.recorder.finish(shell.now);
+    let parts = disk.contents();
+    assert!(parts.len() >= 3, "{} parts", parts.len());
+    // The last part may have begun with nothing left to happen.
+    let inputs: Vec<u64> = parts.iter().map(replay).collect();
+    assert!(parts.iter().all(|part| part.ended) && inputs.iter().sum::<u64>() > 20, "{inputs:?}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::record::{Header, Scope, Start, block_end, block_saved, head};
 use crate::server::Server;
 use crate::status::{PartStatus, RecorderRefusal};
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
@@ -82,6 +82,8 @@ pub struct Writer {
 #[derive(Default)]
 struct Shared {
     waiting: AtomicUsize,
+    /// True while the copy of a server waits to be written.
+    saving: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -118,6 +120,7 @@ impl Writer {
 
     /// Begins a part; the one before has ended.
     pub fn begin(&self, beginning: Beginning) {
+        self.shared.saving.store(beginning.saved.is_some(), Ordering::Relaxed);
         self.hand_over(Job::Begin(Box::new(beginning)), JOB_BYTES);
     }
 
@@ -150,9 +153,10 @@ impl Writer {
         self.shared.waiting.load(Ordering::Relaxed)
     }
 
-    /// True if another recording may begin: not behind a queue that is full.
+    /// True if another part may begin: not behind a queue that is full, and not while the copy of the server
+    /// for the last one is still held.
     pub fn has_room(&self) -> bool {
-        self.waiting_bytes() < self.queue_bytes_max / 2
+        self.waiting_bytes() < self.queue_bytes_max / 2 && !self.shared.saving.load(Ordering::Relaxed)
     }
 
     /// Why the recording with this number cannot go on.
@@ -242,6 +246,7 @@ impl Desk {
             (Ok(()), Some(server)) => self.write(&block_saved(&server.save())),
             (Ok(()), None) => {}
         }
+        self.shared.saving.store(false, Ordering::Relaxed);
         if let Some(ticket) = beginning.ticket {
             (self.tell)(ticket, told.map_err(RecorderRefusal::Disk));
         }
