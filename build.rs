@@ -1,7 +1,7 @@
 //! Names the build: version, and the commit where git can tell, for recordings and for `--version`.
 //!
 //! In: `DACAPO_COMMIT` if whoever builds has set it, else what git says; without git the version stands
-//! alone. Out: the variable `DACAPO_BUILD` for `src/record`. Looked at again when the sources change, so that
+//! alone. Out: the variable `BUILD_OF_DACAPO` for `src/record`. Looked at again when the sources change, so that
 //! a commit by itself compiles nothing anew. Never fails, and never changes what is built.
 
 use std::process::Command;
@@ -14,8 +14,8 @@ fn main() {
     let given = std::env::var_os("DACAPO_COMMIT").and_then(|commit| commit.into_string().ok());
     let version = env!("CARGO_PKG_VERSION");
     match given.filter(|commit| !commit.is_empty()).or_else(commit) {
-        Some(commit) => println!("cargo::rustc-env=DACAPO_BUILD={version}+{commit}"),
-        None => println!("cargo::rustc-env=DACAPO_BUILD={version}"),
+        Some(commit) => println!("cargo::rustc-env=BUILD_OF_DACAPO={version}+{commit}"),
+        None => println!("cargo::rustc-env=BUILD_OF_DACAPO={version}"),
     }
 }
 

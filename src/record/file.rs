@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Which build this is: its version, and its commit where that is known (`0.1.0+52ad553f0c`).
-pub const BUILD: &str = env!("DACAPO_BUILD");
+pub const BUILD: &str = env!("BUILD_OF_DACAPO");
 
 /// How every recording begins.
 const LINE: &str = "dacapo recording 1 SECRET: it holds stream keys, addresses and the server's seed\n";

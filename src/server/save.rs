@@ -125,7 +125,7 @@ impl Server {
 }
 
 /// Which build saves.
-const BUILD: &str = concat!("dacapo ", env!("DACAPO_BUILD"));
+const BUILD: &str = concat!("dacapo ", env!("BUILD_OF_DACAPO"));
 
 /// Writes the checksum.
 pub(super) fn seal(bytes: &mut [u8]) {
