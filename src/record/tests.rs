@@ -21,6 +21,8 @@ use std::time::Duration;
 
 const PUBLISHER: &[u8] = include_bytes!("../../fixtures/captures/rtmp/ffmpeg-5.1-publish-start/client.bin");
 const PLAYER: &[u8] = include_bytes!("../../fixtures/captures/rtmp/ffmpeg-5.1-play-start/client.bin");
+const WEB_SOCKET: &[u8] = b"GET /live/cam1.flv HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n\
+    Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n";
 const EPOCH: Epoch = Epoch(1_700_000_000_000_000);
 
 fn seed() -> Seed {
@@ -124,12 +126,9 @@ impl Shell {
         all.resume(&self.server, self.now);
         some.resume(&part, self.now);
         self.tapes.extend([all, some]);
-        // A thread of its own has the copy while the run goes on.
-        let whole = std::thread::spawn({
-            let server = self.server.clone();
-            move || server.save()
-        });
-        let scopes = [(Scope::All, whole.join().expect("it saves")), (Scope::Streams(patterns), part.save())];
+        // A copy is enough: the run can go on while it is written down elsewhere.
+        let whole = self.server.clone();
+        let scopes = [(Scope::All, whole.save()), (Scope::Streams(patterns), part.save())];
         let [all, some] = scopes.map(|(scope, saved)| {
             let header = Header::new(&Config::default(), &seed(), EPOCH);
             let start_us = self.now.as_micros();
@@ -180,6 +179,12 @@ fn a_run_with_a_beginning(allowance: usize, begin: Option<usize>) -> Shell {
         shell.tell(Input::Received { conn: *conn, bytes: PLAYER });
         shell.pass(Duration::from_millis(3));
     }
+    if begin.is_some() {
+        for request in [WEB_SOCKET, b"GET /live/cam1/index.m3u8 HTTP/1.1\r\nHost: a\r\n\r\n"] {
+            let conn = shell.connect(Service::Http);
+            shell.tell(Input::Received { conn, bytes: request });
+        }
+    }
     let cam = shell.connect(Service::Rtmp);
     for (place, bytes) in PUBLISHER.chunks(700).enumerate() {
         if Some(place) == begin {
@@ -198,6 +203,9 @@ fn a_run_with_a_beginning(allowance: usize, begin: Option<usize>) -> Shell {
         shell.tell(Input::Writable { conn: *conn });
     }
     shell.tell(Input::Ended { conn: players[0], end: End::Broken("reset by peer".to_owned()) });
+    if begin.is_some() {
+        shell.tell(Input::Ended { conn: cam, end: End::Eof });
+    }
     shell.pass(Duration::from_secs(4));
     shell.connect(Service::Api);
     shell
@@ -281,8 +289,11 @@ fn a_recording_may_begin_in_the_middle_of_a_run() {
             let watcher = replay(contents);
             assert_eq!(watcher.differences, [], "{begin}");
             let pairs = since_then(&shell, contents, &watcher);
-            assert_eq!(pairs.len(), 4, "three players and their publisher were there");
+            assert_eq!(pairs.len(), 6, "five players and their publisher were there");
             assert!(pairs.iter().all(|(now, then)| now == then), "{begin}");
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let playlist = pairs.iter().any(|(now, _)| text(now).contains("#EXTM3U"));
+            assert!(playlist || allowance < 900, "{allowance}, {begin}: a playlist came in time");
         }
         assert!(some.entries.len() < all.entries.len(), "others were there, too");
         let mut watcher = Watcher::default();

@@ -7,11 +7,56 @@ use crate::config::{Flush, Second};
 use crate::server::Server;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use std::time::Duration;
 
 #[test]
 fn a_copy_may_go_to_another_thread() {
     fn is_copied_and_sent<T: Clone + Send + 'static>() {}
     is_copied_and_sent::<Server>();
+}
+
+const PUBLISHER: &[u8] =
+    include_bytes!("../../../fixtures/captures/rtmp/ffmpeg-5.1-publish-start/client.bin");
+
+/// What FFmpeg sends is packaged too, its connection breaks, and it comes back within the time to linger.
+#[test]
+fn copies_go_on_at_every_stage_of_a_real_stream() {
+    let mut config = config(Second::Refuse, Flush::Video, 400);
+    config.stream.hls.segment_ms = 300;
+    config.stream.hls.encrypt = true;
+    config.stream.publish.linger_ms = 5_000;
+    let mut world = World::new(config);
+    for path in [".flv", ".ts", "/index.m3u8"] {
+        world.http(&format!("GET /live/cam1{path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+    }
+    world.rtmp_player("cam1");
+    let mut copies: Vec<World> = Vec::new();
+    let mut shown = false;
+    for _ in 0..2 {
+        let publisher = world.stranger();
+        copies.iter_mut().for_each(|copy| assert_eq!(copy.stranger(), publisher));
+        for bytes in PUBLISHER.chunks(480) {
+            copies.push(world.clone());
+            let mut loaded = world.clone();
+            loaded.server = Server::load(&world.server.save()).expect("it was just saved");
+            copies.push(loaded);
+            for world in copies.iter_mut().chain([&mut world]) {
+                world.receive(publisher, bytes);
+                world.pass(Duration::from_millis(60));
+            }
+        }
+        for world in copies.iter_mut().chain([&mut world]) {
+            world.hang_up(publisher);
+            world.pass(Duration::from_millis(900));
+            let conn = world.http("GET /live/cam1/index.m3u8 HTTP/1.1\r\nHost: a\r\n\r\n");
+            shown |= String::from_utf8_lossy(&world.sent(conn)).contains(".ts");
+        }
+        for copy in &copies {
+            assert_eq!(copy.trace(), world.trace());
+            assert_eq!(copy.server.deadline(), world.server.deadline());
+        }
+    }
+    assert!(shown, "there were segments");
 }
 
 /// A world in the middle of all sorts of things.
