@@ -37,7 +37,7 @@ struct Track {
     /// Bytes of the length of a NAL unit.
     lengths: usize,
     last_ms: Option<u32>,
-    step_ms: i64,
+    step_ms: Option<i64>,
 }
 
 impl Film {
@@ -92,8 +92,8 @@ impl Track {
     fn jumps(&mut self, timestamp: u32) -> bool {
         let Some(last) = self.last_ms.replace(timestamp) else { return false };
         let step = i64::from(timestamp.wrapping_sub(last).cast_signed());
-        let before = std::mem::replace(&mut self.step_ms, step);
-        step < 0 || step > 2 * before.max(0) + 10
+        let before = self.step_ms.replace(step);
+        step < 0 || before.is_some_and(|before| step > 2 * before.max(0) + 10)
     }
 }
 

@@ -110,6 +110,10 @@ impl HlsJudge {
 
     /// The server answered a request for a file of HLS.
     pub fn answered(&mut self, answer: Answer<'_>) {
+        // Compressed on demand: another client got the same plainly.
+        if answer.body.starts_with(&[0x1f, 0x8b]) {
+            return;
+        }
         let path = answer.path.split(['?', '#']).next().unwrap_or_default().to_owned();
         match (path.ends_with(".m3u8"), answer.status) {
             (true, 200) => self.playlist(&path, answer),

@@ -28,7 +28,9 @@ pub struct Found {
 /// # Errors
 /// If it is no transport stream, or does not begin with its tables.
 pub fn of_transport(bytes: &[u8]) -> Result<Vec<Found>, Wrong> {
-    if bytes.len() < 188 || bytes[1] & 0x1f != 0 || bytes[2] != 0 {
+    // A table of services may stand before everything else.
+    let pids = bytes.chunks(188).map(|packet| packet.get(1..3).map(|pid| (pid[0] & 0x1f, pid[1])));
+    if pids.flatten().find(|pid| *pid != SERVICES) != Some(ASSOCIATION) {
         return Err(Wrong::new("it begins with a program association table"));
     }
     let mut reader = TsReader::new();
@@ -45,6 +47,10 @@ pub fn of_transport(bytes: &[u8]) -> Result<Vec<Found>, Wrong> {
     }
     Ok(found)
 }
+
+// PIDs in two parts, as they stand in a packet.
+const ASSOCIATION: (u8, u8) = (0, 0);
+const SERVICES: (u8, u8) = (0, 0x11);
 
 fn access_unit(codec: Codec, pes: &Pes, start: u64, found: &mut Vec<Found>) -> Result<(), Wrong> {
     // Times around the first one, which may be the larger in spite of a wrap between them.
