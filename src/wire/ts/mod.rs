@@ -40,6 +40,8 @@ pub struct Muxer {
     /// The headers that the tracks below were made of.
     number: Option<u64>,
     tracks: Vec<MuxTrack>,
+    /// Tracks that had a place and have none now: should they come back, they go on counting.
+    absent: Vec<(Track, Pid)>,
     version: u8,
     pat: Pid,
     pmt: Pid,
@@ -75,6 +77,7 @@ impl Default for Muxer {
         Muxer {
             number: None,
             tracks: Vec::new(),
+            absent: Vec::new(),
             version: 0,
             pat: Pid::new(PAT_PID),
             pmt: Pid::new(PMT_PID),
@@ -171,12 +174,14 @@ impl Muxer {
         let mut known = std::mem::take(&mut self.tracks);
         for (track, info) in &headers.tracks {
             let Some(es) = Es::new(info).filter(|_| self.tracks.len() < STREAMS_MAX) else { continue };
+            let absent = self.absent.iter().position(|(known, _)| known == track);
             let pid = match known.iter().position(|known| known.track == *track) {
                 Some(index) => known.swap_remove(index).pid,
-                None => Pid::new(pid_of(*track)),
+                None => absent.map_or(Pid::new(pid_of(*track)), |index| self.absent.swap_remove(index).1),
             };
             self.tracks.push(MuxTrack { track: *track, es, pid });
         }
+        self.absent.extend(known.into_iter().map(|track| (track.track, track.pid)));
         if self.streams() != before && !before.is_empty() {
             self.version = (self.version + 1) % 32;
             self.tables = Tables::Due;

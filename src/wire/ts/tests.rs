@@ -238,6 +238,26 @@ fn another_track_makes_another_version_of_the_table_at_once() {
 }
 
 #[test]
+fn a_track_that_comes_back_goes_on_counting() {
+    let config = |payload: &'static [u8]| frame(Track::AUDIO, Codec::Aac, Role::Config, 0, payload);
+    let both = both_headers();
+    // Channels as a program config element tells: ADTS has no place for that, and the track is left out.
+    let without = with(both.clone(), config(b"\x12\x00"));
+    let back = with(without.clone(), config(b"\x12\x10"));
+    let (mut muxer, mut out) = (Muxer::new(), BytesMut::new());
+    assert!(muxer.frame(&key(0), &both, &mut out) && muxer.frame(&sound(20), &both, &mut out));
+    assert!(!muxer.frame(&sound(30), &without, &mut out));
+    assert!(muxer.frame(&key(40), &without, &mut out));
+    assert!(muxer.frame(&sound(60), &back, &mut out) && muxer.frame(&key(80), &back, &mut out));
+    let counters: Vec<u8> = out
+        .chunks(188)
+        .filter(|packet| packet[1] & 0x1f == 2 && packet[2] == 0)
+        .map(|packet| packet[3] & 0x0f)
+        .collect();
+    assert_eq!(counters, [0, 1], "2.4.3.3: the counter goes on");
+}
+
+#[test]
 fn the_clock_goes_on_while_the_pictures_pause() {
     for sound_ms in [11, 21, 23, 46] {
         let mut frames = vec![key(0)];
