@@ -6,8 +6,9 @@
 #   conformance/fuzz.sh server 600       one target, ten minutes
 #   conformance/fuzz.sh all 60           every target, a minute each
 #
-# What was found lies in target/fuzz/found/TARGET; once its cause is mended, the input goes to
-# fixtures/inputs/TARGET, where `cargo test -p fuzz` tries it for ever. Needs a C++ compiler (g++).
+# What was found lies in target/fuzz/found/TARGET. Once its cause is mended, the input goes to
+# fixtures/fuzz/TARGET, where `cargo test -p fuzz` tries it for ever; one of `server` also as a recording to
+# fixtures/inputs (`cargo run -p fuzz --bin seeds -- recording INPUT FILE`). Needs a C++ compiler (g++).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 packages=(
+  g++
   curl ffmpeg mediainfo procps python3-venv rtmpdump tshark tstools util-linux
   chromium fonts-dejavu-core
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad

@@ -25,3 +25,6 @@ step "tests"
 # Most interop tests wait for real time to pass; more than a few at once would judge the machine.
 export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(nproc)}"
 cargo test --workspace --locked
+
+step "fuzzing, a little"
+bash conformance/fuzz.sh all 3

@@ -14,7 +14,7 @@ pub mod words;
 
 /// Something that takes bytes.
 pub struct Target {
-    /// What it is called on the command line, and the folder under `fixtures/inputs` with what was found.
+    /// What it is called on the command line, and the folder under `fixtures/fuzz` with what was found.
     pub name: &'static str,
     /// What it does with the bytes, in a few words.
     pub about: &'static str,

@@ -57,7 +57,7 @@ fn cut(seeds: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
 
 /// Where the inputs that fuzzing found are kept.
 pub fn folder(target: &Target) -> PathBuf {
-    fixtures().join("inputs").join(target.name)
+    fixtures().join("fuzz").join(target.name)
 }
 
 /// The inputs that fuzzing found.
