@@ -22,8 +22,8 @@ use dacapo::server::{Input, Server};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Wall time when the world begins, in microseconds since 1970.
-const EPOCH_US: u64 = 1_700_000_000_000_000;
+/// Wall time when the world begins, in microseconds since 1970: after 2026, where HLS counts from.
+const EPOCH_US: u64 = 1_800_000_000_000_000;
 
 /// How long the core has to become content, in microseconds, beyond the timeouts of the configuration.
 const HEAL_US: u64 = 20_000_000;
