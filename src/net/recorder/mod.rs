@@ -1,8 +1,8 @@
 //! The flight recorder: what happens to the server, in files that can be played again.
 //!
 //! In: everything that the reactor tells the server, in the order in which it does, and what an operator
-//! wants. Out: parts of recordings in a directory. Rooms: `writer` (the thread), `shelf` (the directory), `handing`
-//! (how a part leaves over HTTP).
+//! wants. Out: parts of recordings in a directory. Rooms: `writer` (the thread), `shelf` (the directory),
+//! `handing` (how a part leaves over HTTP).
 //!
 //! The loop never waits. When the disk is slower than the world, or full, or fails, the recording ends and
 //! the service goes on. While nothing is recorded, each call here is one branch.

@@ -1,8 +1,8 @@
 //! The directory of recordings: names, what is there, what is deleted.
 //!
 //! In: parts that begin, grow and end. Out: files, and a list of them. A part's name is that of its
-//! recording, which is when it began, and its number; names in their order are parts in their order. Nothing else in the
-//! directory is touched.
+//! recording, which is when it began, and its number; names in their order are parts in their order. Nothing
+//! else in the directory is touched.
 
 use crate::base::calendar::{DAY_SECS, civil};
 use crate::status::PartStatus;

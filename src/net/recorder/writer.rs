@@ -1,12 +1,12 @@
 //! The recorder's thread: writes what the loop hands over, begins and ends parts, deletes old ones.
 //!
 //! In: jobs, in their order. Out: files, and a state that the loop can look at without waiting. Never blocks
-//! the loop: what waits is counted in bytes, and who hands over more than may wait is told so at once. When the
-//! disk fails, everything up to the next beginning is thrown away, and the loop finds the reason here.
+//! the loop: what waits is counted in bytes, and who hands over more than may wait is told so at once. When
+//! the disk fails, everything up to the next beginning is thrown away, and the loop finds the reason here.
 //!
-//! What was handed over is given to the operating system at once: it survives the end of the process, however
-//! sudden. A part is synced to the disk itself when it ends; until then a loss of power costs what the system
-//! had not written yet, some 30 seconds on Linux.
+//! What was handed over is given to the operating system at once: it survives the end of the process,
+//! however sudden. A part is synced to the disk itself when it ends; until then a loss of power costs what
+//! the system had not written yet, some 30 seconds on Linux.
 
 use crate::base::id::Ticket;
 use crate::base::rng::Seed;
