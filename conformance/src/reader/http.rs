@@ -418,7 +418,8 @@ mod tests {
     fn bodies_end_by_length_by_chunks_or_with_the_connection() {
         let bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello\
             HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n\
-            HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\nT: v\r\n\r\n\
+            HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+            3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\nT: v\r\n\r\n\
             HTTP/1.1 200 OK\r\nServer: x\r\n\r\nto the end";
         for cut in [1, 2, 3, 17, bytes.len()] {
             assert_eq!(read(bytes, cut), "200:hello|100:|304:|200:abc0123456789|200:to the end|");
@@ -435,7 +436,8 @@ mod tests {
     fn the_answer_to_a_head_request_has_a_length_and_no_body() {
         let mut reader = ResponseReader::new();
         reader.expect_no_body();
-        let bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+        let bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n\
+            HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
         let events = reader.push(bytes).expect("good answers");
         assert_eq!(events.iter().filter(|event| **event == HttpEvent::End).count(), 2);
         assert!(reader.is_between());

@@ -6,8 +6,8 @@
 //!                  └──────────────────────────────────────────────────────┘
 //! ```
 //!
-//! In: responses and the time. Out: one request at a time, on one connection or on a new one for each. Whether
-//! the playlists keep their laws is for the judge; the player only needs to get on.
+//! In: responses and the time. Out: one request at a time, on one connection or on a new one for each.
+//! Whether the playlists keep their laws is for the judge; the player only needs to get on.
 
 use super::{HangUp, Peer, PeerCx};
 use conformance::dice::Dice;
