@@ -18,6 +18,9 @@ use std::time::Duration;
 /// Long enough for everything that is on its way.
 const MOMENT: Duration = Duration::from_secs(1);
 
+/// Shorter words than these are cut short at every byte behind the handshake.
+const SHORT: usize = 3450;
+
 fn captures() -> Vec<Capture> {
     let shelf = capture::shelf();
     let load = |name: &String| Capture::load(&shelf, name).unwrap_or_else(|error| panic!("{error}"));
@@ -124,12 +127,15 @@ fn guests_change_nothing_for_others() {
     }
 }
 
-/// Places at which the words of a connection are cut short: all of the first, those around the parts of a
-/// handshake, and some that the dice name.
+/// Places at which the words of a connection are cut short: those around the parts of a handshake, and some
+/// that the dice name; where little follows the handshake, all of that.
 fn places(len: usize, dice: &mut Dice) -> BTreeSet<usize> {
     let mut places: BTreeSet<usize> = [0, 1, 2, 9, 1536, 1537, 1538, 3072, 3073, 3074, len].into();
     places.extend((0..12).map(|_| dice.below(len + 1)));
     places.extend((0..6).map(|_| dice.below(len.min(5000) + 1)));
+    if len < SHORT {
+        places.extend(3074..len);
+    }
     places.retain(|place| *place <= len);
     places
 }
