@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 
 packages=(
   g++
-  curl ffmpeg mediainfo procps python3-venv rtmpdump tshark tstools util-linux
+  curl ffmpeg iproute2 mediainfo procps python3-venv rtmpdump tshark tstools util-linux
   chromium fonts-dejavu-core
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
   gstreamer1.0-plugins-ugly gstreamer1.0-libav
