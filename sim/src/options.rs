@@ -297,7 +297,7 @@ fn configure(seed: u64, tight: bool, parts: &[Casting]) -> Config {
     hls.segment_ms = dice.pick(&[200, 1_000, 2_000]);
     hls.window = dice.between(3, 6) as usize;
     hls.keep = dice.between(1, 6) as usize;
-    hls.dispose_ms = dice.pick(&[0, 1_000, 20_000]);
+    hls.dispose_ms = dice.pick(&[60_000, 120_000]);
     hls.encrypt = dice.chance(200);
     hls.segments_per_key = dice.between(1, 5) as u32;
     if dice.chance(500) {

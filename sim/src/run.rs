@@ -119,6 +119,7 @@ impl<'a, W: World> Run<'a, W> {
         let Some((disk, trace)) = self.rest.take() else { return };
         let options = self.options;
         let mut watch = Watch::new(&options.config);
+        watch.strict = options.faults.is_empty() && options.mode == Mode::Lite;
         if options.faults.contains(&Fault::Pause) {
             // One of up to two seconds may follow right behind another.
             watch.pauses(Duration::from_secs(4));
@@ -247,7 +248,7 @@ impl<'a, W: World> Run<'a, W> {
             self.world.remove(place);
         }
         let now = self.world.now_us();
-        self.until(now + 120_000_000);
+        self.until(now + 200_000_000);
         if self.failure().is_none() {
             let now_us = self.world.now_us();
             self.world.with_shell(|shell| shell.finish(now_us));

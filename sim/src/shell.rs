@@ -513,10 +513,10 @@ impl Shell {
         self.watch.closed(self.now, seat);
         let Some(slot) = self.conns.get_mut(id.index as usize) else { return };
         let Some(conn) = slot.take_if(|conn| conn.id == id) else { return };
-        self.by_sock.remove(&conn.sock);
         if !self.canary.lets_close() {
             return;
         }
+        self.by_sock.remove(&conn.sock);
         if gently {
             net.shutdown(conn.sock);
             self.closing.insert(conn.sock, (self.now + PATIENCE, 0));
