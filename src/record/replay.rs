@@ -138,8 +138,8 @@ impl Replay {
         Ok(Replay::of(server, header.kernel, now))
     }
 
-    /// The next part of the recording begins: what is noticed of outputs begins anew there. The server goes on,
-    /// whatever saved one the part begins with.
+    /// The next part of the recording begins: what is noticed of outputs begins anew there. The server goes
+    /// on, whatever saved one the part begins with.
     pub fn next_part(&mut self) {
         self.wishes = Digest::default();
     }

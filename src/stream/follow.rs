@@ -61,7 +61,7 @@ impl Stream {
         Some(self.log(cursor.format).get(partial.number)?.slice(partial.offset..))
     }
 
-    /// True if the cursor stands where a player of this stream can. What was saved and loaded may be anything.
+    /// True if the cursor stands where a player of this stream can: what was loaded may be anything.
     pub fn can_follow(&self, cursor: &Cursor) -> bool {
         let Some(log) = self.logs.iter().find(|log| log.format() == cursor.format) else { return false };
         cursor
