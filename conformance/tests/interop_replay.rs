@@ -12,7 +12,7 @@ use dacapo::base::rng::Seed;
 use dacapo::base::slices::Slices;
 use dacapo::base::time::{Epoch, Instant};
 use dacapo::config::{Config, Service};
-use dacapo::record::{Contents, Event, Header, Tape, block_end, head, read, write};
+use dacapo::record::{Contents, Event, Header, Start, Tape, block_end, block_saved, head, read, write};
 use dacapo::server::{End, Input, Output, Server};
 use dacapo::status::Vitals;
 use std::collections::BTreeMap;
@@ -34,13 +34,19 @@ struct Shell {
     allowance: usize,
     port: u16,
     sent: BTreeMap<ConnId, usize>,
+    /// Parts that have ended.
+    parts: Vec<Vec<u8>>,
+    /// The server that this part begins with.
+    saved: Vec<u8>,
+    part_since: Instant,
 }
 
 impl Shell {
     fn new(config: Config) -> Self {
         let server = Server::new(config.clone(), seed(), Instant::ZERO, EPOCH);
         let (tape, now, allowance, port) = (Tape::new(), Instant::ZERO, usize::MAX, 40_000);
-        Shell { config, server, tape, now, allowance, port, sent: BTreeMap::new() }
+        let (sent, parts, saved, part_since) = (BTreeMap::new(), Vec::new(), Vec::new(), Instant::ZERO);
+        Shell { config, server, tape, now, allowance, port, sent, parts, saved, part_since }
     }
 
     fn connect(&mut self, service: Service) -> ConnId {
@@ -104,14 +110,31 @@ impl Shell {
         self.tape.check(end);
     }
 
-    /// The recording, as a file.
+    /// The recording, as a file; of several parts the first.
     fn finish(mut self, folder: &TempDir) -> PathBuf {
+        self.end_part();
+        for (part, bytes) in self.parts.iter().enumerate() {
+            std::fs::write(folder.path().join(format!("run-{part}.dacapo")), bytes).expect("a file");
+        }
+        folder.path().join("run-0.dacapo")
+    }
+
+    fn end_part(&mut self) {
         self.tape.check(self.now);
-        let bytes =
-            [head(&Header::new(&self.config, &seed(), EPOCH)), self.tape.take(), block_end()].concat();
-        let path = folder.path().join("run.dacapo");
-        std::fs::write(&path, bytes).expect("a file");
-        path
+        let part = u32::try_from(self.parts.len()).expect("few parts");
+        let start = if part == 0 { Start::Birth } else { Start::Saved };
+        let header = Header::new(&self.config, &seed(), EPOCH);
+        let header = Header { start, start_us: self.part_since.as_micros(), part, ..header };
+        let saved = if part == 0 { Vec::new() } else { block_saved(&self.saved) };
+        self.parts.push([head(&header), saved, self.tape.take(), block_end()].concat());
+    }
+
+    /// Begins another part.
+    fn next_part(&mut self) {
+        self.end_part();
+        self.saved = self.server.save();
+        self.part_since = self.now;
+        self.tape.resume(&self.server, self.now);
     }
 }
 
@@ -131,7 +154,12 @@ fn get(path: &str) -> Vec<u8> {
 }
 
 /// FFmpeg publishes `live/cam1`; players of all formats watch it.
-fn everybody_watches(mut config: Config) -> Shell {
+fn everybody_watches(config: Config) -> Shell {
+    everybody_watches_in(config, false)
+}
+
+/// The same, in one part or in several.
+fn everybody_watches_in(mut config: Config, parts: bool) -> Shell {
     config.stream.hls.encrypt = true;
     let mut shell = Shell::new(config);
     let player = shell.connect(Service::Rtmp);
@@ -150,6 +178,9 @@ fn everybody_watches(mut config: Config) -> Shell {
     for bytes in capture(PUBLISHER).chunks(1200) {
         shell.say(publisher, bytes);
         shell.pass(30);
+        if parts {
+            shell.next_part();
+        }
     }
     shell.tell(Input::Ended { conn: publisher, end: End::Eof });
     shell.pass(200);
@@ -328,4 +359,39 @@ fn a_copy_without_names_tokens_and_addresses_replays() {
     let again = dacapo(&["record", "redact", &from, &to]);
     assert!(again.status.code() == Some(1) && again.stderr.contains("exists"), "{again}");
     assert_eq!(std::fs::read(&copy).expect("a file"), after, "what was there is left alone");
+}
+
+#[test]
+fn parts_of_a_recording_are_played_in_their_order_and_each_alone() {
+    let folder = TempDir::new().expect("a temporary directory");
+    let first = everybody_watches_in(Config::default(), true).finish(&folder);
+    let count = std::fs::read_dir(folder.path()).expect("a directory").count();
+    assert!(count > 5, "{count} parts");
+    let all = folder.path().to_string_lossy().into_owned();
+    let dump = TempDir::new().expect("a temporary directory");
+    let ended = dacapo(&["replay", &all, "--log", "info", "--dump", &dump.path().to_string_lossy()]);
+    assert!(ended.status.success(), "{ended}");
+    for words in
+        ["the same, bit for bit", "9 connections", &format!("{count} parts, from 0 to {}", count - 1)]
+    {
+        assert!(ended.stdout.contains(words), "{words:?}: {}", ended.stdout);
+    }
+    let flv = packets(&dump.path().join("1-live_cam1.flv"));
+    assert_eq!(flv.video.packets.len(), 10, "across all parts");
+    for part in 0..count {
+        let file = folder.path().join(format!("run-{part}.dacapo"));
+        let ended = dacapo(&["replay", &file.to_string_lossy(), "--log", "off"]);
+        assert!(ended.status.success(), "part {part}: {ended}");
+    }
+    let copies = TempDir::new().expect("a temporary directory");
+    let copy = copies.path().join("copy").to_string_lossy().into_owned();
+    let told = dacapo(&["record", "redact", &all, &copy]);
+    assert!(told.status.success(), "{told}");
+    assert!(dacapo(&["replay", &copy]).stdout.contains("the same, bit for bit"));
+    std::fs::remove_file(&first).expect("it is there");
+    assert!(dacapo(&["replay", &all]).status.success(), "the newest parts are enough");
+    std::fs::remove_file(folder.path().join("run-3.dacapo")).expect("it is there");
+    assert!(dacapo(&["replay", &all]).status.success(), "a part may be missing");
+    let told = dacapo(&["record", "redact", &all, &copy]);
+    assert!(told.status.code() == Some(2), "names stand in the saved server: {told}");
 }

@@ -3,7 +3,7 @@
 //! In: what the user named. Out: the parts of one recording in their order, taken apart. Parts of several
 //! recordings are refused, since nobody could tell which one is meant.
 
-use dacapo::record::{self, Contents};
+use dacapo::record::{self, Contents, Event, Scope};
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -68,6 +68,27 @@ fn part(file: &Path) -> Result<Part, String> {
 
 fn complaint(path: &Path, error: impl std::fmt::Display) -> String {
     format!("{}: {error}", path.display())
+}
+
+/// The parts as one recording, if they follow each other and are of everything. Otherwise says what is wrong.
+pub fn join(parts: Vec<Part>) -> Result<Contents, String> {
+    let mut parts = parts.into_iter();
+    let Some(first) = parts.next() else { return Err("there is no part".to_owned()) };
+    let (mut whole, mut last) = (first.contents, first.path);
+    let mut number = whole.header.part;
+    for part in parts {
+        let contents = part.contents;
+        if contents.header.part != number + 1 || contents.header.scope != Scope::All {
+            let (one, two) = (last.display(), part.path.display());
+            return Err(format!("{two} does not go on where {one} ended: name one part of the recording"));
+        }
+        // Who is connected is known already.
+        let entries = contents.entries.into_iter();
+        whole.entries.extend(entries.filter(|entry| !matches!(entry.event, Event::Seated { .. })));
+        number = contents.header.part;
+        (whole.ended, whole.torn, last) = (contents.ended, contents.torn, part.path);
+    }
+    Ok(whole)
 }
 
 /// All parts must be of one recording, each of them once.

@@ -31,12 +31,10 @@ what programs say of themselves (User-Agent, flashVer). The copy never replaces 
 pub fn run(record: &Record) -> Result<String, Failure> {
     let Record::Redact { from, to } = record;
     let parts = parts::read(std::slice::from_ref(from)).map_err(settings)?;
-    let [part] = &parts[..] else {
-        return Err(settings(format!("{}: name one part of the recording", from.display())));
-    };
+    let contents = parts::join(parts).map_err(settings)?;
     let complaint = |path: &PathBuf, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let key = entropy::seed().map_err(system)?;
-    let redacted = redact(&part.contents, key).map_err(|error| settings(complaint(from, &error)))?;
+    let redacted = redact(&contents, key).map_err(|error| settings(complaint(from, &error)))?;
     let written = files::create(to).and_then(|mut file| file.write_all(&redacted.bytes));
     written.map_err(|error| system(complaint(to, &error)))?;
     let mut told = format!(

@@ -14,7 +14,7 @@ use dacapo::config::{Levels, Pattern};
 use dacapo::net::clock::Clock;
 use dacapo::record::dump::{Dump, Part as DumpPart};
 use dacapo::record::timeline::{Choice, Timeline};
-use dacapo::record::{BUILD, Difference, Entry, Event, Replay, Seat, Summary, Witness};
+use dacapo::record::{BUILD, Difference, Entry, Event, Fault, Replay, Scope, Seat, Start, Summary, Witness};
 use dacapo::server::{Output, Server};
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -61,10 +61,8 @@ pub enum Played {
 /// Plays and tells.
 pub fn run(args: &Args) -> Result<Played, Failure> {
     let parts = parts::read(&args.files).map_err(settings)?;
-    let header = &parts[0].contents.header;
-    let refuse = |fault| settings(format!("{}: {fault}", parts[0].path.display()));
-    let config = header.config().map_err(refuse)?;
-    let mut replay = Replay::begin(&parts[0].contents).map_err(refuse)?;
+    let config = parts[0].contents.header.config().map_err(|fault| refuse(&parts[0], &fault))?;
+    let mut run = Run::begin(&parts[0])?;
     said::listen(&args.log);
     let choice = Choice { level: args.log.default, conns: args.conn.clone(), streams: args.stream.clone() };
     let mut teller = Teller {
@@ -83,18 +81,71 @@ pub fn run(args: &Args) -> Result<Played, Failure> {
     teller.out.line(&Timeline::head());
     let notes = endings(&parts);
     let bytes: usize = parts.iter().map(|part| part.bytes).sum();
-    let (until, over) = (args.until, teller.over);
-    let start = header.start_at();
+    let start = parts[0].contents.header.start_at();
     let clock = Clock::start();
-    let wanted = |entry: &Entry| until.is_none_or(|until| entry.at <= until) && !over.get();
     for (place, part) in parts.into_iter().enumerate() {
         if place > 0 {
-            replay.next_part();
+            run.go_on(&part)?;
         }
-        replay.run(part.contents.entries.into_iter().take_while(wanted), &mut teller);
+        run.play(part, args.until, &mut teller);
     }
     let took = clock.now().since(Instant::ZERO);
-    teller.finish(&notes, &replay.summary(), start, bytes, took)
+    teller.finish(&notes, &run.summary(), start, bytes, took)
+}
+
+fn refuse(part: &Part, fault: &Fault) -> Failure {
+    settings(format!("{}: {fault}", part.path.display()))
+}
+
+/// A replay of several parts.
+struct Run {
+    replay: Replay,
+    /// The part that was played last.
+    part: u32,
+    /// What was done before this replay began.
+    before: Summary,
+}
+
+impl Run {
+    fn begin(part: &Part) -> Result<Self, Failure> {
+        let replay = Replay::begin(&part.contents).map_err(|fault| refuse(part, &fault))?;
+        Ok(Run { replay, part: part.contents.header.part, before: Summary::default() })
+    }
+
+    /// The server goes on into the next part. Where a part is missing, and where the recording is of chosen
+    /// streams, whose connections may have said their first words in the part before, it begins anew from the
+    /// saved one.
+    fn go_on(&mut self, part: &Part) -> Result<(), Failure> {
+        let header = &part.contents.header;
+        let follows = header.part == self.part + 1;
+        if !follows || header.start == Start::Saved && header.scope != Scope::All {
+            let before = self.summary();
+            *self = Run { before, ..Run::begin(part)? };
+        } else {
+            self.replay.next_part();
+        }
+        self.part = header.part;
+        Ok(())
+    }
+
+    fn play(&mut self, part: Part, until: Option<Instant>, teller: &mut Teller<'_>) {
+        let over = teller.over;
+        let wanted = |entry: &Entry| until.is_none_or(|until| entry.at <= until) && !over.get();
+        self.replay.run(part.contents.entries.into_iter().take_while(wanted), teller);
+    }
+
+    fn summary(&self) -> Summary {
+        let (before, now) = (self.before, self.replay.summary());
+        Summary {
+            inputs: before.inputs + now.inputs,
+            outputs: before.outputs + now.outputs,
+            conns: before.conns + now.conns,
+            received_bytes: before.received_bytes + now.received_bytes,
+            sent_bytes: before.sent_bytes + now.sent_bytes,
+            differences: before.differences + now.differences,
+            end: now.end,
+        }
+    }
 }
 
 /// What was recorded by whom.

@@ -81,6 +81,15 @@ impl Covers {
         found.and_then(|(_, cover)| std::str::from_utf8(cover).ok())
     }
 
+    /// Names of streams with their covers, the longest first: for texts that are all about streams.
+    pub fn names(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let names = self.words.iter().filter(|((class, _), _)| *class == Class::Name);
+        let mut names: Vec<_> = names.map(|((_, word), cover)| (word.clone(), cover.clone())).collect();
+        names.retain(|(word, _)| word.len() >= 3);
+        names.sort_by_key(|(word, _)| std::cmp::Reverse(word.len()));
+        names
+    }
+
     /// The cover of an address: as long when it is written out, if that can be. Those of this machine itself
     /// tell nothing and stay.
     pub fn address(&mut self, ip: IpAddr) -> IpAddr {

@@ -56,10 +56,12 @@ pub fn cover(covers: &mut Covers, bytes: &mut [u8], api: bool) {
     });
 }
 
-/// Covers known words in everything that was said.
-pub fn sweep(telling: &[(Vec<u8>, Vec<u8>)], bytes: &mut [u8]) {
+/// Covers known words in everything that was said; `names` are looked for in contents alone, which name
+/// streams.
+pub fn sweep(telling: &[(Vec<u8>, Vec<u8>)], names: &[(Vec<u8>, Vec<u8>)], bytes: &mut [u8]) {
     each_request(bytes, |head, content| {
         blunt(telling, head);
+        blunt(names, content);
         blunt(telling, content);
     });
 }

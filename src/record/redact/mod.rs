@@ -25,7 +25,7 @@ use crate::base::name::{DEFAULT_VHOST, StreamName};
 use crate::base::rng::Seed;
 use crate::base::time::Instant;
 use crate::config::{self, Config, Pattern, Recorder, Secret, Service, StreamRule};
-use crate::record::file::{BUILD, Contents, Fault, Header, Kernel, Scope, write};
+use crate::record::file::{BUILD, Contents, Fault, Header, Kernel, Scope, Start, write};
 use crate::record::list::{Entry, Event, Seat};
 use crate::record::replay::{Replay, Witness};
 use crate::server::{self, End, Server};
@@ -66,7 +66,7 @@ pub enum RedactError {
 
 /// Covers what a recording tells of people. `key` must be random and is not needed again.
 pub fn redact(contents: &Contents, key: Seed) -> Result<Redacted, RedactError> {
-    if contents.saved.is_some() {
+    if contents.header.start != Start::Birth {
         return Err(RedactError::Saved);
     }
     let header = &contents.header;
@@ -195,14 +195,14 @@ fn cover_entries(
             Service::Api => http::cover(covers, bytes, true),
         }
     }
-    let telling = covers.telling();
+    let (telling, all_names) = (covers.telling(), covers.names());
     let mut left = 0;
     let mut said: BTreeMap<Seat, Bytes> = said
         .into_iter()
         .map(|(seat, (service, mut bytes))| {
             match service {
                 Service::Rtmp => rtmp::sweep(&telling, &mut bytes),
-                Service::Http | Service::Api => http::sweep(&telling, &mut bytes),
+                Service::Http | Service::Api => http::sweep(&telling, &all_names, &mut bytes),
             }
             left += occurrences(&telling, &bytes);
             (seat, Bytes::from(bytes))
@@ -289,7 +289,7 @@ fn cover_config(covers: &mut Covers, mut config: Config, names: &BTreeSet<Stream
     config.log.file.clear();
     let directory = |directory: &mut String| {
         if !directory.is_empty() {
-            *directory = "hls".to_owned();
+            *directory = "directory".to_owned();
         }
     };
     directory(&mut config.stream.hls.directory);

@@ -92,6 +92,11 @@ impl People {
     pub fn seated(&mut self, at: Instant, seat: Seat, conn: ConnId, server: &Server) {
         let cid = server.cid(conn).map(|cid| cid.as_str().to_owned()).unwrap_or_default();
         let coming = self.coming.take();
+        // Another part of the recording begins: it is who it was.
+        if let Some(person) = self.people.get_mut(&seat).filter(|person| person.cid == cid) {
+            person.conn = conn;
+            return;
+        }
         let service = coming.and_then(|(listener, _)| self.services.get(usize::from(listener.0)));
         let person = Person {
             cid: cid.clone(),
