@@ -1,5 +1,5 @@
-//! The judge of HLS is judged: it has nothing to say about what FFmpeg packages of a film, and sees each fault
-//! that is planted in it.
+//! The judge of HLS is judged: it has nothing to say about what FFmpeg packages of a film, and sees each
+//! fault that is planted in it.
 
 use conformance::ffmpeg::Ffmpeg;
 use conformance::judge::hls::{Answer, HlsJudge, HlsRules};
