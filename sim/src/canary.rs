@@ -1,7 +1,7 @@
 //! A shell that breaks the contract on purpose, so that it is known that the checkers would notice.
 //!
-//! Some canaries break what the shell tells the server; the others change what leaves for one player, as whole
-//! FLV tags. Each does it once, or until it is noticed. The tests name the invariant that must notice.
+//! Some canaries break what the shell tells the server; the others change what leaves for one player, as
+//! whole FLV tags. Each does it once, or until it is noticed. The tests name the invariant that must notice.
 
 use dacapo::base::time::Instant;
 use std::collections::BTreeMap;

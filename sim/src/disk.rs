@@ -1,8 +1,8 @@
 //! The disk of a simulated machine: files in memory that survive a crash of the process.
 //!
 //! One helper thread works on it, as in `net`: changes happen in the order in which they were asked for, each
-//! after a while, and each may fail. What was asked for and had not happened when the process was killed never
-//! happens.
+//! after a while, and each may fail. What was asked for and had not happened when the process was killed
+//! never happens.
 
 use crate::dice::{Throws, fork};
 use conformance::dice::Dice;

@@ -20,13 +20,13 @@ usage: sim [SEED] [--seeds N] [--mode lite|swarm|perf] [--minutes M] [--world ti
   --seeds N    so many runs, from SEED (or 1) on; default 1 with SEED, else 300
   --mode MODE  lite: small and short; swarm: everything (default); perf: 1 publisher, 20 players, no faults
   --minutes M  go on for so long instead
-  --world W    where: tiny (default), one queue of events; turmoil, hosts and links; both: odd and even seeds of
+  --world W    where: tiny (default), one queue of events; turmoil, hosts and links; both: odd and even seeds
                a campaign in turn
   --check      play every run twice and compare
   --trace      print what happens, line by line
   --log LEVEL  print the server's log, too: error, warn, info, debug or trace
 
-exit code: 0 all is well, 2 an invariant does not hold, 3 somebody waits in vain, 4 two runs of a number differ,
+exit code: 0 all is well, 2 an invariant does not hold, 3 somebody waits in vain, 4 two runs differ,
            5 a mark was missed, 101 the server panicked
 ";
 

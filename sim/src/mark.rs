@@ -1,7 +1,8 @@
 //! Marks in the core: which of its rare branches a run has been to.
 //!
-//! The core says `reached!("…")`, which is a log line with a target of its own. Here such lines are counted, for
-//! each thread apart; and any line of level ERROR is kept, since an error in the log is a bug of the server.
+//! The core says `reached!("…")`, which is a log line with a target of its own. Here such lines are counted,
+//! for each thread apart; and any line of level ERROR is kept, since an error in the log is a bug of the
+//! server.
 
 use dacapo::base::reached::TARGET;
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -57,7 +58,7 @@ pub const MARKS: [&str; 44] = [
 ];
 
 thread_local! {
-    static SEEN: RefCell<Seen> = const { RefCell::new(Seen { marks: BTreeMap::new(), errors: Vec::new(), level: None }) };
+    static SEEN: RefCell<Seen> = const { RefCell::new(Seen::NOTHING) };
 }
 
 /// What was seen.
@@ -67,6 +68,10 @@ struct Seen {
     errors: Vec<String>,
     /// Lines down to this level are printed.
     level: Option<Level>,
+}
+
+impl Seen {
+    const NOTHING: Seen = Seen { marks: BTreeMap::new(), errors: Vec::new(), level: None };
 }
 
 struct Counter;

@@ -1,7 +1,7 @@
 //! Everything that one number draws: who comes, with what, under which limits, and what goes wrong.
 //!
-//! Each part has dice of its own, forked from the number by its name, so that a new knob or fault does not turn
-//! every seed into another run.
+//! Each part has dice of its own, forked from the number by its name, so that a new knob or fault does not
+//! turn every seed into another run.
 
 use crate::dice::{Throws, fork};
 use crate::disk::DiskFaults;

@@ -43,7 +43,8 @@ pub enum Got {
 /// What a write did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Put {
-    /// So many bytes were taken. If they are fewer than were offered, the world tells when there is room again.
+    /// So many bytes were taken. If they are fewer than were offered, the world tells when there is room
+    /// again.
     Taken(usize),
     /// The connection is broken.
     Broken(String),

@@ -1,7 +1,7 @@
 //! Who watches a run: the checks of the server's own value, and the judge of its bytes.
 //!
-//! In: everything that the shell tells the server and does for it. Out: what does not hold, with the number of
-//! the invariant. Never: changes anything.
+//! In: everything that the shell tells the server and does for it. Out: what does not hold, with the number
+//! of the invariant. Never: changes anything.
 
 use conformance::judge::hls::HlsRules;
 use conformance::judge::{Judge, Rules, SecondPublisher, StartAt};
@@ -18,8 +18,8 @@ const WISHES_MAX: u64 = 10_000;
 /// Most ticks in one moment (I28).
 const TICKS_MAX: u64 = 1_000;
 
-/// Verdicts of the judge that count in strict runs only: with odd media, strangers and streams that begin anew,
-/// some of them hold the server to more than it promises, and which is not settled.
+/// Verdicts of the judge that count in strict runs only: with odd media, strangers and streams that begin
+/// anew, some of them hold the server to more than it promises, and which is not settled.
 const UNSETTLED: [&str; 5] = ["I3", "I4", "I34", "I35", "I37"];
 
 /// How often everybody is looked at, in time and in passes.

@@ -21,7 +21,8 @@ pub struct Held {
     pub queued: usize,
     /// Questions that were not answered.
     pub questions: usize,
-    /// Bytes of payload: what came and waits, what waits to leave, frames, what they were laid out as, and HLS.
+    /// Bytes of payload: what came and waits, what waits to leave, frames, what they were laid out as, and
+    /// HLS.
     pub bytes: u64,
 }
 

@@ -255,7 +255,8 @@ impl Stream {
         }
     }
 
-    /// True if so much of the ring may not leave yet that some of it could be lost before anybody was shown it.
+    /// True if so much of the ring may not leave yet that some of it could be lost before anybody was shown
+    /// it.
     fn ring_fills_up(&self) -> bool {
         let limits = &self.settings.ring;
         let frames = self.ring.head() - self.flushed;

@@ -49,7 +49,8 @@ impl Ring {
         Ring { entries: VecDeque::new(), first: 0, syncs: VecDeque::new(), bytes: 0, limits, video: false }
     }
 
-    /// Appends a frame; old ones leave to make room, or because of their age if their number is below `shown`.
+    /// Appends a frame; old ones leave to make room, or because of their age if their number is below
+    /// `shown`.
     pub fn push(&mut self, frame: Frame, headers: Arc<Headers>, shown: u64) -> Result<(), FrameTooLarge> {
         let len = frame.payload.len();
         if len > self.limits.bytes_max {

@@ -1,7 +1,7 @@
 //! The tiny world: everything in one process and one queue of events.
 //!
-//! In: people with their peers, a shell, a plan of deeds. Out: the run. Time jumps from event to event, so that
-//! an hour of streaming is a matter of seconds.
+//! In: people with their peers, a shell, a plan of deeds. Out: the run. Time jumps from event to event, so
+//! that an hour of streaming is a matter of seconds.
 
 use crate::dice::{Throws, fork};
 use crate::disk::Disk;

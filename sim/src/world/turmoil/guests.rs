@@ -1,7 +1,7 @@
 //! The hosts that peers live in: one task for all guests of a host.
 //!
-//! In: what turmoil's streams bring, the time. Out: what the peers say, as fast as their fates allow; they read as
-//! fast as their pace allows.
+//! In: what turmoil's streams bring, the time. Out: what the peers say, as fast as their fates allow; they
+//! read as fast as their pace allows.
 
 use crate::peer::{Boxed, HangUp, Peer, PeerCx};
 use crate::world::link::{Fate, Pace};

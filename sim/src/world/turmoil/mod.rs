@@ -1,9 +1,10 @@
 //! The world of turmoil: several hosts, links between them, one task a host, a process that is killed and
 //! started again.
 //!
-//! In and out as in the tiny world. Here it is turmoil that moves segments and time; what it has no notion of is
-//! added at its edges: a write is cut into segments, since its credit counts writes and not bytes, and paces,
-//! fates and holds of single peers are kept by [`guests`]. A hold or a partition between hosts is turmoil's.
+//! In and out as in the tiny world. Here it is turmoil that moves segments and time; what it has no notion
+//! of is added at its edges: a write is cut into segments, since its credit counts writes and not bytes, and
+//! paces, fates and holds of single peers are kept by [`guests`]. A hold or a partition between hosts is
+//! turmoil's.
 //!
 //! Hosts are dear, so that many guests live in one: the core in a host of its own, everybody else in two.
 //!
@@ -44,7 +45,8 @@ const PORT_FIRST: u16 = 2_000;
 /// Largest segment, in bytes.
 const SEGMENT_BYTES: usize = 1_448;
 
-/// Segments that a socket has on the way, and peers that knock at a time. A SYN past it would be turmoil's end.
+/// Segments that a socket has on the way, and peers that knock at a time. A SYN past it would be turmoil's
+/// end.
 const SEGMENTS: usize = 256;
 
 /// How far time moves in a step.
@@ -53,8 +55,8 @@ const STEP: Duration = Duration::from_millis(4);
 /// More than any run lasts.
 const LONG: Duration = Duration::from_secs(100_000);
 
-/// A FIN that finds a socket full waits there for another segment, and none follows it: turmoil 0.7.2 knows no
-/// other occasion to look again. So whoever has read everything takes the end for granted after this long.
+/// A FIN that finds a socket full waits there for another segment, and none follows it: turmoil 0.7.2 knows
+/// no other occasion to look again. So whoever has read everything takes the end for granted after this long.
 const FIN_US: u64 = 2_000_000;
 
 /// When which end of a connection, by the guest's address, said that it has nothing more to say.

@@ -1,7 +1,7 @@
 //! The host that the server lives in: one task, which turns the shell's loop.
 //!
-//! In: turmoil's listeners and streams. Out: what the shell does with them. Streams belong to the task, so that a
-//! crash of the host drops them as a kernel would.
+//! In: turmoil's listeners and streams. Out: what the shell does with them. Streams belong to the task, so
+//! that a crash of the host drops them as a kernel would.
 
 use crate::shell::{Got, Knock, Put, Shell, Sock, Sockets};
 use crate::world::turmoil::{Commands, FIN_US, Goodbyes, PORT_FIRST, SEGMENT_BYTES, Shared};
@@ -180,8 +180,8 @@ impl Kernel {
         ends.filter(|at| *at > now_us).min()
     }
 
-    /// True if a stream that was full was read since, or one that a write blocked has room already. Whoever has
-    /// not wakes the task once it has.
+    /// True if a stream that was full was read since, or one that a write blocked has room already. Whoever
+    /// has not wakes the task once it has.
     fn has_room_again(&mut self, cx: &mut Context<'_>) -> bool {
         let mut has = false;
         for stream in self.streams.values_mut() {
