@@ -44,7 +44,7 @@ pub(super) struct Place {
     /// In microseconds, but for a difference that is the same for the whole stretch.
     pub dts_us: i64,
     /// Which stretch.
-    pub stretch: u32,
+    pub stretch: u64,
     /// False if the frame had to be moved on its own: then nobody says where to.
     pub sure: bool,
 }
@@ -55,17 +55,20 @@ pub(super) struct Timeline {
     offset: Option<i64>,
     last: BTreeMap<(u8, u8), i64>,
     end: Option<i64>,
-    stretch: u32,
+    stretch: u64,
+    /// Somebody published before.
+    follows: bool,
     /// Tracks that this publisher has shown, and its first place.
     seen: Vec<(u8, u8)>,
     first: i64,
 }
 
 impl Timeline {
-    /// Another publisher begins.
-    pub fn restart(&mut self) {
+    /// Another publisher begins, the one with this number.
+    pub fn restart(&mut self, number: u32) {
         self.offset = None;
-        self.stretch += 1;
+        self.stretch = u64::from(number) << 32;
+        self.follows = self.end.is_some();
         self.seen.clear();
     }
 
@@ -84,7 +87,7 @@ impl Timeline {
             dts = self.end.unwrap_or(0) + STEP_US;
             self.offset = Some(dts - raw);
             self.stretch += 1;
-        } else if !known && !begins && self.stretch > 0 {
+        } else if !known && !begins && self.follows {
             // Whether its last frame of long ago makes this a jump depends on what the server still knows.
             self.stretch += 1;
         }
@@ -136,8 +139,8 @@ mod tests {
     fn another_publisher_goes_on_after_the_last_frame() {
         let mut timeline = Timeline::default();
         timeline.place(VIDEO, true, 500_000);
-        timeline.restart();
+        timeline.restart(1);
         let place = timeline.place(VIDEO, true, 7_777_000_000);
-        assert_eq!((place.dts_us, place.stretch), (540_000, 1));
+        assert_eq!((place.dts_us, place.stretch), (540_000, 1 << 32));
     }
 }

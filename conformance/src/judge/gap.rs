@@ -35,7 +35,7 @@ pub(super) fn between(
         if !wanted(frame.track.0) {
             continue;
         }
-        let excused = may_be_lost(&stream.sessions[at.session], frame);
+        let excused = may_be_lost(&stream.sessions[&at.session], frame);
         if excused && at.session < position.session {
             continue;
         }
@@ -54,7 +54,7 @@ fn may_be_lost(session: &Session, frame: &Accepted) -> bool {
 
 /// Whether the ring was through with the frame at `first` before the server could write it: within the time
 /// that frames wait for company and a pass takes.
-pub(super) fn overtaken(stream: &Stream, rules: &Rules, first: Position, until: Position) -> bool {
+pub(super) fn overtaken(stream: &Stream, rules: &Rules, first: Position) -> bool {
     let Some(frame) = stream.frame(first) else { return true };
     let mut sync: Option<i64> = None;
     let mut behind = (0, 0);
@@ -66,7 +66,7 @@ pub(super) fn overtaken(stream: &Stream, rules: &Rules, first: Position, until: 
         if !fresh {
             behind = (later.ring.0 - frame.ring.0, later.ring.1 - frame.ring.1);
         } else if at.frame == 0 {
-            let end = &stream.sessions[first.session];
+            let end = &stream.sessions[&first.session];
             let last = end.get(end.end().wrapping_sub(1)).map_or(frame.ring, |last| last.ring);
             behind = (last.0 - frame.ring.0, last.1 - frame.ring.1);
         }
@@ -79,7 +79,7 @@ pub(super) fn overtaken(stream: &Stream, rules: &Rules, first: Position, until: 
             sync.get_or_insert(later.place.dts_us);
         }
         let keep_us = i64::try_from(rules.ring_keep_us).unwrap_or(i64::MAX);
-        if sync.is_some_and(|sync| later.place.dts_us - sync >= keep_us) && at <= until {
+        if sync.is_some_and(|sync| later.place.dts_us - sync >= keep_us) {
             return true;
         }
     }

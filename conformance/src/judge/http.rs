@@ -11,7 +11,7 @@ use super::rtmp::Cx;
 use super::ts::TsPlay;
 use crate::reader::Wrong;
 use crate::reader::flv::TagReader;
-use crate::reader::http::{HttpEvent, HttpRequest, RequestEvent, RequestReader, ResponseReader};
+use crate::reader::http::{HttpEvent, HttpRequest, RequestEvent, RequestReader, ResponseReader, header};
 use crate::reader::ws::{WsReader, opcode};
 use std::collections::VecDeque;
 
@@ -126,14 +126,15 @@ impl HttpSeat {
     fn said(&mut self, cx: &mut Cx<'_>, event: HttpEvent) -> Option<ApiAnswer> {
         match event {
             HttpEvent::Head { status: 100, .. } => {}
-            HttpEvent::Head { status, .. } => self.begin(status),
+            HttpEvent::Head { status, headers } => self.begin(status, header(&headers, "content-encoding")),
             HttpEvent::Body(piece) => self.piece(cx, &piece),
             HttpEvent::End => return self.end(cx),
         }
         None
     }
 
-    fn begin(&mut self, status: u16) {
+    /// An answer begins. One in a coding of its own is not looked at.
+    fn begin(&mut self, status: u16, coding: Option<&str>) {
         let Some((asked_us, request)) = self.asked.pop_front() else {
             self.body = Body::Other;
             return;
@@ -151,7 +152,7 @@ impl HttpSeat {
                 Body::Ts(Box::new(TsPlay::new(self.seat, &stream, self.stalled)))
             }
             (Some((_, extension)), _) if extension == "aac" || extension == "mp3" => Body::Other,
-            _ if request.method == "HEAD" => Body::Other,
+            _ if request.method == "HEAD" || coding.is_some() => Body::Other,
             _ => Body::Kept { asked_us, request, status, bytes: Vec::new() },
         };
     }

@@ -170,7 +170,9 @@ impl Judge {
             !both
         });
         let told = self.model.hls.violations();
-        self.verdict.violations.extend_from_slice(&told[self.hls_told..]);
+        if self.model.rules.hls {
+            self.verdict.violations.extend_from_slice(&told[self.hls_told..]);
+        }
         self.hls_told = told.len();
     }
 

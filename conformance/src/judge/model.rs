@@ -11,28 +11,34 @@ use super::clock::Timeline;
 use super::hls::HlsJudge;
 use super::report::PublisherReport;
 use super::session::Session;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// Whose a frame is, and its number among this publisher's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Position {
-    /// Number of the session among those of the stream.
-    pub session: usize,
+    /// Number of the session.
+    pub session: u32,
     /// Number of the frame.
     pub frame: u64,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.session, self.frame)
+    }
 }
 
 /// A stream.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
-    /// Sessions that were let in, in order.
-    pub sessions: Vec<Session>,
+    /// Sessions that were let in, in the order in which they asked.
+    pub sessions: BTreeMap<u32, Session>,
     /// Sessions that have asked, in order.
     asked: Vec<Session>,
-    timeline: Timeline,
     /// For each stretch of the timeline, the difference in milliseconds that was learned, and whether it is
     /// beyond doubt.
-    deltas: BTreeMap<u32, (i64, bool)>,
+    deltas: BTreeMap<u64, (i64, bool)>,
 }
 
 /// All streams.
@@ -71,17 +77,22 @@ impl Model {
         let stream = self.streams.get_mut(name)?;
         let place = stream.asked.iter().position(|session| session.number == number)?;
         let mut session = stream.asked.remove(place);
-        let before = stream.sessions.last_mut().filter(|before| before.over_us.is_none());
-        let rival = before.map(|before| {
+        let before = stream.sessions.range_mut(..number).next_back().map(|(_, before)| before);
+        session.timeline = before.as_ref().map_or(Timeline::default(), |before| before.timeline.clone());
+        session.timeline.restart(number);
+        let rival = before.filter(|before| before.over_us.is_none()).map(|before| {
             before.over(at_us, false);
             before.seat
         });
-        stream.timeline.restart();
         for (at_us, kind, timestamp, body) in std::mem::take(&mut session.waiting) {
-            session.media(at_us, &mut stream.timeline, &rules, (kind, timestamp), &body);
+            session.media(at_us, &rules, (kind, timestamp), &body);
             self.hls.published(name, number, kind, timestamp, &body);
         }
-        stream.sessions.push(session);
+        if stream.sessions.range(number..).next().is_some() {
+            // The news came late: somebody who asked later was let in meanwhile.
+            session.over(at_us, false);
+        }
+        stream.sessions.insert(number, session);
         rival
     }
 
@@ -95,11 +106,10 @@ impl Model {
     /// Takes for granted that the next one that asked was let in: somebody gets frames that may be its own.
     /// False if nobody has asked.
     pub fn presume(&mut self, at_us: u64, name: &str) -> bool {
-        let asked = self.streams.get(name).and_then(|stream| stream.asked.first());
-        let Some(number) = asked.filter(|session| !session.waiting.is_empty()).map(|asked| asked.number)
-        else {
-            return false;
-        };
+        let Some(stream) = self.streams.get(name) else { return false };
+        let mut asked = stream.asked.iter();
+        let Some(session) = asked.find(|session| !session.waiting.is_empty()) else { return false };
+        let number = session.number;
         self.granted(at_us, name, number);
         true
     }
@@ -111,10 +121,9 @@ impl Model {
             session.waiting.push((at_us, kind, timestamp, body.to_vec()));
             return;
         }
-        let Stream { sessions, timeline, .. } = stream;
-        let session = sessions.iter_mut().rev().find(|session| session.number == number);
+        let session = stream.sessions.get_mut(&number);
         if let Some(session) = session.filter(|session| session.over_us.is_none()) {
-            session.media(at_us, timeline, &self.rules, (kind, timestamp), body);
+            session.media(at_us, &self.rules, (kind, timestamp), body);
             self.hls.published(name, number, kind, timestamp, body);
         }
     }
@@ -135,7 +144,7 @@ impl Model {
 
     fn session_mut(&mut self, name: &str, number: u32) -> Option<&mut Session> {
         let stream = self.streams.get_mut(name)?;
-        stream.sessions.iter_mut().chain(&mut stream.asked).find(|session| session.number == number)
+        stream.sessions.values_mut().chain(&mut stream.asked).find(|session| session.number == number)
     }
 
     /// In whose film a payload is, other than that of `name`.
@@ -147,7 +156,7 @@ impl Model {
     /// What publishers sent, by stream.
     pub fn publishers(&self) -> BTreeMap<String, Vec<PublisherReport>> {
         let reports =
-            |stream: &Stream| stream.sessions.iter().map(|session| session.report.clone()).collect();
+            |stream: &Stream| stream.sessions.values().map(|session| session.report.clone()).collect();
         self.streams.iter().map(|(name, stream)| (name.clone(), reports(stream))).collect()
     }
 }
@@ -155,16 +164,37 @@ impl Model {
 impl Stream {
     /// True if what some publisher sent cannot be told for sure.
     pub fn is_doubtful(&self) -> bool {
-        self.sessions.iter().any(|session| session.doubtful)
+        self.sessions.values().any(|session| session.doubtful)
+    }
+
+    /// True if a publisher sends what another one sent before: then nobody can say for sure whose a frame is.
+    pub fn repeats(&self) -> bool {
+        if self.sessions.len() < 2 {
+            return false;
+        }
+        let mut seen = BTreeSet::new();
+        let firsts = self.sessions.values().filter_map(|session| session.numbered().next());
+        firsts.map(|(_, frame)| frame.hash).any(|hash| !seen.insert(hash))
+    }
+
+    /// Who publishes, for who looks for a frame in vain.
+    pub fn words(&self) -> String {
+        let many = self.sessions.len();
+        let last = self.sessions.values().next_back().map(|last| {
+            let over = last.over_us.map_or(String::new(), |over_us| format!(", over at {over_us} µs"));
+            format!("the last is seat {} with {} frames{over}", last.seat, last.end())
+        });
+        let asked = self.asked.len();
+        format!("{many} publishers, {asked} more have asked; {}", last.unwrap_or_default())
     }
 
     /// What is known of the difference between the timeline and what players get, in milliseconds.
-    pub fn delta(&self, stretch: u32) -> Option<(i64, bool)> {
+    pub fn delta(&self, stretch: u64) -> Option<(i64, bool)> {
         self.deltas.get(&stretch).copied()
     }
 
     /// A player has shown the difference. `strong`: by a frame that cannot be mistaken for another one.
-    pub fn learn(&mut self, stretch: u32, delta: i64, strong: bool) {
+    pub fn learn(&mut self, stretch: u64, delta: i64, strong: bool) {
         self.deltas.insert(stretch, (delta, strong));
     }
 
@@ -175,21 +205,23 @@ impl Stream {
 
     /// All frames, the newest first.
     pub fn backwards(&self) -> impl Iterator<Item = (Position, &super::session::Accepted)> {
-        self.sessions.iter().enumerate().rev().flat_map(|(session, frames)| {
-            frames.numbered().rev().map(move |(frame, accepted)| (Position { session, frame }, accepted))
+        self.sessions.iter().rev().flat_map(|(session, frames)| {
+            let at = |frame| Position { session: *session, frame };
+            frames.numbered().rev().map(move |(frame, accepted)| (at(frame), accepted))
         })
     }
 
     /// All frames behind `position`.
     pub fn behind(&self, position: Position) -> impl Iterator<Item = (Position, &super::session::Accepted)> {
-        self.sessions.iter().enumerate().skip(position.session).flat_map(move |(session, frames)| {
-            let from = if session == position.session { position.frame + 1 } else { 0 };
-            frames.from(from).map(move |(frame, accepted)| (Position { session, frame }, accepted))
+        self.sessions.range(position.session..).flat_map(move |(session, frames)| {
+            let from = if *session == position.session { position.frame + 1 } else { 0 };
+            let at = |frame| Position { session: *session, frame };
+            frames.from(from).map(move |(frame, accepted)| (at(frame), accepted))
         })
     }
 
     /// The frame at a position.
     pub fn frame(&self, position: Position) -> Option<&super::session::Accepted> {
-        self.sessions.get(position.session)?.get(position.frame)
+        self.sessions.get(&position.session)?.get(position.frame)
     }
 }

@@ -136,6 +136,7 @@ impl Play {
     }
 
     fn coded(&mut self, court: &mut Court<'_>, got: &Got<'_>) {
+        let began = self.report.tracks.values().any(|seen| seen.frames > 0);
         self.clock(court, got);
         self.note(got);
         if got.track.0 == VIDEO && !std::mem::replace(&mut self.seen_video, true) && !got.packet.key {
@@ -143,8 +144,13 @@ impl Play {
         }
         let Some(position) = self.find(court, got) else { return self.unknown(court, got) };
         let before = self.position.replace(position);
+        if court.model.streams.get(&self.report.stream).is_some_and(Stream::repeats) {
+            return;
+        }
         self.held_against(court, got, position);
         match before {
+            // What began in the dark is not judged by how it began.
+            None if began => {}
             None => self.began(court, got, position),
             Some(before) => self.went_on(court, got, before, position),
         }
@@ -231,7 +237,10 @@ impl Play {
                     let words = format!("a frame of {other} reached {}: {}", self.report.stream, got.words());
                     court.say("I7", words);
                 }
-                None => court.say("I6", format!("nobody published this: {}", got.words())),
+                None => {
+                    let who = stream.map_or_else(|| "there is no such stream".to_owned(), Stream::words);
+                    court.say("I6", format!("nobody published this: {} ({who})", got.words()));
+                }
             },
         }
     }
@@ -239,13 +248,18 @@ impl Play {
     /// I2, I5, I10, I11: what belongs to the frame is as its publisher said.
     fn held_against(&mut self, court: &mut Court<'_>, got: &Got<'_>, position: Position) {
         let Some(stream) = court.model.streams.get(&self.report.stream) else { return };
-        let session = &stream.sessions[position.session];
+        let session = &stream.sessions[&position.session];
         let Some(frame) = session.get(position.frame) else { return };
         let mut faults: Vec<(&'static str, String)> = Vec::new();
         if frame.track.0 == VIDEO && frame.key != got.packet.key {
             faults.push(("I2", format!("a picture is a keyframe to one side only: {}", got.words())));
         }
-        if let Some(config) = session.config_at(got.track, position.frame)
+        // Where publishers repeat each other, time alone tells whose frame it is.
+        let delta = stream.delta(frame.place.stretch);
+        let off = delta.map(|(delta, _)| got.delta(frame.place.dts_us) - delta);
+        let told = frame.place.sure && delta.is_some_and(|(_, strong)| strong) && off == Some(0);
+        if (told || stream.sessions.len() == 1)
+            && let Some(config) = session.config_at(got.track, position.frame)
             && let Some(hash) = config.hash
         {
             let given = self.configs.get(&got.track);
@@ -257,9 +271,8 @@ impl Play {
             }
         }
         if frame.place.sure
-            && let Some((delta, _)) = stream.delta(frame.place.stretch)
+            && let Some(off) = off
         {
-            let off = got.delta(frame.place.dts_us) - delta;
             if off.abs() > 1 {
                 faults.push(("I11", format!("it stands {off} ms from its place: {}", got.words())));
             }
@@ -283,7 +296,7 @@ impl Play {
     fn began(&mut self, court: &mut Court<'_>, got: &Got<'_>, position: Position) {
         let rules = court.model.rules;
         let Some(stream) = court.model.streams.get(&self.report.stream) else { return };
-        let mut faults = self.prepared(&stream.sessions[position.session], position);
+        let mut faults = self.prepared(&stream.sessions[&position.session], position);
         let Some(frame) = stream.frame(position) else { return };
         if !frame.sync {
             faults.push(("I2", "nobody may begin here".to_owned()));
@@ -302,7 +315,8 @@ impl Play {
         for track in session.configs.keys() {
             let holds = session.config_at(*track, position.frame).is_some_and(|config| config.hash.is_some());
             let times = self.configs.get(track).map_or(0, |given| given.times);
-            if holds && times != 1 {
+            // Who stalls before its first frame may be given another beginning, behind the one it did not take.
+            if holds && (times == 0 || times > 1 && !self.report.stalled) {
                 let words = format!("{times} configurations of {} came before", words_of(*track));
                 faults.push(("I2", words));
             }
@@ -320,20 +334,22 @@ impl Play {
     ) -> Option<(&'static str, String)> {
         let early = |frame: &Accepted| frame.at_us + rules.patience_us < self.asked_us;
         let starts = |at: Position, frame: &Accepted| {
-            frame.key || (frame.sync && !stream.sessions[at.session].has_video())
+            frame.key || (frame.sync && !stream.sessions[&at.session].has_video())
         };
-        let mut newer = stream.behind(position).take_while(|(_, other)| early(other));
-        let fault = match rules.start {
-            StartAt::NewestKey if newer.any(|(at, other)| starts(at, other)) => {
-                "the burst does not begin at the newest keyframe"
-            }
-            StartAt::NextKey if early(frame) => "it begins before it was asked for",
-            _ if stream.sessions[position.session].end() - position.frame > rules.ring_frames_max as u64 => {
-                "the burst is longer than the ring"
+        let newer = stream.behind(position).take_while(|(_, other)| early(other));
+        let newer = newer.filter(|(at, other)| starts(*at, other)).last();
+        let words = match (rules.start, newer) {
+            (StartAt::NewestKey, Some((at, newer))) => format!(
+                "it was asked for at {} µs and begins at {position} ({} µs) and not at {at} ({} µs)",
+                self.asked_us, frame.at_us, newer.at_us
+            ),
+            (StartAt::NextKey, _) if early(frame) => "it begins before it was asked for".to_owned(),
+            _ if stream.sessions[&position.session].end() - position.frame > rules.ring_frames_max as u64 => {
+                "the burst is longer than the ring".to_owned()
             }
             _ => return None,
         };
-        Some(("I8", fault.to_owned()))
+        Some(("I8", words))
     }
 
     /// I3, I4: what lies between two frames.
@@ -344,15 +360,24 @@ impl Play {
         let Some(gap) = gap::between(stream, before, position, wanted) else { return };
         self.report.gaps += 1;
         self.report.missed += gap.missed;
-        let sync = stream.frame(position).is_none_or(|frame| frame.sync);
+        // Who wants no pictures goes on with the sound behind a keyframe that it does not get.
+        let sync = stream.frame(position).is_none_or(|frame| frame.sync) || !wants.1;
         let rules = &court.model.rules;
         let excused = self.report.stalled
             || self.steered
             || gap.excused
             || !rules.settings_hold
-            || gap::overtaken(stream, rules, gap.first, position);
+            || gap::overtaken(stream, rules, gap.first);
         self.steered = false;
-        let words = format!("{} frames are missing before {}", gap.missed, got.words());
+        let at_us = |at| stream.frame(at).map_or(0, |frame| frame.at_us);
+        let words = format!(
+            "{} frames from {} (came at {} µs) to {position} ({} µs) are missing before {}",
+            gap.missed,
+            gap.first,
+            at_us(gap.first),
+            at_us(position),
+            got.words()
+        );
         if !sync {
             court.say("I3", format!("a gap does not end at a keyframe: {words}"));
         } else if !excused {
@@ -369,10 +394,15 @@ impl Got<'_> {
         stream: &Stream,
         frames: impl Iterator<Item = (Position, &'a Accepted)>,
     ) -> Option<(Position, bool)> {
-        let mut found = None;
+        let mut found: Option<Position> = None;
+        // A publisher whose place in time is not known yet: its own frames come before those of others.
+        let mut fresh = None;
         let mut many = false;
         let mut essence = None;
         for (position, frame) in frames {
+            if fresh.is_some_and(|session| session != position.session) {
+                break;
+            }
             if frame.track != self.track || frame.codec != self.packet.codec {
                 continue;
             }
@@ -383,10 +413,13 @@ impl Got<'_> {
             if frame.hash != self.hash && !(frame.byte_stream && repaired()) {
                 continue;
             }
-            let delta = stream.delta(frame.place.stretch).map_or(0, |(delta, _)| delta);
-            let fits = (self.delta(frame.place.dts_us) - delta).abs() <= 1;
-            if fits && frame.place.sure {
-                return Some((position, found.is_none()));
+            let known = stream.delta(frame.place.stretch);
+            let fits = (self.delta(frame.place.dts_us) - known.map_or(0, |(delta, _)| delta)).abs() <= 1;
+            if fits || !frame.place.sure {
+                return Some((position, fits && found.is_none()));
+            }
+            if known.is_none_or(|(_, strong)| !strong) && fresh.is_none() {
+                (fresh, found, many) = (Some(position.session), None, false);
             }
             many |= found.is_some();
             found.get_or_insert(position);

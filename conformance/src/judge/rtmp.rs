@@ -18,6 +18,10 @@ use crate::reader::flv::{AUDIO, DATA, VIDEO};
 use crate::reader::rtmp::Message;
 use std::collections::VecDeque;
 
+/// Most messages of media that may still come when a player has left: the one that was under way, and the
+/// headers of all tracks.
+const LATE_MAX: u32 = 16;
+
 /// A connection.
 #[derive(Debug)]
 pub(super) struct RtmpSeat {
@@ -208,8 +212,8 @@ impl RtmpSeat {
             Role::Idle => {}
             Role::Publishing { stream, session } => cx.model.over(at_us, &stream, session, true),
             Role::Playing { play, .. } => {
-                // One message may be under way.
-                self.late = 1;
+                // A frame may be under way, and behind it the headers for the next.
+                self.late = LATE_MAX;
                 self.over.push(play.report);
             }
         }
@@ -292,7 +296,11 @@ impl RtmpSeat {
         let Some(Asked::Publish { stream, session }) =
             place.and_then(|place| self.asked.drain(..=place).next_back())
         else {
-            return cx.verdict.add("I37", self.seat, "nobody asked to publish".to_owned());
+            // Who cannot be understood here may have asked all the same.
+            if !self.torn {
+                cx.verdict.add("I37", self.seat, "nobody asked to publish".to_owned());
+            }
+            return;
         };
         let at_us = cx.verdict.at_us;
         if let Some(rival) = cx.model.granted(at_us, &stream, session) {
@@ -322,7 +330,10 @@ impl RtmpSeat {
         let Some(Asked::Play { stream, at_us, wants }) =
             place.and_then(|place| self.asked.drain(..=place).next_back())
         else {
-            return cx.verdict.add("I37", self.seat, "nobody asked to play".to_owned());
+            if !self.torn {
+                cx.verdict.add("I37", self.seat, "nobody asked to play".to_owned());
+            }
+            return;
         };
         self.play_over();
         let mut play = Box::new(Play::new(self.seat, &stream, "rtmp", at_us, self.stalled));
@@ -342,11 +353,11 @@ impl RtmpSeat {
         if let Role::Playing { play, .. } = &mut self.role {
             let mut court = Court { model: cx.model, verdict: cx.verdict, seat: self.seat };
             play.media(&mut court, message.kind, message.timestamp, &message.body);
-        } else if message.kind != DATA && self.late == 0 {
+        } else if message.kind != DATA && self.late == 0 && !self.torn {
             let words = format!("media of {} bytes, and nothing is played", message.body.len());
             cx.verdict.add("I37", self.seat, words);
         } else if message.kind != DATA {
-            self.late -= 1;
+            self.late = self.late.saturating_sub(1);
         }
     }
 

@@ -40,6 +40,8 @@ pub struct Rules {
     pub tracks_max: usize,
     /// Largest frame or message, in bytes (`limits.frame_bytes`).
     pub frame_bytes_max: usize,
+    /// What is served of HLS is judged: packages outlive the run, so that none begins anew under its old name.
+    pub hls: bool,
     /// False where settings differ from stream to stream or change on the way: then what depends on the
     /// settings above is not judged.
     pub settings_hold: bool,
@@ -56,6 +58,7 @@ impl Default for Rules {
             patience_us: 100_000,
             tracks_max: 8,
             frame_bytes_max: 8 << 20,
+            hls: true,
             settings_hold: true,
         }
     }

@@ -72,6 +72,8 @@ pub(super) struct Session {
     pub report: PublisherReport,
     /// Configurations by track, in order.
     pub configs: BTreeMap<(u8, u8), Vec<Config>>,
+    /// The stream's, as far as it was known when this publisher was let in.
+    pub timeline: Timeline,
     frames: VecDeque<Accepted>,
     /// Number of the first frame that is kept.
     first: u64,
@@ -96,6 +98,7 @@ impl Session {
             waiting: Vec::new(),
             report: PublisherReport { seat, ..PublisherReport::default() },
             configs: BTreeMap::new(),
+            timeline: Timeline::default(),
             frames: VecDeque::new(),
             first: 0,
             unwrap: Unwrap::default(),
@@ -114,14 +117,7 @@ impl Session {
     }
 
     /// A media message: its kind, its timestamp and its body.
-    pub fn media(
-        &mut self,
-        at_us: u64,
-        timeline: &mut Timeline,
-        rules: &Rules,
-        (kind, timestamp): (u8, u32),
-        body: &[u8],
-    ) {
+    pub fn media(&mut self, at_us: u64, rules: &Rules, (kind, timestamp): (u8, u32), body: &[u8]) {
         let raw_ms = self.unwrap.next(timestamp);
         if kind == DATA {
             self.ring = (self.ring.0 + 1, self.ring.1 + body.len() as u64);
@@ -141,14 +137,13 @@ impl Session {
             if payload.len() > rules.ring_bytes_max {
                 self.doubtful = true;
             }
-            self.packet(at_us, timeline, rules, (kind, raw_us), &packet, payload);
+            self.packet(at_us, rules, (kind, raw_us), &packet, payload);
         }
     }
 
     fn packet(
         &mut self,
         at_us: u64,
-        timeline: &mut Timeline,
         rules: &Rules,
         (kind, raw_us): (u8, i64),
         packet: &Packet,
@@ -173,7 +168,7 @@ impl Session {
         }
         match packet.what {
             What::Config => self.config(track, packet.codec, payload),
-            What::Coded => self.coded(at_us, timeline, raw_us, track, packet, payload),
+            What::Coded => self.coded(at_us, raw_us, track, packet, payload),
             What::End | What::Info => self.ring = (self.ring.0 + 1, self.ring.1 + payload.len() as u64),
         }
     }
@@ -197,15 +192,7 @@ impl Session {
         }
     }
 
-    fn coded(
-        &mut self,
-        at_us: u64,
-        timeline: &mut Timeline,
-        raw_us: i64,
-        track: (u8, u8),
-        packet: &Packet,
-        payload: &[u8],
-    ) {
+    fn coded(&mut self, at_us: u64, raw_us: i64, track: (u8, u8), packet: &Packet, payload: &[u8]) {
         let (video, codec, from) = (track.0 == VIDEO, packet.codec, self.end());
         self.has_video |= video;
         let known = self.configs.entry(track).or_default();
@@ -228,7 +215,7 @@ impl Session {
             hash: hash(payload),
             essence: Essence::of_sample(codec, payload, 4),
             byte_stream: matches!(codec, Codec::AVC | Codec::HEVC) && begins_with_start_code(payload),
-            place: timeline.place(track, video, raw_us),
+            place: self.timeline.place(track, video, raw_us),
             cts_ms: packet.composition_ms.max(0),
             at_us,
             len: bytes,

@@ -170,7 +170,7 @@ impl TsPlay {
         let excused = self.report.stalled
             || gap.excused
             || !rules.settings_hold
-            || gap::overtaken(stream, rules, gap.first, position);
+            || gap::overtaken(stream, rules, gap.first);
         let words = format!("{} pictures are missing in a transport stream", gap.missed);
         if !key {
             court.verdict.add("I3", court.seat, format!("a gap does not end at a keyframe: {words}"));

@@ -2,7 +2,7 @@
 
 use crate::judge::{Judge, JudgeReport, Rules, SecondPublisher, Service, StartAt};
 use dacapo::base::time::Instant;
-use dacapo::config::{self, Config, Second, Start};
+use dacapo::config::{self, Config, Flush, Second, Start};
 use dacapo::record::{Event, Seat, Witness};
 use dacapo::server::Output;
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,9 +82,14 @@ impl Witness for Judged {
 }
 
 /// What the judge must know of a configuration.
-fn rules(config: &Config) -> Rules {
+pub fn rules(config: &Config) -> Rules {
     let stream = &config.stream;
+    let rules = Rules::default();
     Rules {
+        patience_us: match stream.play.flush {
+            Flush::Ms(ms) => rules.patience_us + u64::from(ms) * 1000,
+            _ => rules.patience_us,
+        },
         start: match stream.play.start {
             Start::NewestKey => StartAt::NewestKey,
             Start::OldestKey => StartAt::OldestKey,
@@ -99,7 +104,8 @@ fn rules(config: &Config) -> Rules {
         ring_keep_us: stream.ring.keep_ms * 1000,
         tracks_max: config.limits.tracks,
         frame_bytes_max: config.limits.frame_bytes,
+        hls: stream.hls.dispose_ms >= 60_000,
         settings_hold: config.streams.is_empty(),
-        ..Rules::default()
+        ..rules
     }
 }
