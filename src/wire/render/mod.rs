@@ -52,9 +52,6 @@ impl Renderer {
     /// themselves.
     pub fn preamble(&mut self, headers: &Headers, at: Timestamp) -> Bytes {
         let mut out = BytesMut::new();
-        if self.format == Format::Ts && !ts::begins_with_tables(headers) {
-            ts::Muxer::new().tables(headers, &mut out);
-        }
         // Nobody decodes by the time of a configuration: whole milliseconds spare a modifier.
         let dts = Timestamp::from_millis(at.as_millis());
         for frame in preamble_frames(headers) {

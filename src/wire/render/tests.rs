@@ -217,16 +217,6 @@ fn transport_packets_are_whole_and_begin_with_tables() {
 }
 
 #[test]
-fn who_begins_with_sound_is_given_the_tables_first() {
-    let audio = headers(&[frame(Track::AUDIO, Codec::Aac, Role::Config, 0, b"\x12\x10")]);
-    let mut ts = Renderer::new(Format::Ts);
-    let first = ts.frame(&sound(0), &audio);
-    let second = ts.frame(&sound(23), &audio);
-    assert!(first.len() > second.len(), "the tables come with the first of many frames");
-    assert_eq!(ts.preamble(&audio, Timestamp::from_millis(23))[..], first[..2 * 188]);
-}
-
-#[test]
 fn in_http_chunks_everything_is_what_it_is_without_them() {
     let (mut bare, mut chunked) = (Renderer::new(Format::Flv), Renderer::new(Format::FlvChunked));
     let picture = frame(Track::VIDEO, Codec::H264, Role::Key, 40, b"picture");

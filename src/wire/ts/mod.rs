@@ -94,12 +94,6 @@ pub fn has_place(info: &TrackInfo) -> bool {
     Es::new(info).is_some()
 }
 
-/// True if whoever begins at a place to start finds the tables there: they stand before every keyframe, but
-/// before few frames of sound.
-pub fn begins_with_tables(headers: &Headers) -> bool {
-    headers.tracks.iter().any(|(track, info)| track.kind == Kind::Video && has_place(info))
-}
-
 /// About how many bytes a frame becomes; seldom fewer.
 pub fn len_hint(frame: &Frame) -> usize {
     const HEADS_BYTES: usize = 64;
