@@ -88,7 +88,7 @@ impl HttpSeat {
     }
 
     /// The client has said these bytes.
-    pub fn from_client(&mut self, cx: &mut Cx<'_>, bytes: &[u8]) {
+    pub fn client_said(&mut self, cx: &mut Cx<'_>, bytes: &[u8]) {
         if matches!(self.body, Body::Flv { ws: Some(_), .. }) {
             return;
         }
@@ -101,7 +101,7 @@ impl HttpSeat {
     }
 
     /// These bytes have reached the client.
-    pub fn to_client(&mut self, cx: &mut Cx<'_>, bytes: &[u8]) -> Vec<ApiAnswer> {
+    pub fn client_got(&mut self, cx: &mut Cx<'_>, bytes: &[u8]) -> Vec<ApiAnswer> {
         if self.asked.front().is_some_and(|(_, request)| request.method == "HEAD") && self.server.is_between()
         {
             self.server.expect_no_body();

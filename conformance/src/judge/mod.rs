@@ -1,6 +1,7 @@
 //! Judges what a server does by what it was given and what it gave, and by nothing else: by invariants that
 //! have numbers, with readers that share nothing with the server.
 
+mod bench;
 mod clock;
 pub mod essence;
 pub mod film;
@@ -8,7 +9,6 @@ mod gap;
 mod hash;
 pub mod hls;
 mod http;
-mod judge;
 mod model;
 mod name;
 mod play;
@@ -20,8 +20,8 @@ mod session;
 mod ts;
 mod verdict;
 
+pub use bench::{Judge, Service};
 pub use http::ApiAnswer;
-pub use judge::{Judge, Service};
 pub use report::{JudgeReport, PlayReport, PublisherReport, StreamReport, TrackReport};
 pub use rules::{Rules, SecondPublisher, StartAt};
 

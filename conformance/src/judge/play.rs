@@ -315,7 +315,7 @@ impl Play {
         for track in session.configs.keys() {
             let holds = session.config_at(*track, position.frame).is_some_and(|config| config.hash.is_some());
             let times = self.configs.get(track).map_or(0, |given| given.times);
-            // Who stalls before its first frame may be given another beginning, behind the one it did not take.
+            // Who stalls before its first frame may be given another beginning, behind what it did not take.
             if holds && (times == 0 || times > 1 && !self.report.stalled) {
                 let words = format!("{times} configurations of {} came before", words_of(*track));
                 faults.push(("I2", words));

@@ -91,7 +91,7 @@ impl RtmpSeat {
     }
 
     /// The peer has said these bytes.
-    pub fn from_client(&mut self, cx: &mut Cx<'_>, bytes: &[u8]) {
+    pub fn client_said(&mut self, cx: &mut Cx<'_>, bytes: &[u8]) {
         if self.torn {
             return;
         }
@@ -239,7 +239,7 @@ impl RtmpSeat {
     }
 
     /// These bytes have reached the peer.
-    pub fn to_client(&mut self, cx: &mut Cx<'_>, bytes: &[u8]) {
+    pub fn client_got(&mut self, cx: &mut Cx<'_>, bytes: &[u8]) {
         let messages = self.server.push(bytes).unwrap_or_default();
         for message in messages {
             match message.kind {

@@ -40,7 +40,7 @@ pub struct Rules {
     pub tracks_max: usize,
     /// Largest frame or message, in bytes (`limits.frame_bytes`).
     pub frame_bytes_max: usize,
-    /// What is served of HLS is judged: packages outlive the run, so that none begins anew under its old name.
+    /// What is served of HLS is judged: packages outlive the run, so that none begins anew under an old name.
     pub hls: bool,
     /// False where settings differ from stream to stream or change on the way: then what depends on the
     /// settings above is not judged.

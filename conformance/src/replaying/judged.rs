@@ -84,11 +84,11 @@ impl Witness for Judged {
 /// What the judge must know of a configuration.
 pub fn rules(config: &Config) -> Rules {
     let stream = &config.stream;
-    let rules = Rules::default();
+    let patience_us = Rules::default().patience_us;
     Rules {
         patience_us: match stream.play.flush {
-            Flush::Ms(ms) => rules.patience_us + u64::from(ms) * 1000,
-            _ => rules.patience_us,
+            Flush::Ms(ms) => patience_us + u64::from(ms) * 1000,
+            _ => patience_us,
         },
         start: match stream.play.start {
             Start::NewestKey => StartAt::NewestKey,
@@ -106,6 +106,5 @@ pub fn rules(config: &Config) -> Rules {
         frame_bytes_max: config.limits.frame_bytes,
         hls: stream.hls.dispose_ms >= 60_000,
         settings_hold: config.streams.is_empty(),
-        ..rules
     }
 }

@@ -98,8 +98,8 @@ impl Judge {
         let Some(Seat { talk, closed: false }) = self.seats.get_mut(&seat) else { return };
         let mut cx = Cx { model: &mut self.model, verdict: &mut self.verdict };
         match talk {
-            Talk::Rtmp(talk) => talk.from_client(&mut cx, bytes),
-            Talk::Http(talk) => talk.from_client(&mut cx, bytes),
+            Talk::Rtmp(talk) => talk.client_said(&mut cx, bytes),
+            Talk::Http(talk) => talk.client_said(&mut cx, bytes),
         }
     }
 
@@ -114,9 +114,9 @@ impl Judge {
         };
         let mut cx = Cx { model: &mut self.model, verdict: &mut self.verdict };
         match talk {
-            Talk::Rtmp(talk) => talk.to_client(&mut cx, bytes),
+            Talk::Rtmp(talk) => talk.client_got(&mut cx, bytes),
             Talk::Http(talk) => {
-                let answers = talk.to_client(&mut cx, bytes);
+                let answers = talk.client_got(&mut cx, bytes);
                 self.api.extend(answers);
                 self.api.truncate(API_ANSWERS_MAX);
             }
