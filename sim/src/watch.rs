@@ -402,6 +402,8 @@ pub fn rules(config: &Config) -> Rules {
         patience_us: flush_us + 60_000,
         tracks_max: limits.tracks,
         frame_bytes_max: limits.frame_bytes,
+        // A package that was disposed of begins anew under its old name.
+        hls: stream.hls.dispose_ms >= 60_000,
         settings_hold: config.streams.is_empty(),
     }
 }
