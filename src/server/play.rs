@@ -141,7 +141,7 @@ impl Server {
                     // What is said from here on comes after the frame that it is in the middle of.
                     conn.outbox.push_front(rest);
                 }
-                cursor.next = Next::Hold;
+                cursor.next = Next::Hold(0);
                 if cursor.dropped > 0 {
                     let dropped = cursor.dropped;
                     log::info!(cid:% = conn.cid, dropped; "frames were skipped: the player was too slow");

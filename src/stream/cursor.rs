@@ -27,8 +27,8 @@ pub enum Next {
     At(u64),
     /// From the first place to start at that has at least this number.
     Seek(u64),
-    /// Nothing is wanted (paused).
-    Hold,
+    /// Nothing is wanted (paused); frames with smaller numbers have passed.
+    Hold(u64),
 }
 
 /// A player's place.

@@ -212,16 +212,17 @@ impl Stream {
         let wanted_more = (audio && !cursor.audio) || (video && !cursor.video);
         cursor.audio = audio;
         cursor.video = video;
+        let (Next::At(passed) | Next::Seek(passed) | Next::Hold(passed)) = cursor.next;
         if !audio && !video {
-            cursor.next = Next::Hold;
+            cursor.next = Next::Hold(passed);
         } else if wanted_more {
-            let passed = match cursor.next {
-                Next::At(number) => number,
-                Next::Seek(from) => from,
-                Next::Hold => self.ring.newest_sync().unwrap_or(self.ring.head()),
+            // After a pause the player goes on where the stream is now, and never before what it has seen.
+            let now = match cursor.next {
+                Next::Hold(_) => self.ring.newest_sync().unwrap_or(self.ring.head()),
+                _ => passed,
             };
             cursor.headers = None;
-            cursor.next = Next::Seek(passed);
+            cursor.next = Next::Seek(passed.max(now));
         }
     }
 }
