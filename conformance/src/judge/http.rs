@@ -192,7 +192,7 @@ impl HttpSeat {
                     return Some(ApiAnswer { seat, asked_us, at_us, method, target, status, body: bytes });
                 }
                 let path = &request.target;
-                cx.model.hls.answered(Answer { seat, asked_us, at_us, path, status, body: &bytes });
+                cx.model.answered(Answer { seat, asked_us, at_us, path, status, body: &bytes });
             }
         }
         None

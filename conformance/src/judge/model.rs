@@ -8,7 +8,7 @@
 
 use super::Rules;
 use super::clock::Timeline;
-use super::hls::HlsJudge;
+use super::hls::{Answer, HlsJudge};
 use super::report::PublisherReport;
 use super::session::Session;
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,9 +84,14 @@ impl Model {
             before.over(at_us, false);
             before.seat
         });
-        for (at_us, kind, timestamp, body) in std::mem::take(&mut session.waiting) {
+        let shown = session.shown;
+        for (place, (at_us, kind, timestamp, body)) in
+            std::mem::take(&mut session.waiting).into_iter().enumerate()
+        {
             session.media(at_us, &rules, (kind, timestamp), &body);
-            self.hls.published(name, number, kind, timestamp, &body);
+            if place >= shown {
+                self.hls.published(name, number, kind, timestamp, &body);
+            }
         }
         if stream.sessions.range(number..).next().is_some() {
             // The news came late: somebody who asked later was let in meanwhile.
@@ -112,6 +117,21 @@ impl Model {
         let number = session.number;
         self.granted(at_us, name, number);
         true
+    }
+
+    /// A file of a stream was served: what was sent by those who may have been let in may be inside.
+    pub fn answered(&mut self, answer: Answer<'_>) {
+        let path = answer.path.split('?').next().unwrap_or_default().trim_start_matches('/');
+        let name = path.rsplit_once('/').map_or("", |(name, _)| name);
+        if let Some(stream) = self.streams.get_mut(name) {
+            for session in &mut stream.asked {
+                for (_, kind, timestamp, body) in &session.waiting[session.shown..] {
+                    self.hls.published(name, session.number, *kind, *timestamp, body);
+                }
+                session.shown = session.waiting.len();
+            }
+        }
+        self.hls.answered(answer);
     }
 
     /// A media message of a session.
@@ -169,6 +189,9 @@ impl Stream {
 
     /// True if a publisher sends what another one sent before: then nobody can say for sure whose a frame is.
     pub fn repeats(&self) -> bool {
+        if self.asked.iter().any(|session| !session.waiting.is_empty()) {
+            return true;
+        }
         if self.sessions.len() < 2 {
             return false;
         }

@@ -218,7 +218,7 @@ impl Play {
     /// I1, I6, I7: the frame is nowhere further on.
     fn unknown(&mut self, court: &mut Court<'_>, got: &Got<'_>) {
         let stream = court.model.streams.get(&self.report.stream);
-        if stream.is_some_and(Stream::is_doubtful) {
+        if stream.is_some_and(|stream| stream.is_doubtful() || stream.repeats()) {
             return;
         }
         let back = stream.and_then(|stream| stream.newest(got.track, got.hash));
@@ -298,7 +298,8 @@ impl Play {
         let Some(stream) = court.model.streams.get(&self.report.stream) else { return };
         let mut faults = self.prepared(&stream.sessions[&position.session], position);
         let Some(frame) = stream.frame(position) else { return };
-        if !frame.sync {
+        // Who wants no pictures begins with the sound behind a keyframe that it does not get.
+        if !frame.sync && self.wants.1 {
             faults.push(("I2", "nobody may begin here".to_owned()));
         }
         if rules.settings_hold && !self.report.stalled {

@@ -143,7 +143,7 @@ impl TsPlay {
 
     fn unknown(&self, court: &mut Court<'_>, kind: u8, essence: Essence, dts: u64) {
         let stream = court.model.streams.get(&self.report.stream);
-        if stream.is_some_and(Stream::is_doubtful) {
+        if stream.is_some_and(|stream| stream.is_doubtful() || stream.repeats()) {
             return;
         }
         let (back, position) = (
