@@ -14,7 +14,7 @@ const HELP: &str = "\
 Plays the server in a simulated world.
 
 usage: sim [SEED] [--seeds N] [--mode lite|swarm|perf] [--minutes M] [--world tiny|turmoil|both] [--check]
-           [--trace] [--log LEVEL]
+           [--strict] [--trace] [--log LEVEL]
 
   SEED         the run to play; without it, a campaign of many
   --seeds N    so many runs, from SEED (or 1) on; default 1 with SEED, else 300
@@ -23,6 +23,7 @@ usage: sim [SEED] [--seeds N] [--mode lite|swarm|perf] [--minutes M] [--world ti
   --world W    where: tiny (default), one queue of events; turmoil, hosts and links; both: odd and even seeds
                a campaign in turn
   --check      play every run twice and compare
+  --strict     what is open whether server or judge is wrong fails a run, too
   --trace      print what happens, line by line
   --log LEVEL  print the server's log, too: error, warn, info, debug or trace
 
@@ -43,6 +44,7 @@ struct Arguments {
     minutes: Option<u64>,
     worlds: &'static [Place],
     check: bool,
+    strict: bool,
     trace: bool,
     log: Option<Level>,
 }
@@ -75,6 +77,7 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments
         minutes: None,
         worlds: &[Place::Tiny],
         check: false,
+        strict: false,
         trace: false,
         log: None,
     };
@@ -86,6 +89,7 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments
             "--seeds" => arguments.seeds = Some(number(value()?)?),
             "--minutes" => arguments.minutes = Some(number(value()?)?),
             "--check" => arguments.check = true,
+            "--strict" => arguments.strict = true,
             "--trace" => arguments.trace = true,
             "--log" => {
                 let text = value()?;
@@ -136,7 +140,7 @@ fn campaign(arguments: &Arguments) -> ExitCode {
         if end.is_some_and(|end| now() >= end) {
             break;
         }
-        let options = Options::draw(seed, arguments.mode);
+        let options = Options { strict: arguments.strict, ..Options::draw(seed, arguments.mode) };
         if single || perf || arguments.trace {
             println!("{options}");
         }

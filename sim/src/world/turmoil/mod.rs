@@ -219,7 +219,7 @@ impl World for Turmoil {
     fn freeze(&mut self, place: usize) {
         let host = self.host_of(place);
         // What is cut off here stays cut off: nothing is sent again in turmoil, and that is what is wanted.
-        if self.rough && place % 3 == 0 && host != HOSTS[0] {
+        if self.rough && place.is_multiple_of(3) && host != HOSTS[0] {
             self.sim.partition(host, SERVER);
         }
         self.guests.borrow_mut().list[place].gone = true;

@@ -1,0 +1,35 @@
+//! A number is a run: played again it is the same, in both worlds, whatever is logged.
+
+use sim::campaign::{Place, run};
+use sim::canary::Canary;
+use sim::mark;
+use sim::options::{Mode, Options};
+
+/// The hash and the length of a run.
+fn play(seed: u64, mode: Mode, place: Place) -> (u64, u64) {
+    let outcome = run(&Options::draw(seed, mode), place, Canary::default(), false);
+    assert!(outcome.events > 10, "seed {seed} in {place:?} is a run");
+    (outcome.hash, outcome.events)
+}
+
+#[test]
+fn fifty_numbers_are_the_same_runs_again() {
+    for seed in 1..=50 {
+        let place = if seed % 2 == 0 { Place::Turmoil } else { Place::Tiny };
+        let mode = if seed % 5 == 0 { Mode::Swarm } else { Mode::Lite };
+        assert_eq!(play(seed, mode, place), play(seed, mode, place), "seed {seed} in {place:?}");
+    }
+}
+
+#[test]
+fn what_is_logged_changes_nothing() {
+    let quiet = [3, 4].map(|seed| play(seed, Mode::Lite, Place::Tiny));
+    mark::listen(Some(log::Level::Trace));
+    let loud = [3, 4].map(|seed| play(seed, Mode::Lite, Place::Tiny));
+    assert_eq!(quiet, loud);
+}
+
+#[test]
+fn numbers_differ() {
+    assert_ne!(play(1, Mode::Lite, Place::Tiny), play(2, Mode::Lite, Place::Tiny));
+}
