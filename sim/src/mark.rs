@@ -57,8 +57,8 @@ pub const MARKS: [&str; 44] = [
     "time in an HLS segment leaped",
 ];
 
-/// Marks that a campaign may miss: they need many players that stall in the middle of different frames while the
-/// ring forgets all of those. `src/stream/tests.rs` goes there.
+/// Marks that a campaign may miss: they need many players that stall in the middle of different frames while
+/// the ring forgets all of those. `src/stream/tests.rs` goes there.
 pub const RARE: [&str; 2] = ["a player lost the frame that it was in the middle of", "the attic was full"];
 
 thread_local! {

@@ -18,9 +18,9 @@ const WISHES_MAX: u64 = 10_000;
 /// Most ticks in one moment (I28).
 const TICKS_MAX: u64 = 1_000;
 
-/// Verdicts of the judge that are open: in a few runs in a hundred, with odd media and publishers that follow one
-/// another, it is not settled yet whether the server or the judge is wrong. They count in strict runs; in others
-/// they are told.
+/// Verdicts of the judge that are open: in a few runs in a hundred, with odd media and publishers that follow
+/// one another, it is not settled yet whether the server or the judge is wrong. They count in strict runs; in
+/// others they are told.
 const UNSETTLED: [&str; 5] = ["I2", "I3", "I6", "I7", "I9"];
 
 /// How often everybody is looked at, in time and in passes.

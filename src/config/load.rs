@@ -54,7 +54,7 @@ pub fn print(config: &Config) -> String {
     text + "\n"
 }
 
-/// The configuration that [`print`] wrote, taken as it is: what a server was running with, nobody needs to
+/// The configuration that [`print()`] wrote, taken as it is: what a server was running with, nobody needs to
 /// be told is out of range. Otherwise says why it is none.
 pub fn reread(text: &str) -> Result<Config, String> {
     ron_options().from_str(text).map_err(|error| error.to_string())

@@ -3,7 +3,7 @@
 //!
 //! In and out as in the tiny world. Here it is turmoil that moves segments and time; what it has no notion
 //! of is added at its edges: a write is cut into segments, since its credit counts writes and not bytes, and
-//! paces, fates and holds of single peers are kept by [`guests`]. A hold or a partition between hosts is
+//! paces, fates and holds of single peers are kept by `guests`. A hold or a partition between hosts is
 //! turmoil's.
 //!
 //! Hosts are dear, so that many guests live in one: the core in a host of its own, everybody else in two.
