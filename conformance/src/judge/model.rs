@@ -84,14 +84,9 @@ impl Model {
             before.over(at_us, false);
             before.seat
         });
-        let shown = session.shown;
-        for (place, (at_us, kind, timestamp, body)) in
-            std::mem::take(&mut session.waiting).into_iter().enumerate()
-        {
+        for (at_us, kind, timestamp, body) in std::mem::take(&mut session.waiting) {
             session.media(at_us, &rules, (kind, timestamp), &body);
-            if place >= shown {
-                self.hls.published(name, number, kind, timestamp, &body);
-            }
+            self.hls.published(name, number, kind, timestamp, &body);
         }
         if stream.sessions.range(number..).next().is_some() {
             // The news came late: somebody who asked later was let in meanwhile.
@@ -119,19 +114,15 @@ impl Model {
         true
     }
 
-    /// A file of a stream was served: what was sent by those who may have been let in may be inside.
+    /// A file was served. What is inside a segment cannot be told where nobody knows what was published.
     pub fn answered(&mut self, answer: Answer<'_>) {
         let path = answer.path.split('?').next().unwrap_or_default().trim_start_matches('/');
-        let name = path.rsplit_once('/').map_or("", |(name, _)| name);
-        if let Some(stream) = self.streams.get_mut(name) {
-            for session in &mut stream.asked {
-                for (_, kind, timestamp, body) in &session.waiting[session.shown..] {
-                    self.hls.published(name, session.number, *kind, *timestamp, body);
-                }
-                session.shown = session.waiting.len();
-            }
+        let (name, file) = path.rsplit_once('/').unwrap_or_default();
+        let stream = self.streams.get(name);
+        let dark = stream.is_some_and(|stream| stream.is_doubtful() || stream.awaits());
+        if !(dark && file.starts_with("seg-")) {
+            self.hls.answered(answer);
         }
-        self.hls.answered(answer);
     }
 
     /// A media message of a session.
@@ -184,12 +175,17 @@ impl Model {
 impl Stream {
     /// True if what some publisher sent cannot be told for sure.
     pub fn is_doubtful(&self) -> bool {
-        self.sessions.values().any(|session| session.doubtful)
+        self.sessions.values().chain(&self.asked).any(|session| session.doubtful)
+    }
+
+    /// True if somebody who has sent something has not heard yet whether it was let in.
+    fn awaits(&self) -> bool {
+        self.asked.iter().any(|session| !session.waiting.is_empty())
     }
 
     /// True if a publisher sends what another one sent before: then nobody can say for sure whose a frame is.
     pub fn repeats(&self) -> bool {
-        if self.asked.iter().any(|session| !session.waiting.is_empty()) {
+        if self.awaits() {
             return true;
         }
         if self.sessions.len() < 2 {

@@ -68,8 +68,6 @@ pub(super) struct Session {
     pub doubtful: bool,
     /// What it sent before it was known whether it is let in: time, kind, timestamp, body.
     pub waiting: Vec<(u64, u8, u32, Vec<u8>)>,
-    /// How many of these the judge of HLS was shown: segments may be served before anything else tells.
-    pub shown: usize,
     /// Numbers.
     pub report: PublisherReport,
     /// Configurations by track, in order.
@@ -98,7 +96,6 @@ impl Session {
             by_itself: false,
             doubtful: false,
             waiting: Vec::new(),
-            shown: 0,
             report: PublisherReport { seat, ..PublisherReport::default() },
             configs: BTreeMap::new(),
             timeline: Timeline::default(),
