@@ -267,7 +267,9 @@ fn configure(seed: u64, tight: bool, parts: &[Casting]) -> Config {
         config.stream.hls.segment_bytes_max = dice.scale(65_536, 1 << 20) as usize;
     }
     if small(&mut dice) {
+        // A ring holds at least one frame: whoever sends larger ones is refused.
         config.stream.ring.bytes_max = dice.scale(65_536, 4 << 20) as usize;
+        config.limits.frame_bytes = config.limits.frame_bytes.min(config.stream.ring.bytes_max);
         config.stream.ring.frames_max = dice.scale(16, 300) as usize;
         config.stream.ring.keep_ms = dice.scale(1, 4_000);
     }
@@ -304,6 +306,11 @@ fn configure(seed: u64, tight: bool, parts: &[Casting]) -> Config {
     hls.segments_per_key = dice.between(1, 5) as u32;
     if dice.chance(500) {
         hls.directory = "/srv/hls".to_owned();
+    }
+    if hls.enabled {
+        // A response carries a whole segment, and its head.
+        let least = hls.segment_bytes_max + (64 << 10);
+        config.limits.response_bytes = config.limits.response_bytes.max(least);
     }
     config
 }
