@@ -16,8 +16,7 @@ fn play(seed: u64, mode: Mode, place: Place) -> (u64, u64) {
 fn fifty_numbers_are_the_same_runs_again() {
     for seed in 1..=50 {
         let place = if seed % 2 == 0 { Place::Turmoil } else { Place::Tiny };
-        let mode = if seed % 5 == 0 { Mode::Swarm } else { Mode::Lite };
-        assert_eq!(play(seed, mode, place), play(seed, mode, place), "seed {seed} in {place:?}");
+        assert_eq!(play(seed, Mode::Lite, place), play(seed, Mode::Lite, place), "seed {seed} in {place:?}");
     }
 }
 
