@@ -240,7 +240,8 @@ impl<'a, W: World> Run<'a, W> {
         let now = self.world.now_us();
         if self.options.drains {
             self.world.command(Input::Drain);
-            self.until(now + self.options.config.drain_timeout_ms * 1000 + CLOCK_US);
+            let patience = self.world.with_shell(|shell| shell.watch.patience.drain).unwrap_or_default();
+            self.until(now + patience.as_micros() as u64 + CLOCK_US);
             let finished = self.world.with_shell(|shell| shell.finished) == Some(true);
             if !finished && self.failure().is_none() {
                 return self.fail("L7", "the drain has not ended within its timeout".to_owned());

@@ -75,6 +75,8 @@ pub struct Patience {
     pub send: Duration,
     /// For who waits for a stream.
     pub wait: Duration,
+    /// For everybody, once the server drains.
+    pub drain: Duration,
 }
 
 impl Patience {
@@ -93,6 +95,7 @@ impl Patience {
         self.publisher = self.publisher.max(ms(publish.first_frame_timeout_ms.max(publish.frame_timeout_ms)));
         self.send = self.send.max(ms(stream.play.send_timeout_ms));
         self.wait = self.wait.max(ms(stream.play.wait_ms));
+        self.drain = self.drain.max(ms(config.drain_timeout_ms));
     }
 }
 

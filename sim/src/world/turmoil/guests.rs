@@ -180,7 +180,7 @@ impl Guest {
     }
 
     /// The address that the server knows it by, while it has a connection.
-    fn address(&self) -> Option<SocketAddr> {
+    pub fn address(&self) -> Option<SocketAddr> {
         match &self.line {
             Line::There(stream) => stream.local_addr().ok(),
             _ => None,

@@ -74,6 +74,7 @@ pub struct Turmoil {
     sim: Sim<'static>,
     process: Shared<Process>,
     guests: Shared<Guests>,
+    goodbyes: Shared<Goodbyes>,
     wakers: [Shared<Option<Waker>>; 4],
     /// When which deed is due, the next last.
     plan: Vec<(u64, usize)>,
@@ -118,7 +119,7 @@ impl Turmoil {
             sim.host(name, move || guests::run(guests.clone(), goodbyes.clone(), waker.clone(), number));
         }
         sim.crash(SERVER);
-        Turmoil { sim, process, guests, wakers, plan: Vec::new(), due: Vec::new(), rough }
+        Turmoil { sim, process, guests, goodbyes, wakers, plan: Vec::new(), due: Vec::new(), rough }
     }
 
     fn wake(&self) {
@@ -196,6 +197,14 @@ impl World for Turmoil {
 
     fn stop(&mut self) -> Option<(Disk, Trace)> {
         self.sim.crash(SERVER);
+        // What the kernel says for a process that is killed may get lost like any FIN.
+        let now_us = self.now_us();
+        let mut goodbyes = self.goodbyes.borrow_mut();
+        for address in self.guests.borrow().list.iter().filter_map(Guest::address) {
+            goodbyes.server.entry(address).or_insert(now_us);
+        }
+        drop(goodbyes);
+        self.wake();
         let shell = self.process.borrow_mut().shell.take()?;
         Some(shell.killed(&mut NoSockets))
     }
