@@ -26,5 +26,8 @@ step "tests"
 export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(nproc)}"
 cargo test --workspace --locked
 
+step "a campaign of the simulator"
+bash conformance/campaign.sh
+
 step "fuzzing, a little"
 bash conformance/fuzz.sh all 3

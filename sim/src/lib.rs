@@ -3,9 +3,11 @@
 //! One number draws everything. The same peers, faults and checkers run in two worlds; whatever fails can be
 //! run again from its number, or from the list of inputs that the server was given.
 
+pub mod arguments;
 pub mod campaign;
 pub mod canary;
 pub mod cast;
+pub mod crew;
 pub mod dice;
 pub mod disk;
 pub mod fault;

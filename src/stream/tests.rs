@@ -498,6 +498,22 @@ fn pictures_before_the_first_keyframe_are_refused() {
 }
 
 #[test]
+fn a_frame_that_is_larger_than_the_ring_is_refused_and_the_ring_stays() {
+    let mut stream =
+        Stream::new(settings(config::Ring { frames_max: 9, bytes_max: 1_000, keep_ms: 0 }), 100, 4);
+    stream.publish(PUBLISHER, Instant::ZERO);
+    let mut append = |role, len| {
+        let (codec, dts) = (Codec::H264, Timestamp::ZERO);
+        let frame =
+            Frame { track: Track::VIDEO, codec, role, sound: 15, dts, cts: 0, payload: vec![7; len].into() };
+        stream.append(frame, Instant::ZERO)
+    };
+    assert!(matches!(append(Role::Key, 1_000), Appended::Accepted(..)));
+    assert!(matches!(append(Role::Inter, 1_001), Appended::TooLarge));
+    assert_eq!(stream.ring.bytes(), 1_000);
+}
+
+#[test]
 fn start_codes_of_a_careless_encoder_become_lengths() {
     let mut world = World::new(config::Ring { frames_max: 100, bytes_max: 10_000, keep_ms: 1_000 });
     world.append(
