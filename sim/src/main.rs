@@ -2,13 +2,14 @@
 //!
 //! `sim` alone plays a campaign of 300 numbers, `sim 8142` plays one run again.
 
+use dacapo::record;
 use sim::arguments::{Arguments, HELP};
 use sim::campaign::{Place, Summary, exit, exit_code, fail_line, run};
 use sim::canary::Canary;
 use sim::options::{Mode, Options};
 use sim::run::Outcome;
 use sim::{crew, mark};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// A campaign missed a mark.
@@ -70,7 +71,7 @@ fn campaign(arguments: &Arguments) -> ExitCode {
                 if let Err(error) = std::fs::write(&path, &outcome.inputs) {
                     eprintln!("cannot write {path}: {error}");
                 }
-                let line = fail_line(failure, &options, place, &commit());
+                let line = fail_line(failure, &options, place, commit());
                 println!("{line}");
                 worst = worst.take().or(Some((exit_code(failure), line)));
             }
@@ -137,11 +138,9 @@ fn speed(summary: &Summary, elapsed: Duration) {
     println!("{seconds:.1} s, {times:.0} times as fast as the real world");
 }
 
-/// Which commit this is, for whoever reads the line later.
-fn commit() -> String {
-    let output = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
-    let text = output.ok().filter(|output| output.status.success()).map(|output| output.stdout);
-    text.map_or_else(|| "unknown".to_owned(), |text| String::from_utf8_lossy(&text).trim().to_owned())
+/// Which commit this was built from, for whoever reads the line later; the version if nobody knows.
+fn commit() -> &'static str {
+    record::BUILD.split_once('+').map_or(record::BUILD, |(_, commit)| commit)
 }
 
 const _: () = assert!(exit::INVARIANT != MISSED);

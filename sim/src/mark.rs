@@ -58,8 +58,8 @@ pub const MARKS: [&str; 44] = [
 ];
 
 /// Marks that a campaign may miss: two need many players that stall in the middle of different frames while
-/// the ring forgets all of those, one needs a ring that shrinks below a frame on its way, since a configuration
-/// with such a ring is refused. `src/stream/tests.rs` goes to all of them.
+/// the ring forgets all of those, one needs a ring that shrinks below a frame on its way, since a
+/// configuration with such a ring is refused. `src/stream/tests.rs` goes to all of them.
 pub const RARE: [&str; 3] = [
     "a frame was larger than its ring",
     "a player lost the frame that it was in the middle of",
