@@ -134,6 +134,7 @@ impl Options {
         config.stream.publish.second = self.config.stream.publish.second;
         config.stream.play.start = self.config.stream.play.start;
         config.stream.hls.enabled = self.config.stream.hls.enabled;
+        fit(&mut config);
         config
     }
 
@@ -307,12 +308,16 @@ fn configure(seed: u64, tight: bool, parts: &[Casting]) -> Config {
     if dice.chance(500) {
         hls.directory = "/srv/hls".to_owned();
     }
-    if hls.enabled {
-        // A response carries a whole segment, and its head.
-        let least = hls.segment_bytes_max + (64 << 10);
+    fit(&mut config);
+    config
+}
+
+/// Lets one setting suit the others: a response carries a whole segment, and its head.
+fn fit(config: &mut Config) {
+    if config.stream.hls.enabled {
+        let least = config.stream.hls.segment_bytes_max + (64 << 10);
         config.limits.response_bytes = config.limits.response_bytes.max(least);
     }
-    config
 }
 
 fn plays(casting: &Casting, wanted: usize) -> bool {
@@ -339,7 +344,7 @@ mod tests {
     fn every_configuration_that_is_drawn_could_stand_in_a_file() {
         for seed in 0..200 {
             let options = Options::draw(seed, Mode::Swarm);
-            for config in [options.config.clone(), options.redrawn(seed)] {
+            for config in [options.config.clone(), options.redrawn(seed + 1)] {
                 let text = dacapo::config::print(&config);
                 let read = dacapo::config::load(&text, "a drawn configuration", &[]);
                 assert_eq!(read.expect("it makes sense"), config, "seed {seed}");

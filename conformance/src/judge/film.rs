@@ -26,7 +26,7 @@ pub struct Accepted {
     /// How many times something happened before it after which a player may have to begin anew: another
     /// publisher, another configuration, a jump in time.
     pub breaks: u32,
-    /// Decoding may begin here.
+    /// A picture that decoding may begin at.
     pub key: bool,
 }
 
@@ -63,7 +63,7 @@ impl Film {
                     self.breaks += u32::from(changed || track.jumps(timestamp));
                     let essence = Essence::of_sample(packet.codec, payload, track.lengths.max(1));
                     self.places.entry((video, essence)).or_default().push(self.frames.len());
-                    self.frames.push(Accepted { publisher, breaks: self.breaks, key: packet.key });
+                    self.frames.push(Accepted { publisher, breaks: self.breaks, key: video && packet.key });
                 }
                 _ => {}
             }
@@ -79,6 +79,14 @@ impl Film {
     /// The frame at a place that [`Film::find`] gave.
     pub fn frame(&self, place: usize) -> Accepted {
         self.frames[place]
+    }
+
+    /// Whether something happened before the frame at a place, and there was no keyframe in between at which a
+    /// player could have begun anew.
+    pub fn turns_at(&self, place: usize) -> bool {
+        let breaks = self.frames[place].breaks;
+        let mut before = self.frames[..place].iter().rev();
+        before.find(|frame| frame.breaks < breaks || frame.key).is_some_and(|frame| frame.breaks < breaks)
     }
 
     /// True if nothing was accepted yet.

@@ -361,7 +361,7 @@ impl List {
         }
         let (first, end) = (list.media_sequence, list.media_sequence + list.segments.len() as u64);
         // What a client had before this one asked: this list may be no older.
-        let had = self.served.iter().rev().find(|(at_us, ..)| *at_us <= answer.asked_us);
+        let had = self.served.iter().rev().find(|(at_us, ..)| *at_us < answer.asked_us);
         if let Some((_, had_first, had_end)) = had {
             if first < *had_first {
                 faults.push(format!("MEDIA-SEQUENCE goes back from {had_first} to {first}"));
@@ -391,14 +391,14 @@ impl List {
     fn seam(&self, number: u64, film: &Film) -> Option<String> {
         let marked = self.entries.get(&number)?.segment.discontinuity;
         let (before, after) = (self.placed.get(&number.checked_sub(1)?)?, self.placed.get(&number)?);
-        let begin =
-            |placed: &Placed| placed.get(&true).or(placed.get(&false)).map(|(first, _)| film.frame(*first));
-        let (before, after) = (begin(before)?, begin(after)?);
+        let begin = |placed: &Placed| placed.get(&true).or(placed.get(&false)).map(|(first, _)| *first);
+        let (before, place) = (film.frame(begin(before)?), begin(after)?);
+        let after = film.frame(place);
         match marked {
             false if before.publisher != after.publisher => {
                 Some(format!("no discontinuity before {number}, though another publisher begins there"))
             }
-            true if before.breaks == after.breaks => {
+            true if before.breaks == after.breaks && !film.turns_at(place) => {
                 Some(format!("a discontinuity before {number}, though the publisher's film goes on"))
             }
             _ => None,

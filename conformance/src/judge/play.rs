@@ -361,8 +361,12 @@ impl Play {
         let Some(gap) = gap::between(stream, before, position, wanted) else { return };
         self.report.gaps += 1;
         self.report.missed += gap.missed;
-        // Who wants no pictures goes on with the sound behind a keyframe that it does not get.
-        let sync = stream.frame(position).is_none_or(|frame| frame.sync) || !wants.1;
+        // Who wants no pictures goes on with the sound behind a keyframe that it does not get; who wants sound
+        // again goes on at once.
+        let pictures = || gap::between(stream, before, position, |kind| kind == VIDEO && wants.1);
+        let sync = stream.frame(position).is_none_or(|frame| frame.sync)
+            || !wants.1
+            || (self.steered && pictures().is_none());
         let rules = &court.model.rules;
         let excused = self.report.stalled
             || self.steered

@@ -23,6 +23,7 @@ pub(super) struct TsPlay {
     report: PlayReport,
     packets: TsReader,
     positions: BTreeMap<u8, Position>,
+    seen_video: bool,
     times: BTreeMap<u8, (Unwrap, i64)>,
 }
 
@@ -41,7 +42,7 @@ impl TsPlay {
             stalled,
         };
         let packets = TsReader::with_gaps();
-        TsPlay { report, packets, positions: BTreeMap::new(), times: BTreeMap::new() }
+        TsPlay { report, packets, positions: BTreeMap::new(), seen_video: false, times: BTreeMap::new() }
     }
 
     /// What it got.
@@ -122,7 +123,7 @@ impl TsPlay {
         }
         let name = self.report.stream.clone();
         let before = self.positions.get(&kind).copied();
-        if before.is_none() && kind == VIDEO && !pes.random_access {
+        if kind == VIDEO && !std::mem::replace(&mut self.seen_video, true) && !pes.random_access {
             court.verdict.add("I2", court.seat, "the first picture is no keyframe".to_owned());
         }
         loop {

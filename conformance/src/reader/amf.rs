@@ -121,7 +121,7 @@ fn read(bytes: &mut &[u8], depth: usize) -> Option<Amf> {
         }
         12 => {
             let length = u32::from_be_bytes(take(bytes, 4)?.try_into().ok()?);
-            Amf::String(String::from_utf8(take(bytes, length as usize)?.to_vec()).ok()?)
+            Amf::String(text(take(bytes, length as usize)?))
         }
         _ => return None,
     })
@@ -141,7 +141,12 @@ fn members(bytes: &mut &[u8], depth: usize) -> Option<Vec<(String, Amf)>> {
 
 fn short_string(bytes: &mut &[u8]) -> Option<String> {
     let length = u16::from_be_bytes(take(bytes, 2)?.try_into().ok()?);
-    String::from_utf8(take(bytes, usize::from(length))?.to_vec()).ok()
+    Some(text(take(bytes, usize::from(length))?))
+}
+
+/// Text of clients that do not know UTF-8 is text all the same.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
