@@ -192,8 +192,8 @@ impl Stream {
             return false;
         }
         let mut seen = BTreeSet::new();
-        let firsts = self.sessions.values().filter_map(|session| session.numbered().next());
-        firsts.map(|(_, frame)| frame.hash).any(|hash| !seen.insert(hash))
+        let mut firsts = self.sessions.values().flat_map(|session| session.telling.values());
+        firsts.any(|hash| !seen.insert(hash))
     }
 
     /// Who publishes, for who looks for a frame in vain.

@@ -74,6 +74,8 @@ pub(super) struct Session {
     pub configs: BTreeMap<(u8, u8), Vec<Config>>,
     /// The stream's, as far as it was known when this publisher was let in.
     pub timeline: Timeline,
+    /// For each kind, the hash of the first frame that is hardly ever like one of another film.
+    pub telling: BTreeMap<u8, u64>,
     frames: VecDeque<Accepted>,
     /// Number of the first frame that is kept.
     first: u64,
@@ -85,6 +87,9 @@ pub(super) struct Session {
 
 /// Most frames that are kept of a session: more than any ring holds.
 const FRAMES_KEPT: usize = 40_000;
+
+/// What is smaller may be silence, which everybody sends.
+const TELLING_BYTES: u64 = 64;
 
 impl Session {
     /// Somebody asked to publish.
@@ -99,6 +104,7 @@ impl Session {
             report: PublisherReport { seat, ..PublisherReport::default() },
             configs: BTreeMap::new(),
             timeline: Timeline::default(),
+            telling: BTreeMap::new(),
             frames: VecDeque::new(),
             first: 0,
             unwrap: Unwrap::default(),
@@ -206,13 +212,16 @@ impl Session {
             true => self.report.video_frames += 1,
             false => self.report.audio_frames += 1,
         }
-        let key = video && packet.key;
+        let (key, hash) = (video && packet.key, hash(payload));
+        if bytes >= TELLING_BYTES {
+            self.telling.entry(track.0).or_insert(hash);
+        }
         self.frames.push_back(Accepted {
             track,
             codec,
             key,
             sync: key || !self.has_video,
-            hash: hash(payload),
+            hash,
             essence: Essence::of_sample(codec, payload, 4),
             byte_stream: matches!(codec, Codec::AVC | Codec::HEVC) && begins_with_start_code(payload),
             place: self.timeline.place(track, video, raw_us),

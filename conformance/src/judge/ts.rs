@@ -163,6 +163,9 @@ impl TsPlay {
 
     fn went_on(&mut self, court: &mut Court<'_>, before: Position, position: Position) {
         let Some(stream) = court.model.streams.get(&self.report.stream) else { return };
+        if stream.repeats() {
+            return;
+        }
         let Some(gap) = gap::between(stream, before, position, |kind| kind == VIDEO) else { return };
         self.report.gaps += 1;
         self.report.missed += gap.missed;
