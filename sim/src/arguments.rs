@@ -10,7 +10,7 @@ pub const HELP: &str = "\
 Plays the server in a simulated world.
 
 usage: sim [SEED] [--seeds N] [--mode lite|swarm|perf] [--minutes M] [--world tiny|turmoil|both] [--check]
-           [--strict] [--jobs N] [--trace] [--log LEVEL]
+           [--jobs N] [--trace] [--log LEVEL]
 
   SEED         the run to play; without it, a campaign of many
   --seeds N    so many runs, from SEED (or 1) on; default 1 with SEED, else 300
@@ -19,7 +19,6 @@ usage: sim [SEED] [--seeds N] [--mode lite|swarm|perf] [--minutes M] [--world ti
   --world W    where: tiny (default), one queue of events; turmoil, hosts and links; both: odd and even seeds
                a campaign in turn
   --check      play every run twice and compare
-  --strict     what is open whether server or judge is wrong fails a run, too
   --jobs N     so many runs at a time; default as many as there are cores; the result does not depend on it
   --trace      print what happens, line by line
   --log LEVEL  print the server's log, too: error, warn, info, debug or trace
@@ -43,8 +42,6 @@ pub struct Arguments {
     pub worlds: &'static [Place],
     /// Twice each.
     pub check: bool,
-    /// Open verdicts count.
-    pub strict: bool,
     /// So many at a time.
     pub jobs: usize,
     /// With lines of what happens.
@@ -66,7 +63,6 @@ impl Arguments {
             minutes: None,
             worlds: &[Place::Tiny],
             check: false,
-            strict: false,
             jobs: crew::hands(),
             trace: false,
             log: None,
@@ -79,7 +75,6 @@ impl Arguments {
                 "--seeds" => arguments.seeds = Some(number(value()?)?),
                 "--minutes" => arguments.minutes = Some(number(value()?)?),
                 "--check" => arguments.check = true,
-                "--strict" => arguments.strict = true,
                 "--jobs" => arguments.jobs = usize::try_from(number(value()?)?).unwrap_or(usize::MAX),
                 "--trace" => arguments.trace = true,
                 "--log" => {
@@ -168,7 +163,7 @@ mod tests {
 
     #[test]
     fn every_option_is_helped_with_and_others_are_refused() {
-        for option in ["--seeds", "--mode", "--minutes", "--world", "--check", "--strict", "--jobs"] {
+        for option in ["--seeds", "--mode", "--minutes", "--world", "--check", "--jobs"] {
             assert!(HELP.matches(option).count() >= 2, "{option}");
         }
         for line in ["--seed 1", "--seeds", "--world moon", "seven"] {

@@ -107,8 +107,6 @@ pub struct Summary {
     pub virtual_us: u64,
     /// Runs that failed.
     pub failed: u64,
-    /// Verdicts that are open, by invariant: in how many runs, and the first of these.
-    pub open: BTreeMap<String, (u64, u64)>,
     /// Faults by kind: runs that had them, and how often they were injected on purpose.
     pub faults: BTreeMap<Fault, (u64, u64)>,
     /// Marks reached, and how often.
@@ -124,9 +122,6 @@ impl Summary {
         self.events += outcome.events;
         self.virtual_us += outcome.virtual_us;
         self.failed += u64::from(outcome.failure.is_some());
-        if let Some(open) = &outcome.open {
-            self.open.entry(open.invariant.clone()).or_insert((0, options.seed)).0 += 1;
-        }
         self.bytes_max = self.bytes_max.max(outcome.bytes_max);
         for fault in &options.faults {
             let (runs, times) = self.faults.entry(*fault).or_default();
@@ -151,9 +146,6 @@ impl fmt::Display for Summary {
         writeln!(f, "{:>8} seeds, {} failed", self.seeds, self.failed)?;
         writeln!(f, "{hours:>8.2} virtual hours, {} events", self.events)?;
         writeln!(f, "{:>8} KiB of payload held at most", self.bytes_max / 1024)?;
-        for (invariant, (runs, first)) in &self.open {
-            writeln!(f, "{runs:>8} seeds leave open whether {invariant} holds, the first is {first}")?;
-        }
         writeln!(f, "fault             in seeds  injected")?;
         for (fault, (runs, times)) in &self.faults {
             let times = if *times == 0 { "    all along".to_owned() } else { format!("{times:>10}") };

@@ -101,7 +101,7 @@ fn campaign(arguments: &Arguments) -> ExitCode {
 /// Plays the run `seed`, twice if that is asked for.
 fn play(seed: u64, arguments: &Arguments) -> Played {
     mark::listen(arguments.log);
-    let options = Options { strict: arguments.strict, ..Options::draw(seed, arguments.mode) };
+    let options = Options::draw(seed, arguments.mode);
     if arguments.single() || arguments.mode == Mode::Perf || arguments.trace {
         println!("{options}");
     }

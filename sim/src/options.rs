@@ -103,8 +103,6 @@ pub struct Options {
     pub grips: Grips,
     /// How the disk is when it all begins.
     pub disk: DiskFaults,
-    /// Whether verdicts count that are open otherwise.
-    pub strict: bool,
     /// Whether the operator ends the server, or everybody leaves by themselves.
     pub drains: bool,
 }
@@ -124,7 +122,7 @@ impl Options {
         let tight = mode != Mode::Perf && fork(seed, "tight").chance(500);
         let config = configure(seed, tight, &parts);
         let (grips, disk) = (fault::grips(seed, &faults), DiskFaults::default());
-        Options { seed, mode, faults, config, tight, parts, hard_us, grips, disk, strict: false, drains }
+        Options { seed, mode, faults, config, tight, parts, hard_us, grips, disk, drains }
     }
 
     /// Another configuration that the operator of this run may load in its middle: what decides where players

@@ -42,8 +42,6 @@ pub struct Outcome {
     pub virtual_us: u64,
     /// What did not hold, if anything.
     pub failure: Option<Failure>,
-    /// What did not hold, if it is open who is wrong.
-    pub open: Option<Failure>,
     /// Faults that were injected, by kind.
     pub injected: BTreeMap<Fault, u64>,
     /// Marks that were reached, and how often.
@@ -121,7 +119,6 @@ impl<'a, W: World> Run<'a, W> {
         let Some((disk, trace)) = self.rest.take() else { return };
         let options = self.options;
         let mut watch = Watch::new(&options.config);
-        watch.strict = options.strict || options.faults.is_empty() && options.mode == Mode::Lite;
         if options.faults.contains(&Fault::Pause) {
             // One of up to two seconds may follow right behind another.
             watch.pauses(Duration::from_secs(4));
@@ -276,15 +273,14 @@ impl<'a, W: World> Run<'a, W> {
         let virtual_us = self.world.now_us();
         let failure = self.failure();
         let mut inputs = head(&self.header);
-        let (mut hash, mut events, mut bytes_max, mut open) = (0, 0, 0, None);
+        let (mut hash, mut events, mut bytes_max) = (0, 0, 0);
         self.world.with_shell(|shell| {
             (hash, events) = (shell.trace.hash(), shell.trace.events);
             bytes_max = shell.watch.bytes_max;
-            open = shell.watch.open.take();
             inputs.extend(shell.tape.take());
         });
         inputs.extend(block_end());
         let (injected, marks) = (self.injected, BTreeMap::new());
-        Outcome { hash, events, virtual_us, failure, open, injected, marks, bytes_max, inputs }
+        Outcome { hash, events, virtual_us, failure, injected, marks, bytes_max, inputs }
     }
 }

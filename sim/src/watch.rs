@@ -18,11 +18,6 @@ const WISHES_MAX: u64 = 10_000;
 /// Most ticks in one moment (I28).
 const TICKS_MAX: u64 = 1_000;
 
-/// Verdicts of the judge that are open: in a few runs in a hundred, with odd media and publishers that follow
-/// one another, it is not settled yet whether the server or the judge is wrong. They count in strict runs; in
-/// others they are told.
-const UNSETTLED: [&str; 5] = ["I2", "I3", "I6", "I7", "I9"];
-
 /// How often everybody is looked at, in time and in passes.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -119,16 +114,12 @@ pub struct Watch {
     pause: Duration,
     config: Config,
     failures: Vec<Failure>,
-    /// The first verdict that does not count, since it is open who is wrong.
-    pub open: Option<Failure>,
     /// The judge of the bytes.
     judge: Judge,
     /// Violations of the judge that are among the failures.
     judged: usize,
     /// False: nobody judges the bytes.
     pub judges: bool,
-    /// Whether verdicts count about which judge and server have not come to terms with odd media.
-    pub strict: bool,
     now: Instant,
     seats: BTreeMap<u32, Seat>,
     /// When the server must be told something at the latest.
@@ -156,11 +147,9 @@ impl Watch {
             pause: Duration::ZERO,
             config: config.clone(),
             failures: Vec::new(),
-            open: None,
             judge: Judge::with_hls(rules(config), hls_rules(config)),
             judged: 0,
             judges: true,
-            strict: false,
             now: Instant::ZERO,
             seats: BTreeMap::new(),
             due: None,
@@ -307,11 +296,7 @@ impl Watch {
                 seat: violation.seat,
                 words: violation.words.clone(),
             };
-            if self.strict || !UNSETTLED.contains(&violation.invariant) {
-                self.failures.push(failure);
-            } else if self.open.is_none() {
-                self.open = Some(failure);
-            }
+            self.failures.push(failure);
         }
         self.judged = self.judge.violations().len();
     }
