@@ -3,6 +3,7 @@
 //! Some canaries break what the shell tells the server; the others change what leaves for one player, as
 //! whole FLV tags. Each does it once, or until it is noticed. The tests name the invariant that must notice.
 
+use dacapo::base::digest::Digest;
 use dacapo::base::time::Instant;
 use std::collections::BTreeMap;
 use std::io::IoSlice;
@@ -37,10 +38,12 @@ pub enum Fault {
     CrossStream,
     /// A byte of a frame is another.
     PayloadChanged,
+    /// The server panics when a frame leaves.
+    Panics,
 }
 
 /// Everything that can go wrong on purpose.
-pub const ALL: [Fault; 12] = [
+pub const ALL: [Fault; 13] = [
     Fault::TickLost,
     Fault::TimerLost,
     Fault::SentMisreported,
@@ -53,10 +56,14 @@ pub const ALL: [Fault; 12] = [
     Fault::StepBack,
     Fault::CrossStream,
     Fault::PayloadChanged,
+    Fault::Panics,
 ];
 
 /// Tags of a player that are let through before one is tampered with.
 const TAGS_BEFORE: u64 = 40;
+
+/// A picky canary waits for one tag of so many, by what is in it.
+const PICKY: u64 = 211;
 
 /// Writes that are reported rightly before one is not.
 const WRITES_BEFORE: u64 = 60;
@@ -65,6 +72,8 @@ const WRITES_BEFORE: u64 = 60;
 #[derive(Debug, Default)]
 pub struct Canary {
     fault: Fault,
+    /// It waits for a tag of its liking instead of any behind the first.
+    picky: bool,
     /// How often what it waits for has come.
     count: u64,
     /// What was done; once is enough.
@@ -94,6 +103,12 @@ impl Canary {
     /// A canary with this fault.
     pub fn new(fault: Fault) -> Self {
         Canary { fault, ..Canary::default() }
+    }
+
+    /// A canary that tampers with the first tag whose content it likes, so that it takes a long run to make
+    /// it cry, and little of that run to make it cry again.
+    pub fn picky(fault: Fault) -> Self {
+        Canary { fault, picky: true, ..Canary::default() }
     }
 
     /// Whether the server gets the tick that is due.
@@ -143,6 +158,7 @@ impl Canary {
                 | Fault::StepBack
                 | Fault::CrossStream
                 | Fault::PayloadChanged
+                | Fault::Panics
         );
         if !tampers {
             return None;
@@ -177,7 +193,8 @@ impl Canary {
             && let Some(tag) = next_tag(&mut tags.bytes)
         {
             tags.seen += 1;
-            let due = !self.done && tags.seen > TAGS_BEFORE;
+            let likes = if self.picky { is_liked(&tag) } else { tags.seen > TAGS_BEFORE };
+            let due = !self.done && likes;
             self.done |= tamper(self.fault, due, &mut tags.held, tag, &mut payload);
         }
         if tags.chunked && !payload.is_empty() {
@@ -228,6 +245,13 @@ fn next_tag(bytes: &mut Vec<u8>) -> Option<Vec<u8>> {
     (bytes.len() >= whole).then(|| bytes.drain(..whole).collect())
 }
 
+/// Whether what is in a tag is one of few.
+fn is_liked(tag: &[u8]) -> bool {
+    let mut digest = Digest::default();
+    digest.extend(&tag[TAG_HEAD..tag.len() - 4]);
+    digest.parts().0.is_multiple_of(PICKY)
+}
+
 /// Puts a tag out, or does something wrong with it. True if that is done.
 fn tamper(fault: Fault, due: bool, held: &mut Option<Vec<u8>>, tag: Vec<u8>, out: &mut Vec<u8>) -> bool {
     let (video, first, second) = (tag[0] == 9, tag[TAG_HEAD], tag.get(TAG_HEAD + 1).copied());
@@ -238,9 +262,15 @@ fn tamper(fault: Fault, due: bool, held: &mut Option<Vec<u8>>, tag: Vec<u8>, out
         // The first configuration is the one that a player cannot do without.
         Fault::HeaderMissing if config => true,
         Fault::BoundarySkipped if due && key => true,
+        Fault::Panics if due && inter => panic!("a frame leaves, and the canary cries"),
         Fault::FrameTwice if due && inter => {
             out.extend_from_slice(&tag);
-            out.extend_from_slice(&tag);
+            // A moment later, so that it is nothing but a repetition.
+            let time = [0, tag[4], tag[5], tag[6]];
+            let [_, time @ ..] = (u32::from_be_bytes(time) + 1).to_be_bytes();
+            out.extend_from_slice(&tag[..4]);
+            out.extend(time);
+            out.extend_from_slice(&tag[7..]);
             true
         }
         Fault::FramesSwapped if due && inter && held.is_none() => {

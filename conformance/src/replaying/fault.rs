@@ -2,7 +2,9 @@
 
 use super::REST;
 use super::judged::Judged;
-use dacapo::record::{Entry, Header, Replay};
+use dacapo::base::time::Instant;
+use dacapo::record::{Entry, Event, Header, Replay, Seat, Witness};
+use dacapo::server::Output;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What a run dies of.
@@ -19,10 +21,23 @@ pub struct Fault {
 /// # Errors
 /// If the header is not one for this build.
 pub fn fault(header: &Header, entries: &[Entry]) -> Result<Option<Fault>, String> {
+    planted(header, entries, |_, _| None)
+}
+
+/// The same of a server with a fault planted in its mouth: `tampers` says what leaves for a connection
+/// instead of the bytes that should, if anything.
+///
+/// # Errors
+/// If the header is not one for this build.
+pub fn planted(
+    header: &Header,
+    entries: &[Entry],
+    tampers: impl FnMut(Seat, &[u8]) -> Option<Vec<u8>>,
+) -> Result<Option<Fault>, String> {
     let config = header.config().map_err(|fault| fault.to_string())?;
     let replay = Replay::new(header).map_err(|fault| fault.to_string())?;
-    let run = AssertUnwindSafe(|| judge(replay, Judged::new(&config), entries));
-    Ok(match catch_unwind(run) {
+    let mouth = Mouth { tampers, judged: Judged::new(&config) };
+    Ok(match catch_unwind(AssertUnwindSafe(|| judge(replay, mouth, entries))) {
         Ok(violations) => violations.into_iter().next().map(|words| {
             let kind = words.split(' ').next().unwrap_or_default().to_owned();
             Fault { kind, words }
@@ -35,9 +50,35 @@ pub fn fault(header: &Header, entries: &[Entry]) -> Result<Option<Fault>, String
     })
 }
 
-fn judge(mut replay: Replay, mut judged: Judged, entries: &[Entry]) -> Vec<String> {
-    replay.run(entries.iter().cloned(), &mut judged);
+fn judge<T>(mut replay: Replay, mut mouth: Mouth<T>, entries: &[Entry]) -> Vec<String>
+where
+    T: FnMut(Seat, &[u8]) -> Option<Vec<u8>>,
+{
+    replay.run(entries.iter().cloned(), &mut mouth);
     let end = replay.summary().end + REST;
-    replay.pass(end, &mut judged);
-    judged.finish(end).0
+    replay.pass(end, &mut mouth);
+    mouth.judged.finish(end).0
+}
+
+/// Between the server and the judge.
+struct Mouth<T> {
+    tampers: T,
+    judged: Judged,
+}
+
+impl<T: FnMut(Seat, &[u8]) -> Option<Vec<u8>>> Witness for Mouth<T> {
+    fn happened(&mut self, at: Instant, event: &Event) {
+        self.judged.happened(at, event);
+    }
+
+    fn sent(&mut self, at: Instant, seat: Seat, bytes: &[u8]) {
+        match (self.tampers)(seat, bytes) {
+            Some(other) => self.judged.sent(at, seat, &other),
+            None => self.judged.sent(at, seat, bytes),
+        }
+    }
+
+    fn wished(&mut self, at: Instant, seat: Option<Seat>, output: &Output) {
+        self.judged.wished(at, seat, output);
+    }
 }
