@@ -87,11 +87,10 @@ pub fn fail_line(failure: &Failure, options: &Options, place: Place, commit: &st
         format!(" --mode {}", format!("{:?}", options.mode).to_lowercase())
     };
     let world = if place == Place::Turmoil { " --world turmoil" } else { "" };
-    let strict = if options.strict { " --strict" } else { "" };
     let (seed, seconds) = (options.seed, failure.at_us as f64 / 1e6);
     format!(
         "FAIL {} seed={seed} commit={commit} t={seconds:.3}s{seat} \"{}\"  ->  cargo run -p sim --release -- \
-         {seed}{mode}{world}{strict}",
+         {seed}{mode}{world}",
         failure.invariant,
         failure.words.replace(['"', '\n'], "'"),
     )

@@ -129,7 +129,9 @@ impl Model {
     pub fn media(&mut self, at_us: u64, name: &str, number: u32, kind: u8, timestamp: u32, body: &[u8]) {
         let Some(stream) = self.streams.get_mut(name) else { return };
         if let Some(session) = stream.asked.iter_mut().find(|session| session.number == number) {
-            session.waiting.push((at_us, kind, timestamp, body.to_vec()));
+            if session.over_us.is_none() {
+                session.waiting.push((at_us, kind, timestamp, body.to_vec()));
+            }
             return;
         }
         let session = stream.sessions.get_mut(&number);

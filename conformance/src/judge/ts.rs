@@ -13,6 +13,7 @@ use super::play::Court;
 use super::report::{PlayReport, TrackReport};
 use super::session::Accepted;
 use crate::reader::flv::{AUDIO, Codec, VIDEO};
+use crate::reader::psi::Program;
 use crate::reader::ts::{Pes, TsReader, Unit};
 use crate::reader::{Wrong, es};
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use std::collections::BTreeMap;
 pub(super) struct TsPlay {
     report: PlayReport,
     packets: TsReader,
+    program: Program,
     positions: BTreeMap<u8, Position>,
     seen_video: bool,
     times: BTreeMap<u8, (Unwrap, i64)>,
@@ -42,7 +44,14 @@ impl TsPlay {
             stalled,
         };
         let packets = TsReader::with_gaps();
-        TsPlay { report, packets, positions: BTreeMap::new(), seen_video: false, times: BTreeMap::new() }
+        TsPlay {
+            report,
+            packets,
+            program: Program::default(),
+            positions: BTreeMap::new(),
+            seen_video: false,
+            times: BTreeMap::new(),
+        }
     }
 
     /// What it got.
@@ -61,15 +70,17 @@ impl TsPlay {
     /// If they are no transport stream.
     pub fn push(&mut self, court: &mut Court<'_>, bytes: &[u8]) -> Result<(), Wrong> {
         for unit in self.packets.push(bytes)? {
-            if let Unit::Pes(pes) = unit {
-                self.pes(court, &pes)?;
+            match unit {
+                Unit::Program(program) => self.program = program,
+                Unit::Pes(pes) => self.pes(court, &pes)?,
+                Unit::Clock(_) => {}
             }
         }
         Ok(())
     }
 
     fn pes(&mut self, court: &mut Court<'_>, pes: &Pes) -> Result<(), Wrong> {
-        let elementary = self.packets.program().streams.get(&pes.pid);
+        let elementary = self.program.streams.get(&pes.pid);
         let Some(codec) = elementary.and_then(|elementary| elementary.codec()) else { return Ok(()) };
         let units = match codec {
             Codec::AVC | Codec::HEVC => vec![Essence::of_byte_stream(codec, &pes.payload)?],
@@ -158,7 +169,9 @@ impl TsPlay {
             (Some(_), _) => ("I1", "a frame comes again, or too late"),
             (None, _) => ("I6", "nobody published this"),
         };
-        court.verdict.add(invariant, court.seat, format!("{what}, in a transport stream"));
+        let track = if kind == VIDEO { "video" } else { "audio" };
+        let words = format!("{track} at {dts} ticks");
+        court.verdict.add(invariant, court.seat, format!("{what}, in a transport stream: {words}"));
     }
 
     fn went_on(&mut self, court: &mut Court<'_>, before: Position, position: Position) {
