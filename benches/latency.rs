@@ -21,18 +21,18 @@ fn main() -> io::Result<()> {
     }
     system::raise_descriptors()?;
     let server = Server::start(&[])?;
-    println!(
-        "protocol  players  complete       picture p50 /   p99 /   max ms   sound p50   first frame p50 ms"
-    );
+    print!("protocol  players  complete       picture p50 /   p99 /   max ms");
+    println!("       sound p50 /   p99 /   max ms   longest pause   first frame p50 ms");
     for protocol in [Protocol::Rtmp, Protocol::Flv] {
         for players in PLAYERS {
-            let report = plan(&server, protocol, players).run()?;
+            let report = plan(&server, protocol, players).run()?.remove(0);
             let [p50, p99, max] = report.video_ms;
-            let [sound, first] = [report.audio_ms[0], report.first_ms[0]];
+            let [sound, sound_p99, sound_max] = report.audio_ms;
             let name = protocol.name();
             let complete = report.complete;
             print!("{name:>8} {players:>8} {complete:>9} {p50:>17.2} / {p99:>5.1} / {max:>5.1} ");
-            println!("{sound:>14.2} {first:>20.2}");
+            print!("{sound:>18.2} / {sound_p99:>5.1} / {sound_max:>5.1} ");
+            println!("{:>16.0} {:>20.2}", report.pause_ms, report.first_ms[0]);
         }
     }
     Ok(())
@@ -40,5 +40,5 @@ fn main() -> io::Result<()> {
 
 fn plan(server: &Server, protocol: Protocol, players: usize) -> Plan {
     let (publish, play) = server.targets(protocol, format!("latency-{}-{players}-", protocol.name()));
-    Plan { prime_seconds: 1, warm_up_seconds: 1, seconds: 3, ..Plan::new(Some(publish), play, players) }
+    Plan { prime_seconds: 1, warm_up_seconds: 1, seconds: 3.0, ..Plan::new(Some(publish), play, players) }
 }

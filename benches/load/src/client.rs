@@ -15,6 +15,11 @@ pub enum Protocol {
     Rtmp,
     /// HTTP-FLV.
     Flv,
+    /// FLV over a WebSocket.
+    Ws,
+    /// MPEG-TS over HTTP, of which the bytes are taken and nothing is read: for measurements without players.
+    #[value(skip)]
+    Ts,
     /// FLV without any protocol around it, spoken by the bare loop only (see [`crate::bare`]).
     Bare,
 }
@@ -25,6 +30,8 @@ impl Protocol {
         match self {
             Protocol::Rtmp => "rtmp",
             Protocol::Flv => "flv",
+            Protocol::Ws => "ws",
+            Protocol::Ts => "ts",
             Protocol::Bare => "bare",
         }
     }
@@ -48,12 +55,14 @@ pub struct Target {
 pub enum Client {
     /// RTMP, publisher or player.
     Rtmp(Box<rtmp::Client>),
-    /// HTTP-FLV, a player.
+    /// HTTP or WebSocket, a player.
     Http(Box<http::Client>),
     /// Bare loop, a player.
     BarePlay(u16, flv::Reader),
     /// Bare loop, a publisher; holds the length of the last tag.
     BarePublish(u16, usize),
+    /// HTTP, somebody who got an answer once and keeps the connection; true with the answer.
+    HttpIdle(String, bool),
 }
 
 impl Client {
@@ -63,12 +72,17 @@ impl Client {
         let (app, name) = (&target.app, format!("{}{stream}", target.name));
         match (target.protocol, role) {
             (Protocol::Rtmp, role) => Client::Rtmp(Box::new(rtmp::Client::new(role, &host, app, &name))),
-            (Protocol::Flv, _) => {
-                Client::Http(Box::new(http::Client::new(&host, &format!("/{app}/{name}.flv"))))
-            }
-            (Protocol::Bare, Role::Play) => Client::BarePlay(stream, flv::Reader::default()),
+            (Protocol::Flv | Protocol::Ws | Protocol::Ts, Role::Idle) => Client::HttpIdle(host, false),
+            (Protocol::Flv, _) => Client::http(http::Client::new(&host, &format!("/{app}/{name}.flv"))),
+            (Protocol::Ts, _) => Client::http(http::Client::new(&host, &format!("/{app}/{name}.ts"))),
+            (Protocol::Ws, _) => Client::http(http::Client::websocket(&host, &format!("/{app}/{name}.flv"))),
+            (Protocol::Bare, Role::Play | Role::Idle) => Client::BarePlay(stream, flv::Reader::default()),
             (Protocol::Bare, Role::Publish) => Client::BarePublish(stream, 0),
         }
+    }
+
+    fn http(client: http::Client) -> Self {
+        Client::Http(Box::new(client))
     }
 
     /// The first words, once connected.
@@ -76,6 +90,10 @@ impl Client {
         match self {
             Client::Rtmp(client) => client.hello(out),
             Client::Http(client) => client.hello(out),
+            Client::HttpIdle(host, _) => {
+                let head = format!("HEAD / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: load\r\n\r\n");
+                out.extend_from_slice(head.as_bytes());
+            }
             Client::BarePlay(stream, _) => {
                 out.push(b'G');
                 out.extend_from_slice(&stream.to_be_bytes());
@@ -101,6 +119,19 @@ impl Client {
             Client::Http(client) => client.receive(bytes, seen),
             Client::BarePlay(_, reader) => reader.receive(bytes, seen),
             Client::BarePublish(..) => Ok(()),
+            Client::HttpIdle(_, answered) => {
+                *answered = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// True once it has asked for its stream.
+    pub fn has_asked(&self) -> bool {
+        match self {
+            Client::Rtmp(client) => client.has_asked(),
+            // They ask with their first words.
+            Client::Http(_) | Client::BarePlay(..) | Client::BarePublish(..) | Client::HttpIdle(..) => true,
         }
     }
 
@@ -110,6 +141,16 @@ impl Client {
             Client::Rtmp(client) => client.is_running(),
             Client::Http(client) => client.is_running(),
             Client::BarePlay(..) | Client::BarePublish(..) => true,
+            Client::HttpIdle(..) => false,
+        }
+    }
+
+    /// True if the server has answered, and nothing more is wished.
+    pub fn is_idle(&self) -> bool {
+        match self {
+            Client::Rtmp(client) => client.is_idle(),
+            Client::HttpIdle(_, answered) => *answered,
+            Client::Http(_) | Client::BarePlay(..) | Client::BarePublish(..) => false,
         }
     }
 
@@ -120,7 +161,9 @@ impl Client {
             Client::BarePublish(_, last) => {
                 *last = flv::write_tag(out, *last, frame.kind, frame.timestamp, frame.body);
             }
-            Client::Http(_) | Client::BarePlay(..) => unreachable!("players do not publish"),
+            Client::Http(_) | Client::BarePlay(..) | Client::HttpIdle(..) => {
+                unreachable!("only publishers publish")
+            }
         }
     }
 }

@@ -8,12 +8,14 @@ use crate::clock;
 use crate::fault::Fault;
 use crate::histogram::Histogram;
 use crate::rtmp::Role;
-use crate::source::Source;
+use crate::source::{GOP_LEN, Source, VIDEO_RATE};
 use crate::stamp::Seen;
 use crate::viewer::{Latency, Viewer};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::{self, ErrorKind, Read, Write};
@@ -43,6 +45,9 @@ pub struct Engine {
     lateness: Histogram,
     /// The first fault of any connection.
     fault: Option<Fault>,
+    /// Sockets are looked at so often, in nanoseconds; 0: as soon as something comes.
+    look_every: u64,
+    looked: u64,
 }
 
 #[derive(Debug, Default)]
@@ -66,6 +71,7 @@ struct Peer {
 enum Task {
     Publish(Publisher),
     Play(Viewer),
+    Idle,
 }
 
 /// What one publisher does.
@@ -93,6 +99,8 @@ impl Engine {
             gauge: Gauge::default(),
             lateness: Histogram::default(),
             fault: None,
+            look_every: 0,
+            looked: 0,
         })
     }
 
@@ -105,12 +113,49 @@ impl Engine {
 
     /// Begins to connect a player of stream number `stream`.
     pub fn play(&mut self, target: &Target, stream: u16) {
-        let task = Task::Play(Viewer::new(stream, clock::now()));
-        self.connect(target, Client::new(target, Role::Play, stream), task);
+        self.add_viewer(target, Viewer::new(stream, clock::now()));
+    }
+
+    /// The same for a player of whom only the joining is measured.
+    pub fn join(&mut self, target: &Target, stream: u16) {
+        let mut viewer = Viewer::new(stream, clock::now());
+        viewer.counted = false;
+        self.add_viewer(target, viewer);
+    }
+
+    /// The same for a player that looks at nothing once it has seen a keyframe, and only counts bytes, which
+    /// the kernel then need not copy.
+    pub fn play_blind(&mut self, target: &Target, stream: u16) {
+        let mut viewer = Viewer::new(stream, clock::now());
+        viewer.blind = true;
+        self.add_viewer(target, viewer);
+    }
+
+    /// Begins to connect somebody who wants nothing.
+    pub fn idle(&mut self, target: &Target) {
+        self.connect(target, Client::new(target, Role::Idle, 0), Task::Idle);
+    }
+
+    fn add_viewer(&mut self, target: &Target, viewer: Viewer) {
+        self.connect(target, Client::new(target, Role::Play, viewer.stream), Task::Play(viewer));
+    }
+
+    /// From now on sockets are read every so many nanoseconds, however often something comes. That spares
+    /// this process the work which a server saves by larger writes, and makes latencies mean nothing: for
+    /// servers that are to have more to do than this process.
+    pub fn look_every(&mut self, nanos: u64) {
+        self.look_every = nanos;
     }
 
     /// Sets the window of measurement; what was counted before is forgotten.
     pub fn measure(&mut self, window: Range<u64>) {
+        for peer in &mut self.peers {
+            match &mut peer.task {
+                Task::Publish(publisher) => (publisher.window_bytes, publisher.window_frames) = (0, 0),
+                Task::Play(viewer) => viewer.begin(),
+                Task::Idle => {}
+            }
+        }
         self.gauge = Gauge { window, latency: Latency::default() };
         self.lateness = Histogram::default();
     }
@@ -133,10 +178,21 @@ impl Engine {
             self.publish_due(now);
             let wake = self.due.peek().map_or(until, |Reverse((due, _))| until.min(*due));
             // Never longer than 20 ms, since `enough` may depend on time alone.
-            let wait = Duration::from_nanos(wake.saturating_sub(clock::now()).min(20 * clock::MILLI));
+            let mut wait = Duration::from_nanos(wake.saturating_sub(clock::now()).min(20 * clock::MILLI));
+            if self.look_every > 0 {
+                let look = (self.looked + self.look_every).saturating_sub(clock::now());
+                if look > 0 {
+                    std::thread::sleep(wait.min(Duration::from_nanos(look)));
+                    continue;
+                }
+                wait = Duration::ZERO;
+            }
             match self.poll.poll(&mut events, Some(wait)) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 result => result?,
+            }
+            if events.iter().count() < EVENTS {
+                self.looked = clock::now();
             }
             for event in &events {
                 self.handle(event);
@@ -152,7 +208,7 @@ impl Engine {
     pub fn viewers(&self) -> impl Iterator<Item = &Viewer> {
         self.peers.iter().filter_map(|peer| match &peer.task {
             Task::Play(viewer) => Some(viewer),
-            Task::Publish(_) => None,
+            Task::Publish(_) | Task::Idle => None,
         })
     }
 
@@ -160,7 +216,7 @@ impl Engine {
     pub fn publishers(&self) -> impl Iterator<Item = &Publisher> {
         self.peers.iter().filter_map(|peer| match &peer.task {
             Task::Publish(publisher) => Some(publisher),
-            Task::Play(_) => None,
+            Task::Play(_) | Task::Idle => None,
         })
     }
 
@@ -169,13 +225,38 @@ impl Engine {
         self.publishers().filter(|publisher| publisher.began.is_some()).count()
     }
 
+    /// How many of those who want nothing have been answered.
+    pub fn idling(&self) -> usize {
+        self.peers.iter().filter(|peer| peer.client.is_idle()).count()
+    }
+
+    /// When the group of pictures that the first publisher is sending began, in its own time.
+    pub fn gop_began(&self, now: u64) -> Option<u64> {
+        let began = self.publishers().find_map(|publisher| publisher.began)?;
+        let gop = GOP_LEN * clock::SECOND / VIDEO_RATE;
+        Some(now - now.saturating_sub(began) % gop)
+    }
+
     /// Ends the pauses of all players at `now`.
     pub fn rest(&mut self, now: u64) {
-        for peer in &mut self.peers {
-            if let Task::Play(viewer) = &mut peer.task {
-                viewer.rest(now, &self.gauge.window);
-            }
+        for (viewer, window) in self.viewers_mut() {
+            viewer.rest(now, window);
         }
+    }
+
+    /// A window was reported: what was wrong with the players so far is forgotten.
+    pub fn forget(&mut self) {
+        for (viewer, _) in self.viewers_mut() {
+            viewer.forget();
+        }
+    }
+
+    fn viewers_mut(&mut self) -> impl Iterator<Item = (&mut Viewer, &Range<u64>)> {
+        let window = &self.gauge.window;
+        self.peers.iter_mut().filter_map(move |peer| match &mut peer.task {
+            Task::Play(viewer) => Some((viewer, window)),
+            Task::Publish(_) | Task::Idle => None,
+        })
     }
 
     /// The latencies of all players.
@@ -217,6 +298,13 @@ impl Engine {
         if let Err(fault) = result {
             peer.socket = None;
             self.fault.get_or_insert(fault);
+        }
+        if let Task::Play(viewer) = &mut peer.task
+            && viewer.asked.is_none()
+            && peer.connected
+            && peer.client.has_asked()
+        {
+            viewer.asked = Some(clock::now());
         }
         if let Task::Publish(publisher) = &mut peer.task
             && publisher.began.is_none()
@@ -280,15 +368,31 @@ impl Peer {
             return Ok(());
         }
         while let Some(socket) = &mut self.socket {
-            let len = match socket.read(buffer) {
+            let blind = matches!(&self.task, Task::Play(viewer) if viewer.blind && viewer.first.is_some());
+            let received = match blind {
+                true => rustix::net::recv(&*socket, &mut *buffer, RecvFlags::TRUNC).map(|(_, len)| len),
+                false => {
+                    socket.read(buffer).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+                }
+            };
+            let len = match received {
                 Ok(0) => return Err(Fault::new("closed by the server")),
                 Ok(len) => len,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error.into()),
+                Err(Errno::AGAIN) => return Ok(()),
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(io::Error::from(error).into()),
             };
             let now = clock::now();
             let task = &mut self.task;
+            if let Task::Play(viewer) = task {
+                viewer.take(len, now, &gauge.window);
+            }
+            if blind {
+                if len < buffer.len() && !event.is_read_closed() {
+                    return Ok(());
+                }
+                continue;
+            }
             let seen = &mut |seen: Seen| {
                 if let Task::Play(viewer) = task {
                     viewer.see(seen, now, &gauge.window, &mut gauge.latency);

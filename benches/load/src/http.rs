@@ -1,8 +1,10 @@
-//! An HTTP-FLV player: one GET, then an FLV file without end, plain or in chunked coding (RFC 9112, 7.1).
+//! A player over HTTP: one GET, then a file without end, plain or in chunked coding (RFC 9112, 7.1), or in
+//! the frames of a WebSocket. FLV is read; of other files only the bytes are taken.
 
 use crate::fault::Fault;
 use crate::flv;
 use crate::stamp::Seen;
+use crate::websocket::Frames;
 
 /// The longest response head that is read.
 const HEAD_LEN_MAX: usize = 16 << 10;
@@ -12,8 +14,10 @@ const HEAD_LEN_MAX: usize = 16 << 10;
 pub struct Client {
     host: String,
     path: String,
+    websocket: bool,
     part: Part,
-    flv: flv::Reader,
+    /// `None`: not FLV.
+    flv: Option<flv::Reader>,
 }
 
 #[derive(Debug)]
@@ -22,6 +26,7 @@ enum Part {
     /// A body that lasts as long as the connection.
     Plain,
     Chunked(Chunked),
+    Frames(Frames),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,14 +40,20 @@ enum Chunked {
 }
 
 impl Client {
-    /// A player of `path` on `host`.
+    /// A player of `path` on `host`, which is FLV if it ends so.
     pub fn new(host: &str, path: &str) -> Self {
         Client {
             host: host.to_owned(),
             path: path.to_owned(),
+            websocket: false,
             part: Part::Head(Vec::new()),
-            flv: flv::Reader::default(),
+            flv: path.ends_with(".flv").then(flv::Reader::default),
         }
+    }
+
+    /// The same over a WebSocket.
+    pub fn websocket(host: &str, path: &str) -> Self {
+        Client { websocket: true, ..Client::new(host, path) }
     }
 
     /// True once the server has said that the stream comes.
@@ -52,8 +63,15 @@ impl Client {
 
     /// The request.
     pub fn hello(&self, out: &mut Vec<u8>) {
+        let upgrade = match self.websocket {
+            false => "",
+            true => {
+                "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                 Sec-WebSocket-Key: bG9hZCBsb2FkIGxvYWQgIQ==\r\n"
+            }
+        };
         let head = format!(
-            "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: load\r\nAccept: */*\r\n\r\n",
+            "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: load\r\nAccept: */*\r\n{upgrade}\r\n",
             self.path, self.host
         );
         out.extend_from_slice(head.as_bytes());
@@ -73,9 +91,10 @@ impl Client {
                         return Ok(());
                     };
                     bytes = &bytes[end + 4 - before..];
-                    self.part = parse_head(&head[..end])?;
+                    self.part = parse_head(&head[..end], self.websocket)?;
                 }
-                Part::Plain => return self.flv.receive(bytes, seen),
+                Part::Plain => return body(&mut self.flv, bytes, seen),
+                Part::Frames(frames) => body(&mut self.flv, frames.take(&mut bytes)?, seen)?,
                 Part::Chunked(Chunked::Data(left)) => {
                     let (piece, rest) = bytes.split_at(bytes.len().min(*left));
                     bytes = rest;
@@ -83,7 +102,7 @@ impl Client {
                     if *left == 0 {
                         self.part = Part::Chunked(Chunked::End);
                     }
-                    self.flv.receive(piece, seen)?;
+                    body(&mut self.flv, piece, seen)?;
                 }
                 Part::Chunked(state) => {
                     *state = state.step(bytes[0])?;
@@ -115,11 +134,20 @@ impl Chunked {
     }
 }
 
-fn parse_head(head: &[u8]) -> Result<Part, Fault> {
+/// Reads what is inside of all codings.
+fn body(flv: &mut Option<flv::Reader>, bytes: &[u8], seen: &mut dyn FnMut(Seen)) -> Result<(), Fault> {
+    flv.as_mut().map_or(Ok(()), |flv| flv.receive(bytes, seen))
+}
+
+fn parse_head(head: &[u8], websocket: bool) -> Result<Part, Fault> {
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
     let status = head.lines().next().unwrap_or_default();
-    if status.split(' ').nth(1) != Some("200") {
+    let wanted = if websocket { "101" } else { "200" };
+    if status.split(' ').nth(1) != Some(wanted) {
         return Err(Fault(format!("refused: {status}")));
+    }
+    if websocket {
+        return Ok(Part::Frames(Frames::default()));
     }
     let chunked = head
         .lines()

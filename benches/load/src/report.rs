@@ -3,6 +3,7 @@
 use crate::clock::SECOND;
 use crate::engine::Engine;
 use crate::histogram::Histogram;
+use crate::probe::Answers;
 use crate::run::Plan;
 use crate::system::Sample;
 use crate::viewer::Viewer;
@@ -20,14 +21,23 @@ pub struct Report {
     pub streams: u16,
     /// Length of the window in seconds, as it was.
     pub wall: f64,
-    /// Bytes of frames sent in the window that arrived, of all players together.
+    /// Bytes of frames sent in the window that arrived, of all players together; of those who do not look,
+    /// bytes that came within it.
     pub bytes: u64,
     /// Those bytes divided by what should have arrived; 1 if every byte did.
     pub delivered: f64,
     /// The same of the player that got least.
     pub worst: f64,
-    /// Players that got every frame of the window once, in order and right, and nothing wrong before.
+    /// Bytes of the player to which most came within the window, divided by those of the one to which least
+    /// came; infinite if that is nothing. They may be on several streams.
+    pub spread: f64,
+    /// Players that look and got every frame of the window once, in order and right, and nothing wrong
+    /// before.
     pub complete: usize,
+    /// Players that got nothing in the window.
+    pub empty: usize,
+    /// The longest pause of any player, in milliseconds.
+    pub pause_ms: f64,
     /// Sums over all players: see [`Viewer`].
     pub faults: Faults,
     /// Connections that failed, and the first reason.
@@ -42,6 +52,8 @@ pub struct Report {
     pub latency_ms: [f64; 3],
     /// From connecting to the first keyframe, in milliseconds: median, 99 %, largest.
     pub first_ms: [f64; 3],
+    /// The same from asking for the stream.
+    pub asked_ms: [f64; 3],
     /// How late the publishers wrote, in milliseconds, 99 %: above a few, this process was overloaded.
     pub late_ms: f64,
     /// Processor seconds within the window.
@@ -52,6 +64,8 @@ pub struct Report {
     pub rss_kib: Option<(u64, u64)>,
     /// The most that it ever was.
     pub rss_peak_kib: Option<u64>,
+    /// How the server answered other questions within the window.
+    pub answers: Option<Answers>,
 }
 
 /// Sums over all players.
@@ -73,41 +87,53 @@ impl Report {
     /// What `engine` saw.
     pub fn new(plan: &Plan, engine: &Engine, wall: f64) -> Self {
         let expected = expected(plan, engine);
-        let shares: Vec<f64> = engine.viewers().map(|viewer| share(viewer, &expected)).collect();
-        let bytes = engine.viewers().map(|viewer| viewer.window_bytes).sum();
+        let looking = || engine.viewers().filter(|viewer| !viewer.blind);
+        let shares: Vec<f64> = looking().map(|viewer| share(viewer, &expected)).collect();
+        let looked: u64 = looking().map(|viewer| viewer.window_bytes).sum();
         let wanted: u64 = match &expected {
-            Some(expected) => engine.viewers().map(|viewer| expected[usize::from(viewer.stream)]).sum(),
+            Some(expected) => looking().map(|viewer| expected[usize::from(viewer.stream)]).sum(),
             None => 0,
         };
         let delivered = match wanted {
             0 => shares.iter().sum::<f64>() / shares.len().max(1) as f64,
-            wanted => bytes as f64 / wanted as f64,
+            wanted => looked as f64 / wanted as f64,
         };
+        let blind: u64 = engine.viewers().filter(|viewer| viewer.blind).map(|viewer| viewer.wire_bytes).sum();
         let flawless =
-            engine.viewers().zip(&shares).filter(|(viewer, share)| viewer.is_flawless() && **share == 1.0);
+            looking().zip(&shares).filter(|(viewer, share)| viewer.is_flawless() && **share == 1.0);
         let complete = flawless.count();
+        let wires = || engine.viewers().map(|viewer| viewer.wire_bytes);
+        let spread = wires().max().unwrap_or(0) as f64 / wires().min().unwrap_or(0) as f64;
         let latency = engine.latency();
         let mut faults = Faults::default();
         let mut first = Histogram::default();
+        let mut asked = Histogram::default();
+        let mut pause = 0;
         for viewer in engine.viewers() {
             faults.lost += viewer.lost;
             faults.torn += viewer.torn;
             faults.repeated += viewer.repeated;
             faults.corrupt += viewer.corrupt;
             faults.stalls += viewer.stalls;
+            pause = viewer.pause_max.max(pause);
             if let Some(at) = viewer.first {
                 first.add(at - viewer.started);
+                asked.add(at.saturating_sub(viewer.asked.unwrap_or(at)));
             }
         }
+        let worst = shares.iter().copied().fold(f64::INFINITY, f64::min);
         Report {
             protocol: plan.play.protocol.name(),
-            players: plan.players,
+            players: engine.viewers().count(),
             streams: plan.streams,
             wall,
-            bytes,
+            bytes: looked + blind,
             delivered,
-            worst: shares.iter().copied().fold(f64::INFINITY, f64::min),
+            worst,
+            spread,
             complete,
+            empty: engine.viewers().filter(|viewer| viewer.wire_bytes == 0).count(),
+            pause_ms: ms(pause),
             faults,
             failed: engine.failed(),
             fault: engine.fault().map(ToString::to_string),
@@ -115,11 +141,13 @@ impl Report {
             audio_ms: quantiles(&latency.audio),
             latency_ms: quantiles(&latency.video.merge(&latency.audio)),
             first_ms: quantiles(&first),
+            asked_ms: quantiles(&asked),
             late_ms: quantiles(engine.lateness())[1],
             cpu: None,
             pinned: false,
             rss_kib: None,
             rss_peak_kib: None,
+            answers: None,
         }
     }
 
@@ -150,7 +178,8 @@ impl Report {
     /// Everything, for programs. `server` and `round` say which of many it was.
     pub fn json(&self, server: &str, round: u32) -> Value {
         let percents = self.percents();
-        json!({
+        let mut json = json!({
+            "kind": "run",
             "server": server,
             "round": round,
             "protocol": self.protocol,
@@ -160,7 +189,10 @@ impl Report {
             "gbit": self.gbit(),
             "delivered": self.delivered,
             "worst": self.worst,
+            "spread": self.spread,
             "complete": self.complete,
+            "empty": self.empty,
+            "pause_ms": self.pause_ms,
             "lost": self.faults.lost,
             "torn": self.faults.torn,
             "repeated": self.faults.repeated,
@@ -168,18 +200,7 @@ impl Report {
             "stalls": self.faults.stalls,
             "failed": self.failed,
             "fault": self.fault,
-            "latency_p50_ms": self.latency_ms[0],
-            "latency_p99_ms": self.latency_ms[1],
-            "latency_max_ms": self.latency_ms[2],
-            "video_p50_ms": self.video_ms[0],
-            "video_p99_ms": self.video_ms[1],
-            "video_max_ms": self.video_ms[2],
-            "audio_p50_ms": self.audio_ms[0],
-            "audio_p99_ms": self.audio_ms[1],
-            "audio_max_ms": self.audio_ms[2],
-            "first_p50_ms": self.first_ms[0],
-            "first_p99_ms": self.first_ms[1],
-            "first_max_ms": self.first_ms[2],
+            "unanswered": self.answers.as_ref().map(|answers| answers.failed),
             "late_p99_ms": self.late_ms,
             "cpu_seconds": self.cpu.map(|cpu| cpu.process),
             "cpu_per_gbit": self.cpu_per_gbit(),
@@ -190,7 +211,19 @@ impl Report {
             "rss_after_kib": self.rss_kib.map(|(_, after)| after),
             "rss_peak_kib": self.rss_peak_kib,
             "rss_per_player_kib": self.rss_per_player_kib(),
-        })
+        });
+        let times = [
+            ("latency", Some(self.latency_ms)),
+            ("video", Some(self.video_ms)),
+            ("audio", Some(self.audio_ms)),
+            ("first", Some(self.first_ms)),
+            ("asked", Some(self.asked_ms)),
+            ("answer", self.answers.as_ref().map(|answers| quantiles(&answers.times))),
+        ];
+        for (name, three) in times {
+            add_quantiles(&mut json, name, three);
+        }
+        json
     }
 }
 
@@ -199,7 +232,10 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} x {} {}", self.players, self.streams, self.protocol)?;
         write!(f, " | delivered {:.4}, worst {:.4}, {} complete", self.delivered, self.worst, self.complete)?;
-        write!(f, " | {} stalls", self.faults.stalls)?;
+        write!(f, " | {} stalls, longest pause {:.0} ms", self.faults.stalls, self.pause_ms)?;
+        if self.worst < 1.0 || self.empty > 0 {
+            write!(f, ", most/least {:.2}, {} without media", self.spread, self.empty)?;
+        }
         let Faults { lost, torn, repeated, corrupt, .. } = self.faults;
         if lost + torn + repeated + corrupt > 0 {
             write!(f, ", {lost} lost, {torn} torn, {repeated} repeated, {corrupt} corrupt")?;
@@ -215,6 +251,10 @@ impl fmt::Display for Report {
         }
         if let (Some(each), Some(peak)) = (self.rss_per_player_kib(), self.rss_peak_kib) {
             write!(f, " | RSS {each:.1} KiB/player, peak {:.1} MiB", peak as f64 / 1024.0)?;
+        }
+        if let Some(answers) = &self.answers {
+            let [p50, _, max] = quantiles(&answers.times);
+            write!(f, " | API {p50:.1} / {max:.1} ms, {} without answer", answers.failed)?;
         }
         write!(f, " | late {:.1} ms", self.late_ms)?;
         if let Some(fault) = &self.fault {
@@ -243,7 +283,18 @@ fn share(viewer: &Viewer, expected: &Option<Vec<u64>>) -> f64 {
     if wanted == 0 { 0.0 } else { got as f64 / wanted as f64 }
 }
 
-fn quantiles(histogram: &Histogram) -> [f64; 3] {
-    let ms = |nanos: u64| nanos as f64 * 1000.0 / SECOND as f64;
+/// Adds three numbers to an object, as `NAME_p50_ms`, `NAME_p99_ms` and `NAME_max_ms`.
+pub fn add_quantiles(json: &mut Value, name: &str, three: Option<[f64; 3]>) {
+    for (index, part) in ["p50", "p99", "max"].iter().enumerate() {
+        json[format!("{name}_{part}_ms")] = json!(three.map(|three| three[index]));
+    }
+}
+
+/// Median, 99 % and the largest, in milliseconds.
+pub fn quantiles(histogram: &Histogram) -> [f64; 3] {
     [ms(histogram.quantile(0.5)), ms(histogram.quantile(0.99)), ms(histogram.max())]
+}
+
+fn ms(nanos: u64) -> f64 {
+    nanos as f64 * 1000.0 / SECOND as f64
 }

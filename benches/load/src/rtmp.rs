@@ -31,6 +31,8 @@ pub enum Role {
     Publish,
     /// To receive one.
     Play,
+    /// Neither: to be connected.
+    Idle,
 }
 
 /// One client.
@@ -58,6 +60,8 @@ enum Phase {
     Creating,
     Starting,
     Running,
+    /// Known to the server, and without a wish.
+    Idle,
 }
 
 impl Client {
@@ -80,6 +84,16 @@ impl Client {
     /// True once the server has said that publishing or playing starts.
     pub fn is_running(&self) -> bool {
         matches!(self.phase, Phase::Running)
+    }
+
+    /// True once it has asked to publish or play.
+    pub fn has_asked(&self) -> bool {
+        matches!(self.phase, Phase::Starting | Phase::Running)
+    }
+
+    /// True if the server knows it, and it waits for nothing.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Idle)
     }
 
     /// The first words.
@@ -155,6 +169,9 @@ impl Client {
         let Some((name, id)) = amf::command(payload) else { return Err(Fault::new("an unreadable command")) };
         let code = amf::status_code(payload).unwrap_or_default();
         match (name, &self.phase) {
+            ("_result", Phase::Connecting) if id == 1.0 && self.role == Role::Idle => {
+                self.phase = Phase::Idle;
+            }
             ("_result", Phase::Connecting) if id == 1.0 => {
                 self.write_create(out);
                 self.phase = Phase::Creating;
@@ -184,7 +201,7 @@ impl Client {
         let url = format!("rtmp://{}/{}", self.host, self.app);
         let flash_version = match self.role {
             Role::Publish => "FMLE/3.0 (compatible; load)",
-            Role::Play => "LNX 9,0,124,2",
+            Role::Play | Role::Idle => "LNX 9,0,124,2",
         };
         let mut words = vec![
             ("app", Value::Text(&self.app)),
@@ -219,14 +236,14 @@ impl Client {
     fn write_start(&self, out: &mut Vec<u8>) {
         let (name, id) = match self.role {
             Role::Publish => ("publish", 5.0),
-            Role::Play => ("play", 0.0),
+            Role::Play | Role::Idle => ("play", 0.0),
         };
         let mut payload = command(name, id);
         amf::null(&mut payload);
         amf::string(&mut payload, &self.name);
         match self.role {
             Role::Publish => amf::string(&mut payload, "live"),
-            Role::Play => amf::number(&mut payload, -2000.0),
+            Role::Play | Role::Idle => amf::number(&mut payload, -2000.0),
         }
         write_command(out, self.msid, &payload);
         if self.role == Role::Play {

@@ -1,22 +1,30 @@
-//! One measurement from beginning to end.
+//! One measurement from beginning to end, of one number of players or of several, one after the other.
 //!
 //! ```text
-//! publishers ─ prime ─▶ RSS ─ players, ramp ─▶ all have a frame ─ warm-up ─▶
-//! CPU ─ window ─▶ CPU, RSS ─ grace ─▶ report
+//! publishers ─ prime ─▶ RSS ─▶ ┌ players, ramp ─▶ all have a frame ─ warm-up ─▶            ┐ for each number
+//!                              └ CPU, API ─ window ─▶ CPU, RSS ─ grace ─▶ report           ┘ of players
 //! ```
+//!
+//! Windows begin at the same place of a group of pictures, so that each holds the same keyframes.
 
 use crate::client::Target;
 use crate::clock::{self, MILLI, SECOND};
 use crate::engine::Engine;
+use crate::probe::Probe;
 use crate::report::Report;
-use crate::system::{Process, Sample};
+use crate::source::{GOP_LEN, VIDEO_RATE};
+use crate::system::Process;
 use std::io;
+use std::net::SocketAddr;
 
 /// Connections are opened in steps of so many nanoseconds.
 const RAMP_STEP: u64 = 10 * MILLI;
 
 /// How long publishers may take to be let in, and players to get their first frame, in nanoseconds.
 const JOIN_MAX: u64 = 20 * SECOND;
+
+/// So long after a keyframe windows begin, in nanoseconds: those who write every 350 ms have written it.
+const WINDOW_PHASE: u64 = 500 * MILLI;
 
 /// How long what was sent in the window may take to arrive, in nanoseconds.
 const GRACE_MAX: u64 = 3 * SECOND;
@@ -30,8 +38,8 @@ pub struct Plan {
     pub play: Target,
     /// Number of streams.
     pub streams: u16,
-    /// Number of players; the streams share them evenly.
-    pub players: usize,
+    /// Numbers of players, each at least as high as the one before; the streams share them evenly.
+    pub players: Vec<usize>,
     /// Bits per second of each stream.
     pub bitrate: u64,
     /// Connections opened per second.
@@ -41,9 +49,15 @@ pub struct Plan {
     /// Time between the last player's first frame and the window, in seconds.
     pub warm_up_seconds: u64,
     /// Length of the window, in seconds.
-    pub seconds: u64,
+    pub seconds: f64,
     /// The server; `None`: its processor time and memory are not measured.
     pub pid: Option<u32>,
+    /// Where to ask during the window, to see how fast it answers; and what.
+    pub api: Option<(SocketAddr, String)>,
+    /// While measuring, read every so many milliseconds; 0: at once. See [`Engine::look_every`].
+    pub look_ms: u64,
+    /// Of so many players one looks at every frame, and the others count bytes; 1: all look.
+    pub lookers: usize,
 }
 
 impl Plan {
@@ -53,87 +67,100 @@ impl Plan {
             publish,
             play,
             streams: 1,
-            players,
+            players: vec![players],
             bitrate: 1_000_000,
             ramp_per_second: 500,
             prime_seconds: 6,
             warm_up_seconds: 3,
-            seconds: 10,
+            seconds: 10.0,
             pid: None,
+            api: None,
+            look_ms: 0,
+            lookers: 1,
         }
     }
 
-    /// Measures.
-    pub fn run(&self) -> io::Result<Report> {
+    /// Measures: one report for each number of players.
+    pub fn run(&self) -> io::Result<Vec<Report>> {
         let process = self.pid.map(Process::new).transpose()?;
         let mut engine = Engine::new()?;
         self.start_publishers(&mut engine)?;
         let rss_before = process.map(|process| process.rss_kib()).transpose()?;
-        self.start_players(&mut engine)?;
-        engine.run(clock::now() + self.warm_up_seconds * SECOND, |_| false)?;
+        let mut reports = Vec::new();
+        for players in &self.players {
+            self.start_players(&mut engine, *players)?;
+            let mut report = self.measure(&mut engine, process)?;
+            report.rss_kib = rss_before.zip(report.rss_kib).map(|(before, (_, after))| (before, after));
+            reports.push(report);
+        }
+        Ok(reports)
+    }
 
+    fn measure(&self, engine: &mut Engine, process: Option<Process>) -> io::Result<Report> {
+        engine.look_every(self.look_ms * MILLI);
+        self.wait_for_window(engine)?;
         let start = clock::now();
-        let window = start..start + self.seconds * SECOND;
+        let window = start..start + (self.seconds * SECOND as f64) as u64;
         engine.measure(window.clone());
         let before = process.map(|process| process.sample()).transpose()?;
+        let probe = self.api.clone().map(|(addr, path)| Probe::start(addr, path)).transpose()?;
         engine.run(window.end, |_| false)?;
         let wall = (clock::now() - start) as f64 / SECOND as f64;
         let after = process.map(|process| process.sample()).transpose()?;
-        let rss_after = process.map(|process| process.rss_kib()).transpose()?;
+        let answers = probe.map(Probe::stop);
+        let rss = process.map(|process| process.rss_kib()).transpose()?;
         let rss_peak = process.map(|process| process.peak_kib()).transpose()?;
         // What is on its way when the window ends was not all delivered within it, but as much was on its way
         // when it began: bytes that arrived in the window are as many as bytes sent in it and arrived at all.
         engine.run(clock::now() + GRACE_MAX, |engine| self.is_complete(engine))?;
         engine.rest(window.end);
 
-        let mut report = Report::new(self, &engine, wall);
+        let mut report = Report::new(self, engine, wall);
         if let (Some(process), Some(before), Some(after)) = (process, before, after) {
-            report.cpu = Some(Sample {
-                process: after.process - before.process,
-                own: after.own - before.own,
-                core: after.core - before.core,
-            });
+            report.cpu = Some(after.since(before));
             report.pinned = process.is_pinned();
         }
-        report.rss_kib = rss_before.zip(rss_after);
+        report.rss_kib = rss.map(|rss| (rss, rss));
         report.rss_peak_kib = rss_peak;
+        report.answers = answers;
+        engine.look_every(0);
+        engine.forget();
         Ok(report)
+    }
+
+    fn wait_for_window(&self, engine: &mut Engine) -> io::Result<()> {
+        let now = clock::now();
+        let warm = now + self.warm_up_seconds * SECOND;
+        let began = engine.gop_began(now);
+        let gop = GOP_LEN * SECOND / VIDEO_RATE;
+        let at = began.map_or(warm, |began| {
+            let first = began + WINDOW_PHASE;
+            first + warm.saturating_sub(first).div_ceil(gop) * gop
+        });
+        engine.run(at, |_| false)
     }
 
     fn start_publishers(&self, engine: &mut Engine) -> io::Result<()> {
         let Some(target) = &self.publish else { return Ok(()) };
-        let mut streams = 0..self.streams;
-        self.ramp(engine, |engine| {
-            streams.next().map(|stream| engine.publish(target, stream, self.bitrate)).is_some()
-        })?;
-        let all = usize::from(self.streams);
-        engine.run(clock::now() + JOIN_MAX, |engine| engine.publishing() + engine.failed() >= all)?;
-        if engine.publishing() == 0 {
-            let fault = engine.fault().map_or_else(|| "no answer".to_owned(), ToString::to_string);
-            return Err(io::Error::other(format!("nobody may publish: {fault}")));
-        }
+        publish(engine, target, self.streams, self.bitrate, self.ramp_per_second)?;
         engine.run(clock::now() + self.prime_seconds * SECOND, |_| false)
     }
 
-    fn start_players(&self, engine: &mut Engine) -> io::Result<()> {
-        let mut streams = (0..self.streams).cycle().take(self.players);
-        self.ramp(engine, |engine| streams.next().map(|stream| engine.play(&self.play, stream)).is_some())?;
-        engine.run(clock::now() + JOIN_MAX, |engine| {
-            engine.viewers().filter(|viewer| viewer.first.is_some()).count() + engine.failed() >= self.players
-        })
-    }
-
-    /// Opens connections at the rate of the plan until `open` has no more.
-    fn ramp(&self, engine: &mut Engine, mut open: impl FnMut(&mut Engine) -> bool) -> io::Result<()> {
-        let step = (self.ramp_per_second * RAMP_STEP / SECOND).max(1);
-        loop {
-            for _ in 0..step {
-                if !open(engine) {
-                    return Ok(());
-                }
+    /// Lets players come until there are so many.
+    fn start_players(&self, engine: &mut Engine, players: usize) -> io::Result<()> {
+        let there = engine.viewers().count();
+        let mut coming = (0..self.streams).cycle().enumerate().take(players).skip(there);
+        ramp(engine, self.ramp_per_second, |engine| {
+            let Some((number, stream)) = coming.next() else { return false };
+            match number.is_multiple_of(self.lookers.max(1)) {
+                true => engine.play(&self.play, stream),
+                false => engine.play_blind(&self.play, stream),
             }
-            engine.run(clock::now() + RAMP_STEP, |_| false)?;
-        }
+            true
+        })?;
+        engine.run(clock::now() + JOIN_MAX, |engine| {
+            engine.viewers().filter(|viewer| viewer.first.is_some()).count() + engine.failed() >= players
+        })
     }
 
     /// True if every player has every frame that was sent in the window.
@@ -143,6 +170,49 @@ impl Plan {
             sent[usize::from(publisher.stream)] = publisher.window_frames;
         }
         self.publish.is_some()
-            && engine.viewers().all(|viewer| viewer.window_frames >= sent[usize::from(viewer.stream)])
+            && engine
+                .viewers()
+                .all(|viewer| viewer.blind || viewer.window_frames >= sent[usize::from(viewer.stream)])
     }
+}
+
+/// Lets publishers of the streams up to `streams` come, and waits until they may publish.
+pub fn publish(
+    engine: &mut Engine,
+    target: &Target,
+    streams: u16,
+    bitrate: u64,
+    rate: u64,
+) -> io::Result<()> {
+    let there = engine.publishers().count();
+    let mut coming = (0..streams).skip(there);
+    ramp(engine, rate, |engine| {
+        coming.next().map(|stream| engine.publish(target, stream, bitrate)).is_some()
+    })?;
+    let all = usize::from(streams);
+    engine.run(clock::now() + JOIN_MAX, |engine| engine.publishing() + engine.failed() >= all)?;
+    if engine.publishing() == 0 {
+        let fault = engine.fault().map_or_else(|| "no answer".to_owned(), ToString::to_string);
+        return Err(io::Error::other(format!("nobody may publish: {fault}")));
+    }
+    Ok(())
+}
+
+/// Opens so many connections per second until `open` has no more.
+pub fn ramp(
+    engine: &mut Engine,
+    per_second: u64,
+    mut open: impl FnMut(&mut Engine) -> bool,
+) -> io::Result<()> {
+    let begin = clock::now();
+    for opened in 1.. {
+        if !open(engine) {
+            break;
+        }
+        let next = begin + opened * SECOND / per_second.max(1);
+        if next > clock::now() + RAMP_STEP || opened % per_second.max(1) == 0 {
+            engine.run(next, |_| false)?;
+        }
+    }
+    Ok(())
 }

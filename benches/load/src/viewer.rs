@@ -29,8 +29,16 @@ pub struct Viewer {
     pub stream: u16,
     /// When it began to connect.
     pub started: u64,
+    /// True if its latencies count; not of those whose joining is measured.
+    pub counted: bool,
+    /// True if it only counts bytes after its first keyframe.
+    pub blind: bool,
+    /// When it had asked for the stream: an RTMP player is a few round trips older by then.
+    pub asked: Option<u64>,
     /// When its first keyframe had arrived.
     pub first: Option<u64>,
+    /// Bytes that arrived within the window, all of them.
+    pub wire_bytes: u64,
     /// Bytes of frames that were sent within the window and arrived.
     pub window_bytes: u64,
     /// Such frames.
@@ -47,6 +55,8 @@ pub struct Viewer {
     pub corrupt: u64,
     /// Pauses of more than a second within the window.
     pub stalls: u64,
+    /// The longest pause within the window, in nanoseconds.
+    pub pause_max: u64,
     next_seq: u32,
     after_gap: bool,
     last: u64,
@@ -58,7 +68,11 @@ impl Viewer {
         Viewer {
             stream,
             started: now,
+            counted: true,
+            blind: false,
+            asked: None,
             first: None,
+            wire_bytes: 0,
             window_bytes: 0,
             window_frames: 0,
             lost: 0,
@@ -67,9 +81,20 @@ impl Viewer {
             repeated: 0,
             corrupt: 0,
             stalls: 0,
+            pause_max: 0,
             next_seq: 0,
             after_gap: false,
             last: now,
+        }
+    }
+
+    /// So many bytes have arrived, whatever is in them.
+    pub fn take(&mut self, len: usize, now: u64, window: &Range<u64>) {
+        if window.contains(&now) {
+            self.wire_bytes += len as u64;
+        }
+        if self.blind {
+            self.rest(now, window);
         }
     }
 
@@ -106,7 +131,9 @@ impl Viewer {
                 Kind::Video => &mut latency.video,
                 Kind::Audio => &mut latency.audio,
             };
-            histogram.add(now.saturating_sub(stamp.sent));
+            if self.counted {
+                histogram.add(now.saturating_sub(stamp.sent));
+            }
         }
     }
 
@@ -114,11 +141,25 @@ impl Viewer {
     pub fn rest(&mut self, now: u64, window: &Range<u64>) {
         let from = self.last.max(window.start);
         let until = now.min(window.end);
-        self.stalls += u64::from(until.saturating_sub(from) > STALL);
+        let pause = until.saturating_sub(from);
+        self.stalls += u64::from(pause > STALL);
+        self.pause_max = self.pause_max.max(pause);
         self.last = now;
     }
 
-    /// True if nothing was wrong so far.
+    /// A window begins.
+    pub fn begin(&mut self) {
+        (self.wire_bytes, self.window_bytes, self.window_frames) = (0, 0, 0);
+        (self.stalls, self.pause_max) = (0, 0);
+    }
+
+    /// A window was reported: what was wrong so far is forgotten, the place in the stream is not.
+    pub fn forget(&mut self) {
+        (self.lost, self.gaps, self.torn) = (0, 0, 0);
+        (self.repeated, self.corrupt) = (0, 0);
+    }
+
+    /// True if nothing was wrong since it joined, or since the last window.
     pub fn is_flawless(&self) -> bool {
         self.first.is_some() && self.lost + self.repeated + self.corrupt == 0
     }
@@ -179,6 +220,8 @@ mod tests {
         viewer.rest(13 * SECOND, &window);
         assert_eq!(viewer.stalls, 1);
         viewer.rest(40 * SECOND, &window);
-        assert_eq!(viewer.stalls, 2);
+        assert_eq!((viewer.stalls, viewer.pause_max), (2, 7 * SECOND));
+        viewer.begin();
+        assert_eq!((viewer.stalls, viewer.pause_max), (0, 0));
     }
 }
