@@ -12,7 +12,7 @@ use rig::Rig;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-const PROTOCOLS: [Protocol; 2] = [Protocol::Rtmp, Protocol::Flv];
+const PROTOCOLS: [Protocol; 4] = [Protocol::Rtmp, Protocol::Flv, Protocol::Ws, Protocol::Ts];
 const PLAYERS: [usize; 4] = [1, 100, 1_000, 10_000];
 
 /// What one second costs that can be counted.
