@@ -36,12 +36,13 @@ pub enum Place {
 /// One run, whatever happens in it.
 pub fn run(options: &Options, place: Place, canary: Canary, loud: bool) -> Outcome {
     match place {
-        Place::Tiny => play(Run::tiny(options, canary, loud)),
-        Place::Turmoil => play(Run::turmoil(options, canary, loud)),
+        Place::Tiny => watched(Run::tiny(options, canary, loud)),
+        Place::Turmoil => watched(Run::turmoil(options, canary, loud)),
     }
 }
 
-fn play<W: World>(mut run: Run<'_, W>) -> Outcome {
+/// A run that was made ready, whatever happens in it.
+pub fn watched<W: World>(mut run: Run<'_, W>) -> Outcome {
     mark::take();
     mark::take_errors();
     let result = catch_unwind(AssertUnwindSafe(|| run.play()));

@@ -12,6 +12,7 @@ pub mod dice;
 pub mod disk;
 pub mod fault;
 pub mod grip;
+pub mod isolation;
 pub mod mark;
 pub mod options;
 pub mod peer;

@@ -105,6 +105,9 @@ pub struct Options {
     pub disk: DiskFaults,
     /// Whether the operator ends the server, or everybody leaves by themselves.
     pub drains: bool,
+    /// Whether the process has endless time, so that no peer waits for what another one says, and what each
+    /// connection is sent is kept apart: to see whether one peer is felt by another.
+    pub apart: bool,
 }
 
 impl Options {
@@ -122,7 +125,7 @@ impl Options {
         let tight = mode != Mode::Perf && fork(seed, "tight").chance(500);
         let config = configure(seed, tight, &parts);
         let (grips, disk) = (fault::grips(seed, &faults), DiskFaults::default());
-        Options { seed, mode, faults, config, tight, parts, hard_us, grips, disk, drains }
+        Options { seed, mode, faults, config, tight, parts, hard_us, grips, disk, drains, apart: false }
     }
 
     /// Another configuration that the operator of this run may load in its middle: what decides where players

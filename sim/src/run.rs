@@ -12,14 +12,16 @@ use crate::shell::Shell;
 use crate::trace::Trace;
 use crate::watch::{Failure, Watch};
 use crate::world::World;
-use crate::world::tiny::Tiny;
+use crate::world::tiny::{Person, Tiny};
 use crate::world::turmoil::Turmoil;
+use dacapo::base::digest::Digest;
 use dacapo::base::rng::Seed;
 use dacapo::base::time::{Epoch, Instant};
 use dacapo::config::Service;
 use dacapo::record::{Header, block_end, head};
 use dacapo::server::{Input, Server};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Wall time when the world begins, in microseconds since 1970: after 2026, where HLS counts from.
@@ -48,6 +50,8 @@ pub struct Outcome {
     pub marks: BTreeMap<&'static str, u64>,
     /// Most payload bytes that the server held.
     pub bytes_max: u64,
+    /// What each connection was sent, by its peer's address, if that was kept apart.
+    pub heard: BTreeMap<SocketAddr, Digest>,
     /// A recording of what the last server was given.
     pub inputs: Vec<u8>,
 }
@@ -81,7 +85,12 @@ pub struct Run<'a, W> {
 impl<'a> Run<'a, Tiny> {
     /// A run in the tiny world that has not begun.
     pub fn tiny(options: &'a Options, canary: Canary, loud: bool) -> Self {
-        Run::new(options, Tiny::new(options.seed, services(options), cast::people(options)), canary, loud)
+        Run::among(options, cast::people(options), canary, loud)
+    }
+
+    /// The same among these people: some may have come along whom nobody drew.
+    pub fn among(options: &'a Options, people: Vec<Person>, canary: Canary, loud: bool) -> Self {
+        Run::new(options, Tiny::new(options.seed, services(options), people), canary, loud)
     }
 }
 
@@ -104,7 +113,8 @@ impl<'a, W: World> Run<'a, W> {
         for (number, planned) in plan.iter().enumerate() {
             world.plan(planned.at_us, number);
         }
-        let trace = Trace::new(loud);
+        let mut trace = Trace::new(loud);
+        trace.heard = options.apart.then(BTreeMap::new);
         let rest = Some((Disk::new(options.seed, options.disk), trace));
         let header = Header::new(&options.config, &Seed::from_u64(options.seed), Epoch(EPOCH_US));
         let injected = BTreeMap::new();
@@ -135,7 +145,9 @@ impl<'a, W: World> Run<'a, W> {
         let (number, grips) = (options.seed, options.grips);
         let grips = Box::new(move |peer| Grip::new(number, peer, grips));
         let born_us = self.world.now_us();
-        self.world.start(Shell::new(server, services(options), born_us, disk, watch, trace, grips));
+        let mut shell = Shell::new(server, services(options), born_us, disk, watch, trace, grips);
+        shell.exact = options.apart;
+        self.world.start(shell);
     }
 
     /// Plays it all.
@@ -272,15 +284,16 @@ impl<'a, W: World> Run<'a, W> {
     pub fn outcome(mut self) -> Outcome {
         let virtual_us = self.world.now_us();
         let failure = self.failure();
-        let mut inputs = head(&self.header);
+        let (mut inputs, mut heard) = (head(&self.header), BTreeMap::new());
         let (mut hash, mut events, mut bytes_max) = (0, 0, 0);
         self.world.with_shell(|shell| {
             (hash, events) = (shell.trace.hash(), shell.trace.events);
             bytes_max = shell.watch.bytes_max;
             inputs.extend(shell.tape.take());
+            heard = shell.trace.heard.take().unwrap_or_default();
         });
         inputs.extend(block_end());
         let (injected, marks) = (self.injected, BTreeMap::new());
-        Outcome { hash, events, virtual_us, failure, injected, marks, bytes_max, inputs }
+        Outcome { hash, events, virtual_us, failure, injected, marks, bytes_max, heard, inputs }
     }
 }

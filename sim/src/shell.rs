@@ -93,6 +93,8 @@ struct Conn {
     id: ConnId,
     sock: Sock,
     seat: u32,
+    /// Its peer, unless it is told about others by right.
+    peer: Option<SocketAddr>,
     readable: bool,
     /// The peer closed its side: the end must be read for, even behind a short read.
     finished: bool,
@@ -116,6 +118,8 @@ pub struct Shell {
     pub disk: Disk,
     /// What it does wrong on purpose.
     pub canary: Canary,
+    /// It is woken to the microsecond, and not after whole milliseconds as an epoll does.
+    pub exact: bool,
     services: Vec<Service>,
     /// World time when the server was born, in microseconds.
     born_us: u64,
@@ -158,6 +162,7 @@ impl Shell {
             watch,
             disk,
             canary: Canary::default(),
+            exact: false,
             services,
             born_us,
             now: Instant::ZERO,
@@ -225,7 +230,8 @@ impl Shell {
         let own = [self.accept_at, closing, nudge, self.disk.next_result()];
         let next = own.into_iter().chain([server]).flatten().min()?;
         // As an epoll wakes up: after whole milliseconds.
-        let us = next.since(now).as_micros().div_ceil(1000) * 1000;
+        let grain = if self.exact { 1 } else { 1000 };
+        let us = next.since(now).as_micros().div_ceil(grain) * grain;
         Some(now_us + u64::try_from(us).unwrap_or(u64::MAX >> 1))
     }
 
@@ -324,6 +330,7 @@ impl Shell {
             id,
             sock,
             seat,
+            peer: (self.services[listener] != Service::Api).then_some(peer),
             readable: true,
             finished: false,
             reading: true,
@@ -456,7 +463,7 @@ impl Shell {
         let mut slices = Slices::default();
         self.server.outbox(id, &mut slices);
         let max = conn.grip.write_max();
-        let seat = conn.seat;
+        let (seat, peer) = (conn.seat, conn.peer);
         let tampered = self.canary.tampers(seat, slices.as_io_slices());
         let put = match &tampered {
             Some(bytes) => net.write(conn.sock, &[IoSlice::new(bytes)], usize::MAX),
@@ -481,6 +488,7 @@ impl Shell {
                 for slice in slices.as_io_slices() {
                     let piece = &slice[..left.min(slice.len())];
                     self.trace.extend(piece);
+                    peer.into_iter().for_each(|peer| self.trace.heard(peer, piece));
                     self.watch.to_client(self.now, seat, piece);
                     left -= piece.len();
                 }

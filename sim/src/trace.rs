@@ -4,6 +4,8 @@
 //! are the same run.
 
 use dacapo::base::digest::Digest;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 /// The trace of a run.
 #[derive(Debug, Default)]
@@ -13,6 +15,8 @@ pub struct Trace {
     pub events: u64,
     /// Whether lines are printed to standard error.
     loud: bool,
+    /// What each connection was sent, but those of the API, by its peer's address, if that is wanted.
+    pub heard: Option<BTreeMap<SocketAddr, Digest>>,
 }
 
 impl Trace {
@@ -36,6 +40,13 @@ impl Trace {
     /// More bytes of what was noted last.
     pub fn extend(&mut self, bytes: &[u8]) {
         self.digest.extend(bytes);
+    }
+
+    /// These bytes were sent to a peer.
+    pub fn heard(&mut self, peer: SocketAddr, bytes: &[u8]) {
+        if let Some(heard) = &mut self.heard {
+            heard.entry(peer).or_default().extend(bytes);
+        }
     }
 
     fn print(&self, at_us: u64, seat: Option<u32>, what: &str, len: usize) {

@@ -62,6 +62,23 @@ impl Person {
             gone: false,
         }
     }
+
+    /// From where the person at a place dials for so many times.
+    fn address(place: usize, dials: u16) -> SocketAddr {
+        let [high, low] = (place as u16).to_be_bytes();
+        SocketAddr::from(([10, 0, high, low], 10_000_u16.wrapping_add(dials)))
+    }
+
+    /// Whose address it is, by place.
+    pub fn place(address: &SocketAddr) -> Option<usize> {
+        match address {
+            SocketAddr::V4(address) => {
+                let [.., high, low] = address.ip().octets();
+                Some(u16::from_be_bytes([high, low]).into())
+            }
+            SocketAddr::V6(_) => None,
+        }
+    }
 }
 
 /// The world.
@@ -114,7 +131,7 @@ impl Tiny {
         let shell = self.shell.as_ref()?;
         let now = self.net.now_us;
         let wake = if self.net.edges.is_empty() { shell.wake_us(now)? } else { now };
-        let earliest = if self.last_pass_us == now { now + PASS_US } else { now };
+        let earliest = if self.last_pass_us == now && !shell.exact { now + PASS_US } else { now };
         Some(wake.max(earliest).max(self.paused_us))
     }
 
@@ -189,8 +206,7 @@ impl Tiny {
         person.dials += 1;
         let service = person.peer.service();
         let listener = self.listeners.iter().position(|other| *other == service).unwrap_or(0);
-        let [high, low] = (place as u16).to_be_bytes();
-        let addr = SocketAddr::from(([10, 0, high, low], 10_000_u16.wrapping_add(person.dials)));
+        let addr = Person::address(place, person.dials);
         let sock = self.net.next_sock();
         let mut link = Link::new(self.seed, sock, place, addr, listener);
         link.traits = person.traits;
