@@ -10,7 +10,7 @@ pub const HELP: &str = "\
 Plays the server in a simulated world.
 
 usage: sim [SEED] [--seeds N] [--mode lite|swarm|perf] [--minutes M] [--world tiny|turmoil|both] [--check]
-           [--jobs N] [--trace] [--log LEVEL]
+           [--jobs N] [--hashes] [--trace] [--log LEVEL]
 
   SEED         the run to play; without it, a campaign of many
   --seeds N    so many runs, from SEED (or 1) on; default 1 with SEED, else 300
@@ -20,6 +20,7 @@ usage: sim [SEED] [--seeds N] [--mode lite|swarm|perf] [--minutes M] [--world ti
                a campaign in turn
   --check      play every run twice and compare
   --jobs N     so many runs at a time; default as many as there are cores; the result does not depend on it
+  --hashes     print a line for each run instead of the table: seed, hash, events; to hold two builds together
   --trace      print what happens, line by line
   --log LEVEL  print the server's log, too: error, warn, info, debug or trace
 
@@ -44,6 +45,8 @@ pub struct Arguments {
     pub check: bool,
     /// So many at a time.
     pub jobs: usize,
+    /// A line for each run, and no table.
+    pub hashes: bool,
     /// With lines of what happens.
     pub trace: bool,
     /// With the server's log down to this level.
@@ -64,6 +67,7 @@ impl Arguments {
             worlds: &[Place::Tiny],
             check: false,
             jobs: crew::hands(),
+            hashes: false,
             trace: false,
             log: None,
         };
@@ -76,6 +80,7 @@ impl Arguments {
                 "--minutes" => arguments.minutes = Some(number(value()?)?),
                 "--check" => arguments.check = true,
                 "--jobs" => arguments.jobs = usize::try_from(number(value()?)?).unwrap_or(usize::MAX),
+                "--hashes" => arguments.hashes = true,
                 "--trace" => arguments.trace = true,
                 "--log" => {
                     let text = value()?;
@@ -163,7 +168,7 @@ mod tests {
 
     #[test]
     fn every_option_is_helped_with_and_others_are_refused() {
-        for option in ["--seeds", "--mode", "--minutes", "--world", "--check", "--jobs"] {
+        for option in ["--seeds", "--mode", "--minutes", "--world", "--check", "--jobs", "--hashes"] {
             assert!(HELP.matches(option).count() >= 2, "{option}");
         }
         for line in ["--seed 1", "--seeds", "--world moon", "seven"] {

@@ -63,7 +63,9 @@ fn campaign(arguments: &Arguments) -> ExitCode {
         |seed| play(seed, arguments),
         |played| {
             let Played { options, place, outcome } = played;
-            if looked_at {
+            if arguments.hashes {
+                println!("{} {:016x} {}", options.seed, outcome.hash, outcome.events);
+            } else if looked_at {
                 println!("hash {:016x}, {} events", outcome.hash, outcome.events);
             }
             if let Some(failure) = &outcome.failure {
@@ -82,11 +84,12 @@ fn campaign(arguments: &Arguments) -> ExitCode {
             }
         },
     );
-    if !arguments.single() {
+    if !arguments.single() && !arguments.hashes {
         print!("{summary}");
         speed(&summary, begun.elapsed());
     }
     if let Some((code, line)) = worst {
+        // Once more, so that it is the last thing to be read.
         println!("{line}");
         return ExitCode::from(code);
     }
