@@ -207,7 +207,7 @@ impl Hls {
         }
         self.run.headers_number = Some(headers.number);
         self.run.hopeless = plan::is_hopeless(headers);
-        let Some(next) = Plan::new(headers, self.settings.layout, self.layout) else { return };
+        let Some(next) = Plan::new(headers, self.settings.layout, self.begun_layout()) else { return };
         let Some(plan) = &self.run.plan else {
             self.run.plan = Some(next);
             return;
@@ -219,13 +219,22 @@ impl Hls {
         if self.run.segments == 0 && next.extends(plan) {
             // A track that became known a little late. Nothing has been cut yet, so there is nothing to
             // break with; but a stream with pictures begins with a picture.
-            if next.has_video() != plan.has_video() {
-                self.open = None;
+            if next.has_video() != plan.has_video()
+                && let Some(open) = self.open.take()
+            {
+                // What follows continues what was no better than the sound did that is left out.
+                self.discontinuity |= open.discontinuity;
             }
             self.run.plan = Some(next);
         } else {
             self.run.next_plan = Some(next);
         }
+    }
+
+    /// How what was begun is laid out; the open segment counts, too.
+    fn begun_layout(&self) -> Option<Layout> {
+        let open = self.open.as_ref().and(self.run.plan.as_ref());
+        self.layout.or(open.map(|plan| plan.layout))
     }
 
     /// Turns to the next plan where `frame` allows it. False if the frame has no place before the turn.

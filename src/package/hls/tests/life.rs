@@ -200,3 +200,31 @@ fn codecs_that_only_flv_knows_are_left_out() {
 
 const HVCC_OR_AVCC: [&[u8]; 2] = [b"\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x03\0", AVCC];
 const OPUS_HEAD: &[u8] = b"OpusHead\x01\x02\x38\x01\x80\xbb\0\0\0\0\0";
+
+#[test]
+fn sound_that_is_left_out_for_late_pictures_takes_no_break_with_it() {
+    let mut stage = Stage::with_both(settings());
+    stage.gops(3, 2000).republish(0);
+    stage.headers = Arc::new(Headers { number: stage.headers.number + 1, ..Headers::default() });
+    stage.configure(Track::AUDIO, Codec::Aac, b"\x12\x10");
+    stage.sounds(10);
+    stage.configure(Track::VIDEO, Codec::H264, AVCC);
+    stage.gops(2, 2000);
+    assert_eq!(stage.breaks(), [false, false, false, true]);
+}
+
+#[test]
+fn the_layout_of_the_first_segment_holds_before_it_is_complete() {
+    let mut stage = Stage::new(settings());
+    stage.configure(Track::AUDIO, Codec::Flac, &[0; 34]);
+    let sound =
+        |stage: &Stage, codec| stage.frame_of(Track::AUDIO, codec, Role::Key, Bytes::from_static(b"abc"));
+    stage.send(&sound(&stage, Codec::Flac));
+    stage.at_us += 1_000_000;
+    stage.configure(Track::AUDIO, Codec::Aac, b"\x12\x10");
+    stage.sounds(400);
+    stage.end();
+    let uris: Vec<String> = stage.entries().iter().map(|entry| entry.uri.to_string()).collect();
+    let fragments = uris.iter().filter(|uri| uri.ends_with(".m4s")).count();
+    assert!(uris.len() > 1 && fragments == uris.len(), "an initialisation section holds on: {uris:?}");
+}
