@@ -1,0 +1,155 @@
+//! A shell that breaks the contract on purpose, so that it is known that the checkers would notice.
+//!
+//! Some canaries break what the shell tells the server; the others change what leaves for one player, as
+//! whole FLV tags or playlists. Each does it once, or until it is noticed. The tests name the invariant that
+//! must notice.
+
+mod playlist;
+mod tags;
+
+use dacapo::base::time::Instant;
+use playlist::Answers;
+use std::collections::BTreeMap;
+use std::io::IoSlice;
+use tags::{Hand, Tags};
+
+/// What a shell does wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    #[default]
+    None,
+    /// A tick that is due is not given: the server hears of the time later.
+    TickLost,
+    /// No tick is ever given: whoever is silent stays.
+    TimerLost,
+    /// The server is told that fewer bytes were written than were.
+    SentMisreported,
+    /// The server is told that more bytes were written than it had shown.
+    SentPastTheLimit,
+    /// The socket of a closed connection stays open.
+    SocketKeptOpen,
+    /// A frame reaches a player twice.
+    FrameTwice,
+    /// A keyframe and the picture before it reach a player in the wrong order.
+    FramesSwapped,
+    /// A keyframe does not reach a player, and what depends on it does.
+    BoundarySkipped,
+    /// Another configuration than the first does not reach a player.
+    HeaderMissing,
+    /// A frame reaches a player with an earlier time.
+    StepBack,
+    /// A frame of what another player plays reaches a player.
+    CrossStream,
+    /// A byte of a frame is another.
+    PayloadChanged,
+    /// A playlist is told without its last segments.
+    PlaylistShrinks,
+    /// The server panics when a frame leaves.
+    Panics,
+}
+
+/// Everything that can go wrong on purpose.
+pub const ALL: [Fault; 14] = [
+    Fault::TickLost,
+    Fault::TimerLost,
+    Fault::SentMisreported,
+    Fault::SentPastTheLimit,
+    Fault::SocketKeptOpen,
+    Fault::FrameTwice,
+    Fault::FramesSwapped,
+    Fault::BoundarySkipped,
+    Fault::HeaderMissing,
+    Fault::StepBack,
+    Fault::CrossStream,
+    Fault::PayloadChanged,
+    Fault::PlaylistShrinks,
+    Fault::Panics,
+];
+
+/// Writes that are reported rightly before one is not.
+const WRITES_BEFORE: u64 = 60;
+
+/// A canary: by default it does nothing wrong.
+#[derive(Debug, Default)]
+pub struct Canary {
+    fault: Fault,
+    /// How often what it waits for has come.
+    count: u64,
+    /// What was done; once is enough.
+    done: bool,
+    streams: BTreeMap<u32, Tags>,
+    answers: BTreeMap<u32, Answers>,
+    hand: Hand,
+}
+
+impl Canary {
+    /// A canary with this fault.
+    pub fn new(fault: Fault) -> Self {
+        Canary { fault, hand: Hand::new(fault), ..Canary::default() }
+    }
+
+    /// A canary that tampers with the first tag whose content it likes, so that it takes a long run to make
+    /// it cry, and little of that run to make it cry again.
+    pub fn picky(fault: Fault) -> Self {
+        Canary { hand: Hand::picky(fault), ..Canary::new(fault) }
+    }
+
+    /// Whether the server gets the tick that is due.
+    pub fn lets_tick(&mut self, now: Instant) -> bool {
+        match self.fault {
+            Fault::TickLost if now.as_micros() > 1_000_000 => self.count_to(500),
+            Fault::TimerLost => false,
+            _ => true,
+        }
+    }
+
+    /// False for the first `count` calls.
+    fn count_to(&mut self, count: u64) -> bool {
+        self.count += 1;
+        self.count > count
+    }
+
+    /// Whether a socket is closed when the server wants it closed.
+    pub fn lets_close(&mut self) -> bool {
+        self.fault != Fault::SocketKeptOpen || std::mem::replace(&mut self.done, true)
+    }
+
+    /// What the server is told that was written, instead of what was.
+    pub fn reports(&mut self, len: usize, room: bool) -> (usize, bool) {
+        let wrong = match self.fault {
+            Fault::SentMisreported => len.checked_sub(1),
+            Fault::SentPastTheLimit => Some(len + 1),
+            _ => None,
+        };
+        match wrong {
+            Some(wrong) if len > 100 && !self.done && self.count_to(WRITES_BEFORE) => {
+                self.done = true;
+                (wrong, room)
+            }
+            _ => (len, room),
+        }
+    }
+
+    /// What leaves for the connection with this seat, instead of what should.
+    pub fn tampers(&mut self, seat: u32, slices: &[IoSlice<'_>]) -> Option<Vec<u8>> {
+        match self.fault {
+            Fault::FrameTwice
+            | Fault::FramesSwapped
+            | Fault::BoundarySkipped
+            | Fault::HeaderMissing
+            | Fault::StepBack
+            | Fault::CrossStream
+            | Fault::PayloadChanged
+            | Fault::Panics => {
+                let bytes = slices.iter().flat_map(|slice| slice.iter().copied());
+                self.streams.entry(seat).or_default().pass(seat, bytes, &mut self.hand)
+            }
+            Fault::PlaylistShrinks => {
+                let bytes = slices.iter().flat_map(|slice| slice.iter().copied());
+                self.answers.entry(seat).or_default().pass(bytes, &mut self.done)
+            }
+            _ => None,
+        }
+    }
+}
