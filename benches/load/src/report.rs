@@ -54,6 +54,11 @@ pub struct Report {
     pub first_ms: [f64; 3],
     /// The same from asking for the stream.
     pub asked_ms: [f64; 3],
+    /// The same of all frames that arrived in the window, whenever they were sent.
+    pub age_ms: [f64; 3],
+    /// True if players were read rarely: what was delivered is then what arrived in the window, sent in it or
+    /// before, with what the protocol adds.
+    pub by_arrival: bool,
     /// How late the publishers wrote, in milliseconds, 99 %: above a few, this process was overloaded.
     pub late_ms: f64,
     /// Processor seconds within the window.
@@ -88,20 +93,24 @@ impl Report {
     pub fn new(plan: &Plan, engine: &Engine, wall: f64) -> Self {
         let expected = expected(plan, engine);
         let looking = || engine.viewers().filter(|viewer| !viewer.blind);
-        let shares: Vec<f64> = looking().map(|viewer| share(viewer, &expected)).collect();
+        let by_arrival = plan.look_ms > 0;
+        let shares: Vec<f64> = match by_arrival {
+            true => engine.viewers().map(|viewer| arrived(viewer, &expected)).collect(),
+            false => looking().map(|viewer| share(viewer, &expected)).collect(),
+        };
         let looked: u64 = looking().map(|viewer| viewer.window_bytes).sum();
         let wanted: u64 = match &expected {
             Some(expected) => looking().map(|viewer| expected[usize::from(viewer.stream)]).sum(),
             None => 0,
         };
         let delivered = match wanted {
+            _ if by_arrival => shares.iter().sum::<f64>() / shares.len().max(1) as f64,
             0 => shares.iter().sum::<f64>() / shares.len().max(1) as f64,
             wanted => looked as f64 / wanted as f64,
         };
         let blind: u64 = engine.viewers().filter(|viewer| viewer.blind).map(|viewer| viewer.wire_bytes).sum();
-        let flawless =
-            looking().zip(&shares).filter(|(viewer, share)| viewer.is_flawless() && **share == 1.0);
-        let complete = flawless.count();
+        let flawless = |viewer: &&Viewer| viewer.is_flawless() && share(viewer, &expected) == 1.0;
+        let complete = looking().filter(flawless).count();
         let wires = || engine.viewers().map(|viewer| viewer.wire_bytes);
         let spread = wires().max().unwrap_or(0) as f64 / wires().min().unwrap_or(0) as f64;
         let latency = engine.latency();
@@ -140,6 +149,8 @@ impl Report {
             video_ms: quantiles(&latency.video),
             audio_ms: quantiles(&latency.audio),
             latency_ms: quantiles(&latency.video.merge(&latency.audio)),
+            age_ms: quantiles(&latency.age),
+            by_arrival,
             first_ms: quantiles(&first),
             asked_ms: quantiles(&asked),
             late_ms: quantiles(engine.lateness())[1],
@@ -216,6 +227,7 @@ impl Report {
             ("latency", Some(self.latency_ms)),
             ("video", Some(self.video_ms)),
             ("audio", Some(self.audio_ms)),
+            ("age", self.by_arrival.then_some(self.age_ms)),
             ("first", Some(self.first_ms)),
             ("asked", Some(self.asked_ms)),
             ("answer", self.answers.as_ref().map(|answers| quantiles(&answers.times))),
@@ -256,6 +268,10 @@ impl fmt::Display for Report {
             let [p50, _, max] = quantiles(&answers.times);
             write!(f, " | API {p50:.1} / {max:.1} ms, {} without answer", answers.failed)?;
         }
+        if self.by_arrival {
+            let [p50, p99, max] = self.age_ms;
+            write!(f, " | what came was {p50:.0} / {p99:.0} / {max:.0} ms old, {} lost", self.faults.lost)?;
+        }
         write!(f, " | late {:.1} ms", self.late_ms)?;
         if let Some(fault) = &self.fault {
             write!(f, " | {} failed: {fault}", self.failed)?;
@@ -281,6 +297,12 @@ fn share(viewer: &Viewer, expected: &Option<Vec<u64>>) -> f64 {
         None => (viewer.window_frames, viewer.window_frames + viewer.lost),
     };
     if wanted == 0 { 0.0 } else { got as f64 / wanted as f64 }
+}
+
+/// What arrived for a player within the window, of what its publisher sent in it.
+fn arrived(viewer: &Viewer, expected: &Option<Vec<u64>>) -> f64 {
+    let wanted = expected.as_ref().map_or(0, |expected| expected[usize::from(viewer.stream)]);
+    if wanted == 0 { 0.0 } else { viewer.wire_bytes as f64 / wanted as f64 }
 }
 
 /// Adds three numbers to an object, as `NAME_p50_ms`, `NAME_p99_ms` and `NAME_max_ms`.

@@ -20,6 +20,9 @@ pub struct Latency {
     pub video: Histogram,
     /// Of sound.
     pub audio: Histogram,
+    /// Of all frames that *arrived* in the window, whenever they were sent: where everything is late, those
+    /// that were sent in the window may not have come yet.
+    pub age: Histogram,
 }
 
 /// One player's record.
@@ -124,6 +127,9 @@ impl Viewer {
         }
         self.next_seq = stamp.seq + 1;
         self.rest(now, window);
+        if self.counted && window.contains(&now) {
+            latency.age.add(now.saturating_sub(stamp.sent));
+        }
         if window.contains(&stamp.sent) {
             self.window_bytes += u64::from(stamp.len);
             self.window_frames += 1;
