@@ -152,6 +152,9 @@ pub struct StreamStatus {
     pub recv_bytes: u64,
     /// Rates.
     pub kbps: Kbps,
+    /// For how many milliseconds frames are held back at the moment because of the load (`stream.play.flush:
+    /// Auto`).
+    pub hold_ms: u64,
     /// Who publishes.
     pub publish: PublishStatus,
     /// The default video track; null before its configuration came.

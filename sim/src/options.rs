@@ -255,7 +255,9 @@ fn configure(seed: u64, tight: bool, parts: &[Casting]) -> Config {
     let people = parts.iter().filter(|casting| casting.part != Part::Stranger).count();
     if small(&mut dice) {
         config.limits.connections = people + dice.between(0, 4) as usize;
-        config.limits.players_per_stream = parts.iter().filter(|casting| plays(casting, 0)).count();
+        // Strangers may play anything.
+        let may_play = |casting: &&Casting| plays(casting, 0) || casting.part == Part::Stranger;
+        config.limits.players_per_stream = parts.iter().filter(may_play).count();
         config.limits.streams = 6;
     }
     if small(&mut dice) {
@@ -293,7 +295,8 @@ fn configure(seed: u64, tight: bool, parts: &[Casting]) -> Config {
     let play = &mut config.stream.play;
     play.wait_ms = dice.pick(&[0, 1_000, 10_000, 30_000]);
     play.start = dice.pick(&[Start::NewestKey, Start::NewestKey, Start::OldestKey, Start::NextKey]);
-    play.flush = dice.pick(&[Flush::Frame, Flush::Video, Flush::Video, Flush::Ms(100), Flush::Ms(500)]);
+    play.flush =
+        dice.pick(&[Flush::Frame, Flush::Video, Flush::Video, Flush::Auto, Flush::Ms(100), Flush::Ms(500)]);
     play.send_timeout_ms = timeout(&mut dice, 1_000, 20_000);
     let hls = &mut config.stream.hls;
     let wanted =

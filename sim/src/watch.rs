@@ -381,6 +381,7 @@ pub fn rules(config: &Config) -> Rules {
     let flush_us = match stream.play.flush {
         Flush::Frame => 0,
         Flush::Video => 40_000,
+        Flush::Auto => 250_000,
         Flush::Ms(ms) => u64::from(ms) * 1000,
     };
     Rules {

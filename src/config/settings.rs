@@ -244,6 +244,8 @@ pub enum Flush {
     Frame,
     /// At every video frame; sound rides along, for at most 40 ms.
     Video,
+    /// As `Video`; under load less often, by at most 250 ms.
+    Auto,
     /// Every so many milliseconds, keyframes at once.
     Ms(u32),
 }

@@ -58,7 +58,7 @@ impl Live {
 
     /// When the server must look after it, and why.
     pub fn deadline(&self) -> Option<(Instant, &'static str)> {
-        let flush = self.stream.flush_at().map(|at| (at, "flush"));
+        let flush = self.stream.pace().wake_at().map(|at| (at, "flush"));
         let linger = self.linger.map(|at| (at, "publisher linger"));
         let dispose = self.dispose.map(|at| (at, "hls dispose"));
         [flush, linger, dispose].into_iter().flatten().min_by_key(|(at, _)| *at)

@@ -117,6 +117,8 @@ pub struct Server {
     /// Set once a drain has begun.
     draining: Option<Instant>,
     finished: bool,
+    /// Until then it was said already that there is more to do than time.
+    overload_told: Option<Instant>,
     traffic: Traffic,
 }
 
@@ -143,6 +145,7 @@ impl Server {
             measures: BTreeMap::new(),
             draining: None,
             finished: false,
+            overload_told: None,
             traffic: Traffic::new(now),
         }
     }

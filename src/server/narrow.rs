@@ -45,6 +45,7 @@ impl Server {
             pid: self.pid,
             measures: self.measures.iter().filter(|(_, conn)| stay(**conn)).map(|(a, b)| (*a, *b)).collect(),
             draining: self.draining,
+            overload_told: self.overload_told,
             finished: self.finished,
             traffic: self.traffic,
             conns,

@@ -179,7 +179,7 @@ impl Server {
 
     fn publisher_is_gone(&mut self, key: StreamKey) {
         let Some(live) = self.streams.get_mut(key) else { return };
-        live.stream.unpublish();
+        live.stream.unpublish(self.now);
         let dispose = Duration::from_millis(live.stream.settings().hls.dispose_ms);
         if let Some(hls) = &mut live.hls {
             hls.end(self.now);
@@ -209,7 +209,7 @@ impl Server {
             self.timers.set(crate::server::Timer::Stream(key), None);
             self.streams.remove(key);
         } else if live.players.is_empty() && live.ended {
-            live.stream.clear();
+            live.stream.clear(self.now);
         }
     }
 
@@ -218,10 +218,11 @@ impl Server {
         let now = self.now;
         let Some(live) = self.streams.get_mut(key) else { return };
         live.armed = None;
+        live.stream.turned(now);
         let due = |at: Option<crate::base::time::Instant>| at.is_some_and(|at| at <= now);
         if due(live.stream.flush_at()) {
             reached!("a flush came by the clock");
-            live.stream.flush();
+            live.stream.flush(now);
             self.pump(key);
         }
         let Some(live) = self.streams.get_mut(key) else { return };

@@ -184,6 +184,7 @@ impl Server {
             send_bytes: live.traffic.sent_bytes(),
             recv_bytes: live.traffic.received_bytes(),
             kbps: live.traffic.kbps(self.now),
+            hold_ms: live.stream.pace().hold().as_millis() as u64,
             publish: PublishStatus {
                 active: publisher.is_some(),
                 cid: publisher.map(|conn| conn.cid.as_str().to_owned()),

@@ -7,6 +7,13 @@ use crate::server::conn::Conn;
 use crate::server::{Server, Timer};
 use crate::session::Session;
 use crate::stream::router::StreamKey;
+use std::time::Duration;
+
+/// Timers that fire so late tell of overload.
+const LATE_MIN: Duration = Duration::from_millis(200);
+
+/// For how long after overload was seen another one is the same.
+const QUIET: Duration = Duration::from_secs(60);
 
 impl Server {
     /// Keeps the connection's timer no later than its deadline. Deadlines that move away are noticed when
@@ -34,12 +41,32 @@ impl Server {
     }
 
     pub(super) fn fire_timers(&mut self) {
+        self.look_for_overload();
         while let Some(timer) = self.timers.pop(self.now) {
             match timer {
                 Timer::Conn(id) => self.fire_conn(id),
                 Timer::Stream(key) => self.fire_stream(key),
                 Timer::Drain => self.drain_is_over(),
             }
+        }
+    }
+
+    /// Timers that fire late are what overload looks like from inside. It is said when it begins.
+    fn look_for_overload(&mut self) {
+        let late = self.timers.next().map_or(Duration::ZERO, |(at, _)| self.now.since(at));
+        if late < LATE_MIN {
+            return;
+        }
+        let told = self.overload_told.replace(self.now + QUIET);
+        if told.is_none_or(|until| until <= self.now) {
+            log::warn!(
+                "timers fire {} ms late: there is more to do than one core has time for ({} connections, {} \
+                 streams); players get the same frames in fewer writes, the slowest skip some. `flush: Auto` \
+                 holds frames back before it comes to that",
+                late.as_millis(),
+                self.conns.len(),
+                self.streams.len()
+            );
         }
     }
 

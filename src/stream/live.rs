@@ -5,7 +5,7 @@
 
 use crate::base::id::ConnId;
 use crate::base::time::Instant;
-use crate::config::{Flush, StreamSettings};
+use crate::config::StreamSettings;
 use crate::media::clock::Clock;
 use crate::media::codec::{self, Params, annexb};
 use crate::media::frame::{Frame, Kind, Role};
@@ -13,13 +13,10 @@ use crate::media::headers::Headers;
 use crate::media::timestamp::Timestamp;
 use crate::stream::announced::announced;
 use crate::stream::log::Log;
+use crate::stream::pace::Pace;
 use crate::stream::ring::Ring;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long sound may wait for the next picture to ride along with, when frames leave with pictures.
-const RIDE_ALONG: Duration = Duration::from_millis(40);
 
 /// After so much media, in microseconds, the tracks that have not come are taken for late ones.
 const TRACKS_WAIT_US: i64 = 500_000;
@@ -63,7 +60,7 @@ pub struct Stream {
     tracks_max: usize,
     clock: Clock,
     publication: Option<Publication>,
-    flush_at: Option<Instant>,
+    pace: Pace,
     counters: Counters,
 }
 
@@ -83,7 +80,6 @@ impl Stream {
     pub fn new(settings: StreamSettings, attic_bytes_max: usize, tracks_max: usize) -> Self {
         Stream {
             ring: Ring::new(settings.ring.clone()),
-            settings,
             attic_bytes_max,
             logs: Vec::new(),
             headers: Arc::default(),
@@ -91,8 +87,9 @@ impl Stream {
             tracks_max,
             clock: Clock::default(),
             publication: None,
-            flush_at: None,
+            pace: Pace::new(settings.play.flush),
             counters: Counters::default(),
+            settings,
         }
     }
 
@@ -108,9 +105,9 @@ impl Stream {
     }
 
     /// Nobody publishes any more. Players keep what they have not been sent yet.
-    pub fn unpublish(&mut self) {
+    pub fn unpublish(&mut self, now: Instant) {
         self.publication = None;
-        self.flush();
+        self.flush(now);
     }
 
     /// Who publishes.
@@ -243,15 +240,8 @@ impl Stream {
     }
 
     fn plan_flush(&mut self, frame: &Frame, now: Instant) {
-        let (at_once, patience) = match self.settings.play.flush {
-            Flush::Frame => (true, Duration::ZERO),
-            Flush::Video => (frame.track.kind == Kind::Video || !self.headers.has(Kind::Video), RIDE_ALONG),
-            Flush::Ms(ms) => (frame.is_video_key(), Duration::from_millis(u64::from(ms))),
-        };
-        if at_once && frame.is_media() || self.ring_fills_up() {
-            self.flush();
-        } else if self.flush_at.is_none() {
-            self.flush_at = Some(now + patience);
+        if self.pace.take(now, frame, self.headers.has(Kind::Video)) || self.ring_fills_up() {
+            self.flush(now);
         }
     }
 
@@ -264,8 +254,10 @@ impl Stream {
     }
 
     /// Everything in the ring may leave now.
-    pub fn flush(&mut self) {
-        self.flush_at = None;
+    pub fn flush(&mut self, now: Instant) {
+        if self.flushed != self.ring.head() {
+            self.pace.left(now);
+        }
         self.flushed = self.ring.head();
         for log in &mut self.logs {
             log.catch_up(&self.ring);
@@ -274,7 +266,17 @@ impl Stream {
 
     /// When frames that wait for company must leave.
     pub fn flush_at(&self) -> Option<Instant> {
-        self.flush_at
+        self.pace.flush_at()
+    }
+
+    /// The pace at which frames leave.
+    pub fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// The server's loop has come to `now`.
+    pub fn turned(&mut self, now: Instant) {
+        self.pace.turned(now);
     }
 
     /// True if `mark`, a value of [`Stream::flushed`] taken before, is out of date: players have news.
@@ -293,8 +295,8 @@ impl Stream {
     }
 
     /// Lets go of all frames: the stream has ended and its players know.
-    pub fn clear(&mut self) {
+    pub fn clear(&mut self, now: Instant) {
         self.ring.clear();
-        self.flush();
+        self.flush(now);
     }
 }

@@ -9,6 +9,7 @@ pub mod cursor;
 pub mod follow;
 pub mod live;
 pub mod log;
+pub mod pace;
 pub mod ring;
 pub mod router;
 #[cfg(test)]

@@ -118,7 +118,7 @@ impl World {
                 dts_ms: frame.dts.as_millis(),
             });
         }
-        self.stream.flush();
+        self.stream.flush(Instant::ZERO);
     }
 
     fn apply(&mut self, op: &Op) {

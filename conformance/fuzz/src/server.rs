@@ -94,7 +94,8 @@ fn config(first: u8, second: u8) -> Config {
     config.limits.players_per_stream = 4;
     config.stream.publish.second = if first & 1 == 0 { Second::Refuse } else { Second::Replace };
     config.stream.publish.linger_ms = [0, 1_000][usize::from(first >> 1 & 1)];
-    config.stream.play.flush = [Flush::Video, Flush::Frame, Flush::Ms(100)][usize::from(first >> 2 & 3) % 3];
+    config.stream.play.flush =
+        [Flush::Video, Flush::Frame, Flush::Ms(100), Flush::Auto][usize::from(first >> 2 & 3)];
     config.stream.play.start = [Start::NewestKey, Start::OldestKey][usize::from(first >> 4 & 1)];
     config.stream.play.wait_ms = [0, 2_000][usize::from(first >> 5 & 1)];
     config.stream.ring.frames_max = [16, 64][usize::from(first >> 6 & 1)];

@@ -88,6 +88,7 @@ pub fn rules(config: &Config) -> Rules {
     Rules {
         patience_us: match stream.play.flush {
             Flush::Ms(ms) => patience_us + u64::from(ms) * 1000,
+            Flush::Auto => patience_us + 250_000,
             _ => patience_us,
         },
         start: match stream.play.start {

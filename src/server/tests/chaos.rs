@@ -171,7 +171,7 @@ proptest! {
     fn anything_in_any_order_ends_well(
         ops in vec(op(), 1..80),
         replace: bool,
-        flush in prop_oneof![Just(Flush::Frame), Just(Flush::Video), Just(Flush::Ms(100))],
+        flush in prop_oneof![Just(Flush::Frame), Just(Flush::Video), Just(Flush::Auto), Just(Flush::Ms(100))],
         frames_max in 2usize..40,
     ) {
         let second = if replace { Second::Replace } else { Second::Refuse };

@@ -118,7 +118,7 @@ proptest! {
         before in vec(op(), 1..60),
         after in vec(op(), 1..40),
         replace: bool,
-        flush in prop_oneof![Just(Flush::Frame), Just(Flush::Video), Just(Flush::Ms(100))],
+        flush in prop_oneof![Just(Flush::Frame), Just(Flush::Video), Just(Flush::Auto), Just(Flush::Ms(100))],
         frames_max in 2usize..40,
         encrypt: bool,
     ) {

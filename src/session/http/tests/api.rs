@@ -46,6 +46,7 @@ fn stream() -> StreamStatus {
         send_bytes: 2_000,
         recv_bytes: 1_000,
         kbps: Kbps { recv_30s: 100, send_30s: 200 },
+        hold_ms: 40,
         publish: PublishStatus { active: true, cid: Some("p1".into()) },
         video: Some(VideoStatus {
             codec: "H264".into(),
@@ -66,7 +67,7 @@ fn stream() -> StreamStatus {
 const STREAM: &str = r#"{"id":"vid-1a2b3c4","name":"cam","vhost":"vid-0000001","app":"live",
     "tcUrl":"rtmp://media.example/live","url":"/live/cam","live_ms":1700000000000,"clients":3,
     "frames":150,"audio_frames":90,"video_frames":60,"send_bytes":2000,"recv_bytes":1000,
-    "kbps":{"recv_30s":100,"send_30s":200},"publish":{"active":true,"cid":"p1"},
+    "kbps":{"recv_30s":100,"send_30s":200},"hold_ms":40,"publish":{"active":true,"cid":"p1"},
     "video":{"codec":"H264","profile":"High","level":"3.1","width":1280,"height":720},
     "audio":{"codec":"AAC","sample_rate":48000,"channel":2,"profile":"LC"}}"#;
 

@@ -1,0 +1,189 @@
+//! When frames leave: at once, or together with those that follow (`stream.play.flush`).
+//!
+//! In: frames as they come, that all have left, that the loop has turned. Out: whether everything may leave
+//! now, or when. Each time that frames leave costs a write for every player; so the fewer times, the more
+//! players a core has room for, and the later they see it.
+
+use crate::base::time::Instant;
+use crate::config::Flush;
+use crate::media::frame::{Frame, Kind};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// How long sound may wait for the next picture to ride along with, when frames leave with pictures.
+const RIDE_ALONG: Duration = Duration::from_millis(40);
+
+/// How long `Auto` holds frames back at most. The delay that a player sees grows by no more, whatever the load
+/// is.
+pub const AUTO_HOLD_MAX: Duration = Duration::from_millis(250);
+
+/// Under `Auto`, frames of a stream leave no more often than every so many turns of the loop last. At two, half
+/// of a core's time is left for everybody else, and for what comes unexpected.
+const AUTO_TURNS: u32 = 2;
+
+/// The pace of a stream.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Pace {
+    flush: Flush,
+    /// When frames that wait for company must leave.
+    at: Option<Instant>,
+    /// When frames last left.
+    left: Instant,
+    /// The loop has not turned since then, and how long that takes is to be known.
+    turning: bool,
+    /// How long the loop takes for a turn in which frames leave.
+    turn: Duration,
+}
+
+impl Pace {
+    /// The pace that a setting asks for.
+    pub fn new(flush: Flush) -> Self {
+        Pace { flush, at: None, left: Instant::ZERO, turning: false, turn: Duration::ZERO }
+    }
+
+    /// A frame has come to a stream, with pictures or without. True if everything may leave now.
+    pub fn take(&mut self, now: Instant, frame: &Frame, pictures: bool) -> bool {
+        let whole = frame.is_media() && (frame.track.kind == Kind::Video || !pictures);
+        let (prompt, patience) = match self.flush {
+            Flush::Frame => (frame.is_media(), Duration::ZERO),
+            Flush::Video | Flush::Auto => (whole, RIDE_ALONG),
+            Flush::Ms(ms) => (frame.is_video_key(), Duration::from_millis(u64::from(ms))),
+        };
+        let earliest = self.left + self.hold();
+        if prompt && (frame.is_video_key() || earliest <= now) {
+            return true;
+        }
+        let at = if prompt { earliest } else { earliest.max(now + patience) };
+        self.at = Some(self.at.map_or(at, |before| before.min(at)));
+        false
+    }
+
+    /// Everything has left.
+    pub fn left(&mut self, now: Instant) {
+        self.at = None;
+        self.left = now;
+        self.turning = self.flush == Flush::Auto;
+    }
+
+    /// The loop has come to `now`.
+    pub fn turned(&mut self, now: Instant) {
+        if self.turning && self.left < now {
+            self.turning = false;
+            // Load is met at once, and forgotten over some turns: it comes in waves.
+            self.turn = now.since(self.left).max(self.turn - self.turn / 8);
+        }
+    }
+
+    /// For how long after frames have left others are held back because of the load.
+    pub fn hold(&self) -> Duration {
+        (self.turn * AUTO_TURNS).min(AUTO_HOLD_MAX)
+    }
+
+    /// When frames that wait for company must leave.
+    pub fn flush_at(&self) -> Option<Instant> {
+        self.at
+    }
+
+    /// When it wants to be told of the time, at the latest.
+    pub fn wake_at(&self) -> Option<Instant> {
+        let turn = self.turning.then_some(self.left + Duration::from_micros(1));
+        self.at.into_iter().chain(turn).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AUTO_HOLD_MAX, Pace, RIDE_ALONG};
+    use crate::base::time::Instant;
+    use crate::config::Flush;
+    use crate::media::frame::{Codec, Frame, Role, Track};
+    use crate::media::timestamp::Timestamp;
+    use bytes::Bytes;
+    use std::time::Duration;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn frame(track: Track, role: Role) -> Frame {
+        let codec = if track == Track::VIDEO { Codec::H264 } else { Codec::Aac };
+        Frame { track, codec, role, sound: 0, dts: Timestamp(0), cts: 0, payload: Bytes::from_static(b"x") }
+    }
+
+    fn key() -> Frame {
+        frame(Track::VIDEO, Role::Key)
+    }
+
+    fn picture() -> Frame {
+        frame(Track::VIDEO, Role::Inter)
+    }
+
+    fn sound() -> Frame {
+        frame(Track::AUDIO, Role::Key)
+    }
+
+    /// A pace under `Auto` whose last turn of the loop took so long, and when the turn was over.
+    fn loaded(turn: Duration) -> (Pace, Instant) {
+        let mut pace = Pace::new(Flush::Auto);
+        let now = Instant::ZERO + 1000 * MS;
+        assert!(pace.take(now, &picture(), true), "nothing is known of a load yet");
+        pace.left(now);
+        assert_eq!(pace.wake_at(), Some(now + MS / 1000));
+        pace.turned(now);
+        assert_eq!(pace.hold(), Duration::ZERO, "the loop has not turned yet");
+        pace.turned(now + turn);
+        assert_eq!(pace.wake_at(), None);
+        (pace, now + turn)
+    }
+
+    #[test]
+    fn sound_rides_along_with_pictures_and_leaves_alone_where_there_are_none() {
+        let now = Instant::ZERO;
+        let mut pace = Pace::new(Flush::Video);
+        assert!(!pace.take(now, &sound(), true));
+        assert_eq!(pace.flush_at(), Some(now + RIDE_ALONG));
+        assert!(pace.take(now, &picture(), true));
+        assert!(pace.take(now, &sound(), false));
+    }
+
+    #[test]
+    fn what_a_turn_costs_decides_how_often_frames_leave() {
+        let (mut pace, now) = loaded(20 * MS);
+        assert_eq!(pace.hold(), 40 * MS);
+        assert!(!pace.take(now, &picture(), true));
+        assert_eq!(pace.flush_at(), Some(now + 20 * MS), "40 ms behind the last time");
+        assert!(!pace.take(now + 10 * MS, &sound(), true));
+        assert_eq!(pace.flush_at(), Some(now + 20 * MS), "nobody waits longer for whoever comes later");
+        assert!(pace.take(now + 20 * MS, &picture(), true));
+    }
+
+    #[test]
+    fn a_keyframe_is_never_held_back_and_nothing_is_for_long() {
+        let (mut pace, now) = loaded(3000 * MS);
+        assert!(pace.take(now, &key(), true));
+        pace.left(now);
+        assert_eq!(pace.hold(), AUTO_HOLD_MAX);
+        assert!(!pace.take(now, &picture(), true));
+        assert_eq!(pace.flush_at(), Some(now + AUTO_HOLD_MAX));
+    }
+
+    #[test]
+    fn load_that_is_over_is_forgotten() {
+        let (mut pace, mut now) = loaded(20 * MS);
+        for _ in 0..40 {
+            now = now + 33 * MS;
+            pace.left(now);
+            pace.turned(now + MS / 10);
+        }
+        assert!(pace.hold() < MS, "{:?}", pace.hold());
+    }
+
+    #[test]
+    fn other_settings_measure_nothing() {
+        for flush in [Flush::Frame, Flush::Video, Flush::Ms(100)] {
+            let mut pace = Pace::new(flush);
+            pace.left(Instant::ZERO);
+            assert_eq!(pace.wake_at(), None);
+            pace.turned(Instant::ZERO + 1000 * MS);
+            assert_eq!(pace.hold(), Duration::ZERO);
+        }
+    }
+}
