@@ -223,6 +223,8 @@ impl<'a, W: World> Run<'a, W> {
             config.stream.play.send_timeout_ms,
             config.rtmp.handshake_timeout_ms,
             config.http.keep_alive_timeout_ms,
+            // Until then streams that have ended count for the limit.
+            config.stream.hls.dispose_ms,
         ];
         let since_us = self.world.now_us();
         let until_us = since_us + HEAL_US + waits.iter().sum::<u64>() * 1000;

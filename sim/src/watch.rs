@@ -266,6 +266,9 @@ impl Watch {
         if let Input::Reload { config } = input {
             self.patience.widen(config);
             self.judge.ruled(Rules { settings_hold: false, ..rules(config) });
+            if !hls_rules(config).stays {
+                self.judge.hls_ruled(HlsRules { stays: false });
+            }
         }
         self.now = now;
     }

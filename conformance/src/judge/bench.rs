@@ -78,6 +78,11 @@ impl Judge {
         self.model.rules = rules;
     }
 
+    /// Other rules hold for HLS from now on.
+    pub fn hls_ruled(&mut self, rules: HlsRules) {
+        self.model.hls.rules = rules;
+    }
+
     /// Somebody was let in. Seats are never used again.
     pub fn opened(&mut self, at_us: u64, seat: u32, service: Service) {
         self.verdict.at_us = at_us;

@@ -49,7 +49,7 @@ pub struct Answer<'a> {
 /// Judges the HLS of one server.
 #[derive(Clone, Debug, Default)]
 pub struct HlsJudge {
-    rules: HlsRules,
+    pub(super) rules: HlsRules,
     films: BTreeMap<String, Film>,
     lists: BTreeMap<String, List>,
     named: BTreeMap<String, Named>,

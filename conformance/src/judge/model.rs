@@ -119,7 +119,7 @@ impl Model {
         let path = answer.path.split('?').next().unwrap_or_default().trim_start_matches('/');
         let (name, file) = path.rsplit_once('/').unwrap_or_default();
         let stream = self.streams.get(name);
-        let dark = stream.is_some_and(|stream| stream.is_doubtful() || stream.awaits());
+        let dark = stream.is_some_and(|stream| stream.is_doubtful() || stream.repeats());
         if !(dark && file.starts_with("seg-")) {
             self.hls.answered(answer);
         }

@@ -361,12 +361,14 @@ impl Play {
         let Some(gap) = gap::between(stream, before, position, wanted) else { return };
         self.report.gaps += 1;
         self.report.missed += gap.missed;
-        // Who wants no pictures goes on with the sound behind a keyframe that it does not get; who wants sound
-        // again goes on at once.
+        let at_sync = stream.frame(position).is_none_or(|frame| frame.sync);
         let pictures = || gap::between(stream, before, position, |kind| kind == VIDEO && wants.1);
-        let sync = stream.frame(position).is_none_or(|frame| frame.sync)
-            || !wants.1
-            || (self.steered && pictures().is_none());
+        if self.steered && !at_sync && (got.track.0 == AUDIO || pictures().is_none()) {
+            // Who wants sound again goes on at once; who wants pictures again gets sound up to a keyframe.
+            return;
+        }
+        // Who wants no pictures goes on with the sound behind a keyframe that it does not get.
+        let sync = at_sync || !wants.1;
         let rules = &court.model.rules;
         let excused = self.report.stalled
             || self.steered
