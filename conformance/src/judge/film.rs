@@ -76,6 +76,11 @@ impl Film {
         places.get(places.partition_point(|place| *place < floor)).copied()
     }
 
+    /// True if there is just one frame like this: silence, and what is tiny, comes again and again.
+    pub fn is_unique(&self, video: bool, essence: Essence) -> bool {
+        self.places.get(&(video, essence)).is_some_and(|places| places.len() == 1)
+    }
+
     /// The frame at a place that [`Film::find`] gave.
     pub fn frame(&self, place: usize) -> Accepted {
         self.frames[place]

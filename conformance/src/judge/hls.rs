@@ -12,7 +12,7 @@ use super::film::Film;
 use super::segment::{self, Found};
 use crate::reader::fmp4::Movie;
 use crate::reader::m3u8::{self, Playlist, Segment};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// What holds in this run.
@@ -288,7 +288,7 @@ impl HlsJudge {
         if self.films.get(&stream).is_none_or(Film::is_empty) {
             return;
         }
-        let mut placed = Placed::new();
+        let (mut placed, mut publishers) = (Placed::new(), BTreeSet::new());
         for frame in found {
             let last = placed.get(&frame.video).map(|(_, last)| *last);
             let before = || self.lists.get(list)?.placed_before(number, frame.video);
@@ -296,6 +296,9 @@ impl HlsJudge {
             let film = &self.films[&stream];
             match film.find(frame.video, frame.essence, floor) {
                 Some(place) => {
+                    if film.is_unique(frame.video, frame.essence) {
+                        publishers.insert(film.frame(place).publisher);
+                    }
                     let (first, _) = *placed.entry(frame.video).or_insert((place, place));
                     placed.insert(frame.video, (first, place));
                 }
@@ -305,12 +308,7 @@ impl HlsJudge {
                 }
             }
         }
-        let publishers: Vec<u32> = placed
-            .values()
-            .flat_map(|(first, last)| [*first, *last])
-            .map(|place| self.films[&stream].frame(place).publisher)
-            .collect();
-        if publishers.iter().any(|publisher| *publisher != publishers[0]) {
+        if publishers.len() > 1 {
             self.say("I35", answer, "it holds frames of two publishers".to_owned());
         }
         let Some(known) = self.lists.get_mut(list) else { return };

@@ -188,7 +188,7 @@ impl TsPlay {
             || gap.excused
             || !rules.settings_hold
             // Its place in the ring was right behind the last picture, or at sound that has not come yet.
-            || gap::overtaken(stream, rules, Position { frame: before.frame + 1, ..before });
+            || gap::overtaken(stream, rules, before);
         let words = format!("{} pictures are missing in a transport stream", gap.missed);
         if !key {
             court.verdict.add("I3", court.seat, format!("a gap does not end at a keyframe: {words}"));
