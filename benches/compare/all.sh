@@ -61,8 +61,8 @@ parts=${parts:-user flush relay latency join memory hls overload}
 if [ -n "$quick" ]; then
     rounds=${rounds:-1}
     short=(--prime 1 --warm-up 0 --seconds 2.1 --ramp 1000) alone=2
-    flush_players=100,500 relay_streams=50 latency_players=1,100 joining="50 200"
-    memory_players=100,500,1000 memory_idle=500,1000,2000 memory_streams=20,50,100 settle=2
+    flush_players=500 relay_streams=50 latency_players=1,100 joining="50 200"
+    memory_players=100,500,1000 memory_idle=500,1000 memory_streams=20,100 settle=2
     hls_viewers=200 hls_seconds=4 overload_players=1000 overload_bitrate=16000000
 else
     rounds=${rounds:-5}
@@ -111,7 +111,7 @@ part_latency() {
 part_join() {
     local round server protocol
     for round in $(seq "$few"); do
-        for server in dacapo $([ "$round" -gt 1 ] || available nginx); do
+        for server in dacapo $([ "$round$quick" != 1 ] || available nginx); do
             for protocol in rtmp flv; do
                 serve "$server" || { stop && continue; }
                 if speaks "$protocol"; then
