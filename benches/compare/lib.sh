@@ -146,6 +146,7 @@ serve() {
         ;;
     dacapo | dacapo-video) start_dacapo Video ;;
     dacapo-frame) start_dacapo Frame ;;
+    dacapo-auto) start_dacapo Auto ;;
     dacapo-*) start_dacapo "Ms(${1#dacapo-})" ;;
     "$peer_name")
         rtmp=$peer_rtmp

@@ -25,7 +25,8 @@ Options:
   --streams LIST     numbers of streams that the players share                 (1)
   --protocols LIST   rtmp, flv                                                 (rtmp flv)
   --servers LIST     bare-frame, bare-video, bare-MS, nginx,
-                     dacapo, dacapo-frame, dacapo-video, dacapo-MS  (bare-frame bare-video nginx dacapo)
+                     dacapo, dacapo-frame, dacapo-video, dacapo-auto, dacapo-MS
+                                                    (bare-frame bare-video nginx dacapo)
   --base LIST        servers to which the others are related; `rule` is the
                      bare loop with the same flush rule                        (rule nginx)
   --rounds N         how often everything is measured                          (3)
