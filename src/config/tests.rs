@@ -67,7 +67,12 @@ proptest! {
     #[test]
     fn whatever_is_set_is_printed_so_that_it_is_read_back(
         ports in btree_set(2_000..8_000_u16, 1..3),
-        flush in prop_oneof![Just(Flush::Frame), Just(Flush::Video), Just(Flush::Auto), (1..=1000_u32).prop_map(Flush::Ms)],
+        flush in prop_oneof![
+            Just(Flush::Frame),
+            Just(Flush::Video),
+            Just(Flush::Auto),
+            (1..=1000_u32).prop_map(Flush::Ms),
+        ],
         (window, layout) in (3..=1000_usize, prop_oneof![Just(HlsLayout::Ts), Just(HlsLayout::Fmp4)]),
         directory in r#"([a-z\\" ]|\PC)*"#
             .prop_filter("a step upwards is refused", |text| text.split('/').all(|step| step != "..")),

@@ -86,8 +86,8 @@ impl Film {
         self.frames[place]
     }
 
-    /// Whether something happened before the frame at a place, and there was no keyframe in between at which a
-    /// player could have begun anew.
+    /// Whether something happened before the frame at a place, and there was no keyframe in between at which
+    /// a player could have begun anew.
     pub fn turns_at(&self, place: usize) -> bool {
         let breaks = self.frames[place].breaks;
         let mut before = self.frames[..place].iter().rev();

@@ -56,8 +56,8 @@ fn may_be_lost(session: &Session, frame: &Accepted) -> bool {
 /// that frames wait for company and a pass takes.
 pub(super) fn overtaken(stream: &Stream, rules: &Rules, first: Position) -> bool {
     let Some(frame) = stream.frame(first) else { return true };
-    // Headers and data stand before a frame, and in the ring they belong to the GOP before it: who has yet to get
-    // those is overtaken when that GOP goes.
+    // Headers and data stand before a frame, and in the ring they belong to the GOP before it: who has yet to
+    // get those is overtaken when that GOP goes.
     let mut sync = frame.sync.then_some(frame.place.dts_us);
     let mut behind = (0, 0);
     for (at, later) in stream.behind(first) {

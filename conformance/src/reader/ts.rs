@@ -200,7 +200,7 @@ impl TsReader {
         }
         let program = psi::map(payload)?;
         if program != self.program {
-            // Nothing but the next PES packet ends one that does not tell its length: it is of the old program.
+            // Only the next PES packet ends one that does not tell its length: it is of the old program.
             let endless = self.open.extract_if(.., |_, open| open.bytes.get(4..6) == Some(&[0, 0]));
             for (pid, open) in endless.collect::<Vec<_>>() {
                 units.push(Unit::Pes(self.pes(pid, open)?));
