@@ -312,6 +312,9 @@ fn configure(seed: u64, tight: bool, parts: &[Casting]) -> Config {
     if dice.chance(500) {
         hls.directory = "/srv/hls".to_owned();
     }
+    if small(&mut dice) {
+        config.limits.turn_writes = dice.scale(4, 64) as usize;
+    }
     fit(&mut config);
     config
 }

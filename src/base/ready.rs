@@ -25,6 +25,11 @@ impl ReadyList {
         }
     }
 
+    /// Joins the end of the line, the flag being set already: it was taken out and could not have its turn.
+    pub fn push_again(&mut self, conn: ConnId) {
+        self.queue.push_back(conn);
+    }
+
     /// The next in line. The caller clears its flag.
     pub fn pop(&mut self) -> Option<ConnId> {
         self.queue.pop_front()

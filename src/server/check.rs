@@ -57,7 +57,10 @@ impl Server {
     /// Nobody is forgotten: who has bytes and room is in line, who has a deadline has a timer.
     fn check_wakefulness(&self, conn: &Conn) {
         if conn.room && !conn.offered && !conn.outbox.is_empty() {
-            assert!(conn.queued && self.ready.contains(conn.id), "I29: {} has bytes and no turn", conn.cid);
+            let live = conn.role.stream().and_then(|key| self.streams.get(key));
+            let waits = live.is_some_and(|live| live.share.contains(conn.id));
+            let listed = self.ready.contains(conn.id) || waits;
+            assert!(conn.queued && listed, "I29: {} has bytes and no turn", conn.cid);
         }
         if let Some((at, why)) = conn.deadline() {
             let armed = conn.armed.is_some_and(|armed| armed <= at && self.is_armed(conn.id, armed));

@@ -3,6 +3,7 @@
 use crate::base::id::ConnId;
 use crate::base::time::Instant;
 use crate::package::hls::Hls;
+use crate::server::share::Share;
 use crate::server::traffic::Traffic;
 use crate::stream::live::Stream;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,8 @@ pub struct Live {
     pub tc_url: String,
     /// When it last went live: wall time in milliseconds since 1970.
     pub live_ms: u64,
+    /// Writes to its players in this turn of the loop, and who waits for the next.
+    pub share: Share,
     /// Bytes so far.
     pub traffic: Traffic,
     /// When the server wakes up for it; never later than [`Live::deadline`].
@@ -51,6 +54,7 @@ impl Live {
             dispose: None,
             tc_url: String::new(),
             live_ms: 0,
+            share: Share::default(),
             traffic: Traffic::new(now),
             armed: None,
         }
@@ -58,10 +62,14 @@ impl Live {
 
     /// When the server must look after it, and why.
     pub fn deadline(&self) -> Option<(Instant, &'static str)> {
-        let flush = self.stream.pace().wake_at().map(|at| (at, "flush"));
+        let share = self.share.wake_at().map(|at| (at, "writes of the next turn"));
+        // How long a turn takes is known once everybody has had what left in it.
+        let pace = self.stream.pace();
+        let flush = if share.is_none() { pace.wake_at() } else { pace.flush_at() };
+        let flush = flush.map(|at| (at, "flush"));
         let linger = self.linger.map(|at| (at, "publisher linger"));
         let dispose = self.dispose.map(|at| (at, "hls dispose"));
-        [flush, linger, dispose].into_iter().flatten().min_by_key(|(at, _)| *at)
+        [share, flush, linger, dispose].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// True if nothing holds it any more.
@@ -72,6 +80,7 @@ impl Live {
             && self.players.is_empty()
             && self.waiting.is_empty()
             && self.fetching.is_empty()
+            && self.share.is_empty()
     }
 
     /// True if it is, or lately was, published; false for one that people merely wait for.

@@ -23,6 +23,7 @@ mod publish;
 mod pump;
 mod report;
 mod save;
+mod share;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -262,7 +263,7 @@ impl Server {
                 return Some(output);
             }
             let Some(conn) = self.ready.pop() else { return self.poll_finished() };
-            if self.offer(conn) {
+            if self.has_turn(conn) && self.offer(conn) {
                 return Some(Output::Write { conn });
             }
         }

@@ -148,6 +148,9 @@ impl Server {
                 }
                 live.stream.leave(&cursor);
                 live.players.remove(&id);
+                if live.share.leave(id) {
+                    self.ready.push_again(id);
+                }
                 self.forget_stream(stream);
             }
             Role::Waiting { stream, .. } => {

@@ -218,7 +218,12 @@ impl Server {
         let now = self.now;
         let Some(live) = self.streams.get_mut(key) else { return };
         live.armed = None;
-        live.stream.turned(now);
+        if live.share.is_empty() {
+            live.stream.turned(now);
+        }
+        while let Some(id) = live.share.next() {
+            self.ready.push_again(id);
+        }
         let due = |at: Option<crate::base::time::Instant>| at.is_some_and(|at| at <= now);
         if due(live.stream.flush_at()) {
             reached!("a flush came by the clock");

@@ -34,6 +34,24 @@ impl Server {
         }
     }
 
+    /// False if the share of `id`'s stream of this turn is spent: then it waits for the next.
+    pub(super) fn has_turn(&mut self, id: ConnId) -> bool {
+        let Some(key) = self.conns.get(id).and_then(|conn| match conn.role {
+            Role::Playing { stream, .. } => Some(stream),
+            _ => None,
+        }) else {
+            return true;
+        };
+        let Some(live) = self.streams.get_mut(key) else { return true };
+        if !live.share.is_spent(self.now, self.config.limits.turn_writes) {
+            return true;
+        }
+        reached!("the players of a stream waited for the next turn");
+        live.share.wait(id);
+        self.arm_stream(key);
+        false
+    }
+
     /// Takes `id` from the ready list. True if the shell should write for it.
     pub(super) fn offer(&mut self, id: ConnId) -> bool {
         let Some(conn) = self.conns.get_mut(id) else { return false };
@@ -82,6 +100,7 @@ impl Server {
             Role::Playing { stream, cursor } => {
                 let live = self.streams.get_mut(*stream).expect("a player's stream exists");
                 live.stream.sent(cursor, &mut conn.outbox, len);
+                live.share.spend(now, len);
                 live.traffic.send(now, len);
             }
             _ => {

@@ -39,6 +39,37 @@ fn a_late_player_begins_at_the_newest_keyframe() {
 }
 
 #[test]
+fn players_share_the_turns_of_the_loop_with_everybody_else() {
+    let mut config = quick();
+    config.limits.turn_writes = 2;
+    let mut world = World::new(config);
+    let publisher = world.publisher("cam");
+    world.gop(publisher, 0, 2);
+    let request = "GET /live/cam.flv HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut players = Vec::new();
+    for _ in 0..5 {
+        players.push(world.http(request));
+        world.pass(Duration::from_millis(1));
+    }
+    let served = |world: &World, frame: &str| {
+        players
+            .iter()
+            .filter(|player| bodies(&world.sent(**player), b"frame-").iter().any(|got| got == frame))
+            .count()
+    };
+    assert_eq!(served(&world, "frame-0"), 5);
+    world.pass(Duration::from_millis(100));
+    world.gop(publisher, 2, 1);
+    assert_eq!(served(&world, "frame-2"), 2, "then it is everybody else's turn");
+    let api = world.api("GET /api/v1/versions HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(world.sent(api).starts_with(b"HTTP/1.1 200 OK"), "who asks something does not wait for them");
+    world.pass(Duration::from_micros(1));
+    assert_eq!(served(&world, "frame-2"), 4, "those who waited come first");
+    world.pass(Duration::from_micros(1));
+    assert_eq!(served(&world, "frame-2"), 5);
+}
+
+#[test]
 fn players_stay_when_their_publisher_drops_and_returns() {
     let mut world = World::new(quick());
     let publisher = world.publisher("cam");
