@@ -3,115 +3,64 @@
 use crate::campaign::Place;
 use crate::crew;
 use crate::options::Mode;
+use clap::{Parser, ValueEnum};
 use log::Level;
 
-/// How to use it.
-pub const HELP: &str = "\
-Plays the server in a simulated world.
-
-usage: sim [SEED] [--seeds N] [--mode lite|swarm|perf] [--minutes M] [--world tiny|turmoil|both] [--check]
-           [--jobs N] [--hashes] [--trace] [--log LEVEL]
-
-  SEED         the run to play; without it, a campaign of many
-  --seeds N    so many runs, from SEED (or 1) on; default 1 with SEED, else 300
-  --mode MODE  lite: small and short; swarm: everything (default); perf: 1 publisher, 20 players, no faults
-  --minutes M  go on for so long instead
-  --world W    where: tiny (default), one queue of events; turmoil, hosts and links; both: odd and even seeds
-               a campaign in turn
-  --check      play every run twice and compare
-  --jobs N     so many runs at a time; default as many as there are cores; the result does not depend on it
-  --hashes     print a line for each run instead of the table: seed, hash, events; to hold two builds together
-  --trace      print what happens, line by line
-  --log LEVEL  print the server's log, too: error, warn, info, debug or trace
-
-exit code: 0 all is well, 2 an invariant does not hold, 3 somebody waits in vain, 4 two runs differ,
-           5 a mark was missed, 101 the server panicked
-";
-
-/// What was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Plays the server in a simulated world.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "sim", after_help = EXIT_CODES)]
 pub struct Arguments {
-    /// The first run.
+    /// The run to play; without it, a campaign of many
     pub seed: Option<u64>,
-    /// How many.
+    /// So many runs, from SEED (or 1) on; default 1 with SEED, else 300
+    #[arg(long, value_name = "N")]
     pub seeds: Option<u64>,
-    /// How much of it.
+    /// What is drawn
+    #[arg(long, value_enum, default_value_t = Mode::Swarm)]
     pub mode: Mode,
-    /// How long.
+    /// Go on for so long instead
+    #[arg(long, value_name = "M")]
     pub minutes: Option<u64>,
-    /// Where, in turn.
-    pub worlds: &'static [Place],
-    /// Twice each.
+    /// Where
+    #[arg(long, value_enum, default_value_t = World::Tiny)]
+    pub world: World,
+    /// Play every run twice and compare
+    #[arg(long)]
     pub check: bool,
-    /// So many at a time.
-    pub jobs: usize,
-    /// A line for each run, and no table.
+    /// So many runs at a time; default as many as there are cores; the result does not depend on it
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Print a line for each run instead of the table: seed, hash, events; to hold two builds together
+    #[arg(long)]
     pub hashes: bool,
-    /// With lines of what happens.
+    /// Print what happens, line by line
+    #[arg(long)]
     pub trace: bool,
-    /// With the server's log down to this level.
+    /// Print the server's log, too: error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL")]
     pub log: Option<Level>,
 }
 
+const EXIT_CODES: &str = "\
+exit code: 0 all is well, 2 an invariant does not hold, 3 somebody waits in vain, 4 two runs differ,
+           5 a mark was missed, 64 the command makes no sense, 101 the server panicked";
+
+/// Where the runs of a campaign take place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum World {
+    /// One queue of events
+    Tiny,
+    /// Hosts and links
+    Turmoil,
+    /// Odd seeds in turmoil, even ones in the tiny world
+    Both,
+}
+
 impl Arguments {
-    /// Reads them; `None`: help is wanted.
-    ///
-    /// # Errors
-    /// What makes no sense, in words.
-    pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
-        let mut arguments = Arguments {
-            seed: None,
-            seeds: None,
-            mode: Mode::Swarm,
-            minutes: None,
-            worlds: &[Place::Tiny],
-            check: false,
-            jobs: crew::hands(),
-            hashes: false,
-            trace: false,
-            log: None,
-        };
-        while let Some(word) = words.next() {
-            let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
-            let number = |text: String| text.parse().map_err(|_| format!("`{text}` is no number"));
-            match word.as_str() {
-                "--help" | "-h" => return Ok(None),
-                "--seeds" => arguments.seeds = Some(number(value()?)?),
-                "--minutes" => arguments.minutes = Some(number(value()?)?),
-                "--check" => arguments.check = true,
-                "--jobs" => arguments.jobs = usize::try_from(number(value()?)?).unwrap_or(usize::MAX),
-                "--hashes" => arguments.hashes = true,
-                "--trace" => arguments.trace = true,
-                "--log" => {
-                    let text = value()?;
-                    let level = text.parse().map_err(|_| format!("`{text}` is no level of a log"))?;
-                    arguments.log = Some(level);
-                }
-                "--world" => {
-                    arguments.worlds = match value()?.as_str() {
-                        "tiny" => &[Place::Tiny],
-                        "turmoil" => &[Place::Turmoil],
-                        "both" => &[Place::Tiny, Place::Turmoil],
-                        other => return Err(format!("`{other}` is no world: tiny, turmoil or both")),
-                    };
-                }
-                "--mode" => {
-                    arguments.mode = match value()?.as_str() {
-                        "lite" => Mode::Lite,
-                        "swarm" => Mode::Swarm,
-                        "perf" => Mode::Perf,
-                        other => return Err(format!("`{other}` is no mode: lite, swarm or perf")),
-                    };
-                }
-                _ if word.starts_with('-') => return Err(format!("`{word}` is no option")),
-                _ => arguments.seed = Some(number(word.clone())?),
-            }
-        }
-        if arguments.trace || arguments.log.is_some() {
-            // Lines of two runs at a time would be nobody's.
-            arguments.jobs = 1;
-        }
-        Ok(Some(arguments))
+    /// So many runs at a time.
+    pub fn jobs(&self) -> usize {
+        // Lines of two runs at a time would be nobody's.
+        if self.trace || self.log.is_some() { 1 } else { self.jobs.unwrap_or_else(crew::hands) }
     }
 
     /// One run, to be looked at.
@@ -131,18 +80,23 @@ impl Arguments {
 
     /// Where the run `seed` takes place.
     pub fn place(&self, seed: u64) -> Place {
-        self.worlds[usize::try_from(seed % 2).expect("0 or 1") % self.worlds.len()]
+        match self.world {
+            World::Tiny => Place::Tiny,
+            World::Turmoil => Place::Turmoil,
+            World::Both if seed.is_multiple_of(2) => Place::Tiny,
+            World::Both => Place::Turmoil,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Arguments, HELP};
+    use super::Arguments;
     use crate::campaign::Place;
+    use clap::{CommandFactory, Parser};
 
     fn parse(line: &str) -> Arguments {
-        let arguments = Arguments::parse(line.split_whitespace().map(str::to_owned));
-        arguments.expect("it makes sense").expect("no help is wanted")
+        Arguments::try_parse_from(["sim"].into_iter().chain(line.split_whitespace())).expect("it makes sense")
     }
 
     #[test]
@@ -155,8 +109,8 @@ mod tests {
 
     #[test]
     fn lines_are_printed_of_one_run_at_a_time() {
-        assert_eq!(parse("--jobs 3").jobs, 3);
-        assert_eq!((parse("--jobs 3 --trace").jobs, parse("--log debug --jobs 3").jobs), (1, 1));
+        assert_eq!(parse("--jobs 3").jobs(), 3);
+        assert_eq!((parse("--jobs 3 --trace").jobs(), parse("--log debug --jobs 3").jobs()), (1, 1));
     }
 
     #[test]
@@ -167,12 +121,10 @@ mod tests {
     }
 
     #[test]
-    fn every_option_is_helped_with_and_others_are_refused() {
-        for option in ["--seeds", "--mode", "--minutes", "--world", "--check", "--jobs", "--hashes"] {
-            assert!(HELP.matches(option).count() >= 2, "{option}");
-        }
+    fn what_makes_no_sense_is_refused() {
+        Arguments::command().debug_assert();
         for line in ["--seed 1", "--seeds", "--world moon", "seven"] {
-            assert!(Arguments::parse(line.split(' ').map(str::to_owned)).is_err(), "{line}");
+            assert!(Arguments::try_parse_from(["sim"].into_iter().chain(line.split(' '))).is_err(), "{line}");
         }
     }
 }

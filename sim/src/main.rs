@@ -2,8 +2,9 @@
 //!
 //! `sim` alone plays a campaign of 300 numbers, `sim 8142` plays one run again.
 
+use clap::Parser;
 use dacapo::record;
-use sim::arguments::{Arguments, HELP};
+use sim::arguments::Arguments;
 use sim::campaign::{Place, Summary, exit, exit_code, fail_line, run};
 use sim::canary::Canary;
 use sim::options::{Mode, Options};
@@ -15,19 +16,20 @@ use std::time::{Duration, Instant};
 /// A campaign missed a mark.
 const MISSED: u8 = 5;
 
+/// The command makes no sense. (Other than clap's own 2, which says that an invariant does not hold.)
+const SENSELESS: u8 = 64;
+
 /// From so many runs on, a campaign must have reached every mark.
 const MARKS_SEEDS_MIN: u64 = 300;
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::parse(std::env::args().skip(1)) {
-        Ok(Some(arguments)) => arguments,
-        Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
         Err(words) => {
-            eprintln!("{words}\n\n{HELP}");
-            return ExitCode::from(64);
+            let wrong = words.use_stderr();
+            // Whoever closed the terminal needs no help.
+            let _unread = words.print();
+            return if wrong { ExitCode::from(SENSELESS) } else { ExitCode::SUCCESS };
         }
     };
     // A panic is a failing run like any other, and is told in its line.
@@ -58,7 +60,7 @@ fn campaign(arguments: &Arguments) -> ExitCode {
     let mut summary = Summary::default();
     let (mut worst, mut told) = (None, begun);
     crew::in_order(
-        arguments.jobs,
+        arguments.jobs(),
         seeds,
         |seed| play(seed, arguments),
         |played| {

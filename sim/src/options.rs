@@ -7,19 +7,20 @@ use crate::dice::{Throws, fork};
 use crate::disk::DiskFaults;
 use crate::fault::{self, Fault};
 use crate::grip::Grips;
+use clap::ValueEnum;
 use conformance::dice::Dice;
 use dacapo::config::{Config, Flush, HlsLayout, Second, Start};
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// How much of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
-    /// Small and short: for a look, and for tests.
+    /// Small and short: for a look, and for tests
     Lite,
-    /// Everything: for campaigns.
+    /// Everything: for campaigns
     Swarm,
-    /// No faults, 1 publisher and 20 players, for a minute: for measuring.
+    /// No faults, 1 publisher and 20 players, for a minute: for measuring
     Perf,
 }
 

@@ -271,14 +271,10 @@ impl Shell {
 
     /// Whoever has bytes and room must have been asked to write (I29).
     fn look_for_forgotten(&mut self) {
-        if self.server.deadline().is_some_and(|deadline| deadline.at <= self.now + Duration::from_micros(1)) {
-            // Whoever waits for the next turn has it at once.
-            return;
-        }
         for conn in self.conns.iter().flatten().filter(|conn| conn.room) {
             let mut slices = Slices::default();
             self.server.outbox(conn.id, &mut slices);
-            if !slices.is_empty() {
+            if !slices.is_empty() && !self.server.waits_for_turn(conn.id) {
                 self.watch.forgotten(conn.seat);
             }
         }

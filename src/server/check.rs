@@ -57,15 +57,20 @@ impl Server {
     /// Nobody is forgotten: who has bytes and room is in line, who has a deadline has a timer.
     fn check_wakefulness(&self, conn: &Conn) {
         if conn.room && !conn.offered && !conn.outbox.is_empty() {
-            let live = conn.role.stream().and_then(|key| self.streams.get(key));
-            let waits = live.is_some_and(|live| live.share.contains(conn.id));
-            let listed = self.ready.contains(conn.id) || waits;
+            let listed = self.ready.contains(conn.id) || self.waits_for_turn(conn.id);
             assert!(conn.queued && listed, "I29: {} has bytes and no turn", conn.cid);
         }
         if let Some((at, why)) = conn.deadline() {
             let armed = conn.armed.is_some_and(|armed| armed <= at && self.is_armed(conn.id, armed));
             assert!(armed, "I27: {} would sleep through {why}", conn.cid);
         }
+    }
+
+    /// True if `id` has bytes and waits until everybody else has had a turn (`limits.turn_writes`). A search:
+    /// for checks only.
+    pub fn waits_for_turn(&self, id: ConnId) -> bool {
+        let key = self.conns.get(id).and_then(|conn| conn.role.stream());
+        key.and_then(|key| self.streams.get(key)).is_some_and(|live| live.share.contains(id))
     }
 
     fn is_armed(&self, id: ConnId, at: crate::base::time::Instant) -> bool {

@@ -225,7 +225,7 @@ impl Server {
             self.ready.push_again(id);
         }
         let due = |at: Option<crate::base::time::Instant>| at.is_some_and(|at| at <= now);
-        if due(live.stream.flush_at()) {
+        if due(live.stream.pace().flush_at()) {
             reached!("a flush came by the clock");
             live.stream.flush(now);
             self.pump(key);

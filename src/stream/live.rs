@@ -264,11 +264,6 @@ impl Stream {
         }
     }
 
-    /// When frames that wait for company must leave.
-    pub fn flush_at(&self) -> Option<Instant> {
-        self.pace.flush_at()
-    }
-
     /// The pace at which frames leave.
     pub fn pace(&self) -> &Pace {
         &self.pace
