@@ -9,7 +9,6 @@ use dacapo::base::id::ConnId;
 use dacapo::base::time::Instant;
 use dacapo::config::{Config, Flush, Second, Service, Start};
 use dacapo::server::{Doing, Input, Output, Server};
-use dacapo::stream::pace::AUTO_HOLD_MAX;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -385,7 +384,7 @@ pub fn rules(config: &Config) -> Rules {
     let flush_us = match stream.play.flush {
         Flush::Frame => 0,
         Flush::Video => 40_000,
-        Flush::Auto => AUTO_HOLD_MAX.as_micros() as u64,
+        Flush::Auto => Flush::AUTO_HOLD_MS_MAX * 1000,
         Flush::Ms(ms) => u64::from(ms) * 1000,
     };
     Rules {

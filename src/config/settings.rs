@@ -246,10 +246,16 @@ pub enum Flush {
     Frame,
     /// At every video frame; sound rides along, for at most 40 ms.
     Video,
-    /// As `Video`; under load less often, by at most 250 ms.
+    /// As `Video`; under load less often, by at most [`Flush::AUTO_HOLD_MS_MAX`].
     Auto,
     /// Every so many milliseconds, keyframes at once.
     Ms(u32),
+}
+
+impl Flush {
+    /// How long `Auto` holds frames back at most. The delay that a player sees grows by no more, whatever the
+    /// load is.
+    pub const AUTO_HOLD_MS_MAX: u64 = 250;
 }
 
 /// Layout of HLS segments.

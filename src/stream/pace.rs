@@ -13,9 +13,8 @@ use std::time::Duration;
 /// How long sound may wait for the next picture to ride along with, when frames leave with pictures.
 const RIDE_ALONG: Duration = Duration::from_millis(40);
 
-/// How long `Auto` holds frames back at most. The delay that a player sees grows by no more, whatever the
-/// load is.
-pub const AUTO_HOLD_MAX: Duration = Duration::from_millis(250);
+/// How long `Auto` holds frames back at most.
+const AUTO_HOLD_MAX: Duration = Duration::from_millis(Flush::AUTO_HOLD_MS_MAX);
 
 /// Under `Auto`, frames of a stream leave no more often than every so many turns of the loop last. At two,
 /// half of a core's time is left for everybody else, and for what comes unexpected.

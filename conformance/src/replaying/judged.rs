@@ -5,7 +5,6 @@ use dacapo::base::time::Instant;
 use dacapo::config::{self, Config, Flush, Second, Start};
 use dacapo::record::{Event, Seat, Witness};
 use dacapo::server::Output;
-use dacapo::stream::pace::AUTO_HOLD_MAX;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Shows a run to the judge.
@@ -89,7 +88,7 @@ pub fn rules(config: &Config) -> Rules {
     Rules {
         patience_us: match stream.play.flush {
             Flush::Ms(ms) => patience_us + u64::from(ms) * 1000,
-            Flush::Auto => patience_us + AUTO_HOLD_MAX.as_micros() as u64,
+            Flush::Auto => patience_us + Flush::AUTO_HOLD_MS_MAX * 1000,
             _ => patience_us,
         },
         start: match stream.play.start {
