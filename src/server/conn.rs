@@ -87,29 +87,13 @@ pub struct Stall {
     pub sent_bytes: u64,
 }
 
-/// One connection.
+/// One connection. Laid out as written: what every write to a player touches comes first and stands close
+/// together, since with thousands of players each line of memory is one that has to be fetched again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[repr(C)]
 pub struct Conn {
     /// Its place and generation.
     pub id: ConnId,
-    /// Who it is.
-    pub peer: SocketAddr,
-    /// Its word in logs and in the API.
-    pub cid: Cid,
-    /// What it speaks.
-    pub session: AnySession,
-    /// Bytes that came and wait.
-    pub inbox: Inbox,
-    /// Own bytes that wait to leave.
-    pub outbox: Outbox,
-    /// Its dice.
-    pub rng: Rng,
-    /// What it does with a stream.
-    pub role: Role,
-    /// Who it says it is.
-    pub introduction: Introduction,
-    /// The stream that it was last about, for the API's byte counts.
-    pub name: Option<StreamName>,
     /// False while the kernel has no room for its bytes.
     pub room: bool,
     /// True while it stands in the ready list.
@@ -122,18 +106,36 @@ pub struct Conn {
     pub unfinished: bool,
     /// False while the shell was asked not to read from it.
     pub reading: bool,
-    /// Why it is about to be closed, and by when at the latest.
-    pub ending: Option<(Reason, Instant)>,
+    /// What it does with a stream.
+    pub role: Role,
     /// Since when bytes wait without room.
     pub stall: Option<Stall>,
-    /// When the server wakes up for it; never later than [`Conn::deadline`] (I27).
-    pub armed: Option<Instant>,
+    /// Own bytes that wait to leave.
+    pub outbox: Outbox,
     /// Bytes so far.
     pub traffic: Traffic,
-    /// When it came.
-    pub since: Instant,
+    /// Why it is about to be closed, and by when at the latest.
+    pub ending: Option<(Reason, Instant)>,
+    /// Its word in logs and in the API.
+    pub cid: Cid,
+    /// When the server wakes up for it; never later than [`Conn::deadline`] (I27).
+    pub armed: Option<Instant>,
     /// Players' send timeout in force.
     pub send_timeout: Duration,
+    /// What it speaks.
+    pub session: AnySession,
+    /// Bytes that came and wait.
+    pub inbox: Inbox,
+    /// Its dice.
+    pub rng: Rng,
+    /// Who it is.
+    pub peer: SocketAddr,
+    /// When it came.
+    pub since: Instant,
+    /// The stream that it was last about, for the API's byte counts.
+    pub name: Option<StreamName>,
+    /// Who it says it is.
+    pub introduction: Introduction,
 }
 
 impl Conn {
@@ -154,21 +156,26 @@ impl Conn {
         self.name.as_ref().filter(|_| self.introduction.role == "hls-play")
     }
 
-    /// Bytes left; the peer may be a slow one.
-    pub fn note_sent(&mut self, now: Instant, len: usize, room: bool, waiting: bool) {
+    /// Bytes left; the peer may be a slow one. True if it has become one just now: only that brings its
+    /// deadline nearer.
+    pub fn note_sent(&mut self, now: Instant, len: usize, room: bool, waiting: bool) -> bool {
         self.traffic.send(now, len);
         self.room = room;
         if room && !waiting {
             self.stall = None;
-            return;
+            return false;
         }
         let sent_bytes = self.traffic.sent_bytes();
         match &mut self.stall {
             Some(stall) if sent_bytes - stall.sent_bytes >= PROGRESS_BYTES_MIN => {
                 *stall = Stall { since: now, sent_bytes };
+                false
             }
-            Some(_) => {}
-            None => self.stall = Some(Stall { since: now, sent_bytes }),
+            Some(_) => false,
+            None => {
+                self.stall = Some(Stall { since: now, sent_bytes });
+                true
+            }
         }
     }
 }

@@ -121,7 +121,7 @@ impl Server {
         if conn.room && !room {
             log::debug!(cid:% = conn.cid; "its socket is full");
         }
-        conn.note_sent(now, len, room, standing == Standing::Ready);
+        let stalls = conn.note_sent(now, len, room, standing == Standing::Ready);
         let ending = conn.ending.clone();
         match standing {
             Standing::Ready => self.mark_ready(id),
@@ -140,7 +140,9 @@ impl Server {
             self.call(id, |session, cx, _| session.drained(cx));
             self.poke(id);
         }
-        self.arm(id);
+        if stalls {
+            self.arm(id);
+        }
     }
 
     /// The kernel has room again.
