@@ -47,6 +47,9 @@ pub struct Conn {
     pub finished: bool,
     /// True while the server wants to be told what it says.
     pub reading: bool,
+    /// True from a write that was not taken whole until the poll tells of room. The poll tells of room
+    /// whenever it tells of bytes, too.
+    pub full: bool,
     /// True while it stands in the reactor's line of those to read from.
     pub queued: bool,
     /// True until a connection that we dialled stands or has failed.
@@ -72,6 +75,12 @@ impl Conn {
 
     /// Writes the slices with one system call.
     pub fn write(&mut self, slices: &Slices<'_>) -> Put {
+        let put = self.put(slices);
+        self.full = matches!(put, Put::Taken(_, false));
+        put
+    }
+
+    fn put(&mut self, slices: &Slices<'_>) -> Put {
         loop {
             // A frame alone is what most players are sent most of the time, and `send` goes a shorter way
             // through the kernel than `writev`: a twelfth of the whole write, measured on loopback.

@@ -190,7 +190,7 @@ impl Reactor {
                 self.line.push_back(id);
             }
         }
-        if event.is_writable() {
+        if event.is_writable() && std::mem::take(&mut conn.full) {
             self.tell(now, Input::Writable { conn: id });
         }
     }
@@ -246,6 +246,7 @@ impl Reactor {
             readable: true,
             finished: false,
             reading: true,
+            full: false,
             queued: true,
             connecting: false,
             tail: None,
@@ -278,6 +279,7 @@ impl Reactor {
                     readable: false,
                     finished: false,
                     reading: true,
+                    full: false,
                     queued: false,
                     connecting: true,
                     tail: None,
