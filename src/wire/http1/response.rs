@@ -2,6 +2,9 @@
 
 use crate::wire::http1::http_date;
 
+/// Room for the head of a file or a playlist: what is shorter is laid out without moving.
+const HEAD_BYTES: usize = 512;
+
 /// A status code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Status(u16);
@@ -84,15 +87,23 @@ impl ResponseHead {
 
     /// The status line, `Server` and `Date`.
     pub fn new(status: Status, unix_secs: u64) -> Self {
-        let line = format!("HTTP/1.1 {} {}\r\n", status.code(), status.reason());
-        ResponseHead(line.into_bytes()).header("Server", "Dacapo").header("Date", &http_date(unix_secs))
+        let mut head = Vec::with_capacity(HEAD_BYTES);
+        head.extend_from_slice(b"HTTP/1.1 ");
+        head.extend_from_slice(status.code().to_string().as_bytes());
+        head.push(b' ');
+        head.extend_from_slice(status.reason().as_bytes());
+        head.extend_from_slice(b"\r\n");
+        ResponseHead(head).header("Server", "Dacapo").header("Date", &http_date(unix_secs))
     }
 
     /// Appends a line. Control characters in `value` (a line break would begin another header) are left out.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.0.extend_from_slice(name.as_bytes());
         self.0.extend_from_slice(b": ");
-        self.0.extend(value.bytes().filter(|byte| !byte.is_ascii_control()));
+        match value.bytes().any(|byte| byte.is_ascii_control()) {
+            false => self.0.extend_from_slice(value.as_bytes()),
+            true => self.0.extend(value.bytes().filter(|byte| !byte.is_ascii_control())),
+        }
         self.0.extend_from_slice(b"\r\n");
         self
     }
