@@ -19,8 +19,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-const PUBLISHER: &[u8] = include_bytes!("../../fixtures/captures/rtmp/ffmpeg-5.1-publish-start/client.bin");
-const PLAYER: &[u8] = include_bytes!("../../fixtures/captures/rtmp/ffmpeg-5.1-play-start/client.bin");
+pub const PUBLISHER: &[u8] =
+    include_bytes!("../../fixtures/captures/rtmp/ffmpeg-5.1-publish-start/client.bin");
+pub const PLAYER: &[u8] = include_bytes!("../../fixtures/captures/rtmp/ffmpeg-5.1-play-start/client.bin");
 const WEB_SOCKET: &[u8] = b"GET /live/cam1.flv HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n\
     Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n";
 const EPOCH: Epoch = Epoch(1_700_000_000_000_000);
@@ -31,6 +32,7 @@ fn seed() -> Seed {
 
 /// A shell with tapes running: one for everything, one for chosen streams.
 pub struct Shell {
+    config: Config,
     server: Server,
     tapes: Vec<Tape>,
     /// Recordings that began in the middle of the run, as far as they were written then, and what had been
@@ -40,15 +42,16 @@ pub struct Shell {
     sent: BTreeMap<ConnId, Vec<u8>>,
     now: Instant,
     /// Most bytes that the kernel takes in one write.
-    allowance: usize,
+    pub allowance: usize,
     port: u16,
 }
 
 impl Shell {
-    fn new(config: Config) -> Self {
+    pub fn new(config: Config) -> Self {
         let chosen = Tape::of_streams(&["live/film".to_owned()]).expect("it is a pattern");
         Shell {
-            server: Server::new(config, seed(), Instant::ZERO, EPOCH),
+            server: Server::new(config.clone(), seed(), Instant::ZERO, EPOCH),
+            config,
             tapes: vec![Tape::new(), chosen],
             later: Vec::new(),
             sent_before: BTreeMap::new(),
@@ -59,7 +62,7 @@ impl Shell {
         }
     }
 
-    fn connect(&mut self, service: Service) -> ConnId {
+    pub fn connect(&mut self, service: Service) -> ConnId {
         let listeners = Config::default().listeners();
         let place = listeners.iter().position(|(_, other, _)| *other == service).expect("it listens");
         let listener = ListenerId(place as u16);
@@ -74,7 +77,7 @@ impl Shell {
         conn.expect("there is room")
     }
 
-    fn tell(&mut self, input: Input<'_>) {
+    pub fn tell(&mut self, input: Input<'_>) {
         self.tapes.iter_mut().for_each(|tape| tape.input(&self.server, self.now, &input));
         self.server.handle(self.now, input);
         self.tapes.iter_mut().for_each(|tape| tape.settle(&self.server));
@@ -105,7 +108,7 @@ impl Shell {
         self.tapes.iter_mut().for_each(|tape| tape.settle(&self.server));
     }
 
-    fn pass(&mut self, time: Duration) {
+    pub fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(deadline) = self.server.deadline().filter(|deadline| deadline.at <= end) {
             self.now = self.now.max(deadline.at);
@@ -116,7 +119,7 @@ impl Shell {
     }
 
     /// Begins three more recordings here: another part of the first, everything, and one stream.
-    fn begin(&mut self, stream: &str) {
+    pub fn begin(&mut self, stream: &str) {
         self.pass(Duration::ZERO);
         let first_part = self.recordings()[0].clone();
         let part = self.server.narrowed(|name| name.path() == format!("live/{stream}"));
@@ -130,7 +133,7 @@ impl Shell {
         let whole = self.server.clone();
         let scopes = [(Scope::All, whole.save()), (Scope::Streams(patterns), part.save())];
         let [all, some] = scopes.map(|(scope, saved)| {
-            let header = Header::new(&Config::default(), &seed(), EPOCH);
+            let header = Header::new(&self.config, &seed(), EPOCH);
             let start_us = self.now.as_micros();
             let header = Header { scope, start: Start::Saved, start_us, ..header };
             [head(&header), block_saved(&saved)].concat()
@@ -141,19 +144,24 @@ impl Shell {
 
     /// The first part of the recording of everything, its second part, and the recordings that began with it.
     fn later_recordings(&mut self) -> Vec<Contents> {
+        self.later_files().iter().map(|bytes| recorded(bytes)).collect()
+    }
+
+    /// The same as they would stand on a disk.
+    pub fn later_files(&mut self) -> Vec<Vec<u8>> {
         for (bytes, place) in self.later[1..].iter_mut().zip([0, 2, 3]) {
             self.tapes[place].check(self.now);
             bytes.extend(self.tapes[place].take());
             bytes.extend(block_end());
         }
-        self.later.iter().map(|bytes| recorded(bytes)).collect()
+        self.later.clone()
     }
 
     /// The recordings as they would stand on a disk: everything, and the chosen streams.
     pub fn recordings(&mut self) -> [Vec<u8>; 2] {
         let scopes = [Scope::All, Scope::Streams(vec!["live/film".to_owned()])];
         let mut all = scopes.map(|scope| {
-            let header = Header::new(&Config::default(), &seed(), EPOCH);
+            let header = Header::new(&self.config, &seed(), EPOCH);
             head(&Header { scope, ..header })
         });
         for (bytes, tape) in all.iter_mut().zip(&mut self.tapes) {

@@ -34,7 +34,7 @@ pub use held::{Doing, Held};
 pub use input::{End, Input};
 pub use output::Output;
 pub use report::{stream_vid, vid};
-pub use save::Unloadable;
+pub use save::{Unloadable, saved};
 
 use crate::base::id::{Cid, ConnId, ListenerId, Ticket};
 use crate::base::inbox::Inbox;

@@ -15,6 +15,7 @@
 use crate::base::shape::{Shape, shape};
 use crate::server::Server;
 use crate::server::conn::Role;
+use serde::Serialize;
 use thiserror::Error;
 
 /// How every saved server begins.
@@ -56,13 +57,7 @@ impl Server {
     /// The whole state as bytes. As secret as the server's seed, which is in it. Takes time in proportion to
     /// all that the server holds.
     pub fn save(&self) -> Vec<u8> {
-        let mut bytes = LINE.to_vec();
-        bytes.extend([0; 4]);
-        for part in [postcard::to_allocvec(&(BUILD, shape(self))), postcard::to_allocvec(self)] {
-            bytes.extend(part.expect("the state is plain data"));
-        }
-        seal(&mut bytes);
-        bytes
+        saved(self)
     }
 
     /// The server that was saved.
@@ -122,6 +117,17 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// What [`Server::save`] gives of this state: a server, or what is serialized like one.
+pub fn saved(state: &impl Serialize) -> Vec<u8> {
+    let mut bytes = LINE.to_vec();
+    bytes.extend([0; 4]);
+    for part in [postcard::to_allocvec(&(BUILD, shape(state))), postcard::to_allocvec(state)] {
+        bytes.extend(part.expect("the state is plain data"));
+    }
+    seal(&mut bytes);
+    bytes
 }
 
 /// Which build saves.

@@ -3,11 +3,12 @@
 //! In: entries whose checks hold no more. Out: entries whose checks hold.
 
 use crate::base::digest::Digest;
+use crate::base::id::ConnId;
 use crate::base::time::Instant;
-use crate::record::file::{Fault, Header};
+use crate::record::file::{Contents, Fault};
 use crate::record::list::{Entry, Event, Seat};
 use crate::record::replay::{Replay, Witness};
-use crate::server::Output;
+use crate::server::{Output, Server};
 use std::collections::BTreeMap;
 
 /// Watches the replay and writes its own list.
@@ -18,15 +19,26 @@ pub struct Again {
 }
 
 /// The same run, with checks that hold.
-pub fn play(header: &Header, entries: Vec<Entry>) -> Result<Vec<Entry>, Fault> {
+pub fn play(contents: &Contents) -> Result<Vec<Entry>, Fault> {
     let mut again = Again::default();
-    Replay::new(header)?.run(entries, &mut again);
+    Replay::begin(contents)?.run(contents.entries.iter().cloned(), &mut again);
     Ok(again.entries)
 }
 
 impl Witness for Again {
     fn happened(&mut self, at: Instant, event: &Event) {
         self.entries.push(Entry { at, event: event.clone() });
+    }
+
+    fn seated(&mut self, at: Instant, seat: Seat, conn: ConnId, _: &Server) {
+        let last = self.entries.last().map(|entry| &entry.event);
+        let came = last.is_some_and(
+            |event| matches!(event, Event::Accepted { seat: Some(other), .. } if *other == seat),
+        );
+        if !came {
+            // It was there before.
+            self.entries.push(Entry { at, event: Event::Seated { seat, conn } });
+        }
     }
 
     fn sent(&mut self, _: Instant, seat: Seat, bytes: &[u8]) {
@@ -41,6 +53,11 @@ impl Witness for Again {
     }
 
     fn checked(&mut self, at: Instant, event: &Event) {
+        // What was sent to who is closed stands in the entry before.
+        let last = self.entries.last().map(|entry| &entry.event);
+        if last.is_some_and(|last| matches!(last, Event::Closed { .. }) && last.seat() == event.seat()) {
+            return;
+        }
         self.entries.push(Entry { at, event: event.clone() });
     }
 }

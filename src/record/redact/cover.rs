@@ -127,6 +127,12 @@ impl Covers {
         self.ids.get(id).map(String::as_str)
     }
 
+    /// Words of the server's own making, with what became of them.
+    pub fn ids(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let pair = |(id, cover): (&String, &String)| (id.clone().into_bytes(), cover.clone().into_bytes());
+        self.ids.iter().filter(|(id, cover)| id.len() == cover.len()).map(pair).collect()
+    }
+
     /// How many words and addresses were covered.
     pub fn count(&self) -> usize {
         self.words.len() + self.addresses.len()

@@ -74,7 +74,8 @@ fn request_line(covers: &mut Covers, line: &str, api: bool) -> String {
     words.join(" ")
 }
 
-fn field(covers: &mut Covers, line: &str) -> String {
+/// A field of a head, as one line.
+pub fn field(covers: &mut Covers, line: &str) -> String {
     let Some((name, value)) = line.split_once(':') else { return line.to_owned() };
     let lower = name.trim().to_ascii_lowercase();
     if PLAIN.contains(&lower.as_str()) || PLAIN_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {

@@ -5,34 +5,46 @@
 //! the server's answers hold what was covered, they are others now: the covered inputs are played with what
 //! the kernel said then, and the checks are written anew.
 //!
+//! A recording that begins in the middle of a run begins with a saved server, which is covered part by part.
+//!
 //! What stays: the applications of streams, media and what stands inside it, times and sizes, what programs
 //! say of themselves (`User-Agent`, `flashVer`), ports. Words that stand in media are counted.
 //!
 //! ```text
-//! recording ─▶ names from a first replay ─▶ covers in all peers' bytes ─▶ replay, checks anew ─▶ compared
+//! recording ────▶ names from a first replay ─▶ covers in peers' bytes ─┬─▶ replay, checks anew ─▶ compared
+//! saved server ─▶ names in it ───────────────▶ covers in all its texts ┘
 //! ```
 
 mod again;
 mod cover;
 mod http;
 mod rtmp;
+mod saved;
+mod settings;
+mod talk;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_saved;
 mod text;
+mod tree;
 
 use crate::base::id::ConnId;
 use crate::base::name::{DEFAULT_VHOST, StreamName};
 use crate::base::rng::Seed;
 use crate::base::time::Instant;
-use crate::config::{self, Config, Pattern, Recorder, Secret, Service, StreamRule};
-use crate::record::file::{BUILD, Contents, Fault, Header, Kernel, Scope, Start, write};
+use crate::config::{self, Config};
+use crate::record::file::{BUILD, Contents, Fault, Header, Kernel, Scope, block_saved, head, write};
 use crate::record::list::{Entry, Event, Seat};
 use crate::record::replay::{Replay, Witness};
 use crate::server::{self, End, Server};
 use crate::status::{RecorderAnswer, RecorderRefusal};
 use bytes::Bytes;
 use cover::{Class, Covers};
+use saved::Saved;
+use settings::{cover_config, cover_patterns};
 use std::collections::{BTreeMap, BTreeSet};
+use talk::Talks;
 use thiserror::Error;
 
 /// A recording that was made fit to be given away.
@@ -53,12 +65,6 @@ pub enum RedactError {
     /// It cannot be played.
     #[error("{0}")]
     Fault(#[from] Fault),
-    /// It begins with a saved server.
-    #[error(
-        "this recording begins with a saved server, in which names cannot be covered: record from the start \
-         of the server"
-    )]
-    Saved,
     /// The outcome does not replay. A bug.
     #[error("the covered recording does not replay as it should: {0}")]
     Unfaithful(String),
@@ -66,16 +72,22 @@ pub enum RedactError {
 
 /// Covers what a recording tells of people. `key` must be random and is not needed again.
 pub fn redact(contents: &Contents, key: Seed) -> Result<Redacted, RedactError> {
-    if contents.header.start != Start::Birth {
-        return Err(RedactError::Saved);
-    }
     let header = &contents.header;
     let config = header.config()?;
     let mut covers = Covers::new(key);
-    let names = names(header, &contents.entries)?;
-    let seed = Seed::new(random_bytes(&key));
-    note_ids(&mut covers, header.seed()?, &seed, &names, &contents.entries);
-    let (entries, left) = cover_entries(&mut covers, &config, &names, &contents.entries);
+    let mut saved = contents.saved.as_ref().map(|bytes| Saved::of(bytes)).transpose()?;
+    let mut names = names(contents)?;
+    names.extend(saved.iter_mut().flat_map(Saved::names));
+    let (before, after) = (header.seed()?, Seed::new(random_bytes(&key)));
+    note_ids(&mut covers, before, &after, &names, &contents.entries);
+    if let Some(saved) = &mut saved {
+        saved.note_ids(&mut covers, &key);
+        saved.cover(&mut covers, &key, (&before, &after));
+    }
+    let (entries, left) = cover_entries(&mut covers, &config, &names, saved.as_mut(), &contents.entries);
+    if let Some(saved) = &mut saved {
+        saved.cover_config(&mut covers, &names);
+    }
     let config = cover_config(&mut covers, config, &names);
     let scope = match &header.scope {
         Scope::All => Scope::All,
@@ -89,11 +101,15 @@ pub fn redact(contents: &Contents, key: Seed) -> Result<Redacted, RedactError> {
         start: header.start,
         start_us: header.start_us,
         part: header.part,
-        ..Header::new(&config, &seed, crate::base::time::Epoch(header.epoch_us))
+        ..Header::new(&config, &after, crate::base::time::Epoch(header.epoch_us))
     };
-    let entries = if header.kernel == Kernel::Recorded { again::play(&header, entries)? } else { entries };
-    verify(&header, &entries)?;
-    Ok(Redacted { bytes: write(&header, &entries), covered: covers.count(), left })
+    let saved = saved.map(|saved| Bytes::from(saved.into_bytes()));
+    let mut covered = Contents { header, saved, entries, ended: true, torn: None };
+    if covered.header.kernel == Kernel::Recorded {
+        covered.entries = again::play(&covered)?;
+    }
+    verify(&covered)?;
+    Ok(Redacted { bytes: whole(&covered), covered: covers.count(), left })
 }
 
 fn random_bytes(key: &Seed) -> [u8; 32] {
@@ -103,7 +119,7 @@ fn random_bytes(key: &Seed) -> [u8; 32] {
 }
 
 /// The streams that connections are about, as the server understands them.
-fn names(header: &Header, entries: &[Entry]) -> Result<BTreeSet<StreamName>, Fault> {
+fn names(contents: &Contents) -> Result<BTreeSet<StreamName>, Fault> {
     #[derive(Default)]
     struct Names {
         conns: BTreeMap<Seat, ConnId>,
@@ -127,7 +143,7 @@ fn names(header: &Header, entries: &[Entry]) -> Result<BTreeSet<StreamName>, Fau
         }
     }
     let mut found = Names::default();
-    Replay::new(header)?.run(entries.iter().cloned(), &mut found);
+    Replay::begin(contents)?.run(contents.entries.iter().cloned(), &mut found);
     Ok(found.names)
 }
 
@@ -169,47 +185,20 @@ fn cover_entries(
     covers: &mut Covers,
     config: &Config,
     names: &BTreeSet<StreamName>,
+    saved: Option<&mut Saved>,
     entries: &[Entry],
 ) -> (Vec<Entry>, u64) {
-    let services: Vec<Service> = config.listeners().into_iter().map(|(_, service, _)| service).collect();
-    let mut said: BTreeMap<Seat, (Service, Vec<u8>)> = BTreeMap::new();
-    for entry in entries {
-        match &entry.event {
-            Event::Accepted { listener, seat: Some(seat), .. } => {
-                if let Some(service) = services.get(usize::from(listener.0)) {
-                    said.insert(*seat, (*service, Vec::new()));
-                }
-            }
-            Event::Received { seat, bytes } => {
-                if let Some((_, all)) = said.get_mut(seat) {
-                    all.extend_from_slice(bytes);
-                }
-            }
-            _ => {}
-        }
+    let mut saved = saved;
+    let mut talks = Talks::of(config, saved.as_deref(), entries);
+    talks.cover(covers);
+    let words = Words { telling: covers.telling(), names: covers.names(), ids: covers.ids() };
+    let mut left = talks.sweep(&words);
+    if let Some(saved) = &mut saved {
+        left += saved.sweep(&words);
     }
-    for (service, bytes) in said.values_mut() {
-        match service {
-            Service::Rtmp => rtmp::cover(covers, bytes),
-            Service::Http => http::cover(covers, bytes, false),
-            Service::Api => http::cover(covers, bytes, true),
-        }
-    }
-    let (telling, all_names) = (covers.telling(), covers.names());
-    let mut left = 0;
-    let mut said: BTreeMap<Seat, Bytes> = said
-        .into_iter()
-        .map(|(seat, (service, mut bytes))| {
-            match service {
-                Service::Rtmp => rtmp::sweep(&telling, &mut bytes),
-                Service::Http | Service::Api => http::sweep(&telling, &all_names, &mut bytes),
-            }
-            left += occurrences(&telling, &bytes);
-            (seat, Bytes::from(bytes))
-        })
-        .collect();
+    let (telling, mut said) = (&words.telling, talks.give_back(saved));
     let mut cover = |entry: &Entry| {
-        let event = cover_event(covers, names, &telling, &mut said, &entry.event)?;
+        let event = cover_event(covers, names, telling, &mut said, &entry.event)?;
         Some(Entry { at: entry.at, event })
     };
     (entries.iter().filter_map(&mut cover).collect(), left)
@@ -274,54 +263,6 @@ fn cover_event(
     })
 }
 
-/// A configuration that does the same for covered names, and tells nothing of places on a disk.
-fn cover_config(covers: &mut Covers, mut config: Config, names: &BTreeSet<StreamName>) -> Config {
-    let listens =
-        [&mut config.rtmp.listen, &mut config.http.listen, &mut config.api.listen, &mut config.rtc.listen];
-    for addr in listens.into_iter().flatten() {
-        addr.set_ip(covers.address(addr.ip()));
-    }
-    for origin in [&mut config.http.allow_origin, &mut config.api.allow_origin] {
-        if origin.as_str() != "*" {
-            *origin = text::url(covers, origin, false);
-        }
-    }
-    config.log.file.clear();
-    let directory = |directory: &mut String| {
-        if !directory.is_empty() {
-            *directory = "directory".to_owned();
-        }
-    };
-    directory(&mut config.stream.hls.directory);
-    cover_recorder(covers, &mut config.recorder, names);
-    let rules = std::mem::take(&mut config.streams);
-    for mut rule in rules {
-        rule.hls.directory.iter_mut().for_each(directory);
-        for pattern in cover_patterns(covers, &[rule.pattern.as_str().to_owned()], names) {
-            let pattern = Pattern::new(&pattern).expect("an escaped name is a pattern");
-            config.streams.push(StreamRule { pattern, ..rule.clone() });
-        }
-    }
-    config
-}
-
-/// Settings of a recorder that lets the same operators in, by the covers of their words.
-fn cover_recorder(covers: &mut Covers, settings: &mut Recorder, names: &BTreeSet<StreamName>) {
-    if !settings.directory.is_empty() {
-        settings.directory = "recordings".to_owned();
-    }
-    let patterns: Vec<String> = settings.streams.iter().map(|pattern| pattern.as_str().to_owned()).collect();
-    let patterns = cover_patterns(covers, &patterns, names);
-    settings.streams = patterns.iter().filter_map(|pattern| Pattern::new(pattern).ok()).collect();
-    if settings.api_token.is_set() {
-        let token = covers.token(|word| settings.api_token.is(word)).unwrap_or(NOBODYS_TOKEN);
-        settings.api_token = Secret::new(token).expect("a cover is as long as the word, and of its kind");
-    }
-}
-
-/// The token of a recorder that no operator has used.
-const NOBODYS_TOKEN: &str = "0000000000000000";
-
 /// What the recorder told, as long as it was.
 fn cover_recorder_answer(covers: &mut Covers, answer: RecorderAnswer) -> RecorderAnswer {
     let RecorderAnswer::State(mut status) = answer else { return answer };
@@ -332,22 +273,15 @@ fn cover_recorder_answer(covers: &mut Covers, answer: RecorderAnswer) -> Recorde
     RecorderAnswer::State(status)
 }
 
-/// Patterns that fit the covers of those names that these fit: each name by itself.
-fn cover_patterns(covers: &mut Covers, patterns: &[String], names: &BTreeSet<StreamName>) -> Vec<String> {
-    let patterns: Vec<Pattern> = patterns.iter().filter_map(|pattern| Pattern::new(pattern).ok()).collect();
-    let fitting = names.iter().filter(|name| patterns.iter().any(|pattern| pattern.fits(name)));
-    fitting
-        .map(|name| {
-            let StreamName { vhost, app, stream } = cover_name(covers, name);
-            escaped(&format!("{vhost}/{app}/{stream}"))
-        })
-        .collect()
-}
-
-/// A pattern that fits this text alone.
-fn escaped(text: &str) -> String {
-    let one = |c: char| if "*?[]{}".contains(c) { format!("[{c}]") } else { c.to_string() };
-    text.chars().map(one).collect()
+/// Words and what stands for them, the longest first.
+#[derive(Debug)]
+struct Words {
+    /// To be covered wherever they stand.
+    telling: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Names of streams, for texts that are all about streams.
+    names: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Of the server's own making.
+    ids: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// Puts covers in the place of all these words, wherever they stand.
@@ -361,6 +295,7 @@ fn blunt(telling: &[(Vec<u8>, Vec<u8>)], bytes: &mut [u8]) {
     }
 }
 
+/// How often these words stand there.
 fn occurrences(telling: &[(Vec<u8>, Vec<u8>)], bytes: &[u8]) -> u64 {
     // Most places are passed over by their first byte.
     let mut firsts = [false; 256];
@@ -370,7 +305,7 @@ fn occurrences(telling: &[(Vec<u8>, Vec<u8>)], bytes: &[u8]) -> u64 {
 }
 
 /// The outcome must replay with nothing different.
-fn verify(header: &Header, entries: &[Entry]) -> Result<(), RedactError> {
+fn verify(contents: &Contents) -> Result<(), RedactError> {
     #[derive(Default)]
     struct First(Option<String>);
     impl Witness for First {
@@ -379,6 +314,15 @@ fn verify(header: &Header, entries: &[Entry]) -> Result<(), RedactError> {
         }
     }
     let mut first = First::default();
-    Replay::new(header)?.run(entries.iter().cloned(), &mut first);
+    Replay::begin(contents)?.run(contents.entries.iter().cloned(), &mut first);
     first.0.map_or(Ok(()), |difference| Err(RedactError::Unfaithful(difference)))
+}
+
+/// The file.
+fn whole(contents: &Contents) -> Vec<u8> {
+    let Some(saved) = &contents.saved else { return write(&contents.header, &contents.entries) };
+    // What stands in front of the entries does not depend on them.
+    let (mut file, head_len) = (write(&contents.header, &contents.entries), head(&contents.header).len());
+    file.splice(head_len..head_len, block_saved(saved));
+    file
 }

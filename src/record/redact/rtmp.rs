@@ -7,11 +7,9 @@ use crate::base::inbox::Inbox;
 use crate::record::redact::cover::Covers;
 use crate::record::redact::{blunt, text};
 use crate::wire::rtmp::chunk::{Item, Limits, Reader};
+use crate::wire::rtmp::handshake::PEER_BYTES;
 use std::collections::BTreeMap;
 use std::ops::Range;
-
-/// C0, C1 and C2.
-const HANDSHAKE_BYTES: usize = 1 + 2 * 1536;
 
 const COMMAND_AMF0: u8 = 20;
 const COMMAND_AMF3: u8 = 17;
@@ -20,6 +18,48 @@ const DATA_AMF0: u8 = 18;
 /// Commands whose first argument is a stream.
 const ABOUT_STREAMS: [&str; 7] =
     ["publish", "play", "FCPublish", "FCUnpublish", "releaseStream", "FCSubscribe", "getStreamLength"];
+
+/// Where in the conversation the bytes of a client begin.
+#[derive(Clone, Debug)]
+pub struct Beginning {
+    /// So many bytes in front are no chunks.
+    at: usize,
+    reader: Reader,
+    /// Where the beginnings of unfinished messages stand, by their chunk streams.
+    places: BTreeMap<u32, Vec<Range<usize>>>,
+}
+
+impl Default for Beginning {
+    /// With its first byte.
+    fn default() -> Self {
+        Beginning { at: PEER_BYTES, reader: Reader::new(limits(), 0, u32::MAX), places: BTreeMap::new() }
+    }
+}
+
+impl Beginning {
+    /// After `at` more bytes, with the handshake done.
+    pub fn after(at: usize) -> Self {
+        Beginning { at, ..Beginning::default() }
+    }
+
+    /// In the middle. What had come of unfinished messages, by chunk stream, stands in front of the rest.
+    pub fn within(mut reader: Reader, held: &[(u32, usize)]) -> Self {
+        reader.set_limits(limits()).expect("what was held within a limit is less than this one");
+        let mut at = 0;
+        let mut places = BTreeMap::new();
+        for (chunk_stream, len) in held {
+            places.insert(*chunk_stream, vec![at..at + len]);
+            at += len;
+        }
+        Beginning { at, reader, places }
+    }
+}
+
+/// More than any client may have had.
+fn limits() -> Limits {
+    let most = 32 << 20;
+    Limits { chunk_size_max: 1 << 24, message_bytes_max: most, partial_bytes_max: 8 * most }
+}
 
 /// A string of a command: which argument, under which key, and where it stands.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,8 +70,8 @@ struct Text {
 }
 
 /// Covers streams, tokens and hosts where they are expected.
-pub fn cover(covers: &mut Covers, bytes: &mut [u8]) {
-    each_message(bytes, |type_id, payload| {
+pub fn cover(covers: &mut Covers, begin: Beginning, bytes: &mut [u8]) {
+    each_message(begin, bytes, |type_id, payload| {
         if !matches!(type_id, COMMAND_AMF0 | COMMAND_AMF3) {
             return;
         }
@@ -57,23 +97,20 @@ pub fn cover(covers: &mut Covers, bytes: &mut [u8]) {
 }
 
 /// Covers known words in every other string too.
-pub fn sweep(telling: &[(Vec<u8>, Vec<u8>)], bytes: &mut [u8]) {
-    each_message(bytes, |type_id, payload| {
+pub fn sweep(telling: &[(Vec<u8>, Vec<u8>)], begin: Beginning, bytes: &mut [u8]) {
+    each_message(begin, bytes, |type_id, payload| {
         if matches!(type_id, COMMAND_AMF0 | COMMAND_AMF3 | DATA_AMF0) {
             blunt(telling, payload);
         }
     });
 }
 
-/// Shows every message to `edit`, which may change its bytes. Ends where the bytes make no sense.
-fn each_message(bytes: &mut [u8], mut edit: impl FnMut(u8, &mut [u8])) {
-    let most = 32 << 20;
-    let limits = Limits { chunk_size_max: 1 << 24, message_bytes_max: most, partial_bytes_max: 8 * most };
-    let mut reader = Reader::new(limits, 0, u32::MAX);
+/// Shows every message to `edit`, which may change its bytes; at the end also those of which only the
+/// beginning has come. Ends where the bytes make no sense.
+fn each_message(begin: Beginning, bytes: &mut [u8], mut edit: impl FnMut(u8, &mut [u8])) {
+    // `places`: where the payload of each chunk stream's message stands.
+    let Beginning { mut at, mut reader, mut places } = begin;
     let mut inbox = Inbox::new(usize::MAX);
-    // Where the payload of each chunk stream's message stands.
-    let mut places: BTreeMap<u32, Vec<Range<usize>>> = BTreeMap::new();
-    let mut at = HANDSHAKE_BYTES;
     while at < bytes.len() {
         // A header goes in byte by byte, so that it is known where the payload begins.
         let (len, chunk_stream) = match reader.open_chunk() {
@@ -104,6 +141,12 @@ fn each_message(bytes: &mut [u8], mut edit: impl FnMut(u8, &mut [u8])) {
                 Err(_) => return,
             }
         }
+    }
+    for (chunk_stream, type_id) in reader.unfinished() {
+        let list = places.remove(&chunk_stream).unwrap_or_default();
+        let mut payload: Vec<u8> = list.iter().flat_map(|place| bytes[place.clone()].to_vec()).collect();
+        edit(type_id, &mut payload);
+        put_back(bytes, list, &payload);
     }
 }
 
@@ -159,7 +202,8 @@ impl Walk<'_> {
             1 => self.skip(1)?,
             2 | 12 | 15 => {
                 let len = self.number(if marker == 2 { 2 } else { 4 })?;
-                let place = self.take(len)?;
+                // The end of it may not have come.
+                let place = self.take(len.min(self.payload.len() - self.at))?;
                 self.found.push(Text { argument, key: key.to_owned(), place });
             }
             3 => self.members(argument, depth)?,

@@ -13,9 +13,9 @@ use crate::status::{RecorderAnswer, RecorderStatus};
 use std::collections::BTreeMap;
 
 #[derive(Default)]
-struct Watcher {
-    sent: BTreeMap<Seat, usize>,
-    differences: Vec<Difference>,
+pub struct Watcher {
+    pub sent: BTreeMap<Seat, usize>,
+    pub differences: Vec<Difference>,
 }
 
 impl Witness for Watcher {
@@ -27,14 +27,15 @@ impl Witness for Watcher {
     }
 }
 
-fn replay(bytes: &[u8]) -> Watcher {
+pub fn replay(bytes: &[u8]) -> Watcher {
     let contents = recorded(bytes);
     let mut watcher = Watcher::default();
-    Replay::new(&contents.header).expect("it is of this build").run(contents.entries, &mut watcher);
+    let mut replay = Replay::begin(&contents).expect("it is of this build");
+    replay.run(contents.entries, &mut watcher);
     watcher
 }
 
-fn holds(bytes: &[u8], word: impl AsRef<[u8]>) -> bool {
+pub fn holds(bytes: &[u8], word: impl AsRef<[u8]>) -> bool {
     bytes.windows(word.as_ref().len()).any(|window| window == word.as_ref())
 }
 

@@ -164,6 +164,16 @@ fn stem(covers: &mut Covers, text: &str, extensions: &[&str], percent: bool) -> 
     name(covers, &text[..at], percent) + &text[at..]
 }
 
+/// `k=v&k=v`.
+pub fn pairs(covers: &mut Covers, text: &str) -> String {
+    query(covers, &format!("?{text}"), true)[1..].to_owned()
+}
+
+/// The name of a stream as it stands in a path.
+pub fn percent_encoded(covers: &mut Covers, text: &str) -> String {
+    name(covers, text, true)
+}
+
 /// `?k=v&k=v`, or what stands for the mark.
 fn query(covers: &mut Covers, text: &str, may_hold_stream: bool) -> String {
     if let Some(vhost) = text.strip_prefix(DOTTED_VHOST) {

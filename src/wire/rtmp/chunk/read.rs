@@ -162,6 +162,12 @@ impl Reader {
         Some(Open { chunk_stream: stream.cid, before: stream.buffer.len(), left })
     }
 
+    /// The chunk streams that are in the middle of a message, and the types of these.
+    pub fn unfinished(&self) -> impl Iterator<Item = (u32, u8)> {
+        let unfinished = self.streams.iter().filter(|stream| stream.unfinished);
+        unfinished.map(|stream| (stream.cid, stream.shape.type_id))
+    }
+
     /// The next item; `None` if more bytes are needed. Consumes whatever it can use. After an error
     /// the position in the byte stream is lost and the reader must not be called again.
     pub fn next(&mut self, inbox: &mut Inbox) -> Result<Option<Item>, ChunkError> {

@@ -1,0 +1,76 @@
+//! Covers a configuration: it does the same for covered names, and tells nothing of places on a disk.
+//!
+//! In: settings, and the names that they may be about. Out: settings in which each of these names has rules
+//! of its own, since a pattern for names does not fit their covers.
+
+use crate::base::name::StreamName;
+use crate::config::{Config, Pattern, Recorder, Secret, StreamRule};
+use crate::record::redact::cover::Covers;
+use crate::record::redact::{cover_name, text};
+use std::collections::BTreeSet;
+
+/// A configuration that does the same for covered names, and tells nothing of places on a disk.
+pub fn cover_config(covers: &mut Covers, mut config: Config, names: &BTreeSet<StreamName>) -> Config {
+    let listens =
+        [&mut config.rtmp.listen, &mut config.http.listen, &mut config.api.listen, &mut config.rtc.listen];
+    for addr in listens.into_iter().flatten() {
+        addr.set_ip(covers.address(addr.ip()));
+    }
+    for origin in [&mut config.http.allow_origin, &mut config.api.allow_origin] {
+        if origin.as_str() != "*" {
+            *origin = text::url(covers, origin, false);
+        }
+    }
+    config.log.file.clear();
+    let directory = |directory: &mut String| {
+        if !directory.is_empty() {
+            *directory = "directory".to_owned();
+        }
+    };
+    directory(&mut config.stream.hls.directory);
+    cover_recorder(covers, &mut config.recorder, names);
+    let rules = std::mem::take(&mut config.streams);
+    for mut rule in rules {
+        rule.hls.directory.iter_mut().for_each(directory);
+        for pattern in cover_patterns(covers, &[rule.pattern.as_str().to_owned()], names) {
+            let pattern = Pattern::new(&pattern).expect("an escaped name is a pattern");
+            config.streams.push(StreamRule { pattern, ..rule.clone() });
+        }
+    }
+    config
+}
+
+/// Settings of a recorder that lets the same operators in, by the covers of their words.
+fn cover_recorder(covers: &mut Covers, settings: &mut Recorder, names: &BTreeSet<StreamName>) {
+    if !settings.directory.is_empty() {
+        settings.directory = "recordings".to_owned();
+    }
+    let patterns: Vec<String> = settings.streams.iter().map(|pattern| pattern.as_str().to_owned()).collect();
+    let patterns = cover_patterns(covers, &patterns, names);
+    settings.streams = patterns.iter().filter_map(|pattern| Pattern::new(pattern).ok()).collect();
+    if settings.api_token.is_set() {
+        let token = covers.token(|word| settings.api_token.is(word)).unwrap_or(NOBODYS_TOKEN);
+        settings.api_token = Secret::new(token).expect("a cover is as long as the word, and of its kind");
+    }
+}
+
+/// The token of a recorder that no operator has used.
+const NOBODYS_TOKEN: &str = "0000000000000000";
+
+/// Patterns that fit the covers of those names that these fit: each name by itself.
+pub fn cover_patterns(covers: &mut Covers, patterns: &[String], names: &BTreeSet<StreamName>) -> Vec<String> {
+    let patterns: Vec<Pattern> = patterns.iter().filter_map(|pattern| Pattern::new(pattern).ok()).collect();
+    let fitting = names.iter().filter(|name| patterns.iter().any(|pattern| pattern.fits(name)));
+    fitting
+        .map(|name| {
+            let StreamName { vhost, app, stream } = cover_name(covers, name);
+            escaped(&format!("{vhost}/{app}/{stream}"))
+        })
+        .collect()
+}
+
+/// A pattern that fits this text alone.
+fn escaped(text: &str) -> String {
+    let one = |c: char| if "*?[]{}".contains(c) { format!("[{c}]") } else { c.to_string() };
+    text.chars().map(one).collect()
+}
