@@ -1,7 +1,7 @@
 //! The flight recorder of the release binary: FFmpeg publishes, players of several formats watch, one is
 //! killed and one stalls; what was recorded replays bit for bit, whole and for one stream alone, also when
-//! the server was killed, also when it was asked to record in mid-run. A full disk costs the recording, not
-//! the service.
+//! the server was killed, also when it was asked to record in mid-run, also without names and tokens. A full
+//! disk costs the recording, not the service.
 
 use conformance::ffmpeg::Ffmpeg;
 use conformance::http::{Answer, dial, exchange};
@@ -78,6 +78,22 @@ fn replays_from_the_command_line(part: &Path) {
         "{}",
         conformance::process::tail(&finished.stdout)
     );
+}
+
+/// The command line makes a copy without these words, which replays as well.
+#[track_caller]
+fn covers_from_the_command_line(part: &Path, words: &[&str]) {
+    let copy = part.with_extension("copy");
+    let finished = Tool::new(binary()).words("record redact").arg(part).arg(&copy).run(secs(60));
+    assert!(finished.stdout.contains("replays with nothing different"), "{finished}");
+    let [before, after] = [part, &copy].map(|path| std::fs::read(path).expect("it is there"));
+    let holds = |bytes: &[u8], word: &str| bytes.windows(word.len()).any(|window| window == word.as_bytes());
+    assert!(holds(&before, words[0]), "{} was there", words[0]);
+    for word in words {
+        assert!(!holds(&after, word), "{word} is left");
+    }
+    replays_from_the_command_line(&copy);
+    std::fs::remove_file(copy).expect("it is there");
 }
 
 fn api(server: &Server, method: &str, path: &str, word: &str) -> Answer {
@@ -236,6 +252,7 @@ fn an_operator_records_in_mid_run_and_takes_the_part_along() {
         let played = replay(&contents);
         assert!(played.largest()[1] > 10_000, "alone {alone}: {:?}", played.bytes);
         replays_from_the_command_line(&path);
+        covers_from_the_command_line(&path, &["film", WORD]);
     }
     assert_eq!(api(&server, "POST", "?action=stop", WORD).json()["code"], 9002);
     assert_eq!(api(&server, "GET", "/../../etc/passwd", WORD).status, 400);

@@ -393,5 +393,12 @@ fn parts_of_a_recording_are_played_in_their_order_and_each_alone() {
     std::fs::remove_file(folder.path().join("run-3.dacapo")).expect("it is there");
     assert!(dacapo(&["replay", &all]).status.success(), "a part may be missing");
     let told = dacapo(&["record", "redact", &all, &copy]);
-    assert!(told.status.code() == Some(2), "names stand in the saved server: {told}");
+    assert!(told.status.code() == Some(2), "it would be no recording of all: {told}");
+    let later = folder.path().join("run-4.dacapo").to_string_lossy().into_owned();
+    let alone = copies.path().join("alone").to_string_lossy().into_owned();
+    let told = dacapo(&["record", "redact", &later, &alone]);
+    assert!(told.status.success(), "a part that begins with a saved server: {told}");
+    let bytes = std::fs::read(&alone).expect("a file");
+    assert!(!bytes.windows(4).any(|window| window == b"cam1"), "a name is left");
+    assert!(dacapo(&["replay", &alone]).stdout.contains("the same, bit for bit"));
 }

@@ -46,9 +46,9 @@ impl Beginning {
     pub fn within(mut reader: Reader, held: &[(u32, usize)]) -> Self {
         reader.set_limits(limits()).expect("what was held within a limit is less than this one");
         let mut at = 0;
-        let mut places = BTreeMap::new();
+        let mut places: BTreeMap<u32, Vec<Range<usize>>> = BTreeMap::new();
         for (chunk_stream, len) in held {
-            places.insert(*chunk_stream, vec![at..at + len]);
+            places.entry(*chunk_stream).or_default().push(at..at + len);
             at += len;
         }
         Beginning { at, reader, places }
