@@ -4,6 +4,7 @@
 //! of likely ones. Two words never share a cover.
 
 use crate::base::rng::{Rng, Seed};
+use crate::record::redact::known::Pair;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -81,8 +82,8 @@ impl Covers {
         found.and_then(|(_, cover)| std::str::from_utf8(cover).ok())
     }
 
-    /// Names of streams with their covers, the longest first: for texts that are all about streams.
-    pub fn names(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+    /// Names of streams with their covers: for texts that are all about streams.
+    pub fn names(&self) -> Vec<Pair> {
         let names = self.words.iter().filter(|((class, _), _)| *class == Class::Name);
         let mut names: Vec<_> = names.map(|((_, word), cover)| (word.clone(), cover.clone())).collect();
         names.retain(|(word, _)| word.len() >= 3);
@@ -128,7 +129,7 @@ impl Covers {
     }
 
     /// Words of the server's own making, with what became of them.
-    pub fn ids(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+    pub fn ids(&self) -> Vec<Pair> {
         let pair = |(id, cover): (&String, &String)| (id.clone().into_bytes(), cover.clone().into_bytes());
         self.ids.iter().filter(|(id, cover)| id.len() == cover.len()).map(pair).collect()
     }
@@ -139,7 +140,7 @@ impl Covers {
     }
 
     /// Words and addresses that are long enough to be known anywhere, with their covers, the longest first.
-    pub fn telling(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+    pub fn telling(&self) -> Vec<Pair> {
         let words = self.words.iter().map(|((_, word), cover)| (word.clone(), cover.clone()));
         let text = |ip: &IpAddr| ip.to_string().into_bytes();
         let addresses = self.addresses.iter().map(|(ip, cover)| (text(ip), text(cover)));

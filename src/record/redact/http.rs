@@ -4,7 +4,8 @@
 //! nothing of anybody stay; all others are covered as a whole.
 
 use crate::record::redact::cover::{Class, Covers};
-use crate::record::redact::{blunt, text};
+use crate::record::redact::known::Known;
+use crate::record::redact::text;
 use std::ops::Range;
 
 /// Fields that say what a program can do, not who uses it.
@@ -58,11 +59,11 @@ pub fn cover(covers: &mut Covers, bytes: &mut [u8], api: bool) {
 
 /// Covers known words in everything that was said; `names` are looked for in contents alone, which name
 /// streams.
-pub fn sweep(telling: &[(Vec<u8>, Vec<u8>)], names: &[(Vec<u8>, Vec<u8>)], bytes: &mut [u8]) {
+pub fn sweep(telling: &Known, names: &Known, bytes: &mut [u8]) {
     each_request(bytes, |head, content| {
-        blunt(telling, head);
-        blunt(names, content);
-        blunt(telling, content);
+        telling.cover(head);
+        names.cover(content);
+        telling.cover(content);
     });
 }
 

@@ -18,6 +18,7 @@
 mod again;
 mod cover;
 mod http;
+mod known;
 mod rtmp;
 mod saved;
 mod settings;
@@ -41,6 +42,7 @@ use crate::server::{self, End, Server};
 use crate::status::{RecorderAnswer, RecorderRefusal};
 use bytes::Bytes;
 use cover::{Class, Covers};
+use known::Known;
 use saved::Saved;
 use settings::{cover_config, cover_patterns};
 use std::collections::{BTreeMap, BTreeSet};
@@ -191,7 +193,8 @@ fn cover_entries(
     let mut saved = saved;
     let mut talks = Talks::of(config, saved.as_deref(), entries);
     talks.cover(covers);
-    let words = Words { telling: covers.telling(), names: covers.names(), ids: covers.ids() };
+    let [telling, names_known, ids] = [covers.telling(), covers.names(), covers.ids()].map(Known::new);
+    let words = Words { telling, names: names_known, ids };
     let mut left = talks.sweep(&words);
     if let Some(saved) = &mut saved {
         left += saved.sweep(&words);
@@ -207,13 +210,13 @@ fn cover_entries(
 fn cover_event(
     covers: &mut Covers,
     names: &BTreeSet<StreamName>,
-    telling: &[(Vec<u8>, Vec<u8>)],
+    telling: &Known,
     said: &mut BTreeMap<Seat, Bytes>,
     event: &Event,
 ) -> Option<Event> {
     let words = |text: &String| {
         let mut bytes = text.clone().into_bytes();
-        blunt(telling, &mut bytes);
+        telling.cover(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     };
     Some(match event.clone() {
@@ -273,35 +276,15 @@ fn cover_recorder_answer(covers: &mut Covers, answer: RecorderAnswer) -> Recorde
     RecorderAnswer::State(status)
 }
 
-/// Words and what stands for them, the longest first.
+/// Words and what stands for them.
 #[derive(Debug)]
 struct Words {
     /// To be covered wherever they stand.
-    telling: Vec<(Vec<u8>, Vec<u8>)>,
+    telling: Known,
     /// Names of streams, for texts that are all about streams.
-    names: Vec<(Vec<u8>, Vec<u8>)>,
+    names: Known,
     /// Of the server's own making.
-    ids: Vec<(Vec<u8>, Vec<u8>)>,
-}
-
-/// Puts covers in the place of all these words, wherever they stand.
-fn blunt(telling: &[(Vec<u8>, Vec<u8>)], bytes: &mut [u8]) {
-    for (word, cover) in telling {
-        let mut from = 0;
-        while let Some(at) = bytes[from..].windows(word.len()).position(|window| window == word) {
-            bytes[from + at..][..word.len()].copy_from_slice(cover);
-            from += at + word.len();
-        }
-    }
-}
-
-/// How often these words stand there.
-fn occurrences(telling: &[(Vec<u8>, Vec<u8>)], bytes: &[u8]) -> u64 {
-    // Most places are passed over by their first byte.
-    let mut firsts = [false; 256];
-    telling.iter().for_each(|(word, _)| firsts[usize::from(word[0])] = true);
-    let begins = |at: &usize| telling.iter().any(|(word, _)| bytes[*at..].starts_with(word));
-    (0..bytes.len()).filter(|at| firsts[usize::from(bytes[*at])]).filter(begins).count() as u64
+    ids: Known,
 }
 
 /// The outcome must replay with nothing different.

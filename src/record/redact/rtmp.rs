@@ -5,7 +5,8 @@
 
 use crate::base::inbox::Inbox;
 use crate::record::redact::cover::Covers;
-use crate::record::redact::{blunt, text};
+use crate::record::redact::known::Known;
+use crate::record::redact::text;
 use crate::wire::rtmp::chunk::{Item, Limits, Reader};
 use crate::wire::rtmp::handshake::PEER_BYTES;
 use std::collections::BTreeMap;
@@ -97,10 +98,10 @@ pub fn cover(covers: &mut Covers, begin: Beginning, bytes: &mut [u8]) {
 }
 
 /// Covers known words in every other string too.
-pub fn sweep(telling: &[(Vec<u8>, Vec<u8>)], begin: Beginning, bytes: &mut [u8]) {
+pub fn sweep(telling: &Known, begin: Beginning, bytes: &mut [u8]) {
     each_message(begin, bytes, |type_id, payload| {
         if matches!(type_id, COMMAND_AMF0 | COMMAND_AMF3 | DATA_AMF0) {
-            blunt(telling, payload);
+            telling.cover(payload);
         }
     });
 }

@@ -9,9 +9,10 @@ use crate::base::rng::Seed;
 use crate::config;
 use crate::record::file::Fault;
 use crate::record::redact::cover::{Class, Covers};
+use crate::record::redact::known::{Known, Pair};
 use crate::record::redact::settings::cover_config;
 use crate::record::redact::tree::{Form, Group, Node, read};
-use crate::record::redact::{Words, blunt, cover_name, http, occurrences, text};
+use crate::record::redact::{Words, cover_name, http, text};
 use crate::server::{Server, saved};
 use crate::wire::http1::Target;
 use std::collections::BTreeSet;
@@ -27,7 +28,7 @@ pub struct Saved {
     /// Paths of stored streams, and what stands for them.
     bases: Vec<(String, String)>,
     /// Names as playlists write them, and what stands for them.
-    uris: Vec<(Vec<u8>, Vec<u8>)>,
+    uris: Vec<Pair>,
 }
 
 impl Saved {
@@ -93,9 +94,8 @@ impl Saved {
 
     /// Covers known words everywhere else. Says how often one is left in media.
     pub fn sweep(&mut self, words: &Words) -> u64 {
-        let all = [&words.telling, &words.ids, &self.uris].map(|list| list.iter().cloned());
-        let known: Vec<_> = all.into_iter().flatten().collect();
-        let mut sweep = Sweep { known: &known, words, left: 0 };
+        let uris = Known::new(std::mem::take(&mut self.uris));
+        let mut sweep = Sweep { uris: &uris, words, left: 0 };
         sweep.part(&mut self.tree, ("", ""));
         sweep.left
     }
@@ -119,7 +119,7 @@ struct Meaning<'a> {
     key: &'a Seed,
     seeds: (&'a Seed, &'a Seed),
     bases: &'a mut Vec<(String, String)>,
-    uris: &'a mut Vec<(Vec<u8>, Vec<u8>)>,
+    uris: &'a mut Vec<Pair>,
     /// The connection at hand came for the API.
     api: bool,
 }
@@ -253,8 +253,7 @@ impl Meaning<'_> {
 
 /// Covers words wherever they stand.
 struct Sweep<'a> {
-    /// Words that may stand anywhere.
-    known: &'a [(Vec<u8>, Vec<u8>)],
+    uris: &'a Known,
     words: &'a Words,
     left: u64,
 }
@@ -267,18 +266,19 @@ impl Sweep<'_> {
             Node::Text(text) => {
                 let mut bytes = std::mem::take(text).into_bytes();
                 if place.0 == "Reason" {
-                    blunt(&self.words.names, &mut bytes);
+                    self.words.names.cover(&mut bytes);
                 }
-                blunt(self.known, &mut bytes);
+                self.known(&mut bytes);
                 *text = String::from_utf8_lossy(&bytes).into_owned();
             }
             Node::Bytes(bytes) => {
                 let mut covered = bytes.to_vec();
                 let is_text = std::str::from_utf8(bytes).is_ok();
                 if is_text || place.0 == "Outbox" && bytes.len() < REPLY_BYTES_MAX {
-                    blunt(&self.words.names, &mut covered);
+                    self.uris.cover(&mut covered);
+                    self.words.names.cover(&mut covered);
                 }
-                blunt(self.known, &mut covered);
+                self.known(&mut covered);
                 *bytes = covered.into();
             }
             Node::Some(inner) => self.part(inner, place),
@@ -298,9 +298,15 @@ impl Sweep<'_> {
         }
     }
 
+    /// Covers words that may stand anywhere.
+    fn known(&self, bytes: &mut [u8]) {
+        self.words.telling.cover(bytes);
+        self.words.ids.cover(bytes);
+    }
+
     fn count(&mut self, media: &Node) {
         match media {
-            Node::Bytes(bytes) => self.left += occurrences(&self.words.telling, bytes),
+            Node::Bytes(bytes) => self.left += self.words.telling.count(bytes),
             Node::Some(inner) => self.count(inner),
             Node::Group(group) => group.parts.iter().for_each(|part| self.count(part)),
             _ => {}

@@ -9,7 +9,7 @@ use crate::record::redact::cover::Covers;
 use crate::record::redact::rtmp::Beginning;
 use crate::record::redact::saved::Saved;
 use crate::record::redact::tree::{Group, Node, read};
-use crate::record::redact::{Words, blunt, http, occurrences, rtmp};
+use crate::record::redact::{Words, http, rtmp};
 use crate::wire::rtmp::handshake::{PACKET_LEN, PEER_BYTES};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -100,13 +100,13 @@ impl Talks {
                 Language::Http { content, .. } => {
                     let content = (*content).min(bytes.len());
                     let (content, rest) = bytes.split_at_mut(content);
-                    blunt(&words.names, content);
-                    blunt(&words.telling, content);
+                    words.names.cover(content);
+                    words.telling.cover(content);
                     http::sweep(&words.telling, &words.names, rest);
                 }
                 Language::Mute => {}
             }
-            left += occurrences(&words.telling, bytes);
+            left += words.telling.count(bytes);
         }
         left
     }
