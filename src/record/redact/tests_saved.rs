@@ -2,13 +2,13 @@
 
 use super::tests::{holds, replay};
 use super::{RedactError, redact};
-use crate::base::id::ConnId;
+use crate::base::id::{ConnId, ListenerId};
 use crate::base::rng::Seed;
 use crate::config::{Config, Service};
 use crate::record::file::{Contents, Fault, Kernel, Start};
 use crate::record::list::{Entry, Event};
 use crate::record::tests::{PLAYER, PUBLISHER, Shell, recorded};
-use crate::server::{Input, Server};
+use crate::server::{Input, Server, cid};
 use crate::wire::amf0::{Value, encode_all};
 use crate::wire::rtmp::chunk::write_message;
 use crate::wire::rtmp::handshake::PEER_BYTES;
@@ -18,12 +18,13 @@ use std::time::Duration;
 const ZERO: Value = Value::Number(0.0);
 
 /// Everything that must be found nowhere in a copy.
-const SECRETS: [&str; 16] = [
+const SECRETS: [&str; 17] = [
     "cam1",
     "film",
     "hidden",
     "s3cr3t",
     "t0ken",
+    "q7zx9",
     "media.example",
     "portal",
     "alice77",
@@ -48,7 +49,7 @@ fn rtmp(command: &str, stream: &str) -> Vec<u8> {
         Value::Number(1.0),
         about(&[
             ("app", "live?token=s3cr3t-t0ken"),
-            ("tcUrl", "rtmp://media.example.org:1935/live?token=s3cr3t-t0ken"),
+            ("tcUrl", "rtmp://media.example.org:1935/live?token=s3cr3t-t0ken&pin=q7zx9"),
             ("pageUrl", "http://portal.example.org/page?user=alice77"),
         ]),
     ];
@@ -83,12 +84,13 @@ fn in_the_middle() -> Vec<(Service, Vec<u8>, Vec<u8>)> {
         http("GET /live/cam1/index.m3u8 HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n|"),
         http("GET /live/nobody.flv?tok=never-ended|"),
         http(
-            "POST /live/cam1.m3u8?k=s3cr3t-t0ken HTTP/1.1\r\nHost: media.example.org\r\nCookie: c00kie-jar\r\n\
-            Content-Length: 12\r\n\r\nabc|012345678GET /live/cam1.aac HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST /live/cam1.m3u8?k=s3cr3t-t0ken HTTP/1.1\r\nHost: media.example.org\r\n\
+            Cookie: c00kie-jar\r\nContent-Length: 12\r\n\r\nabc|012345678\
+            GET /live/cam1.aac HTTP/1.1\r\nHost: a\r\n\r\n",
         ),
         api("GET /api/v1/clients/ HTTP/1.1\r\nHost: 203.0.113.9:80\r\n\r\n|\
             GET /api/v1/streams/ HTTP/1.1\r\nHost: a\r\n\r\n"),
-        api("GET /api/v1/recorder?action=start&streams=live/hidden-* HTTP/1.1\r\nHost: a\r\n\
+        api("POST /api/v1/recorder?action=start&streams=live/hidden-* HTTP/1.1\r\nHost: a\r\n\
             Authorization: Bearer correct-horse-battery\r\n\r\n|"),
     ];
     let mut all: Vec<_> = texts
@@ -177,9 +179,20 @@ fn everybody_goes_on_and_nothing_of_them_is_left() {
                     })
                     .collect()
             };
+            let dice = dice_of_the_first(&seed);
+            assert!(holds(whole, dice) && !holds(&redacted.bytes, dice), "what it will throw is known");
             assert_eq!(kinds(&old.entries), kinds(&new.entries), "everything happens when it did");
         }
     }
+}
+
+/// The key of the dice of the first who came.
+fn dice_of_the_first(seed: &Seed) -> [u8; 32] {
+    let listeners = config().listeners();
+    let place = listeners.iter().position(|(_, service, _)| *service == Service::Rtmp).expect("it listens");
+    let (rng, _) = cid(seed, ListenerId(place as u16), ([192, 0, 2, 7], 9001).into());
+    let bytes = postcard::to_allocvec(&rng).expect("plain data");
+    *bytes.first_chunk().expect("a key")
 }
 
 /// The words of the server's own making for those who were there.
