@@ -9,6 +9,11 @@
 //! Entries may be missing: a word to a connection that never came is passed over, and a write that the
 //! recording says nothing about is taken whole. So any part of a recording is a recording.
 
+mod compare;
+mod witness;
+
+pub use witness::{Difference, Summary, Witness};
+
 use crate::base::digest::Digest;
 use crate::base::id::ConnId;
 use crate::base::slices::Slices;
@@ -21,69 +26,6 @@ use crate::record::tape::wish_words;
 use crate::server::{Input, Output, Server};
 use crate::status::Vitals;
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
-
-/// Watches a replay. Every method may be left as it is.
-pub trait Witness {
-    /// The server is about to be told this. Of [`Event::Sent`] it hears what the kernel takes now, also where
-    /// the recording says something else or nothing.
-    fn happened(&mut self, _at: Instant, _event: &Event) {}
-    /// A connection has its seat.
-    fn seated(&mut self, _at: Instant, _seat: Seat, _conn: ConnId, _server: &Server) {}
-    /// These bytes leave for a connection; a write may leave in several calls.
-    fn sent(&mut self, _at: Instant, _seat: Seat, _bytes: &[u8]) {}
-    /// The server wants something else than a write. `seat`: the connection that it is about, if it is.
-    fn wished(&mut self, _at: Instant, _seat: Option<Seat>, _output: &Output) {}
-    /// The server has taken it all in; a moment to look at it.
-    fn settled(&mut self, _at: Instant, _server: &Server) {}
-    /// The recording has a check here; so it is now.
-    fn checked(&mut self, _at: Instant, _event: &Event) {}
-    /// Something is not as it was recorded.
-    fn differs(&mut self, _difference: &Difference) {}
-}
-
-/// Watches nothing.
-impl Witness for () {}
-
-/// Something that is not as it was recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// When.
-    pub at: Instant,
-    /// About which connection.
-    pub seat: Option<Seat>,
-    /// What, as a sentence.
-    pub what: String,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} ", self.at)?;
-        if let Some(seat) = self.seat {
-            write!(f, "{seat} ")?;
-        }
-        f.write_str(&self.what)
-    }
-}
-
-/// A replay in numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Inputs that the server was given.
-    pub inputs: u64,
-    /// Outputs that it gave.
-    pub outputs: u64,
-    /// Connections that it let in.
-    pub conns: u64,
-    /// Bytes that it was sent.
-    pub received_bytes: u64,
-    /// Bytes that it sent.
-    pub sent_bytes: u64,
-    /// What was not as it was recorded; of each connection only the first.
-    pub differences: u64,
-    /// The server's time at the end.
-    pub end: Instant,
-}
 
 /// A connection of the recording.
 #[derive(Debug)]
@@ -424,48 +366,6 @@ impl Replay {
         self.server.handle(now, Input::Sent { conn, len: taken, room });
     }
 
-    /// Holds one write against the recording.
-    fn compare(
-        &mut self,
-        seat: Seat,
-        wanted: Option<(usize, u16)>,
-        offered: usize,
-        witness: &mut dyn Witness,
-    ) {
-        let Some(place) = self.places.get_mut(&seat).filter(|_| self.kernel == Kernel::Recorded) else {
-            return;
-        };
-        let what = match wanted {
-            None if !self.goes_on && self.window.is_empty() => return,
-            None => format!("{offered} bytes are written now, and were not then"),
-            Some((len, _)) if len > offered => {
-                format!("{len} bytes were written then, and only {offered} are there now")
-            }
-            Some((_, check)) if check != place.sent.short() => {
-                format!("its bytes from {} to {} are others now", place.same_bytes, place.sent.len())
-            }
-            Some(_) => {
-                place.same_bytes = place.sent.len();
-                return;
-            }
-        };
-        self.differ(Some(seat), what, witness);
-    }
-
-    fn check(&mut self, seat: Seat, sent: Digest, witness: &mut dyn Witness) {
-        let Some(place) = self.places.get(&seat).filter(|_| self.kernel == Kernel::Recorded) else { return };
-        witness.checked(self.now, &Event::Checked { seat, sent: place.sent });
-        if place.sent != sent {
-            let what = format!(
-                "{} bytes were sent to it then and {} now, not the same ones from byte {} on",
-                sent.len(),
-                place.sent.len(),
-                place.same_bytes
-            );
-            self.differ(Some(seat), what, witness);
-        }
-    }
-
     fn wish(&mut self, output: Output, witness: &mut dyn Witness) {
         let conn = match &output {
             Output::Close { conn, .. }
@@ -489,43 +389,5 @@ impl Replay {
                 }
             }
         }
-    }
-
-    fn close(&mut self, conn: ConnId, gently: bool, witness: &mut dyn Witness) {
-        let Some(seat) = self.seats.remove(&conn) else { return };
-        let Some(place) = self.places.get_mut(&seat) else { return };
-        place.open = false;
-        if self.kernel == Kernel::Open {
-            return;
-        }
-        let sent = place.sent;
-        let then = self.window.iter().find_map(|entry| match &entry.event {
-            Event::Closed { seat: other, gently, sent } if *other == seat => Some((*gently, *sent)),
-            _ => None,
-        });
-        match then {
-            Some((then, _)) if then != gently => {
-                let how = |gently| if gently { "gently" } else { "at once" };
-                let what = format!("was closed {} then and is closed {} now", how(then), how(gently));
-                self.differ(Some(seat), what, witness);
-            }
-            Some((_, then)) if then != sent => self.check(seat, then, witness),
-            Some(_) => {}
-            None if self.goes_on || !self.window.is_empty() => {
-                self.differ(Some(seat), "is closed now and was not then".to_owned(), witness);
-            }
-            None => {}
-        }
-    }
-
-    /// Of each connection only the first difference is told: the others follow from it.
-    fn differ(&mut self, seat: Option<Seat>, what: String, witness: &mut dyn Witness) {
-        if let Some(place) = seat.and_then(|seat| self.places.get_mut(&seat))
-            && std::mem::replace(&mut place.differs, true)
-        {
-            return;
-        }
-        self.summary.differences += 1;
-        witness.differs(&Difference { at: self.now, seat, what });
     }
 }
