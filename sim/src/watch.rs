@@ -405,6 +405,7 @@ pub fn rules(config: &Config) -> Rules {
         frame_bytes_max: limits.frame_bytes,
         // A package that was disposed of begins anew under its old name.
         hls: stream.hls.dispose_ms >= 60_000,
+        api: true,
         settings_hold: config.streams.is_empty(),
     }
 }

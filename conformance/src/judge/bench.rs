@@ -10,20 +10,20 @@
 //! Never: knows what the server is made of, waits, or changes anything.
 
 use super::Violation;
+use super::api::{Client, Question, Stream, Sums, Topic, Totals};
 use super::hls::{HlsJudge, HlsRules};
 use super::http::{ApiAnswer, HttpSeat};
+use super::ledger::{Ledger, Page, Span};
 use super::model::Model;
 use super::report::{JudgeReport, StreamReport};
 use super::rtmp::{Cx, RtmpSeat};
 use super::rules::Rules;
+use super::standing::Standing;
 use super::verdict::Verdict;
 use std::collections::BTreeMap;
 
 /// For how long a publisher may stay that another one has replaced: as long as its last words take to leave.
 const RIVAL_US: u64 = 6_000_000;
-
-/// Most answers of the API that are kept.
-const API_ANSWERS_MAX: usize = 10_000;
 
 /// What a connection was opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,9 @@ pub struct Judge {
     model: Model,
     verdict: Verdict,
     seats: BTreeMap<u32, Seat>,
-    api: Vec<ApiAnswer>,
+    ledger: Ledger,
+    /// How many answers of the API were held against the books.
+    api_judged: u64,
     /// How many violations of the judge of HLS are among ours already.
     hls_told: usize,
 }
@@ -51,6 +53,7 @@ pub struct Judge {
 #[derive(Debug)]
 struct Seat {
     talk: Talk,
+    page: Page,
     closed: bool,
 }
 
@@ -70,7 +73,8 @@ impl Judge {
     pub fn with_hls(rules: Rules, hls: HlsRules) -> Self {
         let model = Model::new(rules, HlsJudge::new(hls));
         let verdict = Verdict::default();
-        Judge { model, verdict, seats: BTreeMap::new(), api: Vec::new(), hls_told: 0 }
+        let (seats, ledger) = (BTreeMap::new(), Ledger::default());
+        Judge { model, verdict, seats, ledger, api_judged: 0, hls_told: 0 }
     }
 
     /// Other rules hold from now on.
@@ -92,7 +96,8 @@ impl Judge {
                 Talk::Http(Box::new(HttpSeat::new(seat, service == Service::Api)))
             }
         };
-        if self.seats.insert(seat, Seat { talk, closed: false }).is_some() {
+        self.ledger.conns.0 += 1;
+        if self.seats.insert(seat, Seat { talk, page: Page::default(), closed: false }).is_some() {
             self.verdict.add("I23", seat, "it was opened twice".to_owned());
         }
     }
@@ -100,11 +105,24 @@ impl Judge {
     /// The server is given these bytes. To be called before anything that the server does about them.
     pub fn from_client(&mut self, at_us: u64, seat: u32, bytes: &[u8]) {
         self.verdict.at_us = at_us;
-        let Some(Seat { talk, closed: false }) = self.seats.get_mut(&seat) else { return };
+        self.ledger.quiet();
+        let session = self.model.next_session();
+        let Some(Seat { talk, page, closed: false }) = self.seats.get_mut(&seat) else { return };
+        self.ledger.received(page, bytes.len() as u64);
         let mut cx = Cx { model: &mut self.model, verdict: &mut self.verdict };
-        match talk {
-            Talk::Rtmp(talk) => talk.client_said(&mut cx, bytes),
+        let topic = match talk {
+            Talk::Rtmp(talk) => {
+                talk.client_said(&mut cx, bytes);
+                None
+            }
             Talk::Http(talk) => talk.client_said(&mut cx, bytes),
+        };
+        self.note(seat, session);
+        if let Some(topic) = topic.filter(|_| self.model.rules.api) {
+            let question = self.question(topic);
+            if let Some(Seat { talk: Talk::Http(talk), .. }) = self.seats.get_mut(&seat) {
+                talk.expects(question);
+            }
         }
     }
 
@@ -114,25 +132,35 @@ impl Judge {
         if bytes.is_empty() {
             return;
         }
-        let Some(Seat { talk, closed: false }) = self.seats.get_mut(&seat) else {
+        let session = self.model.next_session();
+        let totals = self.totals();
+        let Some(Seat { talk, page, closed: false }) = self.seats.get_mut(&seat) else {
             return self.verdict.add("I23", seat, format!("{} bytes after the end", bytes.len()));
         };
         let mut cx = Cx { model: &mut self.model, verdict: &mut self.verdict };
         match talk {
             Talk::Rtmp(talk) => talk.client_got(&mut cx, bytes),
             Talk::Http(talk) => {
+                if let Some(question) = talk.question() {
+                    question.answered.get_or_insert(totals);
+                }
                 let answers = talk.client_got(&mut cx, bytes);
-                self.api.extend(answers);
-                self.api.truncate(API_ANSWERS_MAX);
+                for answer in answers {
+                    self.api_judged += 1;
+                    judge_answer(&mut self.verdict, seat, &answer);
+                }
             }
         }
+        self.ledger.sent(page, bytes.len() as u64, &talk.standing());
+        page.blocked = false;
+        self.note(seat, session);
         self.look();
     }
 
     /// The connection is over. `by_server`: the server closed it, and not the peer or the network.
     pub fn closed(&mut self, at_us: u64, seat: u32, by_server: bool) {
         self.verdict.at_us = at_us;
-        let Some(Seat { talk, closed }) = self.seats.get_mut(&seat) else {
+        let Some(Seat { talk, page, closed }) = self.seats.get_mut(&seat) else {
             return self.verdict.add("I23", seat, "it was closed and never opened".to_owned());
         };
         if std::mem::replace(closed, true) {
@@ -141,8 +169,14 @@ impl Judge {
         let mut cx = Cx { model: &mut self.model, verdict: &mut self.verdict };
         match talk {
             Talk::Rtmp(talk) => talk.closed(&mut cx, by_server),
-            Talk::Http(talk) => self.api.extend(talk.closed(&mut cx)),
+            Talk::Http(talk) => {
+                if let Some(answer) = talk.closed(&mut cx) {
+                    judge_answer(&mut self.verdict, seat, &answer);
+                }
+            }
         }
+        self.ledger.conns.1 += 1;
+        page.standing = Standing::default();
         self.model.rivals.retain(|(_, first, second, _)| *first != seat && *second != seat);
         self.look();
     }
@@ -150,11 +184,87 @@ impl Judge {
     /// A write was not taken whole: from here on frames may be missing.
     pub fn stalled(&mut self, at_us: u64, seat: u32) {
         self.verdict.at_us = at_us;
-        match self.seats.get_mut(&seat).map(|seat| &mut seat.talk) {
-            Some(Talk::Rtmp(talk)) => talk.stalled(),
-            Some(Talk::Http(talk)) => talk.stalled(),
-            None => {}
+        let Some(Seat { talk, page, .. }) = self.seats.get_mut(&seat) else { return };
+        page.blocked = true;
+        self.model.blocked(seat);
+        match talk {
+            Talk::Rtmp(talk) => talk.stalled(),
+            Talk::Http(talk) => talk.stalled(),
         }
+    }
+
+    /// Notes down how a peer stands after something was said. Publishing sessions from `session` on have not
+    /// begun before.
+    fn note(&mut self, number: u32, session: u32) {
+        let Some(Seat { talk, page, .. }) = self.seats.get_mut(&number) else { return };
+        let now = talk.standing();
+        if now == page.standing {
+            return;
+        }
+        let mut page = std::mem::take(page);
+        let held = |stream: &str| {
+            self.seats.values().any(|seat| {
+                let page = &seat.page;
+                let about = page.standing.sure().filter(|_| !page.blocked);
+                about.is_some_and(|about| about.holds() && about.stream == stream)
+            })
+        };
+        self.ledger.stands(&mut page, now, session, held);
+        if let Some(seat) = self.seats.get_mut(&number) {
+            seat.page = page;
+        }
+    }
+
+    fn totals(&self) -> Totals {
+        let Ledger { recv, sent, conns, .. } = self.ledger;
+        Totals { recv, sent, conns }
+    }
+
+    /// How everything stands.
+    fn question(&mut self, topic: Topic) -> Question {
+        let mut clients = Vec::new();
+        for (number, Seat { talk, page, .. }) in self.seats.iter_mut().filter(|(_, seat)| !seat.closed) {
+            self.ledger.confirm(page);
+            if !page.blocked {
+                self.model.unblocked(*number);
+            }
+            if page.standing == Standing::default() {
+                continue;
+            }
+            let dropped = match talk {
+                Talk::Rtmp(talk) => talk.dropped(&self.model),
+                Talk::Http(talk) => talk.dropped(&self.model),
+            };
+            clients.push(Client {
+                seat: *number,
+                standing: page.standing.clone(),
+                blocked: page.blocked,
+                recv: page.recv,
+                sent: page.sent,
+                dropped,
+            });
+        }
+        let streams = self.ledger.streams.keys().map(|name| self.stream(name)).collect();
+        Question { topic, asked: self.totals(), answered: None, clients, streams }
+    }
+
+    /// What the numbers of a stream may be: the last of its stretches count, who knows how many.
+    fn stream(&self, name: &str) -> Stream {
+        let mut sums: Vec<Sums> = Vec::new();
+        for stretch in self.ledger.streams[name].iter().rev() {
+            let after = sums.last().copied().unwrap_or_default();
+            let counted = self.model.streams.get(name).map(|stream| stream.counted(stretch.session));
+            let (audio, video) = counted.unwrap_or((Span::default(), Span::default()));
+            let (recv, sent) = (stretch.recv.plus(after.recv), stretch.sent.plus(after.sent));
+            sums.push(Sums { recv, sent, audio, video });
+        }
+        if std::env::var("DBG").is_ok_and(|dbg| dbg == name) {
+            if let Some(stream) = self.model.streams.get(name) { for (n, x) in &stream.sessions {
+                eprintln!("DBG {} session {n} seat {} over {:?} by {} doubt {} floor {:?} {:?}", self.verdict.at_us, x.seat, x.over_us, x.by_itself, x.doubtful, x.floor, x.report);
+            } }
+            for s in &self.ledger.streams[name] { eprintln!("DBG stretch {s:?}"); }
+        }
+        Stream { name: name.to_owned(), sums }
     }
 
     /// The run is over. Connections may still be open.
@@ -186,9 +296,9 @@ impl Judge {
         &self.verdict.violations
     }
 
-    /// What the API answered, in order.
-    pub fn api_answers(&self) -> &[ApiAnswer] {
-        &self.api
+    /// How many answers of the API were held against the books.
+    pub fn api_judged(&self) -> u64 {
+        self.api_judged
     }
 
     /// What was seen.
@@ -200,5 +310,22 @@ impl Judge {
             Talk::Http(talk) => talk.plays(),
         });
         JudgeReport { streams, plays: plays.collect() }
+    }
+}
+
+impl Talk {
+    fn standing(&self) -> Standing {
+        match self {
+            Talk::Rtmp(talk) => talk.standing(),
+            Talk::Http(talk) => talk.standing(),
+        }
+    }
+}
+
+/// I38.
+#[allow(dead_code)] // DEBUG
+fn judge_answer(verdict: &mut Verdict, seat: u32, answer: &ApiAnswer) {
+    if let Err(words) = answer.question.judged(answer.status, &answer.body) {
+        verdict.add("I38", seat, words);
     }
 }

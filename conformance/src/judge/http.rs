@@ -3,11 +3,15 @@
 //! A body is a stream without end (FLV, FLV in WebSocket messages, a transport stream), a file of HLS, or an
 //! answer of the API.
 
+use super::api::{Question, Topic};
 use super::hls::Answer;
+use super::ledger::Span;
+use super::model::Model;
 use super::name;
 use super::play::{Court, Play};
 use super::report::PlayReport;
 use super::rtmp::Cx;
+use super::standing::{About, Deed, Standing};
 use super::ts::TsPlay;
 use crate::reader::Wrong;
 use crate::reader::flv::TagReader;
@@ -15,19 +19,11 @@ use crate::reader::http::{HttpEvent, HttpRequest, RequestEvent, RequestReader, R
 use crate::reader::ws::{WsReader, opcode};
 use std::collections::VecDeque;
 
-/// An answer of the API.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiAnswer {
-    /// Who asked.
-    pub seat: u32,
-    /// When the server had the request whole, in microseconds.
-    pub asked_us: u64,
-    /// When the client had the answer whole, in microseconds.
-    pub at_us: u64,
-    /// As in the request.
-    pub method: String,
-    /// As in the request.
-    pub target: String,
+/// An answer of the API to a question that was noted down.
+#[derive(Debug)]
+pub(super) struct ApiAnswer {
+    /// What must be in it.
+    pub question: Box<Question>,
     /// The status.
     pub status: u16,
     /// The body.
@@ -46,6 +42,14 @@ pub(super) struct HttpSeat {
     server: ResponseReader,
     asked: VecDeque<(u64, HttpRequest)>,
     body: Body,
+    /// The last request has a body that is not whole.
+    half: bool,
+    /// What was asked of the API, if the answer can be judged.
+    question: Option<Box<Question>>,
+    /// What it gets without end.
+    playing: Option<About>,
+    /// What the last request that was answered is about.
+    introduced: Option<About>,
     malformed: bool,
     stalled: bool,
     over: Vec<PlayReport>,
@@ -81,23 +85,49 @@ impl HttpSeat {
             server: ResponseReader::new(),
             asked: VecDeque::new(),
             body: Body::Other,
+            half: false,
+            question: None,
+            playing: None,
+            introduced: None,
             malformed: false,
             stalled: false,
             over: Vec::new(),
         }
     }
 
-    /// The client has said these bytes.
-    pub fn client_said(&mut self, cx: &mut Cx<'_>, bytes: &[u8]) {
+    /// The client has said these bytes. What it asks the API with them, if that is all it asks.
+    pub fn client_said(&mut self, cx: &mut Cx<'_>, bytes: &[u8]) -> Option<Topic> {
         if matches!(self.body, Body::Flv { ws: Some(_), .. }) {
-            return;
+            return None;
         }
-        let events = self.client.push(bytes).unwrap_or_default();
-        let heads = events.into_iter().filter_map(|event| match event {
-            RequestEvent::Head(request) => Some((cx.verdict.at_us, request)),
-            _ => None,
-        });
-        self.asked.extend(heads);
+        let alone = self.asked.len() == usize::from(self.half) && self.server.is_between();
+        let before = self.asked.len();
+        for event in self.client.push(bytes).unwrap_or_default() {
+            match event {
+                RequestEvent::Head(request) => {
+                    self.half = true;
+                    self.asked.push_back((cx.verdict.at_us, request));
+                }
+                RequestEvent::Body(_) => {}
+                RequestEvent::End => self.half = false,
+            }
+        }
+        if self.asked.len() > 1 || !alone {
+            self.question = None;
+            return None;
+        }
+        let (_, request) = self.asked.back().filter(|_| self.api && !self.half && before == 0)?;
+        Topic::of(&request.method, &request.target)
+    }
+
+    /// Notes down what the answer must say.
+    pub fn expects(&mut self, question: Question) {
+        self.question = Some(Box::new(question));
+    }
+
+    /// What was noted down, if the answer has not begun.
+    pub fn question(&mut self) -> Option<&mut Question> {
+        self.question.as_deref_mut().filter(|_| self.server.is_between())
     }
 
     /// These bytes have reached the client.
@@ -139,6 +169,7 @@ impl HttpSeat {
             self.body = Body::Other;
             return;
         };
+        self.introduce(status, &request);
         let named = name::of_http(&request.target).filter(|_| !self.api && request.method == "GET");
         let play =
             |stream: &str, format| Box::new(Play::new(self.seat, stream, format, asked_us, self.stalled));
@@ -155,6 +186,48 @@ impl HttpSeat {
             _ if request.method == "HEAD" || coding.is_some() => Body::Other,
             _ => Body::Kept { asked_us, request, status, bytes: Vec::new() },
         };
+    }
+
+    /// What the server knows of the client by a request that it answers.
+    fn introduce(&mut self, status: u16, request: &HttpRequest) {
+        let Some(about) = about(request).filter(|_| !matches!(status, 400 | 405 | 426)) else { return };
+        if about.deed == Deed::Waits && matches!(status, 200 | 101) {
+            self.playing = Some(About { deed: Deed::Plays, ..about.clone() });
+        }
+        self.introduced = Some(about);
+    }
+
+    /// What it is about.
+    pub fn standing(&self) -> Standing {
+        if self.api {
+            return Standing::default();
+        }
+        if let Some(playing) = &self.playing {
+            return Standing::of(playing.clone());
+        }
+        let known = self.introduced.as_ref().filter(|about| about.deed != Deed::Waits);
+        let known = known.map(|about| About { deed: Deed::Fetches, ..about.clone() });
+        let whole = self.asked.len() - usize::from(self.half && !self.asked.is_empty());
+        let asked = self.asked.iter().take(whole).filter_map(|(_, request)| about(request));
+        let dark = self.client.wrong().is_some();
+        match whole {
+            0 => Standing { abouts: known.into_iter().collect(), unsure: false, dark },
+            1 => {
+                let abouts: Vec<About> = asked.collect();
+                let waits = |about: &About| about.deed != Deed::Fetches;
+                let unsure = !abouts.first().is_some_and(waits);
+                Standing { abouts: abouts.into_iter().chain(known.filter(|_| unsure)).collect(), unsure, dark }
+            }
+            _ => Standing { abouts: known.into_iter().chain(asked).collect(), unsure: true, dark },
+        }
+    }
+
+    /// How many frames it may have been denied, if it plays.
+    pub fn dropped(&self, model: &Model) -> Option<Span> {
+        match &self.body {
+            Body::Flv { play, .. } => Some(play.dropped(model)),
+            _ => None,
+        }
     }
 
     fn piece(&mut self, cx: &mut Cx<'_>, piece: &[u8]) {
@@ -181,6 +254,7 @@ impl HttpSeat {
     }
 
     fn end(&mut self, cx: &mut Cx<'_>) -> Option<ApiAnswer> {
+        self.playing = None;
         match std::mem::replace(&mut self.body, Body::Other) {
             Body::Other => {}
             Body::Flv { play, .. } => self.over.push(play.report),
@@ -188,8 +262,8 @@ impl HttpSeat {
             Body::Kept { asked_us, request, status, bytes } => {
                 let (seat, at_us) = (self.seat, cx.verdict.at_us);
                 if self.api {
-                    let HttpRequest { method, target, .. } = request;
-                    return Some(ApiAnswer { seat, asked_us, at_us, method, target, status, body: bytes });
+                    let question = self.question.take()?;
+                    return Some(ApiAnswer { question, status, body: bytes });
                 }
                 let path = &request.target;
                 cx.model.answered(Answer { seat, asked_us, at_us, path, status, body: &bytes });
@@ -227,6 +301,19 @@ impl HttpSeat {
         };
         self.over.iter().cloned().chain(now).collect()
     }
+}
+
+/// What a request is about, as the server reads it.
+fn about(request: &HttpRequest) -> Option<About> {
+    let ws = request.header("upgrade").is_some_and(|to| to.to_ascii_lowercase().contains("websocket"));
+    let (stream, kind) = name::role_of_http(&request.target, ws && request.method == "GET")?;
+    let deed = match kind {
+        "hls-play" if request.path().ends_with(".m3u8") => Deed::Awaits,
+        "hls-play" => Deed::Fetches,
+        _ => Deed::Waits,
+    };
+    let means = request.method == "GET" || (request.method == "HEAD" && kind == "hls-play");
+    means.then_some(About { stream, kind, deed })
 }
 
 /// `live/cam/seg-3`: a segment, which is no stream.

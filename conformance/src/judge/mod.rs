@@ -1,6 +1,7 @@
 //! Judges what a server does by what it was given and what it gave, and by nothing else: by invariants that
 //! have numbers, with readers that share nothing with the server.
 
+mod api;
 mod bench;
 mod clock;
 pub mod essence;
@@ -9,6 +10,7 @@ mod gap;
 mod hash;
 pub mod hls;
 mod http;
+mod ledger;
 mod model;
 mod name;
 mod play;
@@ -17,11 +19,11 @@ mod rtmp;
 mod rules;
 pub mod segment;
 mod session;
+mod standing;
 mod ts;
 mod verdict;
 
 pub use bench::{Judge, Service};
-pub use http::ApiAnswer;
 pub use report::{JudgeReport, PlayReport, PublisherReport, StreamReport, TrackReport};
 pub use rules::{Rules, SecondPublisher, StartAt};
 

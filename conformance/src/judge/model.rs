@@ -9,6 +9,7 @@
 use super::Rules;
 use super::clock::Timeline;
 use super::hls::{Answer, HlsJudge};
+use super::ledger::Span;
 use super::report::PublisherReport;
 use super::session::Session;
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,10 +72,35 @@ impl Model {
         self.sessions
     }
 
+    /// The number of the next session.
+    pub fn next_session(&self) -> u32 {
+        self.sessions + 1
+    }
+
+    /// The socket of `seat` has no room from now on: the server may have ended what it publishes.
+    pub fn blocked(&mut self, seat: u32) {
+        let sessions = self.streams.values_mut().flat_map(|stream| stream.sessions.values_mut());
+        for session in sessions.filter(|session| session.seat == seat && session.over_us.is_none()) {
+            let counted = (session.report.audio_frames, session.report.video_frames);
+            session.floor.get_or_insert(counted);
+        }
+    }
+
+    /// The socket of `seat` had room when the server had done all that it wanted: what it publishes and has not
+    /// ended was taken.
+    pub fn unblocked(&mut self, seat: u32) {
+        let sessions = self.streams.values_mut().flat_map(|stream| stream.sessions.values_mut());
+        let sessions = sessions.filter(|session| session.seat == seat && session.over_us.is_none());
+        sessions.for_each(|session| session.floor = None);
+    }
+
     /// A session is let in. Who publishes there already, and should have been asked to leave before.
     pub fn granted(&mut self, at_us: u64, name: &str, number: u32) -> Option<u32> {
         let rules = self.rules;
         let stream = self.streams.get_mut(name)?;
+        if let Some(session) = stream.sessions.get_mut(&number) {
+            session.presumed = false;
+        }
         let place = stream.asked.iter().position(|session| session.number == number)?;
         let mut session = stream.asked.remove(place);
         let before = stream.sessions.range_mut(..number).next_back().map(|(_, before)| before);
@@ -111,6 +137,9 @@ impl Model {
         let Some(session) = asked.find(|session| !session.waiting.is_empty()) else { return false };
         let number = session.number;
         self.granted(at_us, name, number);
+        if let Some(session) = self.session_mut(name, number) {
+            session.presumed = true;
+        }
         true
     }
 
@@ -239,6 +268,34 @@ impl Stream {
             let at = |frame| Position { session: *session, frame };
             frames.from(from).map(move |(frame, accepted)| (at(frame), accepted))
         })
+    }
+
+    /// How many entries of the ring there may be behind `before` and before `position`, or up to now. `None`
+    /// if that is not known any more.
+    pub fn entries_between(&self, before: Position, position: Option<Position>) -> Option<u64> {
+        let passed = self.frame(before)?.ring.0;
+        let end = position.map_or(u32::MAX, |position| position.session);
+        let mut entries = 0;
+        for (number, session) in self.sessions.range(before.session..=end) {
+            entries += match position.filter(|position| position.session == *number) {
+                Some(position) => self.frame(position)?.ring.0 - 1,
+                None => session.entries(),
+            };
+        }
+        Some(entries.saturating_sub(passed))
+    }
+
+    /// The frames of sessions from `number` on that the server must have counted: sound, and pictures.
+    pub fn counted(&self, number: u32) -> (Span, Span) {
+        let mut sums = (Span::default(), Span::default());
+        for session in self.sessions.range(number..).map(|(_, session)| session) {
+            let (audio, video) = session.counted();
+            sums = (sums.0.plus(audio), sums.1.plus(video));
+        }
+        if self.awaits() {
+            (sums.0.max, sums.1.max) = (u64::MAX, u64::MAX);
+        }
+        sums
     }
 
     /// The frame at a position.

@@ -30,12 +30,50 @@ pub(super) fn of_rtmp(tc_url: &str, stream: &str) -> Option<String> {
 
 /// The name and the extension of what an HTTP target means; what is no stream has no name.
 pub(super) fn of_http(target: &str) -> Option<(String, String)> {
+    let (vhost, app, file) = path(target)?;
+    let (stream, extension) = file.rsplit_once('.')?;
+    Some((path_of(vhost.as_deref(), &app, stream), extension.to_owned()))
+}
+
+/// The stream that a request over HTTP is about, and what the API calls whoever makes it. `ws`: it wants to
+/// go on in WebSocket messages.
+pub(super) fn role_of_http(target: &str, ws: bool) -> Option<(String, &'static str)> {
+    let (vhost, app, file) = path(target)?;
+    if let Some((above, stream)) = app.rsplit_once('/').filter(|_| is_packaged(&file)) {
+        return Some((path_of(vhost.as_deref(), above, stream), "hls-play"));
+    }
+    let (stream, extension) = file.rsplit_once('.')?;
+    let kind = match extension {
+        "flv" if ws => "ws-flv-play",
+        "flv" => "flv-play",
+        "ts" => "ts-play",
+        "aac" => "aac-play",
+        "mp3" => "mp3-play",
+        "m3u8" => "hls-play",
+        _ => return None,
+    };
+    Some((path_of(vhost.as_deref(), &app, stream), kind))
+}
+
+/// `index.m3u8`, `seg-17.ts`, `seg-17.m4s`, `init-1.mp4`, `key-3.key`.
+fn is_packaged(file: &str) -> bool {
+    let numbered = |(prefix, suffix): (&str, &str)| {
+        let number = file.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(suffix));
+        number.is_some_and(|number| {
+            (1..=20).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    };
+    let names = [("seg-", ".ts"), ("seg-", ".m4s"), ("init-", ".mp4"), ("key-", ".key")];
+    file == "index.m3u8" || names.into_iter().any(numbered)
+}
+
+/// The vhost that is named, the steps but the last, and the last one.
+fn path(target: &str) -> Option<(Option<String>, String, String)> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let decoded = decoded(path)?;
     let (app, file) = decoded.strip_prefix('/')?.rsplit_once('/')?;
-    let (stream, extension) = file.rsplit_once('.')?;
     let vhost = query.split('&').find_map(|pair| pair.strip_prefix("vhost=")).and_then(decoded_text);
-    Some((path_of(vhost.as_deref(), app, stream), extension.to_owned()))
+    Some((vhost, app.to_owned(), file.to_owned()))
 }
 
 fn path_of(vhost: Option<&str>, app: &str, stream: &str) -> String {
@@ -88,7 +126,7 @@ fn decoded(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{of_http, of_rtmp};
+    use super::{of_http, of_rtmp, role_of_http};
 
     #[test]
     fn peers_of_both_protocols_meet() {
@@ -106,5 +144,17 @@ mod tests {
         assert_eq!(of_http("/live/c%61m.flv?x=y"), Some(("live/cam".to_owned(), "flv".to_owned())));
         assert_eq!(of_http("/live/cam.1.ts?vhost=v").map(|found| found.0).as_deref(), Some("v/live/cam.1"));
         assert_eq!(of_http("/cam.flv"), None);
+    }
+    #[test]
+    fn files_of_a_stream_are_about_it() {
+        let role = |target| role_of_http(target, false);
+        let hls = |name: &str| Some((name.to_owned(), "hls-play"));
+        for target in ["/live/cam.m3u8", "/live/cam/index.m3u8", "/live/cam/seg-17.ts", "/live/cam/key-0.key"] {
+            assert_eq!(role(target), hls("live/cam"), "{target}");
+        }
+        assert_eq!(role("/live/index.m3u8"), hls("live/index"));
+        assert_eq!(role("/live/seg-1.ts"), Some(("live/seg-1".to_owned(), "ts-play")));
+        assert_eq!(role_of_http("/live/cam.flv?x", true), Some(("live/cam".to_owned(), "ws-flv-play")));
+        assert_eq!((role("/live/cam.webm"), role("/live.json"), role("/live/cam/init-1.m4s")), (None, None, None));
     }
 }

@@ -7,6 +7,7 @@ use super::clock::Unwrap;
 use super::essence::Essence;
 use super::gap;
 use super::hash::{hash, mixed};
+use super::ledger::Span;
 use super::model::{Model, Position, Stream};
 use super::report::{PlayReport, TrackReport};
 use super::rules::{Rules, StartAt};
@@ -29,6 +30,8 @@ pub(super) struct Play {
     position: Option<Position>,
     configs: BTreeMap<(u8, u8), Given>,
     seen_video: bool,
+    /// How many entries of the ring it was denied between frames that it got.
+    denied: Span,
     unwrap: Unwrap,
     /// Last decoding time by track, in microseconds, and the timestamp that said so.
     last: BTreeMap<(u8, u8), (i64, u32)>,
@@ -89,6 +92,7 @@ impl Play {
             position: None,
             configs: BTreeMap::new(),
             seen_video: false,
+            denied: Span::default(),
             unwrap: Unwrap::default(),
             last: BTreeMap::new(),
         }
@@ -144,6 +148,7 @@ impl Play {
         }
         let Some(position) = self.find(court, got) else { return self.unknown(court, got) };
         let before = self.position.replace(position);
+        self.count_denied(court.model, before, position);
         if court.model.streams.get(&self.report.stream).is_some_and(Stream::repeats) {
             return;
         }
@@ -154,6 +159,39 @@ impl Play {
             None => self.began(court, got, position),
             Some(before) => self.went_on(court, got, before, position),
         }
+    }
+
+    /// What lies between two frames that it got: frames that are missing at least, whatever the ring may have
+    /// held there at most.
+    fn count_denied(&mut self, model: &Model, before: Option<Position>, position: Position) {
+        let Some(stream) = model.streams.get(&self.report.stream) else { return };
+        let Some(before) = before else {
+            // Who stalls may be denied something before its first frame.
+            self.denied.max = if self.report.stalled { u64::MAX } else { 0 };
+            return;
+        };
+        let missed = match gap::between(stream, before, position, |_| true) {
+            Some(gap) if before.session == position.session && self.wants == (true, true) => gap.missed,
+            _ => 0,
+        };
+        let entries = stream.entries_between(before, Some(position));
+        if missed == 0 && !self.report.stalled && !self.steered && before.session == position.session {
+            return;
+        }
+        self.denied.min += if self.steered { 0 } else { missed };
+        self.denied.max = self.denied.max.saturating_add(entries.unwrap_or(u64::MAX));
+    }
+
+    /// How many frames the server may have denied it so far (I38).
+    pub fn dropped(&self, model: &Model) -> Span {
+        let anything = Span { min: 0, max: u64::MAX };
+        let Some(stream) = model.streams.get(&self.report.stream) else { return anything };
+        if stream.is_doubtful() || stream.repeats() {
+            return anything;
+        }
+        let Some(position) = self.position else { return anything };
+        let tail = stream.entries_between(position, None).unwrap_or(u64::MAX);
+        self.denied.plus(Span { min: 0, max: tail })
     }
 
     /// I9, I12: time goes on.

@@ -7,10 +7,12 @@
 //!
 //! Answers belong to what was asked first: a server reads nothing behind a question before its answer.
 
+use super::ledger::Span;
 use super::model::Model;
 use super::name;
 use super::play::{Court, Play};
 use super::report::PlayReport;
+use super::standing::{About, Deed, Standing};
 use super::verdict::Verdict;
 use crate::reader::amf::Amf;
 use crate::reader::chunk::ChunkReader;
@@ -35,6 +37,8 @@ pub(super) struct RtmpSeat {
     torn: bool,
     malformed: bool,
     stalled: bool,
+    /// It has said `FCPublish`.
+    fmle: bool,
     /// Media that may still come of a playback that is over.
     late: u32,
     over: Vec<PlayReport>,
@@ -46,11 +50,16 @@ enum Asked {
     Publish {
         stream: String,
         session: u32,
+        fmle: bool,
+        /// It has ended it in the same breath.
+        left: bool,
     },
     Play {
         stream: String,
         at_us: u64,
         wants: (bool, bool),
+        /// It has ended it in the same breath.
+        left: bool,
     },
     /// Something that has no name.
     Nothing,
@@ -60,8 +69,19 @@ enum Asked {
 #[derive(Debug)]
 enum Role {
     Idle,
-    Publishing { stream: String, session: u32 },
-    Playing { play: Box<Play>, paused: bool, audio: bool, video: bool },
+    Publishing {
+        stream: String,
+        session: u32,
+        fmle: bool,
+    },
+    Playing {
+        play: Box<Play>,
+        paused: bool,
+        audio: bool,
+        video: bool,
+        /// The stream is live: something of it has come, or that it is published.
+        begun: bool,
+    },
 }
 
 /// What the seat may change.
@@ -85,6 +105,7 @@ impl RtmpSeat {
             torn: false,
             malformed: false,
             stalled: false,
+            fmle: false,
             late: 0,
             over: Vec::new(),
         }
@@ -118,7 +139,8 @@ impl RtmpSeat {
     /// What the peer publishes, or is about to.
     fn publication(&self) -> Option<(String, u32)> {
         match (self.asked.back(), &self.role) {
-            (Some(Asked::Publish { stream, session }), _) | (None, Role::Publishing { stream, session }) => {
+            (Some(Asked::Publish { stream, session, .. }), _)
+            | (None, Role::Publishing { stream, session, .. }) => {
                 Some((stream.clone(), *session))
             }
             _ => None,
@@ -151,7 +173,8 @@ impl RtmpSeat {
     fn published(&mut self, cx: &mut Cx<'_>, kind: u8, timestamp: u32, body: &[u8]) {
         let at_us = cx.verdict.at_us;
         match (self.asked.back(), &self.role) {
-            (Some(Asked::Publish { stream, session }), _) | (None, Role::Publishing { stream, session }) => {
+            (Some(Asked::Publish { stream, session, .. }), _)
+            | (None, Role::Publishing { stream, session, .. }) => {
                 cx.model.media(at_us, stream, *session, kind, timestamp, body);
             }
             _ => {}
@@ -178,15 +201,20 @@ impl RtmpSeat {
                 let asked = self.named(text).map(|stream| Asked::Publish {
                     session: cx.model.asked(cx.verdict.at_us, self.seat, &stream),
                     stream,
+                    fmle: self.fmle,
+                    left: false,
                 });
                 self.asked.push_back(asked.unwrap_or(Asked::Nothing));
             }
             "play" => {
                 self.leave(cx);
                 let at_us = cx.verdict.at_us;
-                let asked = self.named(text).map(|stream| Asked::Play { stream, at_us, wants: (true, true) });
+                let wants = (true, true);
+                let asked =
+                    self.named(text).map(|stream| Asked::Play { stream, at_us, wants, left: false });
                 self.asked.push_back(asked.unwrap_or(Asked::Nothing));
             }
+            "FCPublish" => self.fmle = true,
             "FCUnpublish" | "deleteStream" | "closeStream" => self.leave(cx),
             "pause" | "pauseRaw" | "receiveAudio" | "receiveVideo" => {
                 if let Some(Amf::Boolean(flag)) = values.get(3) {
@@ -204,13 +232,18 @@ impl RtmpSeat {
     /// The peer ends what it does.
     fn leave(&mut self, cx: &mut Cx<'_>) {
         let at_us = cx.verdict.at_us;
-        if let Some(Asked::Publish { stream, session }) = self.asked.back() {
-            // It was let in or will be refused; in neither case does anything follow.
-            cx.model.over(at_us, stream, *session, true);
+        match self.asked.back_mut() {
+            Some(Asked::Publish { stream, session, left, .. }) => {
+                // It was let in or will be refused; in neither case does anything follow.
+                cx.model.over(at_us, stream, *session, true);
+                *left = true;
+            }
+            Some(Asked::Play { left, .. }) => *left = true,
+            Some(Asked::Nothing) | None => {}
         }
         match std::mem::replace(&mut self.role, Role::Idle) {
             Role::Idle => {}
-            Role::Publishing { stream, session } => cx.model.over(at_us, &stream, session, true),
+            Role::Publishing { stream, session, .. } => cx.model.over(at_us, &stream, session, true),
             Role::Playing { play, .. } => {
                 // A frame may be under way, and behind it the headers for the next.
                 self.late = LATE_MAX;
@@ -226,7 +259,7 @@ impl RtmpSeat {
                 "receiveVideo" => wants.1 = flag,
                 _ => {}
             },
-            (None, Role::Playing { play, paused, audio, video }) => {
+            (None, Role::Playing { play, paused, audio, video, .. }) => {
                 match what {
                     "receiveAudio" => *audio = flag,
                     "receiveVideo" => *video = flag,
@@ -278,6 +311,11 @@ impl RtmpSeat {
                     self.play_over();
                 }
             }
+            Some("NetStream.Play.PublishNotify") => {
+                if let Role::Playing { begun, .. } = &mut self.role {
+                    *begun = true;
+                }
+            }
             Some("NetStream.Play.UnpublishNotify" | "NetStream.Play.Stop") if self.asked.is_empty() => {
                 self.play_over();
             }
@@ -293,7 +331,7 @@ impl RtmpSeat {
 
     fn publish_granted(&mut self, cx: &mut Cx<'_>) {
         let place = self.asked.iter().position(|asked| matches!(asked, Asked::Publish { .. }));
-        let Some(Asked::Publish { stream, session }) =
+        let Some(Asked::Publish { stream, session, fmle, left }) =
             place.and_then(|place| self.asked.drain(..=place).next_back())
         else {
             // Who cannot be understood here may have asked all the same.
@@ -306,8 +344,8 @@ impl RtmpSeat {
         if let Some(rival) = cx.model.granted(at_us, &stream, session) {
             cx.model.rivals.push((at_us, rival, self.seat, stream.clone()));
         }
-        if self.asked.is_empty() && !self.torn {
-            self.role = Role::Publishing { stream, session };
+        if self.asked.is_empty() && !self.torn && !left {
+            self.role = Role::Publishing { stream, session, fmle };
         }
     }
 
@@ -315,10 +353,12 @@ impl RtmpSeat {
         let place =
             self.asked.iter().position(|asked| matches!(asked, Asked::Publish { .. } | Asked::Nothing));
         match place.and_then(|place| self.asked.drain(..=place).next_back()) {
-            Some(Asked::Publish { stream, session }) => cx.model.refused(&stream, session),
+            Some(Asked::Publish { stream, session, .. }) => cx.model.refused(&stream, session),
             Some(_) => {}
             None => {
-                if let Role::Publishing { stream, session } = std::mem::replace(&mut self.role, Role::Idle) {
+                if let Role::Publishing { stream, session, .. } =
+                    std::mem::replace(&mut self.role, Role::Idle)
+                {
                     cx.model.over(cx.verdict.at_us, &stream, session, false);
                 }
             }
@@ -327,7 +367,7 @@ impl RtmpSeat {
 
     fn play_granted(&mut self, cx: &mut Cx<'_>) {
         let place = self.asked.iter().position(|asked| matches!(asked, Asked::Play { .. }));
-        let Some(Asked::Play { stream, at_us, wants }) =
+        let Some(Asked::Play { stream, at_us, wants, left }) =
             place.and_then(|place| self.asked.drain(..=place).next_back())
         else {
             if !self.torn {
@@ -338,8 +378,12 @@ impl RtmpSeat {
         self.play_over();
         let mut play = Box::new(Play::new(self.seat, &stream, "rtmp", at_us, self.stalled));
         play.steer(wants.0, wants.1);
+        if left {
+            self.late = LATE_MAX;
+            return self.over.push(play.report);
+        }
         self.late = 0;
-        self.role = Role::Playing { play, paused: false, audio: wants.0, video: wants.1 };
+        self.role = Role::Playing { play, paused: false, audio: wants.0, video: wants.1, begun: false };
     }
 
     fn play_over(&mut self) {
@@ -350,7 +394,8 @@ impl RtmpSeat {
     }
 
     fn played(&mut self, cx: &mut Cx<'_>, message: &Message) {
-        if let Role::Playing { play, .. } = &mut self.role {
+        if let Role::Playing { play, begun, .. } = &mut self.role {
+            *begun |= message.kind != DATA;
             let mut court = Court { model: cx.model, verdict: cx.verdict, seat: self.seat };
             play.media(&mut court, message.kind, message.timestamp, &message.body);
         } else if message.kind != DATA && self.late == 0 && !self.torn {
@@ -373,14 +418,47 @@ impl RtmpSeat {
     pub fn closed(&mut self, cx: &mut Cx<'_>, by_server: bool) {
         let at_us = cx.verdict.at_us;
         for asked in std::mem::take(&mut self.asked) {
-            if let Asked::Publish { stream, session } = asked {
+            if let Asked::Publish { stream, session, .. } = asked {
                 cx.model.over(at_us, &stream, session, !by_server);
             }
         }
-        if let Role::Publishing { stream, session } = std::mem::replace(&mut self.role, Role::Idle) {
+        if let Role::Publishing { stream, session, .. } = std::mem::replace(&mut self.role, Role::Idle) {
             cx.model.over(at_us, &stream, session, !by_server);
         } else {
             self.play_over();
+        }
+    }
+
+    /// What it is about.
+    pub fn standing(&self) -> Standing {
+        let about = |stream: &String, kind, deed| About { stream: stream.clone(), kind, deed };
+        let publishes = |stream, fmle| {
+            about(stream, if fmle { "fmle-publish" } else { "flash-publish" }, Deed::Publishes)
+        };
+        let mut abouts = Vec::new();
+        match &self.role {
+            Role::Idle => {}
+            Role::Publishing { stream, fmle, .. } => abouts.push(publishes(stream, *fmle)),
+            Role::Playing { play, begun, .. } => {
+                let deed = if *begun { Deed::Plays } else { Deed::Waits };
+                abouts.push(about(&play.report.stream, "rtmp-play", deed));
+            }
+        }
+        for asked in &self.asked {
+            match asked {
+                Asked::Publish { stream, fmle, .. } => abouts.push(publishes(stream, *fmle)),
+                Asked::Play { stream, .. } => abouts.push(about(stream, "rtmp-play", Deed::Waits)),
+                Asked::Nothing => {}
+            }
+        }
+        Standing { abouts, unsure: !self.asked.is_empty(), dark: self.torn }
+    }
+
+    /// How many frames it may have been denied, if it plays.
+    pub fn dropped(&self, model: &Model) -> Option<Span> {
+        match &self.role {
+            Role::Playing { play, .. } => Some(play.dropped(model)),
+            _ => None,
         }
     }
 

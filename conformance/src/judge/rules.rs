@@ -42,6 +42,8 @@ pub struct Rules {
     pub frame_bytes_max: usize,
     /// What is served of HLS is judged: packages outlive the run, so that none begins anew under an old name.
     pub hls: bool,
+    /// The API's numbers are judged: the run was seen from the server's birth on, and all connections.
+    pub api: bool,
     /// False where settings differ from stream to stream or change on the way: then what depends on the
     /// settings above is not judged.
     pub settings_hold: bool,
@@ -59,6 +61,7 @@ impl Default for Rules {
             tracks_max: 8,
             frame_bytes_max: 8 << 20,
             hls: true,
+            api: true,
             settings_hold: true,
         }
     }

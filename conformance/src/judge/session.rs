@@ -7,6 +7,7 @@ use super::Rules;
 use super::clock::{Place, Timeline, Unwrap};
 use super::essence::Essence;
 use super::hash::hash;
+use super::ledger::Span;
 use super::report::PublisherReport;
 use crate::reader::flv::{self, AUDIO, Codec, DATA, Packet, VIDEO, What};
 use std::collections::{BTreeMap, VecDeque};
@@ -68,6 +69,11 @@ pub(super) struct Session {
     pub doubtful: bool,
     /// What it sent before it was known whether it is let in: time, kind, timestamp, body.
     pub waiting: Vec<(u64, u8, u32, Vec<u8>)>,
+    /// Somebody got what may be its own, and nobody has said that it was let in.
+    pub presumed: bool,
+    /// What was counted when its socket had no room any more: whether the server takes what came after that
+    /// is not known. Sound, and pictures.
+    pub floor: Option<(u64, u64)>,
     /// Numbers.
     pub report: PublisherReport,
     /// Configurations by track, in order.
@@ -101,6 +107,8 @@ impl Session {
             by_itself: false,
             doubtful: false,
             waiting: Vec::new(),
+            presumed: false,
+            floor: None,
             report: PublisherReport { seat, ..PublisherReport::default() },
             configs: BTreeMap::new(),
             timeline: Timeline::default(),
@@ -234,6 +242,22 @@ impl Session {
             self.frames.pop_front();
             self.first += 1;
         }
+    }
+
+    /// How many entries the ring was given of it, at most.
+    pub fn entries(&self) -> u64 {
+        self.ring.0
+    }
+
+    /// How many frames of sound and how many pictures the server must have counted.
+    pub fn counted(&self) -> (Span, Span) {
+        let most = (self.report.audio_frames, self.report.video_frames);
+        if self.doubtful {
+            let anything = Span { min: 0, max: u64::MAX };
+            return (anything, anything);
+        }
+        let least = if self.presumed { (0, 0) } else { self.floor.unwrap_or(most) };
+        (Span { min: least.0, max: most.0 }, Span { min: least.1, max: most.1 })
     }
 
     /// True if it has shown pictures, or that it will.

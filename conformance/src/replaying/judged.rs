@@ -106,6 +106,7 @@ pub fn rules(config: &Config) -> Rules {
         tracks_max: config.limits.tracks,
         frame_bytes_max: config.limits.frame_bytes,
         hls: stream.hls.dispose_ms >= 60_000,
+        api: true,
         settings_hold: config.streams.is_empty(),
     }
 }

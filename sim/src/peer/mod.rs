@@ -57,22 +57,6 @@ pub trait Peer {
     fn grievance(&self) -> Option<String> {
         None
     }
-
-    /// What the HTTP API told it since this was asked last.
-    fn take_answers(&mut self) -> Vec<ApiAnswer> {
-        Vec::new()
-    }
-}
-
-/// What the HTTP API told a peer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiAnswer {
-    /// When the answer was whole, in microseconds.
-    pub at_us: u64,
-    /// Method and path.
-    pub question: String,
-    /// The answer, in JSON.
-    pub body: String,
 }
 
 /// What a peer sees of the world, and what it wants from it.

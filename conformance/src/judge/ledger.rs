@@ -1,0 +1,168 @@
+//! The books: how many bytes went by, on each connection and for each stream (I38).
+//!
+//! What counts for a stream follows from what its peers did at that moment. Where that is not known, the
+//! books say at least and at most. A stream's counters begin anew when the server forgets it, which it may do
+//! whenever nobody holds it; so they are kept in stretches, and the last ones count, who knows how many.
+
+use super::standing::Standing;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// At least, and at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    /// At least.
+    pub min: u64,
+    /// At most.
+    pub max: u64,
+}
+
+impl Span {
+    /// True if it may be this number.
+    pub fn holds(self, number: u64) -> bool {
+        (self.min..=self.max).contains(&number)
+    }
+
+    /// So much more; `sure` if there is no doubt.
+    pub fn add(&mut self, number: u64, sure: bool) {
+        self.min += if sure { number } else { 0 };
+        self.max = self.max.saturating_add(number);
+    }
+
+    /// Both together.
+    pub fn plus(self, other: Span) -> Span {
+        Span { min: self.min + other.min, max: self.max.saturating_add(other.max) }
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.min, self.max) {
+            (min, max) if min == max => write!(f, "{min}"),
+            (min, u64::MAX) => write!(f, "{min} or more"),
+            (min, max) => write!(f, "{min} to {max}"),
+        }
+    }
+}
+
+/// A stretch of a stream's life in which the server cannot have forgotten it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stretch {
+    /// The first publishing session that may belong to it.
+    pub session: u32,
+    /// Bytes of its peers.
+    pub recv: Span,
+    /// Bytes to those who get it.
+    pub sent: Span,
+}
+
+/// One connection's page.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Page {
+    /// Bytes that the server was given of it.
+    pub recv: u64,
+    /// Bytes of the server that the kernel took for it.
+    pub sent: u64,
+    /// Its socket has no room: the server may know more of it than was said.
+    pub blocked: bool,
+    /// What it was about after the last thing that was said.
+    pub standing: Standing,
+    /// Bytes that left for it and count for the stream that it gets, unless the server has stopped meanwhile
+    /// and could not say so yet; and in which stretch.
+    pending: u64,
+    stretch: usize,
+    moment: u64,
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// Bytes of all peers.
+    pub recv: u64,
+    /// Bytes to all peers.
+    pub sent: u64,
+    /// Connections that were let in, and that are over.
+    pub conns: (u64, u64),
+    /// Stretches by stream.
+    pub streams: BTreeMap<String, Vec<Stretch>>,
+    /// Counts the moments at which the server has done all that it wants.
+    moment: u64,
+}
+
+impl Ledger {
+    /// The server is about to be told something by a peer: all that it wanted before is done.
+    pub fn quiet(&mut self) {
+        self.moment += 1;
+    }
+
+    /// Who had room at the last quiet moment and was told nothing else was what it seemed to be.
+    pub fn confirm(&mut self, page: &mut Page) {
+        if page.blocked || page.moment == self.moment || page.pending == 0 {
+            return;
+        }
+        let pending = std::mem::take(&mut page.pending);
+        if let Ok(Some(stream)) = page.standing.target()
+            && let Some(stretch) = self.streams.get_mut(stream).and_then(|all| all.get_mut(page.stretch))
+        {
+            stretch.sent.min += pending;
+        }
+    }
+
+    /// The server is given `len` bytes of a peer.
+    pub fn received(&mut self, page: &mut Page, len: u64) {
+        self.confirm(page);
+        self.recv += len;
+        page.recv += len;
+        let sure = !page.blocked && page.standing.sure().is_some();
+        for about in page.standing.abouts.iter().filter(|about| about.holds()) {
+            if let Some(stretch) = self.streams.get_mut(&about.stream).and_then(|all| all.last_mut()) {
+                stretch.recv.add(len, sure);
+            }
+        }
+    }
+
+    /// The kernel took `len` bytes for a peer; with them it has come to stand like this.
+    pub fn sent(&mut self, page: &mut Page, len: u64, now: &Standing) {
+        self.confirm(page);
+        self.sent += len;
+        page.sent += len;
+        page.moment = self.moment;
+        let before = page.standing.target();
+        let settled = before.is_err() || before == now.target();
+        let both = page.standing.abouts.iter().chain(&now.abouts).filter(|about| about.gets() != Some(false));
+        let mut streams: Vec<&str> = both.map(|about| about.stream.as_str()).collect();
+        streams.sort_unstable();
+        streams.dedup();
+        for stream in streams {
+            if let Some(stretch) = self.streams.get_mut(stream).and_then(|all| all.last_mut()) {
+                stretch.sent.max += len;
+            }
+        }
+        let stretch = now.target().ok().flatten().and_then(|stream| self.streams.get(stream)).map(Vec::len);
+        let stretch = stretch.unwrap_or(0).saturating_sub(1);
+        let before = if settled && page.stretch == stretch { page.pending } else { 0 };
+        (page.pending, page.stretch) = (if settled { before + len } else { 0 }, stretch);
+    }
+
+    /// A peer has come to stand otherwise. `held` says whether another one surely holds a stream; publishing
+    /// sessions from `session` on have not begun before.
+    pub fn stands(&mut self, page: &mut Page, now: Standing, session: u32, held: impl Fn(&str) -> bool) {
+        if page.standing == now {
+            return;
+        }
+        let holds = |standing: &Standing, stream: &str| {
+            standing.abouts.iter().any(|about| about.holds() && about.stream == stream)
+        };
+        for about in now.abouts.iter().filter(|about| about.holds()) {
+            let stream = &about.stream;
+            if !holds(&page.standing, stream) && !held(stream) {
+                let stretch = Stretch { session, ..Stretch::default() };
+                self.streams.entry(stream.clone()).or_default().push(stretch);
+            }
+        }
+        if page.blocked && page.standing.target() != now.target() {
+            page.pending = 0;
+        }
+        page.standing = now;
+    }
+}
