@@ -101,15 +101,19 @@ impl Stream {
         if cursor.partial.is_some() || !own.is_empty() || behind { Standing::Ready } else { Standing::InStep }
     }
 
-    fn seek(&mut self, cursor: &mut Cursor, from: u64, own: &mut Outbox) {
+    fn seek(&mut self, cursor: &mut Cursor, sought: u64, own: &mut Outbox) {
         let place = self.log_place(cursor.format);
         let log = &mut self.logs[place];
-        let from = from.max(log.start());
+        let from = sought.max(log.start());
         // Before its flush a frame is not laid out yet. Where sound alone is a place to start, a transport
         // stream does not have its tables before each.
         let sync = self.ring.sync_from(from).and_then(|sync| log.entry_from(sync, self.flushed));
         let Some(sync) = sync else { return };
         let entry = self.ring.get(sync).expect("what is laid out is in the ring");
+        if cursor.headers.is_some() {
+            // It was overtaken, and nobody could go on where it was sent then: that is gone by now, too.
+            cursor.dropped += sync - sought;
+        }
         if !cursor.head_given {
             own.push(log.file_head(&entry.headers));
             cursor.head_given = true;

@@ -373,6 +373,24 @@ fn a_player_in_the_middle_of_a_frame_gets_the_rest_of_it_after_the_ring_has_move
     world.finish();
 }
 
+/// The ring forgot the only place to go on at, and more before the next one came.
+#[test]
+fn a_player_is_told_of_all_that_it_was_denied_before_it_could_go_on() {
+    let mut world = World::new(config::Ring { frames_max: 4, bytes_max: 1_000, keep_ms: 0 });
+    world.apply(&Op::Key(100));
+    world.apply(&Op::Join);
+    world.apply(&Op::ReadAll(0));
+    let inters = |world: &mut World, count| (0..count).for_each(|_| world.apply(&Op::Inter(100)));
+    inters(&mut world, 8);
+    world.apply(&Op::ReadAll(0));
+    inters(&mut world, 5);
+    world.apply(&Op::Key(100));
+    world.apply(&Op::ReadAll(0));
+    let got = tags(&world.players[0].bytes).iter().filter(|tag| !tag.config).count();
+    assert_eq!((got, world.players[0].cursor.dropped), (2, 13), "two keyframes, and 13 pictures in between");
+    world.finish();
+}
+
 #[test]
 fn a_stalled_player_is_cut_off_when_the_attic_overflows() {
     let mut stream =
