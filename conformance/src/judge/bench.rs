@@ -117,7 +117,7 @@ impl Judge {
             }
             Talk::Http(talk) => talk.client_said(&mut cx, bytes),
         };
-        self.note(seat, session);
+        self.note(seat, session, true);
         if let Some(topic) = topic.filter(|_| self.model.rules.api) {
             let question = self.question(topic);
             if let Some(Seat { talk: Talk::Http(talk), .. }) = self.seats.get_mut(&seat) {
@@ -153,7 +153,7 @@ impl Judge {
         }
         self.ledger.sent(page, bytes.len() as u64, &talk.standing());
         page.blocked = false;
-        self.note(seat, session);
+        self.note(seat, session, false);
         self.look();
     }
 
@@ -193,9 +193,9 @@ impl Judge {
         }
     }
 
-    /// Notes down how a peer stands after something was said. Publishing sessions from `session` on have not
+    /// Notes down how a peer stands after something was said, by itself or to it. Publishing sessions from `session` on have not
     /// begun before.
-    fn note(&mut self, number: u32, session: u32) {
+    fn note(&mut self, number: u32, session: u32, by_itself: bool) {
         let Some(Seat { talk, page, .. }) = self.seats.get_mut(&number) else { return };
         let now = talk.standing();
         if now == page.standing {
@@ -209,7 +209,7 @@ impl Judge {
                 about.is_some_and(|about| about.holds() && about.stream == stream)
             })
         };
-        self.ledger.stands(&mut page, now, session, held);
+        self.ledger.stands(&mut page, (now, by_itself), session, held);
         if let Some(seat) = self.seats.get_mut(&number) {
             seat.page = page;
         }
@@ -257,12 +257,6 @@ impl Judge {
             let (audio, video) = counted.unwrap_or((Span::default(), Span::default()));
             let (recv, sent) = (stretch.recv.plus(after.recv), stretch.sent.plus(after.sent));
             sums.push(Sums { recv, sent, audio, video });
-        }
-        if std::env::var("DBG").is_ok_and(|dbg| dbg == name) {
-            if let Some(stream) = self.model.streams.get(name) { for (n, x) in &stream.sessions {
-                eprintln!("DBG {} session {n} seat {} over {:?} by {} doubt {} floor {:?} {:?}", self.verdict.at_us, x.seat, x.over_us, x.by_itself, x.doubtful, x.floor, x.report);
-            } }
-            for s in &self.ledger.streams[name] { eprintln!("DBG stretch {s:?}"); }
         }
         Stream { name: name.to_owned(), sums }
     }
@@ -323,7 +317,6 @@ impl Talk {
 }
 
 /// I38.
-#[allow(dead_code)] // DEBUG
 fn judge_answer(verdict: &mut Verdict, seat: u32, answer: &ApiAnswer) {
     if let Err(words) = answer.question.judged(answer.status, &answer.body) {
         verdict.add("I38", seat, words);

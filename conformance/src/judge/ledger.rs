@@ -70,7 +70,7 @@ pub(super) struct Page {
     /// Bytes that left for it and count for the stream that it gets, unless the server has stopped meanwhile
     /// and could not say so yet; and in which stretch.
     pending: u64,
-    stretch: usize,
+    stretch: Option<usize>,
     moment: u64,
 }
 
@@ -102,7 +102,8 @@ impl Ledger {
         }
         let pending = std::mem::take(&mut page.pending);
         if let Ok(Some(stream)) = page.standing.target()
-            && let Some(stretch) = self.streams.get_mut(stream).and_then(|all| all.get_mut(page.stretch))
+            && let Some(place) = page.stretch
+            && let Some(stretch) = self.streams.get_mut(stream).and_then(|all| all.get_mut(place))
         {
             stretch.sent.min += pending;
         }
@@ -128,7 +129,7 @@ impl Ledger {
         page.sent += len;
         page.moment = self.moment;
         let before = page.standing.target();
-        let settled = before.is_err() || before == now.target();
+        let settled = now.target().is_ok() && (before.is_err() || before == now.target());
         let both = page.standing.abouts.iter().chain(&now.abouts).filter(|about| about.gets() != Some(false));
         let mut streams: Vec<&str> = both.map(|about| about.stream.as_str()).collect();
         streams.sort_unstable();
@@ -138,24 +139,28 @@ impl Ledger {
                 stretch.sent.max += len;
             }
         }
-        let stretch = now.target().ok().flatten().and_then(|stream| self.streams.get(stream)).map(Vec::len);
-        let stretch = stretch.unwrap_or(0).saturating_sub(1);
+        let stretches = now.target().ok().flatten().and_then(|stream| self.streams.get(stream));
+        let stretch = stretches.and_then(|all| all.len().checked_sub(1));
         let before = if settled && page.stretch == stretch { page.pending } else { 0 };
         (page.pending, page.stretch) = (if settled { before + len } else { 0 }, stretch);
     }
 
-    /// A peer has come to stand otherwise. `held` says whether another one surely holds a stream; publishing
-    /// sessions from `session` on have not begun before.
-    pub fn stands(&mut self, page: &mut Page, now: Standing, session: u32, held: impl Fn(&str) -> bool) {
-        if page.standing == now {
-            return;
-        }
+    /// A peer has come to stand otherwise: by its own word (then it may have let go of what it held), or by the
+    /// server's. `held` says whether another one surely holds a stream; publishing sessions from `session` on
+    /// have not begun before.
+    pub fn stands(
+        &mut self,
+        page: &mut Page,
+        (now, by_itself): (Standing, bool),
+        session: u32,
+        held: impl Fn(&str) -> bool,
+    ) {
         let holds = |standing: &Standing, stream: &str| {
             standing.abouts.iter().any(|about| about.holds() && about.stream == stream)
         };
         for about in now.abouts.iter().filter(|about| about.holds()) {
             let stream = &about.stream;
-            if !holds(&page.standing, stream) && !held(stream) {
+            if (by_itself || !holds(&page.standing, stream)) && !held(stream) {
                 let stretch = Stretch { session, ..Stretch::default() };
                 self.streams.entry(stream.clone()).or_default().push(stretch);
             }

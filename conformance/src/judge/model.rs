@@ -110,6 +110,8 @@ impl Model {
             before.over(at_us, false);
             before.seat
         });
+        // Who heard of it late may have had to go before it heard that, too.
+        session.floor = (!session.waiting.is_empty()).then_some((0, 0));
         for (at_us, kind, timestamp, body) in std::mem::take(&mut session.waiting) {
             session.media(at_us, &rules, (kind, timestamp), &body);
             self.hls.published(name, number, kind, timestamp, &body);
