@@ -124,6 +124,16 @@ fn a_playlist_that_shrinks_is_caught_by_i35() {
     }
 }
 
+/// Any answer in which there is such a number: of clients, of streams or of vhosts.
+#[test]
+fn a_changed_number_of_the_api_is_caught_by_i38() {
+    for seed in [7, 8, 9] {
+        let mut options = calm(seed);
+        options.parts.extend(cast(&[Part::Operator { wild: false }]));
+        expect_of(Fault::NumberChanged, "I38", &options);
+    }
+}
+
 #[test]
 fn a_panic_is_caught_and_told() {
     expect(Fault::Panics, "PANIC");

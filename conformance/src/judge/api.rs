@@ -1,8 +1,8 @@
 //! The answers of the HTTP API, held against the books (I38).
 //!
 //! In: how everything stood at the moment at which the server had a question whole, and the JSON that it
-//! answered. Out: what is wrong in it, in words. Numbers that follow from what was said on connections must be
-//! exact; where a peer's socket had no room, the server may know more than it could say, and they must be
+//! answered. Out: what is wrong in it, in words. Numbers that follow from what was said on connections must
+//! be exact; where a peer's socket had no room, the server may know more than it could say, and they must be
 //! among what is possible.
 
 use super::ledger::Span;
@@ -187,9 +187,11 @@ impl Question {
     fn around(&self, name: &str, publishers: bool) -> Span {
         let mut span = Span::default();
         for client in &self.clients {
-            let fits = client.standing.abouts.iter().any(|about| {
-                about.stream == name && (!publishers || about.deed == Deed::Publishes)
-            });
+            let fits = client
+                .standing
+                .abouts
+                .iter()
+                .any(|about| about.stream == name && (!publishers || about.deed == Deed::Publishes));
             if fits || client.standing.dark {
                 span.add(1, client.surely());
             }

@@ -193,8 +193,8 @@ impl Judge {
         }
     }
 
-    /// Notes down how a peer stands after something was said, by itself or to it. Publishing sessions from `session` on have not
-    /// begun before.
+    /// Notes down how a peer stands after something was said, by itself or to it. Publishing sessions from
+    /// `session` on have not begun before.
     fn note(&mut self, number: u32, session: u32, by_itself: bool) {
         let Some(Seat { talk, page, .. }) = self.seats.get_mut(&number) else { return };
         let now = talk.standing();

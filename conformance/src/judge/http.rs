@@ -216,7 +216,11 @@ impl HttpSeat {
                 let abouts: Vec<About> = asked.collect();
                 let waits = |about: &About| about.deed != Deed::Fetches;
                 let unsure = !abouts.first().is_some_and(waits);
-                Standing { abouts: abouts.into_iter().chain(known.filter(|_| unsure)).collect(), unsure, dark }
+                Standing {
+                    abouts: abouts.into_iter().chain(known.filter(|_| unsure)).collect(),
+                    unsure,
+                    dark,
+                }
             }
             _ => Standing { abouts: known.into_iter().chain(asked).collect(), unsure: true, dark },
         }

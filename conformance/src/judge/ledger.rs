@@ -145,9 +145,9 @@ impl Ledger {
         (page.pending, page.stretch) = (if settled { before + len } else { 0 }, stretch);
     }
 
-    /// A peer has come to stand otherwise: by its own word (then it may have let go of what it held), or by the
-    /// server's. `held` says whether another one surely holds a stream; publishing sessions from `session` on
-    /// have not begun before.
+    /// A peer has come to stand otherwise: by its own word (then it may have let go of what it held), or by
+    /// the server's. `held` says whether another one surely holds a stream; publishing sessions from `session`
+    /// on have not begun before.
     pub fn stands(
         &mut self,
         page: &mut Page,

@@ -86,8 +86,8 @@ impl Model {
         }
     }
 
-    /// The socket of `seat` had room when the server had done all that it wanted: what it publishes and has not
-    /// ended was taken.
+    /// The socket of `seat` had room when the server had done all that it wanted: what it publishes and has
+    /// not ended was taken.
     pub fn unblocked(&mut self, seat: u32) {
         let sessions = self.streams.values_mut().flat_map(|stream| stream.sessions.values_mut());
         let sessions = sessions.filter(|session| session.seat == seat && session.over_us.is_none());

@@ -140,9 +140,7 @@ impl RtmpSeat {
     fn publication(&self) -> Option<(String, u32)> {
         match (self.asked.back(), &self.role) {
             (Some(Asked::Publish { stream, session, .. }), _)
-            | (None, Role::Publishing { stream, session, .. }) => {
-                Some((stream.clone(), *session))
-            }
+            | (None, Role::Publishing { stream, session, .. }) => Some((stream.clone(), *session)),
             _ => None,
         }
     }
@@ -210,8 +208,7 @@ impl RtmpSeat {
                 self.leave(cx);
                 let at_us = cx.verdict.at_us;
                 let wants = (true, true);
-                let asked =
-                    self.named(text).map(|stream| Asked::Play { stream, at_us, wants, left: false });
+                let asked = self.named(text).map(|stream| Asked::Play { stream, at_us, wants, left: false });
                 self.asked.push_back(asked.unwrap_or(Asked::Nothing));
             }
             "FCPublish" => self.fmle = true,

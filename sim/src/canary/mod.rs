@@ -1,9 +1,10 @@
 //! A shell that breaks the contract on purpose, so that it is known that the checkers would notice.
 //!
 //! Some canaries break what the shell tells the server; the others change what leaves for one player, as
-//! whole FLV tags or playlists. Each does it once, or until it is noticed. The tests name the invariant that
-//! must notice.
+//! whole FLV tags or playlists, or an answer of the API. Each does it once, or until it is noticed. The tests
+//! name the invariant that must notice.
 
+mod answer;
 mod playlist;
 mod tags;
 
@@ -45,12 +46,14 @@ pub enum Fault {
     PayloadChanged,
     /// A playlist is told without its last segments.
     PlaylistShrinks,
+    /// A number in an answer of the API is another.
+    NumberChanged,
     /// The server panics when a frame leaves.
     Panics,
 }
 
 /// Everything that can go wrong on purpose.
-pub const ALL: [Fault; 14] = [
+pub const ALL: [Fault; 15] = [
     Fault::TickLost,
     Fault::TimerLost,
     Fault::SentMisreported,
@@ -64,6 +67,7 @@ pub const ALL: [Fault; 14] = [
     Fault::CrossStream,
     Fault::PayloadChanged,
     Fault::PlaylistShrinks,
+    Fault::NumberChanged,
     Fault::Panics,
 ];
 
@@ -148,6 +152,10 @@ impl Canary {
             Fault::PlaylistShrinks => {
                 let bytes = slices.iter().flat_map(|slice| slice.iter().copied());
                 self.answers.entry(seat).or_default().pass(bytes, &mut self.done)
+            }
+            Fault::NumberChanged => {
+                let bytes = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+                answer::changed(bytes, &mut self.done)
             }
             _ => None,
         }

@@ -1,5 +1,5 @@
-//! An operator's script: asks the HTTP API what is going on, and now and then ends a client. Whether the answers
-//! are true (I38) is judged where both ends of every connection are seen.
+//! An operator's script: asks the HTTP API what is going on, and now and then ends a client. Whether the
+//! answers are true (I38) is judged where both ends of every connection are seen.
 
 use super::{HangUp, Peer, PeerCx};
 use conformance::dice::Dice;
