@@ -14,9 +14,15 @@ pub(super) fn of_rtmp(tc_url: &str, stream: &str) -> Option<String> {
     let mut place_query = place_query.as_str();
     let named: Vec<&str> = self::steps(&path).collect();
     if named.is_empty() {
-        let (query, stream) = place_query.rsplit_once('/')?;
-        place_query = query;
-        steps.push(stream);
+        match place_query.rsplit_once('/') {
+            Some((query, stream)) => {
+                place_query = query;
+                steps.push(stream);
+            }
+            // An app alone is no stream; of several steps the last is.
+            None if steps.len() == 1 => return None,
+            None => {}
+        }
     }
     steps.extend(named);
     let stream = steps.pop()?;
@@ -136,11 +142,13 @@ mod tests {
             ("live", "/cam.flv"),
             ("rtmp://h", "live/cam"),
             ("rtmp://h/live?x=y/cam", ""),
+            ("rtmp://h/live/cam", ""),
         ] {
             assert_eq!(of_rtmp(tc_url, stream).as_deref(), Some("live/cam"), "{tc_url} {stream}");
         }
         assert_eq!(of_rtmp("rtmp://h/live?vhost=v", "cam").as_deref(), Some("v/live/cam"));
         assert_eq!(of_rtmp("rtmp://h/live...vhost...v", "cam").as_deref(), Some("v/live/cam"));
+        assert_eq!(of_rtmp("rtmp://h/live", ""), None);
         assert_eq!(of_http("/live/c%61m.flv?x=y"), Some(("live/cam".to_owned(), "flv".to_owned())));
         assert_eq!(of_http("/live/cam.1.ts?vhost=v").map(|found| found.0).as_deref(), Some("v/live/cam.1"));
         assert_eq!(of_http("/cam.flv"), None);

@@ -74,6 +74,8 @@ pub(super) struct Session {
     /// What was counted when its socket had no room any more: whether the server takes what came after that
     /// is not known. Sound, and pictures.
     pub floor: Option<(u64, u64)>,
+    /// When something of it came last, and what was counted before: sound, and pictures.
+    breath: (u64, (u64, u64)),
     /// Numbers.
     pub report: PublisherReport,
     /// Configurations by track, in order.
@@ -109,6 +111,7 @@ impl Session {
             waiting: Vec::new(),
             presumed: false,
             floor: None,
+            breath: (0, (0, 0)),
             report: PublisherReport { seat, ..PublisherReport::default() },
             configs: BTreeMap::new(),
             timeline: Timeline::default(),
@@ -127,12 +130,19 @@ impl Session {
         if self.over_us.is_none() {
             self.over_us = Some(at_us);
             self.by_itself = by_itself && !self.doubtful;
+            if !by_itself && self.breath.0 == at_us {
+                // The server has found fault with what came just now, and may have taken less of it.
+                self.floor.get_or_insert(self.breath.1);
+            }
         }
     }
 
     /// A media message: its kind, its timestamp and its body.
     pub fn media(&mut self, at_us: u64, rules: &Rules, (kind, timestamp): (u8, u32), body: &[u8]) {
         let raw_ms = self.unwrap.next(timestamp);
+        if self.breath.0 != at_us {
+            self.breath = (at_us, (self.report.audio_frames, self.report.video_frames));
+        }
         if kind == DATA {
             self.ring = (self.ring.0 + 1, self.ring.1 + body.len() as u64);
             return;
