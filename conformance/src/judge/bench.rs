@@ -209,7 +209,8 @@ impl Judge {
                 about.is_some_and(|about| about.holds() && about.stream == stream)
             })
         };
-        self.ledger.stands(&mut page, (now, by_itself), session, held);
+        let sessions = (session, self.model.next_session() - 1);
+        self.ledger.stands(&mut page, (now, by_itself), sessions, held);
         if let Some(seat) = self.seats.get_mut(&number) {
             seat.page = page;
         }

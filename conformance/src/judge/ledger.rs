@@ -4,7 +4,7 @@
 //! books say at least and at most. A stream's counters begin anew when the server forgets it, which it may do
 //! whenever nobody holds it; so they are kept in stretches, and the last ones count, who knows how many.
 
-use super::standing::Standing;
+use super::standing::{Deed, Standing};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -146,23 +146,33 @@ impl Ledger {
     }
 
     /// A peer has come to stand otherwise: by its own word (then it may have let go of what it held), or by
-    /// the server's. `held` says whether another one surely holds a stream; publishing sessions from `session`
-    /// on have not begun before.
+    /// the server's. `held` says whether another one surely holds a stream; publishing sessions from
+    /// `sessions` on have not begun before, the last of which is the other number.
     pub fn stands(
         &mut self,
         page: &mut Page,
         (now, by_itself): (Standing, bool),
-        session: u32,
+        sessions: (u32, u32),
         held: impl Fn(&str) -> bool,
     ) {
         let holds = |standing: &Standing, stream: &str| {
             standing.abouts.iter().any(|about| about.holds() && about.stream == stream)
         };
+        let publishes = |standing: &Standing| {
+            standing.abouts.iter().filter(|about| about.deed == Deed::Publishes).count() as u32
+        };
+        // A publisher that ends its stream takes along who plays it, and may be back in the same breath.
+        let begun = (sessions.1 + 1).saturating_sub(sessions.0);
+        let ended = by_itself && (publishes(&page.standing) > 0 || begun > 1 || begun > publishes(&now));
         for about in now.abouts.iter().filter(|about| about.holds()) {
             let stream = &about.stream;
-            if (by_itself || !holds(&page.standing, stream)) && !held(stream) {
-                let stretch = Stretch { session, ..Stretch::default() };
-                self.streams.entry(stream.clone()).or_default().push(stretch);
+            let joins = by_itself || !holds(&page.standing, stream);
+            if ended || (joins && !held(stream)) {
+                let stretches = self.streams.entry(stream.clone()).or_default();
+                stretches.push(Stretch { session: sessions.0, ..Stretch::default() });
+                if begun > 1 {
+                    stretches.push(Stretch { session: sessions.1, ..Stretch::default() });
+                }
             }
         }
         if page.blocked && page.standing.target() != now.target() {
