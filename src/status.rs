@@ -148,7 +148,7 @@ pub struct StreamStatus {
     pub video_frames: u64,
     /// Bytes sent to its players so far.
     pub send_bytes: u64,
-    /// Bytes received from its publishers so far.
+    /// Bytes received from its publisher, and the little that players said, so far.
     pub recv_bytes: u64,
     /// Rates.
     pub kbps: Kbps,

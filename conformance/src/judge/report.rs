@@ -1,4 +1,4 @@
-//! What the judge saw, in numbers: for texts of expectations, and to hold the API's numbers against (I38).
+//! What the judge saw, in numbers: for texts of expectations, and for the books that the API is held against.
 
 use crate::reader::flv::Codec;
 use std::collections::BTreeMap;
