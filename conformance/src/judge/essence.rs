@@ -29,6 +29,9 @@ impl Essence {
             stream.extend_from_slice(unit);
             rest = after;
         }
+        if stream.is_empty() {
+            return Essence::EMPTY;
+        }
         Essence::of_byte_stream(codec, &stream).unwrap_or_else(|_| Essence::of_bytes(codec, payload))
     }
 
@@ -46,6 +49,11 @@ impl Essence {
     pub fn of_bytes(codec: Codec, payload: &[u8]) -> Self {
         let delimited = codec == Codec::AV1 && payload.starts_with(&[0x12, 0]);
         Essence::EMPTY.and(if delimited { &payload[2..] } else { payload })
+    }
+
+    /// True of a picture of which nothing is whole: a transport stream has no place for it.
+    pub fn is_nothing(self) -> bool {
+        self == Essence::EMPTY
     }
 
     const EMPTY: Essence = Essence(0xcbf2_9ce4_8422_2325);
@@ -69,6 +77,8 @@ mod tests {
         let same = Essence::of_byte_stream(Codec::AVC, &stream);
         assert_eq!(Ok(Essence::of_sample(Codec::AVC, &sample, 4)), same);
         assert_ne!(Ok(Essence::of_sample(Codec::AVC, &sample[..12], 4)), same, "torn");
+        assert!(Essence::of_sample(Codec::AVC, &sample[..5], 4).is_nothing());
+        assert!(!Essence::of_sample(Codec::AVC, &sample, 4).is_nothing());
         let av1 = Essence::of_sample(Codec::AV1, &[0x12, 0, 7], 4);
         assert_eq!(av1, Essence::of_bytes(Codec::AV1, &[7]));
     }

@@ -19,12 +19,12 @@ pub(super) struct Gap {
     pub excused: bool,
 }
 
-/// The frames between two positions of a kind that the player wants; `None` if there are none.
+/// The frames between two positions that the player wants; `None` if there are none.
 pub(super) fn between(
     stream: &Stream,
     before: Position,
     position: Position,
-    wanted: impl Fn(u8) -> bool,
+    wanted: impl Fn(&Accepted) -> bool,
 ) -> Option<Gap> {
     let next = Position { frame: before.frame + 1, ..before };
     if next == position {
@@ -32,7 +32,7 @@ pub(super) fn between(
     }
     let mut gap: Option<Gap> = None;
     for (at, frame) in stream.behind(before).take_while(|(at, _)| *at < position) {
-        if !wanted(frame.track.0) {
+        if !wanted(frame) {
             continue;
         }
         let excused = may_be_lost(&stream.sessions[&at.session], frame);
@@ -49,7 +49,9 @@ pub(super) fn between(
 /// Whether the server may not have taken a frame.
 fn may_be_lost(session: &Session, frame: &Accepted) -> bool {
     let late = session.over_us.is_some_and(|over_us| frame.at_us + LAST_WORDS_US >= over_us);
-    session.doubtful || (late && !session.by_itself)
+    // Who has ended and was never told that it was let in may not have been.
+    let stranger = session.presumed && session.over_us.is_some();
+    session.doubtful || stranger || (late && !session.by_itself)
 }
 
 /// Whether the ring was through with the frame at `first` before the server could write it: within the time

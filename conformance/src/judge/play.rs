@@ -395,12 +395,16 @@ impl Play {
     fn went_on(&mut self, court: &mut Court<'_>, got: &Got<'_>, before: Position, position: Position) {
         let Some(stream) = court.model.streams.get(&self.report.stream) else { return };
         let wants = self.wants;
-        let wanted = |kind: u8| (kind != AUDIO || wants.0) && (kind != VIDEO || wants.1);
+        let wanted = |frame: &Accepted| match frame.track.0 {
+            AUDIO => wants.0,
+            VIDEO => wants.1,
+            _ => true,
+        };
         let Some(gap) = gap::between(stream, before, position, wanted) else { return };
         self.report.gaps += 1;
         self.report.missed += gap.missed;
         let at_sync = stream.frame(position).is_none_or(|frame| frame.sync);
-        let pictures = || gap::between(stream, before, position, |kind| kind == VIDEO && wants.1);
+        let pictures = || gap::between(stream, before, position, |frame| frame.track.0 == VIDEO && wants.1);
         if self.steered && !at_sync && (got.track.0 == AUDIO || pictures().is_none()) {
             // Who wants sound again goes on at once; who wants pictures again gets sound up to a keyframe.
             return;

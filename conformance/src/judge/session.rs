@@ -27,6 +27,8 @@ pub(super) struct Accepted {
     pub hash: u64,
     /// What of it is the same in every container.
     pub essence: Essence,
+    /// Its publisher has told how its track is configured.
+    pub configured: bool,
     /// Its payload is a byte stream where lengths belong: players get it put right.
     pub byte_stream: bool,
     /// Where it should stand.
@@ -223,6 +225,7 @@ impl Session {
         if known.last().is_none_or(|last| last.codec != codec) {
             known.push(Config { from, codec, hash: None, exact: true });
         }
+        let configured = known.last().is_some_and(|last| last.hash.is_some());
         let bytes = payload.len() as u64;
         self.ring = (self.ring.0 + 1, self.ring.1 + bytes);
         self.report.payload_bytes += bytes;
@@ -241,6 +244,7 @@ impl Session {
             sync: key || !self.has_video,
             hash,
             essence: Essence::of_sample(codec, payload, 4),
+            configured,
             byte_stream: matches!(codec, Codec::AVC | Codec::HEVC) && begins_with_start_code(payload),
             place: self.timeline.place(track, video, raw_us),
             cts_ms: packet.composition_ms.max(0),

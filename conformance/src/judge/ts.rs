@@ -179,16 +179,18 @@ impl TsPlay {
         if stream.repeats() {
             return;
         }
-        let Some(gap) = gap::between(stream, before, position, |kind| kind == VIDEO) else { return };
+        let Some(gap) = gap::between(stream, before, position, is_shown) else { return };
         self.report.gaps += 1;
         self.report.missed += gap.missed;
         let rules = &court.model.rules;
         let key = stream.frame(position).is_none_or(|frame| frame.key);
+        // Its place in the ring was behind the last picture that came, at sound that has not come yet, or at
+        // the first picture that is missing.
+        let places = stream.behind(before).map(|(at, _)| at).take_while(|at| *at <= gap.first);
         let excused = self.report.stalled
             || gap.excused
             || !rules.settings_hold
-            // Its place in the ring was right behind the last picture, or at sound that has not come yet.
-            || gap::overtaken(stream, rules, before);
+            || std::iter::once(before).chain(places).any(|at| gap::overtaken(stream, rules, at));
         let words = format!("{} pictures are missing in a transport stream", gap.missed);
         if !key {
             court.verdict.add("I3", court.seat, format!("a gap does not end at a keyframe: {words}"));
@@ -196,6 +198,13 @@ impl TsPlay {
             court.verdict.add("I4", court.seat, format!("the player took everything: {words}"));
         }
     }
+}
+
+/// Pictures that a transport stream has a place for: of a codec that it knows, configured, and not torn
+/// before the first part is whole.
+fn is_shown(frame: &Accepted) -> bool {
+    let known = matches!(frame.codec, Codec::AVC | Codec::HEVC);
+    frame.track.0 == VIDEO && known && frame.configured && !frame.essence.is_nothing()
 }
 
 /// The frame that this may be: by preference one at the right time, since silence is always the same.
