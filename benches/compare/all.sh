@@ -190,6 +190,9 @@ part_overload() {
         start_dacapo Frame "${limits[@]}" && ask run "dacapo, calls" "$round" "${options[@]}" \
             --api "127.0.0.1:$api"
         stop
+        start_dacapo Auto "${limits[@]}" && ask run "dacapo, calls, auto" "$round" "${options[@]}" \
+            --api "127.0.0.1:$api"
+        stop
         start_dacapo Video "${limits[@]}" && ask run "dacapo, bytes" "$round" "${options[@]}" \
             --api "127.0.0.1:$api" --bitrate "$overload_bitrate"
         stop

@@ -222,7 +222,8 @@ impl Reactor {
     }
 
     fn admit(&mut self, place: usize, mut stream: mio::net::TcpStream, peer: SocketAddr, now: Instant) {
-        // Commands are answered in one write and must not wait for the acknowledgement of the one before.
+        // Commands are answered in one write, frames leave with one: none may wait for the acknowledgement
+        // of the one before, which takes a round trip.
         if let Err(error) = stream.set_nodelay(true) {
             log::debug!("{peer} went away while it was let in: {error}");
             return;
