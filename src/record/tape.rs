@@ -62,7 +62,7 @@ enum State {
     /// It is recorded.
     Recorded,
     /// It has not said what it is about; its first words.
-    Pending(Body),
+    Pending(Box<Body>),
     /// It is not recorded.
     Forgotten,
 }
@@ -72,7 +72,7 @@ impl State {
     fn again(&self) -> State {
         match self {
             State::Recorded => State::Recorded,
-            State::Pending(_) => State::Pending(Body::new(true)),
+            State::Pending(_) => State::Pending(Box::new(Body::new(true))),
             State::Forgotten => State::Forgotten,
         }
     }
@@ -134,7 +134,7 @@ impl Tape {
             (None, _) => State::Recorded,
             (Some(chosen), Some(name)) if chosen.iter().any(|pattern| pattern.fits(name)) => State::Recorded,
             (Some(_), Some(_)) => State::Forgotten,
-            (Some(_), None) => State::Pending(Body::new(true)),
+            (Some(_), None) => State::Pending(Box::new(Body::new(true))),
         }
     }
 
