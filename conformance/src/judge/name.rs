@@ -153,6 +153,7 @@ mod tests {
         assert_eq!(of_http("/live/cam.1.ts?vhost=v").map(|found| found.0).as_deref(), Some("v/live/cam.1"));
         assert_eq!(of_http("/cam.flv"), None);
     }
+
     #[test]
     fn files_of_a_stream_are_about_it() {
         let role = |target| role_of_http(target, false);

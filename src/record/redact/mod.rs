@@ -187,10 +187,9 @@ fn cover_entries(
     covers: &mut Covers,
     config: &Config,
     names: &BTreeSet<StreamName>,
-    saved: Option<&mut Saved>,
+    mut saved: Option<&mut Saved>,
     entries: &[Entry],
 ) -> (Vec<Entry>, u64) {
-    let mut saved = saved;
     let mut talks = Talks::of(config, saved.as_deref(), entries);
     talks.cover(covers);
     let [telling, names_known, ids] = [covers.telling(), covers.names(), covers.ids()].map(Known::new);

@@ -35,7 +35,14 @@ impl Saved {
     /// The server that these bytes are.
     pub fn of(bytes: &[u8]) -> Result<Self, Fault> {
         let server = Server::load(bytes).map_err(|unloadable| Fault::Saved(unloadable.to_string()))?;
-        Ok(Saved { tree: Node::of(&server), bases: Vec::new(), uris: Vec::new() })
+        let mut tree = Node::of(&server);
+        // Whoever made the file may have written anything into it.
+        let mut sound = true;
+        tree.each("Target", &mut |target| sound &= Target::parse(&whole(read(target))).is_ok());
+        if !sound {
+            return Err(Fault::Saved("it holds a request that no peer can have made".to_owned()));
+        }
+        Ok(Saved { tree, bases: Vec::new(), uris: Vec::new() })
     }
 
     /// The server as it is saved.
@@ -99,6 +106,12 @@ impl Saved {
         sweep.part(&mut self.tree, ("", ""));
         sweep.left
     }
+}
+
+/// A request's target as it was said.
+fn whole(target: Target) -> String {
+    let Target { path, query, .. } = target;
+    if query.is_empty() { path } else { format!("{path}?{query}") }
 }
 
 /// The type that a part belongs to, and the name of the field.
@@ -181,7 +194,9 @@ impl Meaning<'_> {
             ("Files", "media_uri") => {
                 let name_len = text.rfind('/').unwrap_or(0);
                 let cover = text::percent_encoded(covers, &text[..name_len]) + &text[name_len..];
-                self.uris.push((text.as_bytes().to_vec(), cover.as_bytes().to_vec()));
+                if cover.len() == text.len() && text.len() > 1 {
+                    self.uris.push((text.as_bytes().to_vec(), cover.as_bytes().to_vec()));
+                }
                 cover
             }
             ("Output", "host") => text::authority(covers, text),
@@ -198,7 +213,7 @@ impl Meaning<'_> {
                 self.key.fork(&[b"secret/", &bytes[..]].concat()).fill(bytes);
             }
             ("Cid", _) => {
-                let cover = std::str::from_utf8(bytes).ok().and_then(|cid| self.covers.id(cid));
+                let cover = self.covers.id(&String::from_utf8_lossy(bytes));
                 bytes.copy_from_slice(cover.expect("all were noted").as_bytes());
             }
             _ => {}
@@ -229,8 +244,7 @@ impl Meaning<'_> {
 
     /// A request's target.
     fn target(&mut self, node: &mut Node) {
-        let Target { path, query, .. } = read(node);
-        let whole = if query.is_empty() { path } else { format!("{path}?{query}") };
+        let whole = whole(read(node));
         let covered = match self.api {
             true => text::api_target(self.covers, &whole),
             false => text::target(self.covers, &whole),

@@ -1,6 +1,7 @@
 //! A saved server is covered like everything else: whoever was in the middle of something goes on.
 
 use super::tests::{holds, replay};
+use super::tree::{Group, Node};
 use super::{RedactError, redact};
 use crate::base::id::{ConnId, ListenerId};
 use crate::base::rng::Seed;
@@ -8,7 +9,7 @@ use crate::config::{Config, Service};
 use crate::record::file::{Contents, Fault, Kernel, Start};
 use crate::record::list::{Entry, Event};
 use crate::record::tests::{PLAYER, PUBLISHER, Shell, recorded};
-use crate::server::{Input, Server, cid};
+use crate::server::{Input, Server, cid, saved};
 use crate::wire::amf0::{Value, encode_all};
 use crate::wire::rtmp::chunk::write_message;
 use crate::wire::rtmp::handshake::PEER_BYTES;
@@ -238,4 +239,35 @@ fn a_part_that_cannot_be_played_alone_cannot_be_covered() {
     contents.saved = None;
     let refused = redact(&contents, Seed::from_u64(99)).expect_err("it cannot be played");
     assert_eq!(refused, RedactError::Fault(Fault::Part(3)));
+}
+
+/// The recording with its saved server as somebody might write it who has built the file by hand.
+fn forged(contents: &Contents, name: &str, mut edit: impl FnMut(&mut Group)) -> Contents {
+    let server = Server::load(contents.saved.as_ref().expect("it begins with one")).expect("it is one");
+    let (mut tree, mut edits) = (Node::of(&server), 0);
+    tree.each(name, &mut |node| {
+        if let Node::Group(group) = node {
+            edits += 1;
+            edit(group);
+        }
+    });
+    assert!(edits > 0, "there is a {name}");
+    Contents { saved: Some(saved(&tree).into()), ..contents.clone() }
+}
+
+#[test]
+fn a_forged_server_is_covered_or_refused() {
+    let contents = recorded(&files(usize::MAX, 5)[2]);
+    let target = forged(&contents, "Target", |target| {
+        *target.field_mut("path").expect("it has one") = Node::Text("/live/cam1#".to_owned());
+    });
+    let refused = redact(&target, Seed::from_u64(99)).expect_err("no peer can have said that");
+    assert!(matches!(refused, RedactError::Fault(Fault::Saved(_))), "{refused}");
+    let cid = forged(&contents, "Cid", |cid| cid.parts[0].set_octets(&[0xff; 8]));
+    let covered = redact(&cid, Seed::from_u64(99)).expect("words for logs may be anything");
+    assert!(!holds(&covered.bytes, "cam1"));
+    let uri = forged(&contents, "Files", |files| {
+        *files.field_mut("media_uri").expect("it has one") = Node::Text("/".to_owned());
+    });
+    assert!(redact(&uri, Seed::from_u64(99)).is_ok_and(|covered| !holds(&covered.bytes, "film")));
 }
