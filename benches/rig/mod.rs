@@ -3,6 +3,8 @@
 //! The peers are the clients of `load`, which know nothing of the server. While they connect they read
 //! what they get; afterwards nobody reads, so that only the server is measured.
 
+#![allow(dead_code, reason = "each bench takes the part that it needs")]
+
 use bytes::Bytes;
 use dacapo::base::id::{ConnId, ListenerId};
 use dacapo::base::rng::Seed;
@@ -43,6 +45,11 @@ impl Rig {
     pub fn new(protocol: Protocol, players: usize) -> Self {
         let mut config = Config::default();
         config.stream.hls.enabled = false;
+        Rig::with(config, protocol, players)
+    }
+
+    /// The same with a configuration of one's own.
+    pub fn with(config: Config, protocol: Protocol, players: usize) -> Self {
         let seed = Seed::from_u64(1);
         let server = Server::new(config, seed, Instant::ZERO, Epoch(1_700_000_000_000_000));
         let source = Source::new(0, 1_000_000);
@@ -95,6 +102,18 @@ impl Rig {
         let begin = load::clock::now();
         self.run(second, |slices| _ = black_box(slices.len()));
         Duration::from_nanos(load::clock::now() - begin)
+    }
+
+    /// A viewer of HLS, or of anything else that is fetched: a connection that nothing was asked on yet.
+    pub fn viewer(&mut self) -> ConnId {
+        let peer = SocketAddr::from(([127, 0, 0, 2], 1));
+        self.server.accept(self.now, ListenerId(1), peer).expect("there is room")
+    }
+
+    /// Asks on a viewer's connection, and looks at what leaves because of it.
+    pub fn ask(&mut self, viewer: ConnId, request: &[u8], mut left: impl FnMut(&Slices<'_>)) {
+        self.server.handle(self.now, Input::Received { conn: viewer, bytes: request });
+        self.drain(&mut left);
     }
 
     /// Lets time pass, with every deadline on the way.
