@@ -3,15 +3,30 @@
 use serde::{Deserialize, Serialize};
 
 /// Names in lower case, values without surrounding blanks. Bytes that are not UTF-8 became U+FFFD: no
-/// header that is looked at here may hold them.
+/// header that is looked at here may hold them. However many lines there are, they are two pieces of memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Headers(Vec<(Box<str>, Box<str>)>);
+#[serde(from = "Lines", into = "Lines")]
+pub struct Headers {
+    /// All names and values, one right after the other.
+    text: String,
+    /// Where in it each line's name ends, and its value: there the next line begins.
+    ends: Vec<(usize, usize)>,
+}
 
 impl Headers {
+    /// No lines, and room for so many with so many bytes of names and values.
+    pub fn with_capacity(lines: usize, bytes: usize) -> Self {
+        Headers { text: String::with_capacity(bytes), ends: Vec::with_capacity(lines) }
+    }
+
     /// Appends a line.
     pub fn push(&mut self, name: &str, value: &[u8]) {
-        let value = String::from_utf8_lossy(value.trim_ascii()).into_owned();
-        self.0.push((name.to_ascii_lowercase().into(), value.into()));
+        let start = self.text.len();
+        self.text.push_str(name);
+        self.text[start..].make_ascii_lowercase();
+        let name_end = self.text.len();
+        self.text.push_str(&String::from_utf8_lossy(value.trim_ascii()));
+        self.ends.push((name_end, self.text.len()));
     }
 
     /// The value of the first line with this (lower-case) name.
@@ -21,7 +36,7 @@ impl Headers {
 
     /// The values of all lines with this (lower-case) name.
     pub fn all<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
-        self.0.iter().filter(move |(key, _)| **key == *name).map(|(_, value)| &**value)
+        self.iter().filter(move |(key, _)| *key == name).map(|(_, value)| value)
     }
 
     /// The members of a comma-separated list that may stand on several lines (RFC 9110, 5.6.1).
@@ -36,17 +51,43 @@ impl Headers {
 
     /// Every line: lower-case name and value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (&**name, &**value))
+        let mut start = 0;
+        self.ends.iter().map(move |&(name_end, end)| {
+            let name = &self.text[start..name_end];
+            start = end;
+            (name, &self.text[name_end..end])
+        })
     }
 
     /// Number of lines.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.ends.len()
     }
 
     /// True if there is no line.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ends.is_empty()
+    }
+}
+
+/// How they are saved.
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Headers")]
+struct Lines(Vec<(String, String)>);
+
+impl From<Lines> for Headers {
+    fn from(lines: Lines) -> Self {
+        let mut headers = Headers::default();
+        for (name, value) in lines.0 {
+            headers.push(&name, value.as_bytes());
+        }
+        headers
+    }
+}
+
+impl From<Headers> for Lines {
+    fn from(headers: Headers) -> Self {
+        Lines(headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 }
 

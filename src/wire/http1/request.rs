@@ -4,7 +4,9 @@
 //! arrive.
 
 use crate::wire::http1::{BodyLength, Headers, HttpError, Target};
+use memchr::{memchr_iter, memchr2_iter};
 use serde::{Deserialize, Serialize};
+use std::mem::MaybeUninit;
 
 /// Bounds of a request head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,9 +112,19 @@ impl Request {
     /// Parses a head that is there as a whole.
     fn parse(head: &[u8], limits: &HeadLimits) -> Result<Request, HttpError> {
         check_line_ends(head)?;
-        let mut lines = vec![httparse::EMPTY_HEADER; limits.headers_max];
-        let mut parsed = httparse::Request::new(&mut lines);
-        match parsed.parse(head) {
+        let mut few = [const { MaybeUninit::uninit() }; LINES_ON_STACK];
+        let mut many = Vec::new();
+        let lines = match few.get_mut(..limits.headers_max) {
+            Some(lines) => lines,
+            // Only a head that could have so many lines is given room for them on the heap.
+            None if memchr_iter(b'\n', head).count() > LINES_ON_STACK => {
+                many.resize_with(limits.headers_max, MaybeUninit::uninit);
+                &mut many
+            }
+            None => &mut few[..],
+        };
+        let mut parsed = httparse::Request::new(&mut []);
+        match parsed.parse_with_uninit_headers(head, lines) {
             Ok(httparse::Status::Complete(len)) if len == head.len() => {}
             Ok(_) => return Err(HttpError::Malformed("it does not end where it seems to")),
             Err(error) => return Err(refusal(error)),
@@ -123,7 +135,7 @@ impl Request {
         };
         let method = Method::parse(method)?;
         let version = if version == 0 { Version::Http10 } else { Version::Http11 };
-        let mut headers = Headers::default();
+        let mut headers = Headers::with_capacity(parsed.headers.len(), head.len());
         for line in parsed.headers.iter() {
             headers.push(line.name, line.value);
         }
@@ -140,6 +152,9 @@ impl Request {
         Ok(Request { method, target: Target::parse(path)?, version, headers, body })
     }
 }
+
+/// Header lines that are parsed without memory from the heap: browsers send a dozen.
+const LINES_ON_STACK: usize = 32;
 
 /// Parses the request head at the front of `bytes`: `None` if it is not complete, else the request and the
 /// length of its head in bytes.
@@ -187,8 +202,8 @@ const TLS_HANDSHAKE: &u8 = &0x16;
 /// Where the empty line ends, looking from `from` on. Bare line feeds count here, so that a head that has
 /// them is seen as complete, and then refused.
 fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
-    let feeds = (from..bytes.len()).filter(|at| bytes[*at] == b'\n');
-    feeds.into_iter().find_map(|at| match bytes[at + 1..] {
+    let mut feeds = memchr_iter(b'\n', bytes.get(from..).unwrap_or_default()).map(|at| from + at);
+    feeds.find_map(|at| match bytes[at + 1..] {
         [b'\n', ..] => Some(at + 2),
         [b'\r', b'\n', ..] => Some(at + 3),
         _ => None,
@@ -198,14 +213,11 @@ fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
 /// Every line feed follows a carriage return, and none of these stands alone. RFC 9112, 2.2 lets a server
 /// take bare line feeds; proxies differ in it, which is what smuggling lives from.
 fn check_line_ends(head: &[u8]) -> Result<(), HttpError> {
-    let mut before = 0;
-    for &byte in head {
-        if (before == b'\r') != (byte == b'\n') {
-            return Err(HttpError::LineEnd);
-        }
-        before = byte;
-    }
-    Ok(())
+    let sound = memchr2_iter(b'\r', b'\n', head).all(|at| match head[at] {
+        b'\r' => head.get(at + 1) == Some(&b'\n'),
+        _ => at > 0 && head[at - 1] == b'\r',
+    });
+    if sound { Ok(()) } else { Err(HttpError::LineEnd) }
 }
 
 /// "A server MUST respond with a 400 to any HTTP/1.1 request message that lacks a Host header field and to

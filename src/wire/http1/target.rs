@@ -3,6 +3,7 @@
 use crate::wire::http1::HttpError;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// A request target (RFC 9112, 3.2) in origin form; the absolute form is reduced to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,9 +47,9 @@ impl Target {
 }
 
 /// "When a server receives a request with an absolute-form target, it MUST accept it" (RFC 9112, 3.2.2).
-fn origin_form(target: &str) -> Result<String, HttpError> {
+fn origin_form(target: &str) -> Result<Cow<'_, str>, HttpError> {
     if target.starts_with('/') {
-        return Ok(target.to_owned());
+        return Ok(target.into());
     }
     let (scheme, rest) =
         target.split_once("://").ok_or(HttpError::Target("it does not begin with a slash"))?;
@@ -56,9 +57,9 @@ fn origin_form(target: &str) -> Result<String, HttpError> {
         return Err(HttpError::Target("it does not begin with a slash"));
     }
     match rest.find(['/', '?']) {
-        Some(at) if rest[at..].starts_with('/') => Ok(rest[at..].to_owned()),
-        Some(at) => Ok(format!("/{}", &rest[at..])),
-        None => Ok("/".to_owned()),
+        Some(at) if rest[at..].starts_with('/') => Ok(rest[at..].into()),
+        Some(at) => Ok(format!("/{}", &rest[at..]).into()),
+        None => Ok("/".into()),
     }
 }
 
