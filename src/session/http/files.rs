@@ -10,6 +10,7 @@ use crate::wire::http1::{ByteRange, Headers, Status, accepts_gzip, byte_range, m
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::io::Write;
 use std::ops::Range;
 
@@ -35,12 +36,12 @@ impl Wants {
 }
 
 /// The response that carries `file`.
-pub fn reply(file: &Fetched, wants: &Wants) -> Reply {
+pub fn reply(file: Fetched, wants: &Wants) -> Reply {
     let compressible = file.text && file.len() > GZIP_BYTES_MIN;
     if matches_etag(wants.if_none_match.iter().map(String::as_str), &file.etag) {
-        return validators(Reply::empty(Status::NOT_MODIFIED), file, compressible);
+        return validators(Reply::empty(Status::NOT_MODIFIED), &file, compressible);
     }
-    let reply = validators(Reply::empty(Status::OK), file, compressible)
+    let reply = validators(Reply::empty(Status::OK), &file, compressible)
         .header("Content-Type", file.content_type)
         .header("Accept-Ranges", "bytes");
     // A part of an older version must not be glued to a part of this one (RFC 9110, 13.1.5).
@@ -59,23 +60,23 @@ pub fn reply(file: &Fetched, wants: &Wants) -> Reply {
         ByteRange::Whole if compressible && wants.gzip => {
             reply.header("Content-Encoding", "gzip").content(gzip(&file.body))
         }
-        ByteRange::Whole => Reply { body: file.body.clone(), ..reply },
+        ByteRange::Whole => Reply { body: file.body, ..reply },
     }
 }
 
 /// What stands in a 200 and in a 304 alike (RFC 9110, 15.4.5).
 fn validators(reply: Reply, file: &Fetched, compressible: bool) -> Reply {
     let cached = match file.max_age_secs {
-        None => "public, max-age=31536000, immutable".to_owned(),
-        Some(0) => "no-cache".to_owned(),
-        Some(secs) => format!("public, max-age={secs}"),
+        None => Cow::from("public, max-age=31536000, immutable"),
+        Some(0) => "no-cache".into(),
+        Some(secs) => format!("public, max-age={secs}").into(),
     };
     let reply = reply.header("Cache-Control", cached);
     if compressible {
         // The same tag stands for both codings, hence weak: equal in meaning, not in bytes.
         reply.header("ETag", format!("W/{}", file.etag)).header("Vary", "Accept-Encoding")
     } else {
-        reply.header("ETag", file.etag.as_str())
+        reply.header("ETag", file.etag.clone())
     }
 }
 
@@ -131,12 +132,12 @@ mod tests {
     }
 
     fn header<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
-        reply.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
+        reply.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| &**value)
     }
 
     #[test]
     fn a_range_may_span_pieces() {
-        let reply = reply(&file(false, &[b"abc", b"", b"def", b"ghi"]), &wants(&[("range", "bytes=2-6")]));
+        let reply = reply(file(false, &[b"abc", b"", b"def", b"ghi"]), &wants(&[("range", "bytes=2-6")]));
         assert_eq!(reply.status, Status::PARTIAL_CONTENT);
         assert_eq!(reply.body, [&b"c"[..], b"def", b"g"]);
         assert_eq!(header(&reply, "Content-Range"), Some("bytes 2-6/9"));
@@ -145,16 +146,16 @@ mod tests {
 
     #[test]
     fn a_range_of_another_version_gives_the_whole() {
-        let whole = reply(&file(false, &[b"abc"]), &wants(&[("range", "bytes=0-1"), ("if-range", "\"e0\"")]));
+        let whole = reply(file(false, &[b"abc"]), &wants(&[("range", "bytes=0-1"), ("if-range", "\"e0\"")]));
         assert_eq!(whole.status, Status::OK);
-        let part = reply(&file(false, &[b"abc"]), &wants(&[("range", "bytes=0-1"), ("if-range", "\"e1\"")]));
+        let part = reply(file(false, &[b"abc"]), &wants(&[("range", "bytes=0-1"), ("if-range", "\"e1\"")]));
         assert_eq!(part.status, Status::PARTIAL_CONTENT);
     }
 
     #[test]
     fn text_is_compressed_where_it_pays_and_is_the_same_text() {
         let text: &'static [u8] = "#EXTINF:2.000,\n".repeat(100).leak().as_bytes();
-        let reply_to = |lines: &[(&str, &str)]| reply(&file(true, &[text, b"end"]), &wants(lines));
+        let reply_to = |lines: &[(&str, &str)]| reply(file(true, &[text, b"end"]), &wants(lines));
         let small = reply_to(&[("accept-encoding", "gzip, br")]);
         assert_eq!(header(&small, "Content-Encoding"), Some("gzip"));
         assert_eq!(header(&small, "Vary"), Some("Accept-Encoding"));
@@ -168,13 +169,13 @@ mod tests {
         assert_eq!(header(&plain, "Vary"), Some("Accept-Encoding"));
         let part = reply_to(&[("accept-encoding", "gzip"), ("range", "bytes=0-1")]);
         assert_eq!((part.status, header(&part, "Content-Encoding")), (Status::PARTIAL_CONTENT, None));
-        let short = reply(&file(true, &[b"#EXTM3U"]), &wants(&[("accept-encoding", "gzip")]));
+        let short = reply(file(true, &[b"#EXTM3U"]), &wants(&[("accept-encoding", "gzip")]));
         assert_eq!((header(&short, "Content-Encoding"), header(&short, "Vary")), (None, None));
     }
 
     #[test]
     fn who_has_it_already_gets_nothing() {
-        let reply = reply(&file(true, &[b"abc"]), &wants(&[("if-none-match", "\"x\", W/\"e1\"")]));
+        let reply = reply(file(true, &[b"abc"]), &wants(&[("if-none-match", "\"x\", W/\"e1\"")]));
         assert_eq!(reply.status, Status::NOT_MODIFIED);
         assert_eq!(header(&reply, "ETag"), Some("\"e1\""));
         assert_eq!(header(&reply, "Cache-Control"), Some("public, max-age=31536000, immutable"));

@@ -226,6 +226,11 @@ impl HttpSession {
         if request.expects_continue() {
             cx.out.write(ResponseHead::CONTINUE);
         }
+        if drain.is_done() {
+            self.state = State::Closing;
+            self.dispatch(cx, &request);
+            return Ok(true);
+        }
         self.state = State::Body { until: cx.now + head_timeout(cx), request: Box::new(request), drain };
         self.read_body(cx, inbox)
     }
@@ -268,14 +273,14 @@ impl HttpSession {
         let wants = || files::Wants::of(&request.headers);
         match route {
             Route::Page => {
-                let reply = files::reply(&page::page(), &wants());
+                let reply = files::reply(page::page(), &wants());
                 self.reply(
                     cx,
                     exchange,
                     reply.header("Content-Security-Policy", page::CONTENT_SECURITY_POLICY),
                 );
             }
-            Route::Icon => self.reply(cx, exchange, files::reply(&page::icon(), &wants())),
+            Route::Icon => self.reply(cx, exchange, files::reply(page::icon(), &wants())),
             Route::LiveList => self.ask(cx, exchange, Pending::LiveList, Ask::Query(page::query())),
             Route::Api(call) => {
                 let ask = call.ask();
@@ -387,7 +392,7 @@ impl HttpSession {
             (Pending::Play(_), Answer::Play(Err(refusal)) | Answer::Ended(refusal)) => {
                 Reply::refusal(&refusal)
             }
-            (Pending::File(wants), Answer::Fetch(Ok(file))) => files::reply(&file, wants),
+            (Pending::File(wants), Answer::Fetch(Ok(file))) => files::reply(file, wants),
             (Pending::File(_), Answer::Fetch(Err(refusal))) => Reply::refusal(&refusal),
             (Pending::LiveList, Answer::Report(Some(report))) => match &report.body {
                 ReportBody::Streams(streams, total) => {

@@ -6,6 +6,7 @@ use crate::session::ask::Refusal;
 use crate::wire::http1::{HttpError, Method, Request, ResponseHead, Status, Version};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// What of a request its response depends on, whatever was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +66,7 @@ impl Exchange {
         }
         if !reply.status.is_bodiless() {
             let len: usize = reply.body.iter().map(Bytes::len).sum();
-            head = head.header("Content-Length", &len.to_string());
+            head = head.number("Content-Length", len);
         }
         cx.out.write(&head.finish());
         if !self.head_only && !reply.status.is_bodiless() {
@@ -83,7 +84,7 @@ pub struct Reply {
     /// Status.
     pub status: Status,
     /// Headers besides those that every response has.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// Content, in shared pieces.
     pub body: Vec<Bytes>,
 }
@@ -91,7 +92,7 @@ pub struct Reply {
 impl Reply {
     /// A response without content.
     pub fn empty(status: Status) -> Reply {
-        Reply { status, headers: Vec::new(), body: Vec::new() }
+        Reply { status, headers: Vec::with_capacity(HEADERS_COMMON), body: Vec::new() }
     }
 
     /// A refusal in a sentence: what is wrong and, where it helps, what to do.
@@ -105,7 +106,7 @@ impl Reply {
     /// JSON, good for `max_age_secs`.
     pub fn json(max_age_secs: u32, json: Vec<u8>) -> Reply {
         let cached =
-            if max_age_secs == 0 { "no-store".to_owned() } else { format!("max-age={max_age_secs}") };
+            if max_age_secs == 0 { "no-store".into() } else { Cow::from(format!("max-age={max_age_secs}")) };
         Reply::empty(Status::OK)
             .header("Content-Type", "application/json")
             .header("Cache-Control", cached)
@@ -153,7 +154,7 @@ impl Reply {
     }
 
     /// Appends a header.
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Reply {
+    pub fn header(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Reply {
         self.headers.push((name, value.into()));
         self
     }
@@ -164,6 +165,9 @@ impl Reply {
         self
     }
 }
+
+/// Headers that a file has.
+const HEADERS_COMMON: usize = 6;
 
 /// When a client that was turned away may come again, in seconds.
 const RETRY_AFTER_SECS: &str = "5";

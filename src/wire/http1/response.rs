@@ -1,6 +1,7 @@
 //! The head of a response.
 
 use crate::wire::http1::http_date;
+use std::io::Write;
 
 /// Room for the head of a file or a playlist: what is shorter is laid out without moving.
 const HEAD_BYTES: usize = 512;
@@ -87,13 +88,15 @@ impl ResponseHead {
 
     /// The status line, `Server` and `Date`.
     pub fn new(status: Status, unix_secs: u64) -> Self {
-        let mut head = Vec::with_capacity(HEAD_BYTES);
-        head.extend_from_slice(b"HTTP/1.1 ");
-        head.extend_from_slice(status.code().to_string().as_bytes());
-        head.push(b' ');
-        head.extend_from_slice(status.reason().as_bytes());
-        head.extend_from_slice(b"\r\n");
-        ResponseHead(head).header("Server", "Dacapo").header("Date", &http_date(unix_secs))
+        let mut head = ResponseHead(Vec::with_capacity(HEAD_BYTES));
+        head.0.extend_from_slice(b"HTTP/1.1 ");
+        head.push_number(status.code().into());
+        head.0.push(b' ');
+        head.0.extend_from_slice(status.reason().as_bytes());
+        head.0.extend_from_slice(b"\r\nServer: Dacapo\r\nDate: ");
+        head.0.extend_from_slice(&http_date(unix_secs));
+        head.0.extend_from_slice(b"\r\n");
+        head
     }
 
     /// Appends a line. Control characters in `value` (a line break would begin another header) are left out.
@@ -106,6 +109,19 @@ impl ResponseHead {
         }
         self.0.extend_from_slice(b"\r\n");
         self
+    }
+
+    /// Appends a line whose value is a number.
+    pub fn number(mut self, name: &str, value: usize) -> Self {
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b": ");
+        self.push_number(value);
+        self.0.extend_from_slice(b"\r\n");
+        self
+    }
+
+    fn push_number(&mut self, value: usize) {
+        write!(self.0, "{value}").expect("a vector takes every byte");
     }
 
     /// The empty line ends it.
