@@ -314,7 +314,9 @@ impl Watch {
         server.check();
         let held = server.held();
         self.bytes_max = self.bytes_max.max(held.bytes);
-        let bound = self.config.memory_max().total();
+        // Of pages the server knows nothing: the shell has them.
+        let memory = self.config.memory_max();
+        let bound = memory.total().saturating_sub(memory.pages);
         if held.bytes > bound {
             self.wrong("I18", None, format!("{} bytes are held, and {bound} may be", held.bytes));
         }

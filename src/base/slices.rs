@@ -17,11 +17,19 @@ pub struct Slices<'a> {
     shared: [Option<&'a Bytes>; SLICES_MAX],
     count: usize,
     bytes: usize,
+    /// Where frames begin, which are at the end.
+    frames_from: Option<usize>,
 }
 
 impl Default for Slices<'_> {
     fn default() -> Self {
-        Slices { list: [IoSlice::new(&[]); SLICES_MAX], shared: [None; SLICES_MAX], count: 0, bytes: 0 }
+        Slices {
+            list: [IoSlice::new(&[]); SLICES_MAX],
+            shared: [None; SLICES_MAX],
+            count: 0,
+            bytes: 0,
+            frames_from: None,
+        }
     }
 }
 
@@ -49,6 +57,16 @@ impl<'a> Slices<'a> {
             self.shared[place] = Some(bytes);
         }
         appended
+    }
+
+    /// What is appended from now on is frames, which all players of a stream are sent at about the same time.
+    pub fn frames_follow(&mut self) {
+        self.frames_from.get_or_insert(self.count);
+    }
+
+    /// How many slices stand before the frames: what the connection was sent because it asked for it.
+    pub fn own_count(&self) -> usize {
+        self.frames_from.unwrap_or(self.count)
     }
 
     /// The slices one by one, each with what it is the whole of, where that is known.

@@ -57,8 +57,12 @@ fn memory(config: &Config) -> String {
         0 => String::new(),
         bytes => format!(", {} for the recorder", Bytes(bytes)),
     };
+    let pages = match memory.pages {
+        0 => String::new(),
+        bytes => format!(", {} for sendfile", Bytes(bytes)),
+    };
     format!(
-        "at most {} by the limits: {} for {} connections, {} for {} streams{recorder}",
+        "at most {} by the limits: {} for {} connections, {} for {} streams{recorder}{pages}",
         Bytes(memory.total()),
         Bytes(memory.connections),
         config.limits.connections,
@@ -133,7 +137,8 @@ listens  0.0.0.0:1935 (rtmp.listen)
          0.0.0.0:8080 (http.listen)
          127.0.0.1:1985 (api.listen)
 rules    1 for some streams
-memory   at most 4.7 GiB by the limits: 2.0 GiB for 100 connections, 2.8 GiB for 4 streams";
+memory   at most 5.0 GiB by the limits: 2.0 GiB for 100 connections, 2.8 GiB for 4 streams, 256.0 MiB for \
+    sendfile";
         assert_eq!(summary(&load(text, "my.ron", &[]).expect("right")), expected);
     }
 
@@ -141,7 +146,7 @@ memory   at most 4.7 GiB by the limits: 2.0 GiB for 100 connections, 2.8 GiB for
     fn what_is_off_is_not_offered() {
         let text = "(
             api: (listen: []), http: (player: false), stream: (hls: (enabled: false)),
-            limits: (connections: 100, streams: 4),
+            limits: (connections: 100, streams: 4, sendfile_bytes: 0),
         )";
         let config = load(text, "my.ron", &[]).expect("right");
         let text = banner(&config, &[(Service::Http, "127.0.0.1:80".parse().expect("an address"))]);

@@ -18,7 +18,7 @@ const FORMATS: u64 = 10;
 /// stuffing, table packets and PES header; elsewhere less.
 const FRAMING_BYTES: u64 = 3 * 188;
 
-/// What may be held, in bytes, by the two things that there are many of, and by the recorder.
+/// What may be held, in bytes, by the two things that there are many of, by the recorder, and as pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryMax {
     /// By all connections: what they sent and what waits for them alone.
@@ -27,12 +27,14 @@ pub struct MemoryMax {
     pub streams: u64,
     /// By the recorder: what waits for the disk, and the copy of the server with which a part begins.
     pub recorder: u64,
+    /// By pieces that many are sent, as pages.
+    pub pages: u64,
 }
 
 impl MemoryMax {
     /// Everything together.
     pub fn total(&self) -> u64 {
-        self.connections.saturating_add(self.streams).saturating_add(self.recorder)
+        [self.connections, self.streams, self.recorder, self.pages].into_iter().fold(0, u64::saturating_add)
     }
 }
 
@@ -52,6 +54,8 @@ impl Config {
     /// recorder    = queue_bytes_max                         what waits for the disk
     ///             + 2 × (connections + streams)             the server's copy, while a part begins: what it
     ///                                                       keeps alive, and the same as bytes
+    /// pages       = 2 × sendfile_bytes                      pieces that many are sent, once more, and what
+    ///                                                       that is a copy of, after everybody let go of it
     /// ```
     ///
     /// HLS holds the playlist, what was kept after it, one segment more while it changes, and the one that
@@ -67,7 +71,8 @@ impl Config {
         let copy = connections.saturating_add(streams).saturating_mul(2);
         let recorder = wide(self.recorder.queue_bytes_max).saturating_add(copy);
         let records = self.recorder.enabled || self.recorder.api_token.is_set();
-        MemoryMax { connections, streams, recorder: if records { recorder } else { 0 } }
+        let recorder = if records { recorder } else { 0 };
+        MemoryMax { connections, streams, recorder, pages: wide(limits.sendfile_bytes).saturating_mul(2) }
     }
 
     /// Settings that cost at least as much as those of any stream.
@@ -130,7 +135,8 @@ mod tests {
         let text = format!(
             "(
                 limits: (connections: 10, streams: 2, frame_bytes: 65536, unproven_bytes: 8192,
-                         outbox_bytes: 16384, response_bytes: 1000000, attic_bytes: 65536),
+                         outbox_bytes: 16384, response_bytes: 1000000, attic_bytes: 65536,
+                         sendfile_bytes: 3000),
                 stream: (ring: (bytes_max: 160000, frames_max: 100),
                          hls: (segment_bytes_max: 70000, window: 3, keep: 1)),
                 streams: [{streams}],
@@ -144,15 +150,15 @@ mod tests {
         let stream = 160_000 + 10 * (160_000 + 10_000 + 100 * 564 + 65_536) + 70_000 * 6;
         let connection = 8_192 + 1_000_000;
         let (connections, streams) = (10 * connection, 2 * stream);
-        assert_eq!(memory(""), MemoryMax { connections, streams, recorder: 0 });
-        assert_eq!(memory("").total(), 10_081_920 + 6_998_720);
+        assert_eq!(memory(""), MemoryMax { connections, streams, recorder: 0, pages: 6_000 });
+        assert_eq!(memory("").total(), 10_081_920 + 6_998_720 + 6_000);
     }
 
     #[test]
     fn a_recorder_costs_its_queue_and_a_copy_of_the_server_twice() {
         let text = "(
             recorder: (enabled: true, directory: \"/tmp/flights\", queue_bytes_max: 2000000),
-            limits: (connections: 10, streams: 2),
+            limits: (connections: 10, streams: 2, sendfile_bytes: 0),
         )";
         let memory = load(text, "my.ron", &[]).expect("right").memory_max();
         assert_eq!(memory.recorder, 2_000_000 + 2 * (memory.connections + memory.streams));

@@ -11,6 +11,7 @@ pub mod files;
 pub mod listener;
 pub mod logger;
 pub mod open_files;
+pub mod pages;
 pub mod processes;
 pub mod reactor;
 pub mod recorder;
@@ -24,6 +25,7 @@ use crate::server::Server;
 use clock::Clock;
 use listener::Listener;
 use mio::{Poll, Waker};
+use pages::Pages;
 use reactor::Reactor;
 use recorder::Recorder;
 use signals::Signals;
@@ -93,7 +95,8 @@ pub fn serve(
     recorder.begin_at_birth(birth);
     let server = Server::new(config.clone(), seed, birth, clock.epoch());
     let world = World::new(workers, signals, hooks, bound);
-    let reactor = Reactor::new(poll, clock, server, listeners, world, recorder)?;
+    let pages = Pages::new(config.limits.sendfile_bytes);
+    let reactor = Reactor::new(poll, clock, server, listeners, pages, world, recorder)?;
     started(&config, &reactor.bound());
     reactor.run()?;
     Ok(())

@@ -4,11 +4,12 @@
 //! of old programs. This one is not such a program.
 
 use crate::config::Config;
+use crate::net::pages;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Files that are open beside the connections: listeners, the poll, pipes, the log, segments on their way to
-/// the disk.
-const OTHERS: u64 = 128;
+/// the disk, and those that are there as pages.
+const OTHERS: u64 = 128 + pages::FILES_MAX as u64;
 
 /// Raises the process's limit as far as it may. Returns what it is then; `None`: there is none.
 pub fn raise() -> Option<u64> {
@@ -50,7 +51,7 @@ mod tests {
         assert_eq!(
             shortage(&config, Some(1024)).as_deref(),
             Some(
-                "the system allows 1024 open files: room for about 896 connections, while \
+                "the system allows 1024 open files: room for about 384 connections, while \
                  limits.connections is 16384; raise the hard limit (ulimit -Hn, LimitNOFILE) or lower \
                  limits.connections"
             )

@@ -13,6 +13,7 @@ use crate::net::clock::Clock;
 use crate::net::closing::Closing;
 use crate::net::conn::{self, Conn, Got, Put};
 use crate::net::listener::{Accepted, Listener};
+use crate::net::pages::Pages;
 use crate::net::recorder::Recorder;
 use crate::net::world::{Wish, World};
 use crate::server::{End, Input, Output, Server};
@@ -52,6 +53,7 @@ pub struct Reactor {
     /// Connections that may have bytes to read, in the order in which they got them.
     line: VecDeque<ConnId>,
     closing: Closing,
+    pages: Pages,
     world: World,
     recorder: Recorder,
     buffer: Vec<u8>,
@@ -67,6 +69,7 @@ impl Reactor {
         clock: Clock,
         server: Server,
         mut listeners: Vec<Listener>,
+        pages: Pages,
         world: World,
         recorder: Recorder,
     ) -> io::Result<Self> {
@@ -82,6 +85,7 @@ impl Reactor {
             conns: Vec::new(),
             line: VecDeque::new(),
             closing: Closing::new(CLOSING_FIRST),
+            pages,
             world,
             recorder,
             buffer: vec![0; conn::READ_BYTES],
@@ -122,10 +126,9 @@ impl Reactor {
         }
         let now = self.clock.now();
         let server = self.server.deadline().map(|deadline| deadline.at);
-        let next = [server, self.accept_at, self.closing.deadline(), self.recorder.deadline()]
-            .into_iter()
-            .flatten()
-            .min()?;
+        let (closing, pages) = (self.closing.deadline(), self.pages.deadline());
+        let next =
+            [server, self.accept_at, closing, pages, self.recorder.deadline()].into_iter().flatten().min()?;
         // Rounded up to whole milliseconds: epoll would wake up early and turn in vain.
         let ms = next.since(now).as_micros().div_ceil(1000);
         Some(Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX)))
@@ -151,6 +154,7 @@ impl Reactor {
             self.tell(now, Input::Tick);
         }
         self.closing.expire(now);
+        self.pages.sweep(now);
         self.recorder.turn(&self.server, now, || self.clock.now());
     }
 
@@ -390,7 +394,7 @@ impl Reactor {
         let Some(Some(conn)) = self.conns.get_mut(id.index as usize) else { return };
         let mut slices = Slices::default();
         self.server.outbox(id, &mut slices);
-        match conn.write(&slices) {
+        match conn.write(&slices, &mut self.pages, now) {
             Put::Taken(len, room) => {
                 self.recorder.sent(now, id, &slices, len, room);
                 self.server.handle(now, Input::Sent { conn: id, len, room });

@@ -166,6 +166,7 @@ impl Stream {
             return;
         }
         let Next::At(from) = cursor.next else { return };
+        slices.frames_follow();
         for number in from..self.flushed {
             if !slices.push_shared(self.bytes_for(cursor, log, number)) {
                 return;

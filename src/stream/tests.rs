@@ -185,6 +185,10 @@ impl World {
         let mut slices = Slices::default();
         self.stream.window(&player.cursor, &player.own, &mut slices);
         assert!(!slices.is_empty(), "who is ready has bytes");
+        let own = &slices.as_io_slices()[..slices.own_count()];
+        let own: usize = own.iter().map(|slice| slice.len()).sum();
+        let rest = player.cursor.partial.map_or(0, |_| slices.as_io_slices()[0].len());
+        assert_eq!(own, rest + player.own.len(), "frames begin behind the rest of one and its own bytes");
         let all: Vec<u8> = slices.as_io_slices().iter().flat_map(|slice| slice.iter().copied()).collect();
         let taken = len.min(all.len());
         player.bytes.extend_from_slice(&all[..taken]);
