@@ -10,7 +10,7 @@
 use crate::base::slices::Slices;
 use crate::base::time::Instant;
 use bytes::Bytes;
-use kernel::{Memory, more, nothing_follows, send_pages};
+use kernel::{Memory, more, nothing_follows, send_pages, try_out};
 use mio::net::TcpStream;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, IoSlice};
@@ -34,6 +34,9 @@ const IDLE: Duration = Duration::from_secs(1);
 /// How often to look for pieces that may go.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 
+/// How long to make no file after the system refused one.
+const REST: Duration = Duration::from_secs(10);
+
 /// The pieces that are there as pages.
 pub struct Pages {
     /// By the address of the piece's first byte. It stays that piece's as long as it is kept here.
@@ -45,6 +48,8 @@ pub struct Pages {
     /// then: it gets its file a little early.
     counts: [(usize, u32); COUNTED],
     sweep_at: Option<Instant>,
+    /// When to make files again.
+    rests_until: Instant,
 }
 
 struct Piece {
@@ -56,8 +61,15 @@ struct Piece {
 impl Pages {
     /// Keeps at most `bytes_max` bytes of pieces, and as many of pages; none: everything is written.
     pub fn new(bytes_max: usize) -> Self {
-        let counts = [(0, 0); COUNTED];
-        Pages { pieces: BTreeMap::new(), bytes: 0, bytes_max, counts, sweep_at: None }
+        let works = bytes_max > 0 && try_out().inspect_err(refused).is_ok();
+        Pages {
+            pieces: BTreeMap::new(),
+            bytes: 0,
+            bytes_max: if works { bytes_max } else { 0 },
+            counts: [(0, 0); COUNTED],
+            sweep_at: None,
+            rests_until: Instant::ZERO,
+        }
     }
 
     /// Sends `slices`, if there is a piece among them that is there as pages; else `None`, and nothing was
@@ -107,7 +119,7 @@ impl Pages {
         }
         let address = slice.as_ptr().addr();
         if self.holder(slice).is_none() {
-            let whole = whole.filter(|whole| self.is_popular(address) && self.has_room(whole))?;
+            let whole = whole.filter(|whole| self.is_popular(address) && self.has_room(whole, now))?;
             self.keep(whole, now);
         }
         let start = self.holder(slice)?;
@@ -135,8 +147,9 @@ impl Pages {
         *writes > WRITES_MIN
     }
 
-    fn has_room(&self, piece: &Bytes) -> bool {
-        self.pieces.len() < FILES_MAX && self.bytes + piece.len() <= self.bytes_max
+    fn has_room(&self, piece: &Bytes, now: Instant) -> bool {
+        let room = self.bytes_max.saturating_sub(self.bytes);
+        self.pieces.len() < FILES_MAX && piece.len() <= room && self.rests_until <= now
     }
 
     fn keep(&mut self, whole: &Bytes, now: Instant) {
@@ -150,10 +163,8 @@ impl Pages {
                 self.sweep_at.get_or_insert(now + SWEEP_EVERY);
             }
             Err(error) => {
-                if error.kind() != ErrorKind::Unsupported {
-                    log::warn!("segments are copied for each viewer from now on: no file in memory: {error}");
-                }
-                self.bytes_max = 0;
+                refused(&error);
+                self.rests_until = now + REST;
             }
         }
     }
@@ -171,6 +182,16 @@ impl Pages {
         self.pieces.retain(|_, piece| !piece.bytes.is_unique() && now.since(piece.sent_at) < IDLE);
         self.bytes = self.pieces.values().map(|piece| piece.bytes.len()).sum();
         self.sweep_at = (!self.pieces.is_empty()).then_some(now + SWEEP_EVERY);
+    }
+}
+
+/// Tells that there are no pages, where there could be some.
+fn refused(error: &io::Error) {
+    if error.kind() != ErrorKind::Unsupported {
+        log::warn!(
+            "segments are copied for each viewer, which costs a little more: the system refuses files in \
+             memory (memfd_create, sendfile): {error}"
+        );
     }
 }
 
@@ -198,6 +219,7 @@ mod kernel {
     use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
     use std::fs::File;
     use std::io::{self, ErrorKind, IoSlice, Write};
+    use std::os::unix::net::UnixStream;
 
     /// A file in memory.
     pub struct Memory(File);
@@ -209,6 +231,13 @@ mod kernel {
             file.write_all(bytes)?;
             Ok(Memory(file))
         }
+    }
+
+    /// Whether the system lets us: sandboxes may not.
+    pub fn try_out() -> io::Result<()> {
+        let (near, _far) = UnixStream::pair()?;
+        sendfile(near, Memory::holding(b"a")?.0, Some(&mut 0), 1)?;
+        Ok(())
     }
 
     /// Sends `len` bytes of the file, from `offset` on, as far as there is room. That it stopped for another
@@ -255,6 +284,10 @@ mod kernel {
         pub fn holding(_: &[u8]) -> io::Result<Memory> {
             Err(ErrorKind::Unsupported.into())
         }
+    }
+
+    pub fn try_out() -> io::Result<()> {
+        Err(ErrorKind::Unsupported.into())
     }
 
     pub fn send_pages(_: &TcpStream, memory: &Memory, _: usize, _: usize) -> io::Result<usize> {
