@@ -135,11 +135,12 @@ fn fetch_binary(file: &str, window: &Window) -> Option<Fetched> {
     let fetched = |content_type, max_age_secs, body| Fetched {
         content_type,
         max_age_secs,
-        etag: format!("\"{file}\""),
+        etag: ["\"", file, "\""].concat(),
         text: false,
         body,
     };
-    let mut all = window.all();
+    // Who watches live asks for the newest.
+    let mut all = window.all().rev();
     let (kind, _) = file.split_once('-')?;
     match kind {
         "seg" => {
