@@ -10,7 +10,6 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use load::client::Protocol;
 use rig::Rig;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 const PROTOCOLS: [Protocol; 4] = [Protocol::Rtmp, Protocol::Flv, Protocol::Ws, Protocol::Ts];
 const PLAYERS: [usize; 4] = [1, 100, 1_000, 10_000];
@@ -99,17 +98,9 @@ fn times(c: &mut Criterion) {
     }
 }
 
-fn short() -> Criterion {
-    Criterion::default()
-        .sample_size(10)
-        .warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_millis(500))
-        .without_plots()
-}
-
 criterion_group! {
     name = benches;
-    config = short();
+    config = rig::short().sample_size(10);
     targets = counts, times
 }
 criterion_main!(benches);

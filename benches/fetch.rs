@@ -9,7 +9,6 @@ use dacapo::config::Config;
 use load::client::Protocol;
 use rig::Rig;
 use std::hint::black_box;
-use std::time::Duration;
 
 /// What a player asks for, with the headers that Chromium sends.
 fn request(file: &str) -> Vec<u8> {
@@ -24,7 +23,7 @@ fn request(file: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The first line of the answer, and the whole of it.
+/// The whole answer to a request for `file`, which is there.
 fn fetch(rig: &mut Rig, viewer: ConnId, file: &str) -> Vec<u8> {
     let mut answer = Vec::new();
     rig.ask(viewer, &request(file), |slices| {
@@ -56,17 +55,9 @@ fn viewers(c: &mut Criterion) {
     group.finish();
 }
 
-fn short() -> Criterion {
-    Criterion::default()
-        .sample_size(20)
-        .warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_millis(500))
-        .without_plots()
-}
-
 criterion_group! {
     name = benches;
-    config = short();
+    config = rig::short();
     targets = viewers
 }
 criterion_main!(benches);

@@ -5,7 +5,6 @@ mod rig;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use load::client::Protocol;
 use rig::Rig;
-use std::time::Duration;
 
 fn ingest(c: &mut Criterion) {
     let mut rig = Rig::new(Protocol::Rtmp, 0);
@@ -29,17 +28,9 @@ fn ingest(c: &mut Criterion) {
     group.finish();
 }
 
-fn short() -> Criterion {
-    Criterion::default()
-        .sample_size(20)
-        .warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_millis(500))
-        .without_plots()
-}
-
 criterion_group! {
     name = benches;
-    config = short();
+    config = rig::short();
     targets = ingest
 }
 criterion_main!(benches);

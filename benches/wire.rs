@@ -3,6 +3,8 @@
 //! One second of the 1 Mbit/s stream that `load` publishes (25 pictures, 43 blocks of sound) is the unit
 //! everywhere, so that all numbers can be added up; and AMF0, which is read when a peer connects.
 
+mod rig;
+
 use bytes::{Bytes, BytesMut};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use dacapo::base::inbox::Inbox;
@@ -21,7 +23,6 @@ use load::source::{AUDIO_CONFIG, Source, VIDEO_CONFIG};
 use load::stamp::Kind;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Bytes that the shell hands in at once, at most.
 const READ_LEN: usize = 64 << 10;
@@ -181,17 +182,9 @@ fn amf(c: &mut Criterion) {
     group.finish();
 }
 
-fn short() -> Criterion {
-    Criterion::default()
-        .sample_size(20)
-        .warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_millis(500))
-        .without_plots()
-}
-
 criterion_group! {
     name = benches;
-    config = short();
+    config = rig::short();
     targets = chunk_reading, chunk_writing, flv_bodies, rendering, amf
 }
 criterion_main!(benches);

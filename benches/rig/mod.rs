@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each bench takes the part that it needs")]
 
 use bytes::Bytes;
+use criterion::Criterion;
 use dacapo::base::id::{ConnId, ListenerId};
 use dacapo::base::rng::Seed;
 use dacapo::base::slices::Slices;
@@ -19,6 +20,15 @@ use std::collections::VecDeque;
 use std::hint::black_box;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+/// How long criterion looks: seconds for each number, since ratios are what is looked for.
+pub fn short() -> Criterion {
+    Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(500))
+        .without_plots()
+}
 
 /// Seconds of the stream before anybody plays.
 const PRIME_SECONDS: usize = 10;
