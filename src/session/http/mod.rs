@@ -35,7 +35,7 @@ use crate::session::{Cx, Session};
 use crate::status::{RecorderAnswer, ReportBody};
 use crate::wire::http1::{Drain, HeadLimits, HeadScan, HttpError, Method, Request, ResponseHead, Status};
 use live::{Carrier, Live};
-use response::{Exchange, Reply};
+use response::{Exchange, Reply, names};
 use route::Route;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -268,7 +268,7 @@ impl HttpSession {
         }
         if !route.allows(request.method) {
             let reply = Reply::sentence(Status::METHOD_NOT_ALLOWED, "this path does not take this method");
-            return self.reply(cx, exchange, reply.header("Allow", route.allowed()));
+            return self.reply(cx, exchange, reply.header("Allow", names(route.allowed())));
         }
         let wants = || files::Wants::of(&request.headers);
         match route {

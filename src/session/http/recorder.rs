@@ -66,10 +66,10 @@ impl Command {
     }
 
     /// The methods that make sense here.
-    pub fn allowed(&self) -> &'static str {
+    pub fn allowed(&self) -> &'static [Method] {
         match self {
-            Command::Wish(RecorderWish::Fetch { .. }) => "GET, HEAD, OPTIONS",
-            _ => "GET, HEAD, POST, OPTIONS",
+            Command::Wish(RecorderWish::Fetch { .. }) => &[Method::Get, Method::Head, Method::Options],
+            _ => &[Method::Get, Method::Head, Method::Post, Method::Options],
         }
     }
 }

@@ -145,9 +145,10 @@ impl Reply {
     }
 
     /// To `OPTIONS`, which browsers ask before they use a method or header that pages of old did not have.
-    pub fn options(allowed: &'static str) -> Reply {
+    pub fn options(allowed: &[Method]) -> Reply {
+        let allowed = names(allowed);
         Reply::empty(Status::NO_CONTENT)
-            .header("Allow", allowed)
+            .header("Allow", allowed.clone())
             .header("Access-Control-Allow-Methods", allowed)
             .header("Access-Control-Allow-Headers", "*")
             .header("Access-Control-Max-Age", "86400")
@@ -164,6 +165,11 @@ impl Reply {
         self.body = vec![content.into()];
         self
     }
+}
+
+/// Methods as `Allow` lists them (RFC 9110, 10.2.1).
+pub fn names(methods: &[Method]) -> String {
+    methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// Headers that a file has.
