@@ -16,10 +16,12 @@ use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, IoSlice};
 use std::time::Duration;
 
-/// Shorter pieces are written: copying them costs what the further system calls would.
+/// Shorter pieces are written: there is little to save, and a further system call to make. What was measured
+/// is segments of 276 KB; where it begins to pay is somewhere below.
 const PIECE_BYTES_MIN: usize = 64 << 10;
 
-/// How often a piece is written before it is worth a file: making and dropping one costs two or three writes.
+/// How often a piece is written before it is worth a file, which costs a copy of its own, and making and
+/// dropping it.
 const WRITES_MIN: u32 = 4;
 
 /// Most files, each of which is an open descriptor.
@@ -215,7 +217,7 @@ fn so_far(taken: usize, error: io::Error) -> io::Result<usize> {
 mod kernel {
     use mio::net::TcpStream;
     use rustix::fs::{MemfdFlags, memfd_create, sendfile};
-    use rustix::io::Errno;
+    use rustix::io::{Errno, retry_on_intr};
     use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
     use std::fs::File;
     use std::io::{self, ErrorKind, IoSlice, Write};
@@ -245,10 +247,10 @@ mod kernel {
     pub fn send_pages(stream: &TcpStream, memory: &Memory, offset: usize, len: usize) -> io::Result<usize> {
         let mut sent = 0;
         while sent < len {
-            match sendfile(stream, &memory.0, Some(&mut ((offset + sent) as u64)), len - sent) {
+            let mut from = (offset + sent) as u64;
+            match retry_on_intr(|| sendfile(stream, &memory.0, Some(&mut from), len - sent)) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(more) => sent += more,
-                Err(error) if error == Errno::INTR => {}
                 Err(error) if error == Errno::AGAIN && sent > 0 => break,
                 Err(error) => return Err(error.into()),
             }
@@ -267,7 +269,8 @@ mod kernel {
     }
 
     fn send(stream: &TcpStream, list: &[IoSlice<'_>], flags: SendFlags) -> io::Result<usize> {
-        Ok(sendmsg(stream, list, &mut SendAncillaryBuffer::default(), flags | SendFlags::NOSIGNAL)?)
+        let (mut nothing, flags) = (SendAncillaryBuffer::default(), flags | SendFlags::NOSIGNAL);
+        Ok(retry_on_intr(|| sendmsg(stream, list, &mut nothing, flags))?)
     }
 }
 
