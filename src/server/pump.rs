@@ -2,35 +2,40 @@
 //! moved (`stream::follow`); here bytes are offered, and what has left is counted.
 
 use crate::base::id::{Cid, ConnId};
+use crate::base::ready::ReadyList;
 use crate::base::reason::Reason;
 use crate::server::Server;
 use crate::server::conn::Role;
+use crate::server::live::Live;
+use crate::server::share::Share;
 use crate::session::Session;
 use crate::stream::cursor::{Cursor, Next};
 use crate::stream::follow::Standing;
 use crate::stream::router::StreamKey;
 
 impl Server {
-    /// A stream has flushed: every player that has room is ready.
+    /// A stream has flushed: every player that has room is ready, behind those who wait for their turn.
     pub(super) fn pump(&mut self, key: StreamKey) {
-        let Some(live) = self.streams.get(key) else { return };
-        for id in &live.players {
+        let Some(Live { players, share, .. }) = self.streams.get_mut(key) else { return };
+        for id in &*players {
             if let Some(conn) = self.conns.get_mut(*id)
                 && conn.room
                 && !conn.offered
             {
-                self.ready.push(*id, &mut conn.queued);
+                line_up(*id, &mut conn.queued, share, &mut self.ready);
             }
         }
     }
 
     /// `id` may have bytes to write.
     pub(super) fn mark_ready(&mut self, id: ConnId) {
-        if let Some(conn) = self.conns.get_mut(id)
-            && conn.room
-            && !conn.offered
-        {
-            self.ready.push(id, &mut conn.queued);
+        let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.room && !conn.offered) else { return };
+        match conn.role {
+            Role::Playing { stream, .. } => {
+                let live = self.streams.get_mut(stream).expect("a player's stream exists");
+                line_up(id, &mut conn.queued, &mut live.share, &mut self.ready);
+            }
+            _ => self.ready.push(id, &mut conn.queued),
         }
     }
 
@@ -152,6 +157,16 @@ impl Server {
             log::debug!(cid:% = conn.cid; "its socket has room again");
             self.mark_ready(id);
         }
+    }
+}
+
+/// A player joins the end of its line: that of its stream while somebody waits there for the next turn. Who
+/// is in step with the stream is ready at each of its frames, and would always be served before those.
+fn line_up(id: ConnId, queued: &mut bool, share: &mut Share, ready: &mut ReadyList) {
+    if share.is_empty() {
+        ready.push(id, queued);
+    } else if !std::mem::replace(queued, true) {
+        share.wait(id);
     }
 }
 

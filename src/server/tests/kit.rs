@@ -29,6 +29,25 @@ pub struct World {
     port: u16,
     /// Bytes that wait to arrive together.
     held: Option<Vec<u8>>,
+    /// Where it is limited how fast the kernel takes bytes: so many in a second, and what it has taken.
+    load: Option<Load>,
+}
+
+/// What a processor that is kept busy by copying has copied.
+#[derive(Clone, Default)]
+struct Load {
+    bytes_per_second: u64,
+    bytes: u64,
+    /// By player: bytes, when the last came, and the longest pause.
+    seen: BTreeMap<ConnId, Seen>,
+}
+
+/// What a player of a busy server got.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    pub bytes: u64,
+    pub last: Instant,
+    pub pause: Duration,
 }
 
 impl World {
@@ -43,6 +62,7 @@ impl World {
             hash: Sha256::new(),
             port: 10_000,
             held: None,
+            load: None,
         }
     }
 
@@ -64,6 +84,17 @@ impl World {
     fn write(&mut self, conn: ConnId) {
         let mut slices = Slices::default();
         self.server.outbox(conn, &mut slices);
+        if let Some(load) = &mut self.load {
+            let len = slices.len();
+            load.bytes += len as u64;
+            let seen = load.seen.entry(conn).or_default();
+            *seen = Seen {
+                bytes: seen.bytes + len as u64,
+                last: self.now,
+                pause: seen.pause.max(self.now.since(seen.last)),
+            };
+            return self.server.handle(self.now, Input::Sent { conn, len, room: true });
+        }
         let offered: Vec<u8> = slices.as_io_slices().iter().flat_map(|slice| slice.iter().copied()).collect();
         let allowance = self.allowances.get(&conn).copied().unwrap_or(usize::MAX);
         let (len, room) = (offered.len().min(allowance), offered.len() <= allowance);
@@ -138,6 +169,35 @@ impl World {
         if len > 0 {
             self.handle(Input::Writable { conn });
         }
+    }
+
+    /// From now on the kernel takes `bytes_per_second`, from all together, and all that is kept of what
+    /// peers are sent is how much it was.
+    pub fn load(&mut self, bytes_per_second: u64) {
+        self.load = Some(Load { bytes_per_second, ..Load::default() });
+    }
+
+    /// What peers got since this was asked last.
+    pub fn seen(&mut self) -> BTreeMap<ConnId, Seen> {
+        let load = self.load.as_mut().expect("it is loaded");
+        let fresh = load.seen.iter().map(|(conn, seen)| (*conn, Seen { last: seen.last, ..Seen::default() }));
+        let fresh = fresh.collect();
+        std::mem::replace(&mut load.seen, fresh)
+    }
+
+    /// Lets a busy server turn until `end`: a pass takes as long as what it moves.
+    pub fn toil(&mut self, end: Instant) {
+        while self.now < end {
+            self.handle(Input::Tick);
+            let load = self.load.as_mut().expect("it is loaded");
+            let took = std::mem::take(&mut load.bytes) * 1_000_000 / load.bytes_per_second;
+            let idle = self.server.deadline().map_or(end, |deadline| deadline.at.min(end));
+            self.now = (self.now + Duration::from_micros(took.max(1))).max(idle);
+        }
+    }
+
+    pub fn now(&self) -> Instant {
+        self.now
     }
 
     /// The peer closes its side.
@@ -232,6 +292,13 @@ impl World {
         let rest = bytes.split_off(bytes.len() / 2);
         self.receive(publisher, &bytes);
         rest.to_vec()
+    }
+
+    /// Sends a picture of `len` bytes, the `number`th of 25 in a second.
+    pub fn picture(&mut self, publisher: ConnId, number: u32, key: bool, len: usize) {
+        let mut body = if key { b"\x17\x01\0\0\0".to_vec() } else { b"\x27\x01\0\0\0".to_vec() };
+        body.resize(len, 0);
+        self.message(publisher, 6, number * 40, 9, 1, &body);
     }
 
     /// A peer that plays `live/{stream}`.

@@ -2,6 +2,7 @@
 
 mod chaos;
 mod kit;
+mod overload;
 mod save;
 
 use crate::config::{Config, Second};
