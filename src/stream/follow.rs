@@ -12,6 +12,11 @@ use crate::stream::log::Log;
 use crate::wire::format::Format;
 use bytes::Bytes;
 
+/// A player that is behind is sent whole frames until there are so many bytes; then others have their turn.
+/// Where there was more to do than a core could, players got up to five times as much as others when each was
+/// sent all that it lacked, up to 1 MiB (`benches/README.md`).
+const WINDOW_BYTES: usize = 256 << 10;
+
 /// How a player stands after [`Stream::settle`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -168,7 +173,7 @@ impl Stream {
         let Next::At(from) = cursor.next else { return };
         slices.frames_follow();
         for number in from..self.flushed {
-            if !slices.push_shared(self.bytes_for(cursor, log, number)) {
+            if slices.len() >= WINDOW_BYTES || !slices.push_shared(self.bytes_for(cursor, log, number)) {
                 return;
             }
         }
