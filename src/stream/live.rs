@@ -240,7 +240,9 @@ impl Stream {
     }
 
     fn plan_flush(&mut self, frame: &Frame, now: Instant) {
-        if self.pace.take(now, frame, self.headers.has(Kind::Video)) || self.ring_fills_up() {
+        // Where nobody plays nothing leaves: a timer would wake the loop for nothing, at each block of sound.
+        let alone = self.logs.is_empty();
+        if alone || self.pace.take(now, frame, self.headers.has(Kind::Video)) || self.ring_fills_up() {
             self.flush(now);
         }
     }

@@ -509,6 +509,29 @@ fn a_small_ring_is_shown_before_it_forgets() {
 }
 
 #[test]
+fn a_stream_that_nobody_plays_wakes_nobody() {
+    let ring = config::Ring { frames_max: 100, bytes_max: 10_000, keep_ms: 1_000 };
+    let mut stream = Stream::new(StreamSettings { ring, ..StreamSettings::default() }, 1 << 20, 4);
+    stream.publish(PUBLISHER, Instant::ZERO);
+    let append = |stream: &mut Stream, track, codec, role| {
+        let payload = Bytes::from_static(b"payload");
+        let frame = Frame { track, codec, role, sound: 15, dts: Timestamp(0), cts: 0, payload };
+        stream.append(frame, Instant::ZERO);
+    };
+    append(&mut stream, Track::VIDEO, Codec::H264, Role::Config);
+    append(&mut stream, Track::VIDEO, Codec::H264, Role::Key);
+    append(&mut stream, Track::AUDIO, Codec::Aac, Role::Key);
+    assert_eq!((stream.pace().wake_at(), stream.flushed()), (None, stream.head()));
+    let cursor = stream.join(Format::Flv);
+    append(&mut stream, Track::AUDIO, Codec::Aac, Role::Key);
+    assert!(stream.pace().wake_at().is_some(), "sound rides along with the next picture, or leaves alone");
+    assert_eq!(stream.flushed(), stream.head() - 1);
+    stream.leave(&cursor);
+    append(&mut stream, Track::AUDIO, Codec::Aac, Role::Key);
+    assert_eq!((stream.pace().wake_at(), stream.flushed()), (None, stream.head()));
+}
+
+#[test]
 fn pictures_before_the_first_keyframe_are_refused() {
     let mut world = World::new(config::Ring { frames_max: 100, bytes_max: 10_000, keep_ms: 1_000 });
     world.apply(&Op::Inter(10));
