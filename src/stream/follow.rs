@@ -63,7 +63,7 @@ impl Stream {
     /// What is left of the frame that the player is in the middle of.
     pub fn rest(&self, cursor: &Cursor) -> Option<Bytes> {
         let partial = cursor.partial?;
-        Some(self.log(cursor.format).get(partial.number)?.slice(partial.offset..))
+        self.log(cursor.format).rest(partial.number, partial.offset)
     }
 
     /// True if the cursor stands where a player of this stream can: what was loaded may be anything.
@@ -147,15 +147,14 @@ impl Stream {
         }
     }
 
-    fn bytes_for<'a>(&self, cursor: &Cursor, log: &'a Log, number: u64) -> &'a Bytes {
-        static NONE: Bytes = Bytes::new();
-        let bytes = log.get(number).unwrap_or(&NONE);
+    fn bytes_for<'a>(&self, cursor: &Cursor, log: &'a Log, number: u64) -> &'a [u8] {
+        let bytes = log.get(number).unwrap_or_default();
         if bytes.is_empty() || cursor.wants_all() {
             return bytes;
         }
         match self.ring.get(number) {
             Some(entry) if cursor.wants(entry.frame.track.kind) => bytes,
-            _ => &NONE,
+            _ => &[],
         }
     }
 
@@ -170,12 +169,16 @@ impl Stream {
         if !own.show(slices) {
             return;
         }
-        let Next::At(from) = cursor.next else { return };
+        let Next::At(mut number) = cursor.next else { return };
         slices.frames_follow();
-        for number in from..self.flushed {
-            if slices.len() >= WINDOW_BYTES || !slices.push_shared(self.bytes_for(cursor, log, number)) {
-                return;
-            }
+        while number < self.flushed && slices.len() < WINDOW_BYTES {
+            let next = if cursor.wants_all() {
+                log.show(number, self.flushed, slices)
+            } else {
+                slices.push(self.bytes_for(cursor, log, number)).then_some(number + 1)
+            };
+            let Some(next) = next else { return };
+            number = next;
         }
     }
 

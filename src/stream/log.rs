@@ -4,8 +4,13 @@
 //! format. Frames that left the ring leave the log too, but for those that some player is in the middle
 //! of: they wait in the attic until the last such player is through, within a byte limit, so that no
 //! player ever gets half a frame.
+//!
+//! Frames that leave together stand one behind the other in one piece of memory, a run. Whoever lacks them
+//! all, which is everybody in step, is sent one slice: `send`, not `writev`, and less of it for each frame.
 //! Never: knows who the players are.
 
+use crate::base::slices::Slices;
+use crate::config::RUN_BYTES_MAX;
 use crate::media::headers::Headers;
 use crate::media::timestamp::Timestamp;
 use crate::stream::ring::Ring;
@@ -15,12 +20,60 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
+/// Frames that were laid out together: one at least.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Run {
+    /// Number of the first.
+    first: u64,
+    bytes: Bytes,
+    pieces: Vec<Piece>,
+}
+
+/// A frame in a run. It begins where the one before it ends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Piece {
-    bytes: Bytes,
+    end: usize,
     /// Whether a player that begins here can read it.
     entry: bool,
     /// Players in the middle of it.
+    pins: u32,
+}
+
+impl Run {
+    /// `parts` one behind the other.
+    fn new(first: u64, parts: &[Bytes], mut pieces: Vec<Piece>) -> Self {
+        pieces.shrink_to_fit();
+        let bytes = match parts {
+            [alone] => alone.clone(),
+            several => several.concat().into(),
+        };
+        Run { first, bytes, pieces }
+    }
+
+    /// Number of the frame behind the last.
+    fn end(&self) -> u64 {
+        self.first + self.pieces.len() as u64
+    }
+
+    fn begin(&self, place: usize) -> usize {
+        place.checked_sub(1).map_or(0, |before| self.pieces[before].end)
+    }
+
+    /// The bytes of the frame at `place`. What was loaded may be anything.
+    fn get(&self, place: usize) -> &[u8] {
+        self.bytes.get(self.begin(place)..self.pieces[place].end).unwrap_or_default()
+    }
+
+    /// The same, alive without the run; nothing of others is kept for it.
+    fn keep(&self, place: usize) -> Bytes {
+        if self.pieces.len() == 1 { self.bytes.clone() } else { Bytes::copy_from_slice(self.get(place)) }
+    }
+}
+
+/// A frame that left the ring while players were in the middle of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Relic {
+    bytes: Bytes,
     pins: u32,
 }
 
@@ -29,12 +82,12 @@ struct Piece {
 pub struct Log {
     format: Format,
     renderer: Renderer,
-    pieces: VecDeque<Piece>,
-    /// Number of the frame at the front of `pieces`.
+    runs: VecDeque<Run>,
+    /// Number of the first frame that has not left the ring: one of the first run, if there is one.
     start: u64,
-    /// Bytes in `pieces`.
+    /// Bytes in `runs`.
     bytes: usize,
-    attic: BTreeMap<u64, Piece>,
+    attic: BTreeMap<u64, Relic>,
     attic_bytes: usize,
     attic_bytes_max: usize,
     /// Players that follow it.
@@ -49,7 +102,7 @@ impl Log {
         Log {
             format,
             renderer: Renderer::new(format),
-            pieces: VecDeque::new(),
+            runs: VecDeque::new(),
             start,
             bytes: 0,
             attic: BTreeMap::new(),
@@ -72,7 +125,7 @@ impl Log {
 
     /// Number of the first frame that it has not laid out yet.
     pub fn end(&self) -> u64 {
-        self.start + self.pieces.len() as u64
+        self.runs.back().map_or(self.start, Run::end)
     }
 
     /// A player joins.
@@ -91,73 +144,142 @@ impl Log {
         while self.start < ring.first() {
             self.pop();
         }
-        for number in self.end()..ring.head() {
+        while self.end() < ring.head() {
+            self.lay_out_run(ring);
+        }
+    }
+
+    /// Lays out the frames that come next, until there are none or the run is full.
+    fn lay_out_run(&mut self, ring: &Ring) {
+        let first = self.end();
+        let (mut parts, mut pieces, mut len) = (Vec::new(), Vec::new(), 0);
+        for number in first..ring.head() {
             let entry = ring.get(number).expect("the log begins inside the ring");
+            if number > first && len + entry.frame.payload.len() > RUN_BYTES_MAX {
+                break;
+            }
             let bytes = if self.format.carries(entry.frame.track.kind) {
                 self.renderer.frame(&entry.frame, &entry.headers)
             } else {
                 Bytes::new()
             };
-            self.bytes += bytes.len();
-            let entry = self.renderer.is_entry();
-            self.pieces.push_back(Piece { bytes, entry, pins: 0 });
+            len += bytes.len();
+            parts.push(bytes);
+            pieces.push(Piece { end: len, entry: self.renderer.is_entry(), pins: 0 });
         }
+        self.bytes += len;
+        self.runs.push_back(Run::new(first, &parts, pieces));
     }
 
+    /// The first frame has left the ring.
     fn pop(&mut self) {
-        if let Some(piece) = self.pieces.pop_front() {
-            self.bytes -= piece.bytes.len();
-            if piece.pins > 0 {
+        if let Some((run, place)) = self.find(self.start) {
+            let (pins, last) = (run.pieces[place].pins, place + 1 == run.pieces.len());
+            if pins > 0 {
                 reached!("a frame that somebody is in the middle of left the ring");
-                self.attic_bytes += piece.bytes.len();
-                self.attic.insert(self.start, piece);
+                let bytes = run.keep(place);
+                self.attic_bytes += bytes.len();
+                self.attic.insert(self.start, Relic { bytes, pins });
+            }
+            if last && let Some(run) = self.runs.pop_front() {
+                self.bytes -= run.bytes.len();
             }
         }
         self.start += 1;
         while self.attic_bytes > self.attic_bytes_max {
             reached!("the attic was full");
             // Whoever was in the middle of it has stalled the longest; it is cut off when it wakes up.
-            let (_, piece) = self.attic.pop_first().expect("bytes in the attic belong to pieces");
-            self.attic_bytes -= piece.bytes.len();
+            let (_, relic) = self.attic.pop_first().expect("bytes in the attic belong to frames");
+            self.attic_bytes -= relic.bytes.len();
         }
     }
 
-    /// The bytes of frame `number`: `None` if it is gone, or not laid out yet.
-    pub fn get(&self, number: u64) -> Option<&Bytes> {
-        match number.checked_sub(self.start) {
-            Some(place) => self.pieces.get(usize::try_from(place).ok()?).map(|piece| &piece.bytes),
-            None => self.attic.get(&number).map(|piece| &piece.bytes),
+    /// The run of frame `number`, and its place there. Who is in step asks for one of the last run.
+    fn find(&self, number: u64) -> Option<(&Run, usize)> {
+        let run = self.runs.get(self.index_of(number)?)?;
+        let place = usize::try_from(number - run.first).ok()?;
+        (place < run.pieces.len()).then_some((run, place))
+    }
+
+    fn index_of(&self, number: u64) -> Option<usize> {
+        if number < self.start {
+            return None;
         }
+        let last = self.runs.back()?;
+        if number >= last.end() {
+            return None;
+        }
+        if number >= last.first {
+            return Some(self.runs.len() - 1);
+        }
+        self.runs.partition_point(|run| run.first <= number).checked_sub(1)
+    }
+
+    /// The bytes of frame `number`: `None` if it is gone, or not laid out yet.
+    pub fn get(&self, number: u64) -> Option<&[u8]> {
+        match self.find(number) {
+            Some((run, place)) => Some(run.get(place)),
+            None => self.attic.get(&number).map(|relic| &relic.bytes[..]),
+        }
+    }
+
+    /// The bytes of frame `number` from `offset` on, to keep.
+    pub fn rest(&self, number: u64, offset: usize) -> Option<Bytes> {
+        match self.find(number) {
+            Some((run, place)) => Some(Bytes::copy_from_slice(run.get(place).get(offset..)?)),
+            None => self.attic.get(&number).map(|relic| relic.bytes.slice(offset..)),
+        }
+    }
+
+    /// Appends frame `number` to `slices`, with those below `end` that stand behind it in its run. Gives the
+    /// number of the frame that comes next, or `None` if `slices` is full.
+    pub fn show<'a>(&'a self, number: u64, end: u64, slices: &mut Slices<'a>) -> Option<u64> {
+        let (run, place) = self.find(number)?;
+        let next = run.end().min(end);
+        let count = usize::try_from(next - run.first).ok()?;
+        let range = run.begin(place)..run.pieces[count.checked_sub(1)?].end;
+        let shown = if range == (0..run.bytes.len()) {
+            slices.push_shared(&run.bytes)
+        } else {
+            slices.push(run.bytes.get(range).unwrap_or_default())
+        };
+        shown.then_some(next)
     }
 
     /// The first of the frames from `from` on, below `end`, that a player which knows nothing can read: where
     /// a transport stream has its tables; any in other formats.
     pub fn entry_from(&self, from: u64, end: u64) -> Option<u64> {
-        let piece = |number: u64| self.pieces.get(usize::try_from(number.checked_sub(self.start)?).ok()?);
-        (from..end).find(|number| piece(*number).is_some_and(|piece| piece.entry))
+        let entry = |number| self.find(number).is_some_and(|(run, place)| run.pieces[place].entry);
+        (from..end).find(|number| entry(*number))
     }
 
     /// A player is in the middle of frame `number` from now on.
     pub fn pin(&mut self, number: u64) {
-        if let Some(piece) = self.piece_mut(number) {
-            piece.pins += 1;
+        if let Some(pins) = self.pins(number) {
+            *pins += 1;
         }
     }
 
     /// A player is through with frame `number`.
     pub fn unpin(&mut self, number: u64) {
-        let Some(piece) = self.piece_mut(number) else { return };
-        piece.pins = piece.pins.checked_sub(1).expect("who is through was in the middle");
-        if piece.pins == 0 && number < self.start {
-            let piece = self.attic.remove(&number).expect("it was found there");
-            self.attic_bytes -= piece.bytes.len();
+        let Some(pins) = self.pins(number) else { return };
+        *pins = pins.checked_sub(1).expect("who is through was in the middle");
+        if *pins == 0
+            && let Some(relic) = self.attic.remove(&number)
+        {
+            self.attic_bytes -= relic.bytes.len();
         }
     }
 
-    fn piece_mut(&mut self, number: u64) -> Option<&mut Piece> {
-        match number.checked_sub(self.start) {
-            Some(place) => self.pieces.get_mut(usize::try_from(place).ok()?),
-            None => self.attic.get_mut(&number),
+    /// How many players are in the middle of frame `number`.
+    fn pins(&mut self, number: u64) -> Option<&mut u32> {
+        match self.index_of(number) {
+            Some(index) => {
+                let run = &mut self.runs[index];
+                let place = usize::try_from(number - run.first).ok()?;
+                run.pieces.get_mut(place).map(|piece| &mut piece.pins)
+            }
+            None => self.attic.get_mut(&number).map(|relic| &mut relic.pins),
         }
     }
 

@@ -79,14 +79,18 @@ struct World {
     number: u64,
 }
 
-fn settings(ring: config::Ring) -> StreamSettings {
-    let play = config::Play { flush: Flush::Frame, start: Start::NewestKey, ..config::Play::default() };
+fn settings(ring: config::Ring, flush: Flush) -> StreamSettings {
+    let play = config::Play { flush, start: Start::NewestKey, ..config::Play::default() };
     StreamSettings { ring, play, ..StreamSettings::default() }
 }
 
 impl World {
     fn new(ring: config::Ring) -> Self {
-        let mut stream = Stream::new(settings(ring), 1 << 20, 4);
+        World::flushing(ring, Flush::Frame)
+    }
+
+    fn flushing(ring: config::Ring, flush: Flush) -> Self {
+        let mut stream = Stream::new(settings(ring, flush), 1 << 20, 4);
         stream.publish(PUBLISHER, Instant::ZERO);
         let mut world =
             World { stream, model: Vec::new(), players: Vec::new(), gone: Vec::new(), raw_ms: 0, number: 0 };
@@ -118,7 +122,6 @@ impl World {
                 dts_ms: frame.dts.as_millis(),
             });
         }
-        self.stream.flush(Instant::ZERO);
     }
 
     fn apply(&mut self, op: &Op) {
@@ -203,6 +206,7 @@ impl World {
     }
 
     fn finish(mut self) {
+        self.stream.flush(Instant::ZERO);
         for who in 0..self.players.len() {
             while self.read(who, usize::MAX) {}
         }
@@ -326,12 +330,18 @@ fn ring() -> impl Strategy<Value = config::Ring> {
     })
 }
 
+/// Frame by frame, or several together: time stands still here, so that what waits does so for a picture or a
+/// keyframe, or until it fills half of the ring.
+fn flush() -> impl Strategy<Value = Flush> {
+    prop_oneof![Just(Flush::Frame), Just(Flush::Video), Just(Flush::Ms(100))]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
-    fn players_get_what_the_model_says(ring in ring(), ops in vec(op(), 1..200)) {
-        let mut world = World::new(ring);
+    fn players_get_what_the_model_says(ring in ring(), flush in flush(), ops in vec(op(), 1..200)) {
+        let mut world = World::flushing(ring, flush);
         for op in &ops {
             world.apply(op);
         }
@@ -339,8 +349,9 @@ proptest! {
     }
 
     #[test]
-    fn a_player_that_reads_after_every_frame_misses_nothing(ops in vec(op(), 1..120)) {
-        let mut world = World::new(config::Ring { frames_max: 64, bytes_max: 100_000, keep_ms: 200 });
+    fn a_player_that_reads_after_every_frame_misses_nothing(flush in flush(), ops in vec(op(), 1..120)) {
+        let ring = config::Ring { frames_max: 64, bytes_max: 100_000, keep_ms: 200 };
+        let mut world = World::flushing(ring, flush);
         world.apply(&Op::Key(10));
         world.apply(&Op::Join);
         world.apply(&Op::ReadAll(0));
@@ -350,6 +361,8 @@ proptest! {
                 world.apply(&Op::ReadAll(who));
             }
         }
+        world.stream.flush(Instant::ZERO);
+        world.apply(&Op::ReadAll(0));
         let media = |world: &World| world.model.iter().filter(|frame| frame.role != Role::Config).count();
         let got = tags(&world.players[0].bytes).iter().filter(|tag| !tag.config).count();
         prop_assert_eq!(got, media(&world));
@@ -397,8 +410,11 @@ fn a_player_is_told_of_all_that_it_was_denied_before_it_could_go_on() {
 
 #[test]
 fn a_stalled_player_is_cut_off_when_the_attic_overflows() {
-    let mut stream =
-        Stream::new(settings(config::Ring { frames_max: 2, bytes_max: 1_000, keep_ms: 0 }), 100, 4);
+    let mut stream = Stream::new(
+        settings(config::Ring { frames_max: 2, bytes_max: 1_000, keep_ms: 0 }, Flush::Frame),
+        100,
+        4,
+    );
     stream.publish(PUBLISHER, Instant::ZERO);
     let mut world =
         World { stream, model: Vec::new(), players: Vec::new(), gone: Vec::new(), raw_ms: 0, number: 0 };
@@ -544,8 +560,11 @@ fn pictures_before_the_first_keyframe_are_refused() {
 
 #[test]
 fn a_frame_that_is_larger_than_the_ring_is_refused_and_the_ring_stays() {
-    let mut stream =
-        Stream::new(settings(config::Ring { frames_max: 9, bytes_max: 1_000, keep_ms: 0 }), 100, 4);
+    let mut stream = Stream::new(
+        settings(config::Ring { frames_max: 9, bytes_max: 1_000, keep_ms: 0 }, Flush::Frame),
+        100,
+        4,
+    );
     stream.publish(PUBLISHER, Instant::ZERO);
     let mut append = |role, len| {
         let (codec, dts) = (Codec::H264, Timestamp::ZERO);
