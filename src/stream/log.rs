@@ -19,6 +19,7 @@ use crate::wire::render::Renderer;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 /// Frames that were laid out together: one at least.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -55,18 +56,20 @@ impl Run {
         self.first + self.pieces.len() as u64
     }
 
-    fn begin(&self, place: usize) -> usize {
-        place.checked_sub(1).map_or(0, |before| self.pieces[before].end)
+    /// Where the frame at `place` stands. What was loaded may be anything: then it is nowhere.
+    fn range(&self, place: usize) -> Range<usize> {
+        let begin = place.checked_sub(1).map_or(0, |before| self.pieces[before].end);
+        let end = self.pieces[place].end;
+        if begin <= end && end <= self.bytes.len() { begin..end } else { 0..0 }
     }
 
-    /// The bytes of the frame at `place`. What was loaded may be anything.
-    fn get(&self, place: usize) -> &[u8] {
-        self.bytes.get(self.begin(place)..self.pieces[place].end).unwrap_or_default()
-    }
-
-    /// The same, alive without the run; nothing of others is kept for it.
+    /// The frame at `place`, alive without the run: nothing of others is kept for it.
     fn keep(&self, place: usize) -> Bytes {
         if self.pieces.len() == 1 { self.bytes.clone() } else { Bytes::copy_from_slice(self.get(place)) }
+    }
+
+    fn get(&self, place: usize) -> &[u8] {
+        &self.bytes[self.range(place)]
     }
 }
 
@@ -226,7 +229,7 @@ impl Log {
     /// The bytes of frame `number` from `offset` on, to keep.
     pub fn rest(&self, number: u64, offset: usize) -> Option<Bytes> {
         match self.find(number) {
-            Some((run, place)) => Some(Bytes::copy_from_slice(run.get(place).get(offset..)?)),
+            Some((run, place)) => Some(run.bytes.slice(run.range(place)).slice(offset..)),
             None => self.attic.get(&number).map(|relic| relic.bytes.slice(offset..)),
         }
     }
@@ -237,7 +240,7 @@ impl Log {
         let (run, place) = self.find(number)?;
         let next = run.end().min(end);
         let count = usize::try_from(next - run.first).ok()?;
-        let range = run.begin(place)..run.pieces[count.checked_sub(1)?].end;
+        let range = run.range(place).start..run.range(count.checked_sub(1)?).end;
         let shown = if range == (0..run.bytes.len()) {
             slices.push_shared(&run.bytes)
         } else {
