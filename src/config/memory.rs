@@ -4,7 +4,7 @@
 //! peers behave. It is a sum of worst cases that never meet: every connection stalled with a full outbox,
 //! every stream played in every format by somebody who is behind. A server in ordinary use stays far below.
 //! Not counted: the program itself, the kernel's socket buffers, tables that hold no payload, and the rest
-//! of a frame that a player was in the middle of when it left.
+//! of a frame that a player was in the middle of when it left, with what stands in the same piece of memory.
 
 use crate::config::settings::{Config, StreamSettings};
 use std::fmt;

@@ -241,8 +241,8 @@ impl Stream {
 
     fn plan_flush(&mut self, frame: &Frame, now: Instant) {
         // Where nobody plays nothing leaves: a timer would wake the loop for nothing, at each block of sound.
-        let alone = self.logs.is_empty();
-        if alone || self.pace.take(now, frame, self.headers.has(Kind::Video)) || self.ring_fills_up() {
+        let unplayed = self.logs.is_empty();
+        if unplayed || self.pace.take(now, frame, self.headers.has(Kind::Video)) || self.ring_fills_up() {
             self.flush(now);
         }
     }

@@ -53,7 +53,7 @@ impl Run {
 
     /// Number of the frame behind the last.
     fn end(&self) -> u64 {
-        self.first + self.pieces.len() as u64
+        self.first.saturating_add(self.pieces.len() as u64)
     }
 
     /// Where the frame at `place` stands. What was loaded may be anything: then it is nowhere.
@@ -197,25 +197,24 @@ impl Log {
         }
     }
 
-    /// The run of frame `number`, and its place there. Who is in step asks for one of the last run.
+    /// The run of frame `number`, and its place there.
     fn find(&self, number: u64) -> Option<(&Run, usize)> {
-        let run = self.runs.get(self.index_of(number)?)?;
-        let place = usize::try_from(number - run.first).ok()?;
-        (place < run.pieces.len()).then_some((run, place))
+        let (index, place) = self.place_of(number)?;
+        Some((&self.runs[index], place))
     }
 
-    fn index_of(&self, number: u64) -> Option<usize> {
-        if number < self.start {
-            return None;
-        }
-        let last = self.runs.back()?;
-        if number >= last.end() {
-            return None;
-        }
-        if number >= last.first {
-            return Some(self.runs.len() - 1);
-        }
-        self.runs.partition_point(|run| run.first <= number).checked_sub(1)
+    /// Which run frame `number` is in, and where there. Who is in step asks for one of the last run. What was
+    /// loaded may be anything: then it is nowhere.
+    fn place_of(&self, number: u64) -> Option<(usize, usize)> {
+        let last = self.runs.len().checked_sub(1)?;
+        let index = if self.runs[last].first <= number {
+            last
+        } else {
+            self.runs.partition_point(|run| run.first <= number).checked_sub(1)?
+        };
+        let run = &self.runs[index];
+        let place = usize::try_from(number.checked_sub(run.first)?).ok()?;
+        (number >= self.start && place < run.pieces.len()).then_some((index, place))
     }
 
     /// The bytes of frame `number`: `None` if it is gone, or not laid out yet.
@@ -276,12 +275,8 @@ impl Log {
 
     /// How many players are in the middle of frame `number`.
     fn pins(&mut self, number: u64) -> Option<&mut u32> {
-        match self.index_of(number) {
-            Some(index) => {
-                let run = &mut self.runs[index];
-                let place = usize::try_from(number - run.first).ok()?;
-                run.pieces.get_mut(place).map(|piece| &mut piece.pins)
-            }
+        match self.place_of(number) {
+            Some((run, place)) => Some(&mut self.runs[run].pieces[place].pins),
             None => self.attic.get_mut(&number).map(|relic| &mut relic.pins),
         }
     }
@@ -311,5 +306,38 @@ impl Log {
     /// Bytes in the attic.
     pub fn attic_bytes(&self) -> usize {
         self.attic_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Log, Piece, Run};
+    use crate::base::slices::Slices;
+    use crate::wire::format::Format;
+    use bytes::Bytes;
+
+    /// A saved server may be made up: its runs may overlap, stand in any order, and end outside of their
+    /// bytes.
+    #[test]
+    fn runs_that_make_no_sense_do_no_harm() {
+        let piece = |end| Piece { end, entry: true, pins: 0 };
+        let run = |first, pieces| Run { first, bytes: Bytes::from_static(b"abc"), pieces };
+        let mut log = Log::new(Format::Flv, 0, 100);
+        log.runs.extend([
+            run(7, vec![piece(9), piece(2)]),
+            run(2, vec![piece(3), piece(1), piece(3)]),
+            run(5, Vec::new()),
+            run(u64::MAX, vec![piece(1), piece(usize::MAX)]),
+        ]);
+        for number in (0..12).chain([u64::MAX - 1, u64::MAX]) {
+            let len = log.get(number).map_or(0, <[u8]>::len);
+            assert!(len <= 3);
+            assert_eq!(log.rest(number, len).unwrap_or_default().len(), 0);
+            log.pin(number);
+            log.unpin(number);
+            let mut slices = Slices::default();
+            log.show(number, u64::MAX, &mut slices);
+            assert!(slices.len() <= 3);
+        }
     }
 }

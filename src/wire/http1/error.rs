@@ -35,7 +35,7 @@ pub enum HttpError {
     #[error("this server speaks HTTP/1.1 and HTTP/1.0")]
     Version,
     /// A method that this server does not know.
-    #[error("this method is not implemented here")]
+    #[error("this server does not know this method")]
     Method,
     /// `Host` is missing (HTTP/1.1) or stands there twice.
     #[error("the request needs exactly one Host header")]
