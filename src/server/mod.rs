@@ -10,31 +10,31 @@
 
 mod ask;
 mod check;
+mod close;
 mod conn;
+mod dispatch;
 mod drain;
-mod end;
-mod held;
+mod hosted;
 mod input;
-mod live;
-mod narrow;
 mod output;
 mod play;
 mod publish;
 mod pump;
 mod report;
 mod save;
-mod share;
+mod subset;
 #[cfg(test)]
 mod tests;
+mod timers;
 mod traffic;
-mod turn;
-mod wake;
+mod usage;
+mod write_budget;
 
-pub use held::{Doing, Held};
 pub use input::{End, Input};
 pub use output::Output;
 pub use report::{stream_vid, vid};
 pub use save::{Unloadable, saved};
+pub use usage::{Doing, Held};
 
 use crate::base::id::{Cid, ConnId, ListenerId, Ticket};
 use crate::base::inbox::Inbox;
@@ -53,7 +53,7 @@ use crate::session::rtmp::RtmpSession;
 use crate::session::{AnySession, Cx};
 use crate::stream::router::{Router, StreamKey};
 use conn::{Conn, Conns, Role};
-use live::Live;
+use hosted::Live;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;

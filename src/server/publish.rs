@@ -8,7 +8,7 @@ use crate::media::frame::{Frame, Role as FrameRole};
 use crate::package::hls::Hls;
 use crate::server::Server;
 use crate::server::conn::Role;
-use crate::server::live::Live;
+use crate::server::hosted::Live;
 use crate::server::output::Output;
 use crate::session::ask::Refusal;
 use crate::stream::live::{Appended, Stream};

@@ -7,7 +7,7 @@ use crate::media::frame::Track;
 use crate::media::headers::Headers;
 use crate::server::Server;
 use crate::server::conn::{Conn, Role};
-use crate::server::live::Live;
+use crate::server::hosted::Live;
 use crate::server::output::Output;
 use crate::session::ask::Answer;
 use crate::status::{

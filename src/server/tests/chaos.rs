@@ -2,7 +2,7 @@
 //! passes. Nothing panics, every invariant that `check` looks at holds after every input, and in the end
 //! everybody is gone (I14 to I17, I21 to I25, I27 to I29).
 
-use super::kit::World;
+use super::harness::World;
 use crate::base::id::ConnId;
 use crate::config::{Config, Flush, Second};
 use proptest::collection::vec;

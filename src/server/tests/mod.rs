@@ -1,12 +1,12 @@
 //! The whole server in one process without sockets: a list of inputs in, bytes and closings out.
 
 mod chaos;
-mod kit;
+mod harness;
 mod overload;
 mod save;
 
 use crate::config::{Config, Second};
-use kit::{World, bodies};
+use harness::{World, bodies};
 use std::time::Duration;
 
 fn quick() -> Config {

@@ -1,6 +1,6 @@
 //! More players than a processor has time for: what there is, is shared evenly.
 
-use super::kit::World;
+use super::harness::World;
 use super::quick;
 use std::time::Duration;
 

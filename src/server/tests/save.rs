@@ -2,7 +2,7 @@
 //! loaded.
 
 use super::chaos::{Cast, Op, config, op};
-use super::kit::World;
+use super::harness::World;
 use crate::config::{Flush, Second};
 use crate::server::Server;
 use proptest::collection::vec;

@@ -3,8 +3,8 @@
 use crate::base::id::ConnId;
 use crate::base::time::Instant;
 use crate::package::hls::Hls;
-use crate::server::share::Share;
 use crate::server::traffic::Traffic;
+use crate::server::write_budget::Share;
 use crate::stream::live::Stream;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
