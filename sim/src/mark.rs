@@ -48,12 +48,12 @@ pub const MARKS: [&str; 45] = [
     "an extended timestamp was repeated",
     "an inbox was full",
     "an outbox was full",
-    "last words did not leave in time",
+    "the final response did not leave in time",
     "reading was turned off or on",
     "somebody waited in vain",
     "the HLS files of a stream were let go of",
-    "the attic was full",
-    "the players of a stream waited for the next turn",
+    "the pinned frames of a rendition were too many",
+    "the players of a stream waited for the next pass",
     "the ring overtook a cursor",
     "time in an HLS segment leaped",
 ];
@@ -64,7 +64,7 @@ pub const MARKS: [&str; 45] = [
 pub const RARE: [&str; 3] = [
     "a frame was larger than its ring",
     "a player lost the frame that it was in the middle of",
-    "the attic was full",
+    "the pinned frames of a rendition were too many",
 ];
 
 thread_local! {

@@ -81,7 +81,7 @@ const READ_BUDGET_BYTES: usize = 256 << 10;
 /// How long to wait before accepting again when there are no file descriptors left.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a peer whose connection was closed gently may take to be done.
+/// How long a peer may take to close its side of a connection that lingers.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Most bytes that are thrown away of such a peer.
@@ -274,7 +274,7 @@ impl Shell {
         for conn in self.conns.iter().flatten().filter(|conn| conn.room) {
             let mut slices = Slices::default();
             self.server.outbox(conn.id, &mut slices);
-            if !slices.is_empty() && !self.server.waits_for_turn(conn.id) {
+            if !slices.is_empty() && !self.server.waits_for_pass(conn.id) {
                 self.watch.forgotten(conn.seat);
             }
         }
@@ -441,7 +441,7 @@ impl Shell {
             match output {
                 Output::Write { conn } => self.write(conn, net),
                 Output::Read { conn, on } => self.set_reading(conn, on),
-                Output::Close { conn, gently } => self.close(conn, gently, net),
+                Output::Close { conn, linger } => self.close(conn, linger, net),
                 Output::Finished => {
                     self.trace.note(self.now.as_micros(), None, "finished", &[]);
                     self.finished = true;
@@ -515,9 +515,9 @@ impl Shell {
         }
     }
 
-    fn close(&mut self, id: ConnId, gently: bool, net: &mut dyn Sockets) {
+    fn close(&mut self, id: ConnId, linger: bool, net: &mut dyn Sockets) {
         let seat = self.seat_of(id);
-        let what = if gently { "close gently" } else { "close" };
+        let what = if linger { "close with linger" } else { "close" };
         self.trace.note(self.now.as_micros(), seat, what, &[]);
         self.watch.closed(self.now, seat);
         let Some(slot) = self.conns.get_mut(id.index as usize) else { return };
@@ -526,7 +526,7 @@ impl Shell {
             return;
         }
         self.by_sock.remove(&conn.sock);
-        if gently {
+        if linger {
             net.shutdown(conn.sock);
             self.closing.insert(conn.sock, (self.now + PATIENCE, 0));
         } else {

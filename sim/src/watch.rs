@@ -8,7 +8,8 @@ use conformance::judge::{Judge, Rules, SecondPublisher, StartAt};
 use dacapo::base::id::ConnId;
 use dacapo::base::time::Instant;
 use dacapo::config::{Config, Flush, Second, Service, Start};
-use dacapo::server::{Doing, Input, Output, Server};
+use dacapo::server::usage::Activity;
+use dacapo::server::{Input, Output, Server};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -100,7 +101,7 @@ struct Seat {
     conn: ConnId,
     /// When it last said something, or changed what it does.
     heard: Instant,
-    doing: Doing,
+    activity: Activity,
     /// Since when the kernel takes nothing of it.
     stuck: Option<Instant>,
 }
@@ -181,7 +182,7 @@ impl Watch {
     pub fn accepted(&mut self, now: Instant, seat: Option<u32>, service: Service, conn: Option<ConnId>) {
         self.now = now;
         let (Some(seat), Some(conn)) = (seat, conn) else { return };
-        self.seats.insert(seat, Seat { conn, heard: now, doing: Doing::Nothing, stuck: None });
+        self.seats.insert(seat, Seat { conn, heard: now, activity: Activity::Nothing, stuck: None });
         let service = match service {
             Service::Rtmp => conformance::judge::Service::Rtmp,
             Service::Http => conformance::judge::Service::Http,
@@ -207,7 +208,7 @@ impl Watch {
         }
         if let Some(seat) = self.seats.get_mut(&seat).filter(|_| !bytes.is_empty()) {
             seat.stuck = None;
-            if seat.doing == Doing::Waiting {
+            if seat.activity == Activity::Waiting {
                 // It was answered, and waits for what it asked behind that.
                 seat.heard = now;
             }
@@ -312,34 +313,34 @@ impl Watch {
     /// Looks at everybody.
     fn look(&mut self, server: &Server) {
         server.check();
-        let held = server.held();
-        self.bytes_max = self.bytes_max.max(held.bytes);
+        let usage = server.usage();
+        self.bytes_max = self.bytes_max.max(usage.bytes);
         // Of pages the server knows nothing: the shell has them.
         let memory = self.config.memory_max();
         let bound = memory.total().saturating_sub(memory.pages);
-        if held.bytes > bound {
-            self.wrong("I18", None, format!("{} bytes are held, and {bound} may be", held.bytes));
+        if usage.bytes > bound {
+            self.wrong("I18", None, format!("{} bytes are held, and {bound} may be", usage.bytes));
         }
         let mut wrong = None;
         let (now, patience) = (self.now, self.patience);
         for (number, seat) in &mut self.seats {
-            let doing = server.doing(seat.conn).unwrap_or(Doing::Nothing);
-            if doing != seat.doing {
-                (seat.doing, seat.heard) = (doing, now);
+            let activity = server.activity(seat.conn).unwrap_or(Activity::Nothing);
+            if activity != seat.activity {
+                (seat.activity, seat.heard) = (activity, now);
             }
-            let silence = match doing {
-                Doing::Nothing => Some(patience.idle),
-                Doing::Publishing => Some(patience.publisher),
-                Doing::Ending => Some(Duration::ZERO),
-                Doing::Waiting => Some(patience.wait),
-                Doing::Playing => None,
+            let silence = match activity {
+                Activity::Nothing => Some(patience.idle),
+                Activity::Publishing => Some(patience.publisher),
+                Activity::Ending => Some(Duration::ZERO),
+                Activity::Waiting => Some(patience.wait),
+                Activity::Playing => None,
             };
             let margin = LAST_WORDS + self.pause + LOOK_EVERY;
             if let Some(silence) = silence
                 && seat.heard + silence + margin < now
                 && seat.stuck.is_none()
             {
-                let words = format!("it is {doing:?} and silent since {:?}", seat.heard);
+                let words = format!("it is {activity:?} and silent since {:?}", seat.heard);
                 wrong.get_or_insert(("L3", *number, words));
             }
             if let Some(since) = seat.stuck.filter(|since| *since + patience.send + margin < now) {
@@ -370,9 +371,9 @@ impl Watch {
         if sockets > 0 {
             self.wrong("I23", None, format!("{sockets} sockets are still open"));
         }
-        let held = server.held();
-        if !held.is_nothing() {
-            self.wrong("I22", None, format!("everybody has gone and this is left: {held:?}"));
+        let usage = server.usage();
+        if !usage.is_nothing() {
+            self.wrong("I22", None, format!("everybody has gone and this is left: {usage:?}"));
         }
         if let Some(deadline) = server.deadline() {
             self.wrong("L6", None, format!("everybody has gone and it wakes up for {}", deadline.why));

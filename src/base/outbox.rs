@@ -1,7 +1,7 @@
 //! A connection's own bytes on their way out: handshakes, replies, HTTP heads and bodies.
 //!
 //! The frames of a stream are *not* queued here: a player's window on the rendered log follows after its
-//! own bytes (see `stream::follow`). Small writes are gathered into one buffer; shared `Bytes` (an HLS
+//! own bytes (see `stream::playback`). Small writes are gathered into one buffer; shared `Bytes` (an HLS
 //! segment) are kept as they are, without a copy.
 
 use crate::base::slices::Slices;

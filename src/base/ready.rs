@@ -13,7 +13,7 @@ pub struct ReadyList {
 
 impl ReadyList {
     /// A copy with those that `keep` wants.
-    pub fn narrowed(&self, keep: impl Fn(ConnId) -> bool) -> Self {
+    pub fn subset(&self, keep: impl Fn(ConnId) -> bool) -> Self {
         ReadyList { queue: self.queue.iter().copied().filter(|conn| keep(*conn)).collect() }
     }
 

@@ -21,7 +21,7 @@ impl<T> Default for Table<T> {
 
 impl<T> Table<T> {
     /// A copy of what `keep` wants, at the same places.
-    pub fn narrowed(&self, keep: impl Fn(&T) -> bool) -> Self
+    pub fn subset(&self, keep: impl Fn(&T) -> bool) -> Self
     where
         T: Clone,
     {
@@ -131,7 +131,7 @@ mod tests {
         let mut table = Table::default();
         (0..5).for_each(|thing| assert_eq!(table.insert(thing), thing));
         table.remove(2);
-        let mut odd = table.narrowed(|thing| thing % 2 == 1);
+        let mut odd = table.subset(|thing| thing % 2 == 1);
         assert_eq!(odd.iter().collect::<Vec<_>>(), [(1, &1), (3, &3)]);
         let mut taken: Vec<_> = (0..4).map(|_| odd.insert(9)).collect();
         taken.sort_unstable();

@@ -36,7 +36,7 @@ impl<K> From<Timers<K>> for BTreeMap<K, Instant> {
 
 impl<K: Ord + Copy> Timers<K> {
     /// A copy of the wake-ups of those that `keep` wants.
-    pub fn narrowed(&self, keep: impl Fn(K) -> bool) -> Self {
+    pub fn subset(&self, keep: impl Fn(K) -> bool) -> Self {
         let at = self.at.iter().filter(|(key, _)| keep(**key)).map(|(key, at)| (*key, *at));
         Timers::from(at.collect::<BTreeMap<_, _>>())
     }

@@ -19,8 +19,8 @@ const FORMATS: u64 = 10;
 const FRAMING_BYTES: u64 = 3 * 188;
 
 /// Most bytes of frames that are laid out in one piece of memory, if they are more than one
-/// (`stream::log`). Beyond that, what one slice saves is nothing beside the bytes.
-pub const RUN_BYTES_MAX: usize = 64 << 10;
+/// (`stream::rendition`). Beyond that, what one slice saves is nothing beside the bytes.
+pub const BATCH_BYTES_MAX: usize = 64 << 10;
 
 /// What may be held, in bytes, by the two things that there are many of, by the recorder, and as pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Config {
     ///                           + attic_bytes )             what slow players are in the middle of
     ///               + hls × segment_bytes_max × (window + keep + 2) )
     /// rendered(ring) = bytes_max + bytes_max / 16 + frames_max × FRAMING_BYTES
-    ///                + RUN_BYTES_MAX                        frames that left the ring, while some behind
+    ///                + BATCH_BYTES_MAX                        frames that left the ring, while some behind
     ///                                                       them in the same piece of memory did not
     /// recorder    = queue_bytes_max                         what waits for the disk
     ///             + 2 × (connections + streams)             the server's copy, while a part begins: what it
@@ -102,7 +102,8 @@ impl Config {
 fn stream_bytes(settings: &StreamSettings, attic: u64) -> u64 {
     let ring = wide(settings.ring.bytes_max);
     let framing = wide(settings.ring.frames_max).saturating_mul(FRAMING_BYTES);
-    let rendered = ring.saturating_add(ring / 16).saturating_add(framing).saturating_add(wide(RUN_BYTES_MAX));
+    let rendered =
+        ring.saturating_add(ring / 16).saturating_add(framing).saturating_add(wide(BATCH_BYTES_MAX));
     let formats = FORMATS.saturating_mul(rendered.saturating_add(attic));
     let hls = &settings.hls;
     let segments =

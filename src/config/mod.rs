@@ -26,7 +26,7 @@ pub use error::{ConfigError, Problem};
 pub use levels::{Levels, short_module};
 pub use listen::{Listen, parse_addr};
 pub use load::{load, print, reread};
-pub use memory::{Bytes, MemoryMax, RUN_BYTES_MAX};
+pub use memory::{BATCH_BYTES_MAX, Bytes, MemoryMax};
 pub use rule::{Pattern, StreamRule};
 pub use secret::Secret;
 pub use settings::*;

@@ -1,8 +1,8 @@
-//! Connections whose last words are on their way.
+//! Lingering close: connections whose final response is on its way.
 //!
 //! Closing a socket that holds unread bytes makes the kernel reset the connection, and the peer may lose
-//! what was said last. So a connection that is closed gently says that it is done, then reads and throws
-//! away what still comes until the peer is done too, for a short time.
+//! the final response. So a connection that lingers shuts its sending side, then reads and throws away what
+//! still comes until the peer closes its side, for a short time.
 
 use crate::base::time::Instant;
 use mio::net::TcpStream;

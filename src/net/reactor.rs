@@ -375,7 +375,7 @@ impl Reactor {
             match output {
                 Output::Write { conn } => self.write(conn, now),
                 Output::Read { conn, on } => self.set_reading(conn, on),
-                Output::Close { conn, gently } => self.close(conn, gently, now),
+                Output::Close { conn, linger } => self.close(conn, linger, now),
                 Output::Connect { conn, peer } => self.connect(conn, peer, now),
                 Output::Recorder { ticket, wish } => self.recorder.ask(ticket, wish),
                 Output::Append { conn, name, bytes } => {
@@ -413,14 +413,14 @@ impl Reactor {
         }
     }
 
-    fn close(&mut self, id: ConnId, gently: bool, now: Instant) {
+    fn close(&mut self, id: ConnId, linger: bool, now: Instant) {
         let Some(slot) = self.conns.get_mut(id.index as usize) else { return };
         let Some(mut conn) = slot.take_if(|conn| conn.id == id) else { return };
-        if let (true, Some((name, bytes))) = (gently, conn.tail.take()) {
+        if let (true, Some((name, bytes))) = (linger, conn.tail.take()) {
             if self.poll.registry().deregister(&mut conn.stream).is_ok() {
                 self.recorder.hand(conn.stream, &name, bytes);
             }
-        } else if gently {
+        } else if linger {
             conn.say_goodbye();
             self.closing.adopt(self.poll.registry(), conn.stream, now);
         } else if let Err(error) = self.poll.registry().deregister(&mut conn.stream) {

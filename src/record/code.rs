@@ -78,9 +78,9 @@ pub fn put(out: &mut Vec<u8>, last: Instant, at: Instant, event: &Event) {
             text(out, &serde_json::to_string(result).expect("answers are plain data"));
         }
         Event::Reload { config } => text(out, config),
-        Event::Closed { seat, gently, sent } => {
+        Event::Closed { seat, linger, sent } => {
             number(out, u64::from(seat.0));
-            out.push(u8::from(*gently));
+            out.push(u8::from(*linger));
             digest(out, *sent);
         }
         Event::Checked { seat, sent } => {
@@ -282,7 +282,7 @@ pub fn take(from: &mut Bytes, last: Instant) -> Option<Entry> {
         DRAIN => Event::Drain,
         CLOSED => Event::Closed {
             seat: take_seat(from)?,
-            gently: from.try_get_u8().ok()? != 0,
+            linger: from.try_get_u8().ok()? != 0,
             sent: take_digest(from)?,
         },
         CHECKED => Event::Checked { seat: take_seat(from)?, sent: take_digest(from)? },

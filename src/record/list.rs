@@ -156,7 +156,7 @@ pub enum Event {
         /// Which.
         seat: Seat,
         /// Whether last words were on their way.
-        gently: bool,
+        linger: bool,
         /// Everything that was sent to it since the recording began.
         sent: Digest,
     },

@@ -297,7 +297,7 @@ impl Tape {
     pub fn output(&mut self, now: Instant, output: &Output) {
         match output {
             Output::Write { .. } | Output::Finished => {}
-            Output::Close { conn, gently } => self.closed(now, *conn, *gently),
+            Output::Close { conn, linger } => self.closed(now, *conn, *linger),
             wish if self.chosen.is_none() => {
                 let seat =
                     |conn| self.tracks.get(conn as usize).and_then(Option::as_ref).map(|track| track.seat);
@@ -308,11 +308,11 @@ impl Tape {
         }
     }
 
-    fn closed(&mut self, now: Instant, conn: ConnId, gently: bool) {
+    fn closed(&mut self, now: Instant, conn: ConnId, linger: bool) {
         let slot = self.tracks.get_mut(conn.index as usize);
         let Some(track) = slot.and_then(|slot| slot.take_if(|track| track.conn == conn)) else { return };
         if matches!(track.state, State::Recorded) {
-            let event = Event::Closed { seat: track.seat, gently, sent: track.sent };
+            let event = Event::Closed { seat: track.seat, linger, sent: track.sent };
             self.body.put(self.place, now, &event);
         }
     }

@@ -122,7 +122,7 @@ impl Shell {
     pub fn begin(&mut self, stream: &str) {
         self.pass(Duration::ZERO);
         let first_part = self.recordings()[0].clone();
-        let part = self.server.narrowed(|name| name.path() == format!("live/{stream}"));
+        let part = self.server.subset(|name| name.path() == format!("live/{stream}"));
         let patterns = vec![format!("live/{stream}")];
         self.tapes[0].resume(&self.server, self.now);
         let (mut all, mut some) = (Tape::new(), Tape::of_streams(&patterns).expect("a pattern"));
@@ -452,9 +452,9 @@ fn event() -> impl Strategy<Value = Event> {
             result: result.map(|bytes| RecorderAnswer::Part { bytes }).map_err(RecorderRefusal::Disk),
         }),
         ".*".prop_map(|config| Event::Reload { config }),
-        (seat(), any::<bool>(), digest()).prop_map(|(seat, gently, sent)| Event::Closed {
+        (seat(), any::<bool>(), digest()).prop_map(|(seat, linger, sent)| Event::Closed {
             seat,
-            gently,
+            linger,
             sent
         }),
         (seat(), digest()).prop_map(|(seat, sent)| Event::Checked { seat, sent }),

@@ -21,7 +21,7 @@ impl Server {
                 }
             }
             Ask::Publish { name, query: _ } => {
-                self.log_wish(id, format_args!("to publish"), &name);
+                self.log_request(id, format_args!("to publish"), &name);
                 let result = self.publish(id, name);
                 if let Err(refusal) = &result {
                     self.log_refusal(id, "publish", refusal);
@@ -31,17 +31,17 @@ impl Server {
             Ask::Frame(frame) => self.frame(id, frame),
             Ask::Unpublish => self.unpublish(id),
             Ask::Play { name, query: _, format } => {
-                self.log_wish(id, format_args!("to play"), &name);
+                self.log_request(id, format_args!("to play"), &name);
                 let result = self.play(id, name, format);
                 if let Err(refusal) = &result {
                     self.log_refusal(id, "play", refusal);
                 }
                 self.answer(id, Answer::Play(result));
             }
-            Ask::Deliver { audio, video } => self.deliver(id, audio, video),
+            Ask::Deliver { audio, video } => self.select_tracks(id, audio, video),
             Ask::Stop => self.leave_stream(id, &Reason::PeerLeft),
             Ask::Fetch { name, file, query: _ } => {
-                self.log_wish(id, format_args!("for {file} of"), &name);
+                self.log_request(id, format_args!("for {file} of"), &name);
                 self.fetch(id, name, file);
             }
             Ask::Query(query) => self.query(id, query),
@@ -49,7 +49,7 @@ impl Server {
                 let kicked = self.kick(&cid);
                 self.answer(id, Answer::Kick(kicked));
             }
-            Ask::Recorder(wish) => self.wish_of_recorder(id, wish),
+            Ask::Recorder(wish) => self.request_recorder(id, wish),
             Ask::Append { name, bytes } => {
                 self.outputs.push_back(Output::Append { conn: id, name, bytes });
             }
@@ -57,7 +57,7 @@ impl Server {
         }
     }
 
-    fn log_wish(&self, id: ConnId, what: fmt::Arguments<'_>, name: &StreamName) {
+    fn log_request(&self, id: ConnId, what: fmt::Arguments<'_>, name: &StreamName) {
         if let Some(conn) = self.conns.get(id) {
             log::debug!(cid:% = conn.cid; "asks {what} {name}");
         }
@@ -78,7 +78,7 @@ impl Server {
         true
     }
 
-    /// Lets a session say last words in its own protocol, then ends it.
+    /// Lets a session write its final response in its own protocol, then ends it.
     pub(super) fn farewell(&mut self, id: ConnId, reason: Reason) {
         self.answer(id, Answer::Farewell(reason.clone()));
         self.finish(id, reason);

@@ -17,19 +17,22 @@ impl Server {
             self.check_role(conn);
             self.check_wakefulness(conn);
         }
-        for (name, key, live) in self.streams.iter() {
-            for id in live.players.iter().chain(&live.waiting).chain(&live.fetching).take(LOOK_AT_MAX) {
+        for (name, key, hosted) in self.streams.iter() {
+            for id in hosted.players.iter().chain(&hosted.waiting).chain(&hosted.fetching).take(LOOK_AT_MAX) {
                 assert!(self.conns.get(*id).is_some(), "I21: {name} refers to {id:?}, which is gone");
             }
-            if let Some(by) = live.stream.publication() {
+            if let Some(by) = hosted.stream.publication() {
                 let role = self.conns.get(by.conn).map(|conn| &conn.role);
                 assert!(
                     matches!(role, Some(Role::Publishing(of)) if *of == key),
                     "I24: one publisher, both ways"
                 );
             }
-            if let Some((at, why)) = live.deadline() {
-                assert!(live.armed.is_some_and(|armed| armed <= at), "I27: {name} would sleep through {why}");
+            if let Some((at, why)) = hosted.deadline() {
+                assert!(
+                    hosted.armed.is_some_and(|armed| armed <= at),
+                    "I27: {name} would sleep through {why}"
+                );
             }
         }
     }
@@ -42,14 +45,14 @@ impl Server {
     }
 
     fn check_role(&self, conn: &Conn) {
-        let Some(live) = conn.role.stream().map(|key| self.streams.get(key)) else { return };
-        let live = live.expect("I21: a stream lives as long as somebody refers to it");
+        let Some(hosted) = conn.role.stream().map(|key| self.streams.get(key)) else { return };
+        let hosted = hosted.expect("I21: a stream lives as long as somebody refers to it");
         let listed = match &conn.role {
             Role::None => true,
-            Role::Publishing(_) => live.stream.publication().is_some_and(|by| by.conn == conn.id),
-            Role::Waiting { .. } => live.waiting.contains(&conn.id),
-            Role::Playing { .. } => live.players.contains(&conn.id),
-            Role::Fetching { .. } => live.fetching.contains(&conn.id),
+            Role::Publishing(_) => hosted.stream.publication().is_some_and(|by| by.conn == conn.id),
+            Role::Waiting { .. } => hosted.waiting.contains(&conn.id),
+            Role::Playing { .. } => hosted.players.contains(&conn.id),
+            Role::Fetching { .. } => hosted.fetching.contains(&conn.id),
         };
         assert!(listed, "I21: {} and its stream disagree about {:?}", conn.cid, conn.role);
     }
@@ -57,8 +60,8 @@ impl Server {
     /// Nobody is forgotten: who has bytes and room is in line, who has a deadline has a timer.
     fn check_wakefulness(&self, conn: &Conn) {
         if conn.room && !conn.offered && !conn.outbox.is_empty() {
-            let listed = self.ready.contains(conn.id) || self.waits_for_turn(conn.id);
-            assert!(conn.queued && listed, "I29: {} has bytes and no turn", conn.cid);
+            let listed = self.ready.contains(conn.id) || self.waits_for_pass(conn.id);
+            assert!(conn.queued && listed, "I29: {} has bytes and is not queued", conn.cid);
         }
         if let Some((at, why)) = conn.deadline() {
             let armed = conn.armed.is_some_and(|armed| armed <= at && self.is_armed(conn.id, armed));
@@ -66,11 +69,11 @@ impl Server {
         }
     }
 
-    /// True if `id` has bytes and waits until everybody else has had a turn (`limits.turn_writes`). A search:
-    /// for checks only.
-    pub fn waits_for_turn(&self, id: ConnId) -> bool {
+    /// True if `id` has bytes and waits for the next pass of the loop (`limits.turn_writes`). A search: for
+    /// checks only.
+    pub fn waits_for_pass(&self, id: ConnId) -> bool {
         let key = self.conns.get(id).and_then(|conn| conn.role.stream());
-        key.and_then(|key| self.streams.get(key)).is_some_and(|live| live.share.contains(id))
+        key.and_then(|key| self.streams.get(key)).is_some_and(|hosted| hosted.budget.contains(id))
     }
 
     fn is_armed(&self, id: ConnId, at: crate::base::time::Instant) -> bool {

@@ -1,16 +1,16 @@
-//! How connections end: once each, with a reason, after their last words.
+//! How connections are closed: once each, with a reason, after their final response.
 
 use crate::base::id::ConnId;
 use crate::base::reason::Reason;
-use crate::server::conn::{LAST_WORDS, Role};
+use crate::server::conn::{FINAL_RESPONSE_TIMEOUT, Role};
 use crate::server::output::Output;
 use crate::server::{Server, Timer};
 
 impl Server {
-    /// Begins the end of a connection: it leaves its stream, its last words leave, then it is closed.
+    /// Begins the end of a connection: it leaves its stream, its final response leaves, then it is closed.
     pub(super) fn finish(&mut self, id: ConnId, reason: Reason) {
         self.leave_stream(id, &reason);
-        let until = self.now + LAST_WORDS;
+        let until = self.now + FINAL_RESPONSE_TIMEOUT;
         let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.ending.is_some() {
             return;
@@ -41,8 +41,8 @@ impl Server {
         self.leave_stream(id, &reason);
         let Some(conn) = self.conns.remove(id) else { return };
         self.timers.set(Timer::Conn(id), None);
-        let gently = conn.outbox.is_empty() && !matches!(reason, Reason::Broken(_));
-        self.outputs.push_back(Output::Close { conn: id, gently });
+        let linger = conn.outbox.is_empty() && !matches!(reason, Reason::Broken(_));
+        self.outputs.push_back(Output::Close { conn: id, linger });
         if !conn.outbox.is_empty() {
             reached!("a connection ended with words unsaid");
         }

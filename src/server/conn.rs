@@ -12,14 +12,14 @@ use crate::server::traffic::Traffic;
 use crate::session::AnySession;
 use crate::session::ask::Introduction;
 use crate::stream::cursor::Cursor;
-use crate::stream::router::StreamKey;
+use crate::stream::registry::StreamKey;
 use crate::wire::format::Format;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How long last words may take to leave before the connection is dropped.
-pub const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long the final response may take to leave before the connection is dropped.
+pub const FINAL_RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A peer that does not take at least so many bytes within the send timeout is too slow to be kept.
 pub const PROGRESS_BYTES_MIN: u64 = 16 << 10;
@@ -101,7 +101,7 @@ pub struct Conn {
     /// True from the moment the shell was told to write for it until it reports.
     pub offered: bool,
     /// True while it stands in the list of those that want to go on reading their inbox.
-    pub poked: bool,
+    pub woken: bool,
     /// True if its session stopped in the middle of its work to let others have their turn.
     pub unfinished: bool,
     /// False while the shell was asked not to read from it.
@@ -143,7 +143,7 @@ impl Conn {
     pub fn deadline(&self) -> Option<(Instant, &'static str)> {
         use crate::session::Session;
         if let Some((_, until)) = &self.ending {
-            return Some((*until, "last words"));
+            return Some((*until, "final response"));
         }
         let session = self.session.deadline();
         let role = self.role.until().map(|until| (until, "waiting for a stream"));
@@ -226,8 +226,8 @@ impl Conns {
     }
 
     /// A copy of those that `keep` wants.
-    pub fn narrowed(&self, keep: impl Fn(&Conn) -> bool) -> Self {
-        Conns { table: self.table.narrowed(keep), generations: self.generations.clone() }
+    pub fn subset(&self, keep: impl Fn(&Conn) -> bool) -> Self {
+        Conns { table: self.table.subset(keep), generations: self.generations.clone() }
     }
 
     /// True if everybody sits where its id says. What was saved and loaded may be anything.

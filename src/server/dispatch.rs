@@ -1,5 +1,5 @@
-//! Sessions get their turn: bytes in, asks out, answers back, until nobody has anything to say or the
-//! budget is spent.
+//! Calls of sessions: bytes in, asks out, answers back, until nothing is left to do or the budget of calls is
+//! spent.
 
 use crate::base::id::ConnId;
 use crate::base::inbox::Inbox;
@@ -10,7 +10,7 @@ use crate::session::ask::{Answer, Ask};
 use crate::session::{AnySession, Cx, Session};
 
 /// Most calls of sessions' `receive` in one `handle` (I19); who has more to say goes on in the next.
-const TURNS_MAX: usize = 4096;
+const CALLS_MAX: usize = 4096;
 
 const READS_NO_MORE: &str = "nothing more is read from the peer before it has taken what waits for it";
 const READS_AGAIN: &str = "the peer is read from again";
@@ -21,8 +21,8 @@ impl Server {
         self.traffic.receive(now, bytes.len());
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.traffic.receive(now, bytes.len());
-        if let Some(live) = conn.role.stream().and_then(|stream| self.streams.get_mut(stream)) {
-            live.traffic.receive(now, bytes.len());
+        if let Some(hosted) = conn.role.stream().and_then(|stream| self.streams.get_mut(stream)) {
+            hosted.traffic.receive(now, bytes.len());
         }
         while !bytes.is_empty() {
             let Some(conn) = self.conns.get_mut(id) else { return };
@@ -39,27 +39,27 @@ impl Server {
             let fits = conn.inbox.receive(piece);
             assert!(fits, "the inbox has the room that it said it has (I16)");
             bytes = rest;
-            self.poke(id);
-            self.settle_down();
+            self.wake_session(id);
+            self.run_sessions();
         }
     }
 
     /// `conn` wants its session to look at its inbox.
-    pub(super) fn poke(&mut self, id: ConnId) {
+    pub(super) fn wake_session(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.get_mut(id)
-            && !conn.poked
+            && !conn.woken
         {
-            conn.poked = true;
-            self.pokes.push_back(id);
+            conn.woken = true;
+            self.woken.push_back(id);
         }
     }
 
     /// Performs what was asked and lets sessions read on, until nothing is left or the budget is spent.
-    pub(super) fn settle_down(&mut self) {
-        for _ in 0..TURNS_MAX {
+    pub(super) fn run_sessions(&mut self) {
+        for _ in 0..CALLS_MAX {
             self.perform_asks();
-            let Some(id) = self.pokes.pop_front() else { return };
-            self.turn(id);
+            let Some(id) = self.woken.pop_front() else { return };
+            self.call_receive(id);
         }
     }
 
@@ -71,9 +71,9 @@ impl Server {
     }
 
     /// One call of a session's `receive`.
-    pub(super) fn turn(&mut self, id: ConnId) {
+    pub(super) fn call_receive(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
-        conn.poked = false;
+        conn.woken = false;
         let unfinished = std::mem::take(&mut conn.unfinished);
         if conn.ending.is_some() || conn.inbox.is_empty() && !unfinished {
             return;
@@ -83,7 +83,7 @@ impl Server {
             if let Some(conn) = self.conns.get_mut(id) {
                 conn.unfinished = true;
             }
-            self.poke(id);
+            self.wake_session(id);
         }
     }
 
@@ -152,6 +152,6 @@ impl Server {
             return;
         }
         self.call(id, |session, cx, _| session.answer(cx, answer));
-        self.poke(id);
+        self.wake_session(id);
     }
 }

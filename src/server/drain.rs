@@ -7,7 +7,7 @@ use crate::server::{Server, Timer};
 use std::time::Duration;
 
 impl Server {
-    /// Nobody new is let in; who is there hears last words and is closed.
+    /// New connections are refused; the others get a final response and are closed.
     pub(super) fn drain(&mut self) {
         if self.draining.is_some() {
             return;

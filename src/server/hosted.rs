@@ -4,14 +4,14 @@ use crate::base::id::ConnId;
 use crate::base::time::Instant;
 use crate::package::hls::Hls;
 use crate::server::traffic::Traffic;
-use crate::server::write_budget::Share;
-use crate::stream::live::Stream;
+use crate::server::write_budget::WriteBudget;
+use crate::stream::ingest::Stream;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// A stream and all that hangs on it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Live {
+pub struct Hosted {
     /// The stream.
     pub stream: Stream,
     /// Its HLS package, from its first publisher on until some time after its last.
@@ -32,18 +32,18 @@ pub struct Live {
     pub tc_url: String,
     /// When it last went live: wall time in milliseconds since 1970.
     pub live_ms: u64,
-    /// Writes to its players in this turn of the loop, and who waits for the next.
-    pub share: Share,
+    /// Writes to its players in this pass of the loop, and which players wait for the next.
+    pub budget: WriteBudget,
     /// Bytes so far.
     pub traffic: Traffic,
-    /// When the server wakes up for it; never later than [`Live::deadline`].
+    /// When the server wakes up for it; never later than [`Hosted::deadline`].
     pub armed: Option<Instant>,
 }
 
-impl Live {
+impl Hosted {
     /// A stream that nobody publishes yet.
     pub fn new(stream: Stream, now: Instant) -> Self {
-        Live {
+        Hosted {
             stream,
             hls: None,
             players: BTreeSet::new(),
@@ -54,7 +54,7 @@ impl Live {
             dispose: None,
             tc_url: String::new(),
             live_ms: 0,
-            share: Share::default(),
+            budget: WriteBudget::default(),
             traffic: Traffic::new(now),
             armed: None,
         }
@@ -62,14 +62,14 @@ impl Live {
 
     /// When the server must look after it, and why.
     pub fn deadline(&self) -> Option<(Instant, &'static str)> {
-        let share = self.share.wake_at().map(|at| (at, "writes of the next turn"));
-        // How long a turn takes is known once everybody has had what left in it.
-        let pace = self.stream.pace();
-        let flush = if share.is_none() { pace.wake_at() } else { pace.flush_at() };
+        let budget = self.budget.wake_at().map(|at| (at, "writes of the next pass"));
+        // How long a pass takes is known once every player has got what left in it.
+        let flusher = self.stream.flusher();
+        let flush = if budget.is_none() { flusher.wake_at() } else { flusher.flush_at() };
         let flush = flush.map(|at| (at, "flush"));
         let linger = self.linger.map(|at| (at, "publisher linger"));
         let dispose = self.dispose.map(|at| (at, "hls dispose"));
-        [share, flush, linger, dispose].into_iter().flatten().min_by_key(|(at, _)| *at)
+        [budget, flush, linger, dispose].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// True if nothing holds it any more.
@@ -80,7 +80,7 @@ impl Live {
             && self.players.is_empty()
             && self.waiting.is_empty()
             && self.fetching.is_empty()
-            && self.share.is_empty()
+            && self.budget.is_empty()
     }
 
     /// True if it is, or lately was, published; false for one that people merely wait for.

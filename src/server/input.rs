@@ -59,21 +59,21 @@ pub enum Input<'a> {
     },
     /// To `Output::Resolve`: the addresses of a host.
     Resolved {
-        /// Which question.
+        /// Which request.
         ticket: Ticket,
         /// In the resolver's order, or the reason.
         result: Result<Vec<IpAddr>, String>,
     },
     /// To `Output::Store`: the file is as wanted, or why not.
     Stored {
-        /// Which question.
+        /// Which request.
         ticket: Ticket,
         /// Nothing, or the reason.
         result: Result<(), String>,
     },
     /// To `Output::Load`: the content of a file.
     Loaded {
-        /// Which question.
+        /// Which request.
         ticket: Ticket,
         /// The content, or the reason.
         result: Result<Bytes, String>,
@@ -87,14 +87,14 @@ pub enum Input<'a> {
     },
     /// To `Output::Measure`.
     Measured {
-        /// Which question.
+        /// Which request.
         ticket: Ticket,
         /// What was measured.
         vitals: Box<Vitals>,
     },
     /// To `Output::Recorder`.
     Recorder {
-        /// Which question.
+        /// Which request.
         ticket: Ticket,
         /// What was done, or why not.
         result: Result<RecorderAnswer, RecorderRefusal>,
@@ -104,7 +104,7 @@ pub enum Input<'a> {
         /// All of it.
         config: Box<Config>,
     },
-    /// The operator wants the server to end: peers are told, nobody new is let in.
+    /// The operator wants the server to end: peers are told, new ones are refused.
     Drain,
 }
 

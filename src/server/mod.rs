@@ -20,21 +20,21 @@ mod output;
 mod play;
 mod publish;
 mod pump;
-mod report;
-mod save;
+mod questions;
+pub mod save;
+mod stats;
 mod subset;
 #[cfg(test)]
 mod tests;
 mod timers;
 mod traffic;
-mod usage;
+pub mod usage;
+mod vid;
 mod write_budget;
 
 pub use input::{End, Input};
 pub use output::Output;
-pub use report::{stream_vid, vid};
-pub use save::{Unloadable, saved};
-pub use usage::{Doing, Held};
+pub use vid::{stream_vid, vid};
 
 use crate::base::id::{Cid, ConnId, ListenerId, Ticket};
 use crate::base::inbox::Inbox;
@@ -51,9 +51,9 @@ use crate::session::ask::{Ask, Introduction};
 use crate::session::http::HttpSession;
 use crate::session::rtmp::RtmpSession;
 use crate::session::{AnySession, Cx};
-use crate::stream::router::{Router, StreamKey};
+use crate::stream::registry::{Registry, StreamKey};
 use conn::{Conn, Conns, Role};
-use hosted::Live;
+use hosted::Hosted;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -99,7 +99,7 @@ pub struct Server {
     epoch: Epoch,
     now: Instant,
     conns: Conns,
-    streams: Router<Live>,
+    streams: Registry<Hosted>,
     timers: Timers<Timer>,
     ready: ReadyList,
     outputs: VecDeque<Output>,
@@ -109,12 +109,12 @@ pub struct Server {
     #[serde(skip)]
     scratch: VecDeque<Ask>,
     /// Connections that want to go on reading their inbox.
-    pokes: VecDeque<ConnId>,
+    woken: VecDeque<ConnId>,
     tickets: u64,
     /// The process that this is, once the shell has told.
     pid: u32,
     /// Who waits for a measurement.
-    measures: BTreeMap<Ticket, ConnId>,
+    pending: BTreeMap<Ticket, ConnId>,
     /// Set once a drain has begun.
     draining: Option<Instant>,
     finished: bool,
@@ -134,16 +134,16 @@ impl Server {
             epoch,
             now,
             conns: Conns::default(),
-            streams: Router::default(),
+            streams: Registry::default(),
             timers: Timers::default(),
             ready: ReadyList::default(),
             outputs: VecDeque::new(),
             asks: VecDeque::new(),
             scratch: VecDeque::new(),
-            pokes: VecDeque::new(),
+            woken: VecDeque::new(),
             tickets: 0,
             pid: 0,
-            measures: BTreeMap::new(),
+            pending: BTreeMap::new(),
             draining: None,
             finished: false,
             overload_told: None,
@@ -153,7 +153,7 @@ impl Server {
 
     /// A peer has come to `listener`. `None`: refused, since a limit is reached or the server is draining.
     pub fn accept(&mut self, now: Instant, listener: ListenerId, peer: SocketAddr) -> Option<ConnId> {
-        self.advance(now);
+        self.set_now(now);
         let service = *self.services.get(usize::from(listener.0))?;
         if self.draining.is_some() {
             reached!("a peer came during a drain");
@@ -164,14 +164,14 @@ impl Server {
             log::warn!("limit reached: limits.connections = {}; {peer} was turned away", self.conns.len());
             return None;
         }
-        let id = self.seat(listener, service, peer);
+        let id = self.insert_conn(listener, service, peer);
         // Nowhere else: a reload may lower the limit below what is there already.
         assert!(self.conns.len() <= self.config.limits.connections, "I17: connections");
-        self.settle_down();
+        self.run_sessions();
         Some(id)
     }
 
-    fn seat(&mut self, listener: ListenerId, service: Service, peer: SocketAddr) -> ConnId {
+    fn insert_conn(&mut self, listener: ListenerId, service: Service, peer: SocketAddr) -> ConnId {
         let (mut rng, cid) = cid(&self.seed, listener, peer);
         let limits = &self.config.limits;
         let mut outbox = Outbox::new(match service {
@@ -208,7 +208,7 @@ impl Server {
             room: true,
             queued: false,
             offered: false,
-            poked: false,
+            woken: false,
             unfinished: false,
             reading: true,
             ending: None,
@@ -226,7 +226,7 @@ impl Server {
 
     /// Something happened. Never fails: a peer's fault ends that peer, and nothing else.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
-        self.advance(now);
+        self.set_now(now);
         match input {
             Input::Tick => {}
             Input::Received { conn, bytes } => self.received(conn, bytes),
@@ -251,7 +251,7 @@ impl Server {
             Input::Drain => self.drain(),
         }
         self.fire_timers();
-        self.settle_down();
+        self.run_sessions();
         #[cfg(debug_assertions)]
         self.check();
     }
@@ -263,7 +263,7 @@ impl Server {
                 return Some(output);
             }
             let Some(conn) = self.ready.pop() else { return self.poll_finished() };
-            if self.has_turn(conn) && self.offer(conn) {
+            if self.within_budget(conn) && self.offer(conn) {
                 return Some(Output::Write { conn });
             }
         }
@@ -275,8 +275,8 @@ impl Server {
         let Some(conn) = self.conns.get(conn) else { return };
         match &conn.role {
             Role::Playing { stream, cursor } => {
-                if let Some(live) = self.streams.get(*stream) {
-                    live.stream.window(cursor, &conn.outbox, slices);
+                if let Some(hosted) = self.streams.get(*stream) {
+                    hosted.stream.window(cursor, &conn.outbox, slices);
                 }
             }
             _ => {
@@ -292,13 +292,13 @@ impl Server {
 
     /// When `handle(now, Input::Tick)` is due at the latest, and on whose behalf.
     pub fn deadline(&self) -> Option<Deadline> {
-        if !self.pokes.is_empty() {
+        if !self.woken.is_empty() {
             return Some(Deadline { at: self.now, why: "peers with unread bytes" });
         }
         let (at, timer) = self.timers.next()?;
         let why = match timer {
             Timer::Conn(conn) => self.conns.get(conn).and_then(Conn::deadline),
-            Timer::Stream(stream) => self.streams.get(stream).and_then(Live::deadline),
+            Timer::Stream(stream) => self.streams.get(stream).and_then(Hosted::deadline),
             Timer::Drain => Some((at, "drain")),
         };
         Some(Deadline { at, why: why.map_or("a deadline that has moved", |(_, why)| why) })
@@ -324,7 +324,7 @@ impl Server {
         self.conns.get(conn)?.name.as_ref()
     }
 
-    fn advance(&mut self, now: Instant) {
+    fn set_now(&mut self, now: Instant) {
         assert!(now >= self.now, "time went back inside the server (I13)");
         self.now = now;
     }

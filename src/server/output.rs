@@ -1,5 +1,5 @@
-//! What the server wants done. The shell drains these after every call; each question has a ticket that
-//! its answer brings back.
+//! The requests of the server to the shell. The shell performs them after every call; a request that is
+//! answered has a ticket, which the answer repeats.
 
 use crate::base::id::{ConnId, ListenerId, Ticket};
 use crate::base::store::StoreOp;
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
-/// A wish of the server.
+/// A request of the server to the shell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Output {
     /// Write [`crate::server::Server::outbox`] of this connection and report [`crate::server::Input::Sent`].
@@ -27,8 +27,8 @@ pub enum Output {
     Close {
         /// Which.
         conn: ConnId,
-        /// True: last words are on their way, let them arrive. False: drop it.
-        gently: bool,
+        /// True: the final response is on its way, let it arrive (lingering close). False: drop it.
+        linger: bool,
     },
     /// Send a datagram.
     Send {
@@ -48,27 +48,27 @@ pub enum Output {
     },
     /// Look a host up; answered by `Input::Resolved`.
     Resolve {
-        /// Names the question.
+        /// Names the request.
         ticket: Ticket,
         /// Its name.
         host: String,
     },
     /// Change a file; answered by `Input::Stored`.
     Store {
-        /// Names the question.
+        /// Names the request.
         ticket: Ticket,
         /// How.
         op: StoreOp,
     },
     /// Do something with the flight recorder; answered by `Input::Recorder`.
     Recorder {
-        /// Names the question.
+        /// Names the request.
         ticket: Ticket,
         /// What is wanted.
         wish: RecorderWish,
     },
-    /// When this connection is closed gently, a part of a recording is to follow what was said last. The
-    /// server never sees it, and no recording holds it.
+    /// When this connection is closed and lingers, a part of a recording follows the final response. The
+    /// server never sees that part, and no recording holds it.
     Append {
         /// To which connection.
         conn: ConnId,
@@ -79,21 +79,21 @@ pub enum Output {
     },
     /// Read a file; answered by `Input::Loaded`.
     Load {
-        /// Names the question.
+        /// Names the request.
         ticket: Ticket,
         /// Which.
         path: String,
     },
     /// Start a child process; answered by `Input::Exited` when it ends.
     Spawn {
-        /// Names the question.
+        /// Names the request.
         ticket: Ticket,
         /// Program and arguments; no shell in between.
         argv: Vec<String>,
     },
     /// Measure process and machine; answered by `Input::Measured`.
     Measure {
-        /// Names the question.
+        /// Names the request.
         ticket: Ticket,
     },
     /// Everything is said and done after a drain: the process may end.

@@ -8,8 +8,8 @@ use crate::server::Server;
 use crate::server::conn::Role;
 use crate::session::ask::{Answer, Playing, Refusal};
 use crate::stream::cursor::Next;
-use crate::stream::follow::Standing;
-use crate::stream::router::StreamKey;
+use crate::stream::playback::Readiness;
+use crate::stream::registry::StreamKey;
 use crate::wire::format::Format;
 use std::time::Duration;
 
@@ -20,24 +20,24 @@ impl Server {
         let wait = Duration::from_millis(settings.play.wait_ms);
         self.leave_stream(id, &Reason::PeerLeft);
         let key = self.find_or_expect(name, wait)?;
-        let live = self.streams.get_mut(key).expect("it was just found or added");
-        if live.players.len() + live.waiting.len() >= self.config.limits.players_per_stream {
+        let hosted = self.streams.get_mut(key).expect("it was just found or added");
+        if hosted.players.len() + hosted.waiting.len() >= self.config.limits.players_per_stream {
             reached!("a player was refused by the limit of players");
             self.forget_stream(key);
             return Err(Refusal::Limit("limits.players_per_stream"));
         }
         let conn = self.conns.get_mut(id).expect("who asks is there");
         conn.send_timeout = Duration::from_millis(settings.play.send_timeout_ms);
-        if live.stream.is_live() {
-            let headers = live.stream.headers().clone();
+        if hosted.stream.is_live() {
+            let headers = hosted.stream.headers().clone();
             self.start(id, key, format)?;
             return Ok(Playing::Live(headers));
         }
-        if wait.is_zero() && live.stream.publication().is_none() {
+        if wait.is_zero() && hosted.stream.publication().is_none() {
             self.forget_stream(key);
             return Err(Refusal::NotFound);
         }
-        live.waiting.insert(id);
+        hosted.waiting.insert(id);
         conn.role = Role::Waiting { stream: key, format, until: self.now + wait };
         log::info!(cid:% = conn.cid; "{} waits for a stream", conn.peer);
         self.arm(id);
@@ -61,12 +61,12 @@ impl Server {
 
     /// The player gets a cursor; its bytes follow its own.
     fn start(&mut self, id: ConnId, key: StreamKey, format: Format) -> Result<(), Refusal> {
-        let live = self.streams.get_mut(key).expect("the caller found it");
-        if !format.suits(live.stream.headers()) {
+        let hosted = self.streams.get_mut(key).expect("the caller found it");
+        if !format.suits(hosted.stream.headers()) {
             return Err(Refusal::Unsuitable);
         }
-        let cursor = live.stream.join(format);
-        live.players.insert(id);
+        let cursor = hosted.stream.join(format);
+        hosted.players.insert(id);
         let conn = self.conns.get_mut(id).expect("the caller found it");
         log::info!(cid:% = conn.cid; "{} plays a stream as {}", conn.peer, conn.introduction.role);
         conn.role = Role::Playing { stream: key, cursor };
@@ -76,9 +76,9 @@ impl Server {
 
     /// A stream has begun (again): who waited for it plays, who fetches from it may find something.
     pub(super) fn begin(&mut self, key: StreamKey) {
-        let Some(live) = self.streams.get_mut(key) else { return };
-        let headers = live.stream.headers().clone();
-        for id in std::mem::take(&mut live.waiting) {
+        let Some(hosted) = self.streams.get_mut(key) else { return };
+        let headers = hosted.stream.headers().clone();
+        for id in std::mem::take(&mut hosted.waiting) {
             let Some(Role::Waiting { format, .. }) = self.conns.get(id).map(|conn| &conn.role) else {
                 continue;
             };
@@ -87,7 +87,7 @@ impl Server {
                 conn.role = Role::None;
             }
             // The session's head must stand in the outbox before the stream's bytes can.
-            if !self.streams.get(key).is_some_and(|live| format.suits(live.stream.headers())) {
+            if !self.streams.get(key).is_some_and(|hosted| format.suits(hosted.stream.headers())) {
                 reached!("a player waited for a stream that does not suit it");
                 self.answer(id, Answer::Ended(Refusal::Unsuitable));
                 continue;
@@ -102,25 +102,25 @@ impl Server {
     }
 
     /// A player has everything there is. If its stream has ended, it is told so.
-    pub(super) fn in_step(&mut self, id: ConnId) {
+    pub(super) fn caught_up(&mut self, id: ConnId) {
         let Some(Role::Playing { stream, .. }) = self.conns.get(id).map(|conn| &conn.role) else { return };
         let stream = *stream;
-        if !self.streams.get(stream).is_some_and(|live| live.ended) {
+        if !self.streams.get(stream).is_some_and(|hosted| hosted.ended) {
             return;
         }
-        if self.conns.get(id).is_some_and(|conn| !conn.offered) && self.stand(id) == Standing::InStep {
+        if self.conns.get(id).is_some_and(|conn| !conn.offered) && self.readiness(id) == Readiness::CaughtUp {
             self.leave_stream(id, &Reason::StreamEnded);
             self.answer(id, Answer::Ended(Refusal::Ended));
         }
     }
 
     /// The player wants something else delivered.
-    pub(super) fn deliver(&mut self, id: ConnId, audio: bool, video: bool) {
+    pub(super) fn select_tracks(&mut self, id: ConnId, audio: bool, video: bool) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         if let Role::Playing { stream, cursor } = &mut conn.role
-            && let Some(live) = self.streams.get(*stream)
+            && let Some(hosted) = self.streams.get(*stream)
         {
-            live.stream.deliver(cursor, audio, video);
+            hosted.stream.select_tracks(cursor, audio, video);
             self.mark_ready(id);
         }
     }
@@ -135,8 +135,8 @@ impl Server {
                 self.publisher_dropped(key);
             }
             Role::Playing { stream, mut cursor } => {
-                let Some(live) = self.streams.get_mut(stream) else { return };
-                if let Some(rest) = live.stream.rest(&cursor) {
+                let Some(hosted) = self.streams.get_mut(stream) else { return };
+                if let Some(rest) = hosted.stream.rest(&cursor) {
                     reached!("a player left in the middle of a frame");
                     // What is said from here on comes after the frame that it is in the middle of.
                     conn.outbox.push_front(rest);
@@ -146,22 +146,22 @@ impl Server {
                     let dropped = cursor.dropped;
                     log::info!(cid:% = conn.cid, dropped; "frames were skipped: the player was too slow");
                 }
-                live.stream.leave(&cursor);
-                live.players.remove(&id);
-                if live.share.leave(id) {
+                hosted.stream.leave(&cursor);
+                hosted.players.remove(&id);
+                if hosted.budget.leave(id) {
                     self.ready.push_again(id);
                 }
                 self.forget_stream(stream);
             }
             Role::Waiting { stream, .. } => {
-                if let Some(live) = self.streams.get_mut(stream) {
-                    live.waiting.remove(&id);
+                if let Some(hosted) = self.streams.get_mut(stream) {
+                    hosted.waiting.remove(&id);
                 }
                 self.forget_stream(stream);
             }
             Role::Fetching { stream, .. } => {
-                if let Some(live) = self.streams.get_mut(stream) {
-                    live.fetching.remove(&id);
+                if let Some(hosted) = self.streams.get_mut(stream) {
+                    hosted.fetching.remove(&id);
                 }
                 self.forget_stream(stream);
             }
@@ -185,15 +185,15 @@ impl Server {
     }
 
     fn fetch_from(&mut self, id: ConnId, key: StreamKey, file: String, wait: Duration) {
-        let live = self.streams.get_mut(key).expect("the caller found it");
-        let found = match &live.hls {
+        let hosted = self.streams.get_mut(key).expect("the caller found it");
+        let found = match &hosted.hls {
             Some(hls) => hls.fetch(&file),
             None => Fetch::NotYet,
         };
         match found {
             Fetch::Ready(fetched) => self.answer(id, Answer::Fetch(Ok(fetched))),
             Fetch::NotYet if !wait.is_zero() => {
-                live.fetching.insert(id);
+                hosted.fetching.insert(id);
                 let conn = self.conns.get_mut(id).expect("who asks is there");
                 conn.role = Role::Fetching { stream: key, file, until: self.now + wait };
                 self.arm(id);
@@ -211,7 +211,7 @@ impl Server {
             return;
         };
         let Some(Fetch::Ready(fetched)) =
-            self.streams.get(*stream).and_then(|live| live.hls.as_ref()).map(|hls| hls.fetch(file))
+            self.streams.get(*stream).and_then(|hosted| hosted.hls.as_ref()).map(|hls| hls.fetch(file))
         else {
             return;
         };

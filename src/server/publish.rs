@@ -8,11 +8,11 @@ use crate::media::frame::{Frame, Role as FrameRole};
 use crate::package::hls::Hls;
 use crate::server::Server;
 use crate::server::conn::Role;
-use crate::server::hosted::Live;
+use crate::server::hosted::Hosted;
 use crate::server::output::Output;
 use crate::session::ask::Refusal;
-use crate::stream::live::{Appended, Stream};
-use crate::stream::router::StreamKey;
+use crate::stream::ingest::{Appended, Stream};
+use crate::stream::registry::StreamKey;
 use std::time::Duration;
 
 impl Server {
@@ -35,8 +35,8 @@ impl Server {
             reached!("a publisher was replaced");
             self.replace(before);
         }
-        let known = key.and_then(|key| self.streams.get(key)).is_some_and(Live::is_published);
-        let published = || self.streams.iter().filter(|(_, _, live)| live.is_published()).count();
+        let known = key.and_then(|key| self.streams.get(key)).is_some_and(Hosted::is_published);
+        let published = || self.streams.iter().filter(|(_, _, hosted)| hosted.is_published()).count();
         if !known && published() >= self.config.limits.streams {
             reached!("a publisher was refused by the limit of streams");
             return Err(Refusal::Limit("limits.streams"));
@@ -47,26 +47,26 @@ impl Server {
             None => self.add_stream(name.clone()),
         };
         let wall_ms = self.epoch.unix_millis(self.now);
-        let live = self.streams.get_mut(key).expect("it was just found or added");
-        live.stream.publish(id, self.now);
-        if live.linger.is_some() {
+        let hosted = self.streams.get_mut(key).expect("it was just found or added");
+        hosted.stream.publish(id, self.now);
+        if hosted.linger.is_some() {
             reached!("a publisher came back in time");
         }
-        live.linger = None;
-        live.ended = false;
-        live.dispose = None;
-        live.live_ms = wall_ms;
-        match &mut live.hls {
+        hosted.linger = None;
+        hosted.ended = false;
+        hosted.dispose = None;
+        hosted.live_ms = wall_ms;
+        match &mut hosted.hls {
             Some(hls) => hls.discontinuity(self.now),
             None if settings.hls.enabled => {
                 // A package that comes after another one of the same name has keys of its own.
                 let rng = self.seed.fork(format!("hls/{}/{wall_ms}", name.path()).as_bytes());
-                live.hls = Some(Hls::new(&settings.hls, &name, rng, wall_ms));
+                hosted.hls = Some(Hls::new(&settings.hls, &name, rng, wall_ms));
             }
             None => {}
         }
         let conn = self.conns.get_mut(id).expect("who asks is there");
-        live.tc_url.clone_from(&conn.introduction.tc_url);
+        hosted.tc_url.clone_from(&conn.introduction.tc_url);
         conn.role = Role::Publishing(key);
         log::info!(cid:% = conn.cid; "{} publishes {name}", conn.peer);
         Ok(())
@@ -85,21 +85,21 @@ impl Server {
     pub(super) fn add_stream(&mut self, name: StreamName) -> StreamKey {
         let limits = &self.config.limits;
         let stream = Stream::new(self.config.stream(&name), limits.attic_bytes, limits.tracks);
-        self.streams.add(name, Live::new(stream, self.now))
+        self.streams.add(name, Hosted::new(stream, self.now))
     }
 
     /// A frame of the stream that `id` publishes.
     pub(super) fn frame(&mut self, id: ConnId, frame: Frame) {
         let Some(Role::Publishing(key)) = self.conns.get(id).map(|conn| &conn.role) else { return };
         let key = *key;
-        let Some(live) = self.streams.get_mut(key) else { return };
-        let (was_live, mark) = (live.stream.is_live(), live.stream.flushed());
-        match live.stream.append(frame, self.now) {
+        let Some(hosted) = self.streams.get_mut(key) else { return };
+        let (was_live, mark) = (hosted.stream.is_live(), hosted.stream.flushed());
+        match hosted.stream.append(frame, self.now) {
             Appended::Accepted(frame, headers) => {
                 if let Some(conn) = self.conns.get(id) {
-                    log_frame(conn.cid, &frame, live.stream.head() - 1);
+                    log_frame(conn.cid, &frame, hosted.stream.head() - 1);
                 }
-                if let Some(hls) = &mut live.hls {
+                if let Some(hls) = &mut hosted.hls {
                     hls.frame(self.now, self.epoch.unix_millis(self.now), &frame, &headers);
                 }
             }
@@ -117,8 +117,8 @@ impl Server {
                 return;
             }
         }
-        let began = !was_live && live.stream.is_live();
-        let flushed = live.stream.has_flushed_since(mark);
+        let began = !was_live && hosted.stream.is_live();
+        let flushed = hosted.stream.has_flushed_since(mark);
         if began {
             if let Some(conn) = self.conns.get(id) {
                 log::debug!(cid:% = conn.cid; "its tracks are known, players may begin");
@@ -134,13 +134,13 @@ impl Server {
 
     /// The package has moved on: files to write, fetches to answer.
     pub(super) fn after_package(&mut self, key: StreamKey) {
-        let Some(live) = self.streams.get_mut(key) else { return };
-        let Some(hls) = &mut live.hls else { return };
+        let Some(hosted) = self.streams.get_mut(key) else { return };
+        let Some(hls) = &mut hosted.hls else { return };
         let mut ops = Vec::new();
         while let Some(op) = hls.poll_store() {
             ops.push(op);
         }
-        let hungry: Vec<ConnId> = live.fetching.iter().copied().collect();
+        let hungry: Vec<ConnId> = hosted.fetching.iter().copied().collect();
         for op in ops {
             let ticket = self.ticket();
             self.outputs.push_back(Output::Store { ticket, op });
@@ -164,12 +164,12 @@ impl Server {
     pub(super) fn publisher_dropped(&mut self, key: StreamKey) {
         self.publisher_is_gone(key);
         let now = self.now;
-        let Some(live) = self.streams.get_mut(key) else { return };
-        let linger = Duration::from_millis(live.stream.settings().publish.linger_ms);
+        let Some(hosted) = self.streams.get_mut(key) else { return };
+        let linger = Duration::from_millis(hosted.stream.settings().publish.linger_ms);
         if linger.is_zero() || self.draining.is_some() {
             self.end_stream(key);
         } else {
-            live.linger = Some(now + linger);
+            hosted.linger = Some(now + linger);
             if let Some(name) = self.streams.name(key) {
                 log::debug!(stream:% = name, linger_ms = linger.as_millis(); "a publisher may come back");
             }
@@ -178,12 +178,12 @@ impl Server {
     }
 
     fn publisher_is_gone(&mut self, key: StreamKey) {
-        let Some(live) = self.streams.get_mut(key) else { return };
-        live.stream.unpublish(self.now);
-        let dispose = Duration::from_millis(live.stream.settings().hls.dispose_ms);
-        if let Some(hls) = &mut live.hls {
+        let Some(hosted) = self.streams.get_mut(key) else { return };
+        hosted.stream.unpublish(self.now);
+        let dispose = Duration::from_millis(hosted.stream.settings().hls.dispose_ms);
+        if let Some(hls) = &mut hosted.hls {
             hls.end(self.now);
-            live.dispose = Some(self.now + dispose);
+            hosted.dispose = Some(self.now + dispose);
         }
         self.after_package(key);
         self.pump(key);
@@ -192,58 +192,58 @@ impl Server {
 
     /// The stream has ended for good: players are told when they have got all of it.
     fn end_stream(&mut self, key: StreamKey) {
-        let Some(live) = self.streams.get_mut(key) else { return };
-        live.linger = None;
-        live.ended = true;
-        let players: Vec<ConnId> = live.players.iter().copied().collect();
+        let Some(hosted) = self.streams.get_mut(key) else { return };
+        hosted.linger = None;
+        hosted.ended = true;
+        let players: Vec<ConnId> = hosted.players.iter().copied().collect();
         for id in players {
-            self.in_step(id);
+            self.caught_up(id);
         }
         self.forget_stream(key);
     }
 
     /// Removes a stream that nothing holds any more.
     pub(super) fn forget_stream(&mut self, key: StreamKey) {
-        let Some(live) = self.streams.get_mut(key) else { return };
-        if live.is_forgotten() {
+        let Some(hosted) = self.streams.get_mut(key) else { return };
+        if hosted.is_forgotten() {
             self.timers.set(crate::server::Timer::Stream(key), None);
             self.streams.remove(key);
-        } else if live.players.is_empty() && live.ended {
-            live.stream.clear(self.now);
+        } else if hosted.players.is_empty() && hosted.ended {
+            hosted.stream.clear(self.now);
         }
     }
 
     /// A stream's timer has fired.
     pub(super) fn fire_stream(&mut self, key: StreamKey) {
         let now = self.now;
-        let Some(live) = self.streams.get_mut(key) else { return };
-        live.armed = None;
-        if live.share.is_empty() {
-            live.stream.turned(now);
+        let Some(hosted) = self.streams.get_mut(key) else { return };
+        hosted.armed = None;
+        if hosted.budget.is_empty() {
+            hosted.stream.note_pass(now);
         }
-        while let Some(id) = live.share.next() {
+        while let Some(id) = hosted.budget.next() {
             self.ready.push_again(id);
         }
         let due = |at: Option<crate::base::time::Instant>| at.is_some_and(|at| at <= now);
-        if due(live.stream.pace().flush_at()) {
+        if due(hosted.stream.flusher().flush_at()) {
             reached!("a flush came by the clock");
-            live.stream.flush(now);
+            hosted.stream.flush(now);
             self.pump(key);
         }
-        let Some(live) = self.streams.get_mut(key) else { return };
-        if due(live.dispose) {
+        let Some(hosted) = self.streams.get_mut(key) else { return };
+        if due(hosted.dispose) {
             reached!("the HLS files of a stream were let go of");
-            live.dispose = None;
+            hosted.dispose = None;
             log::debug!("the HLS files of a stream that has ended are let go of");
-            if let Some(hls) = &mut live.hls {
+            if let Some(hls) = &mut hosted.hls {
                 hls.dispose();
             }
             self.after_package(key);
-            if let Some(live) = self.streams.get_mut(key) {
-                live.hls = None;
+            if let Some(hosted) = self.streams.get_mut(key) {
+                hosted.hls = None;
             }
         }
-        if self.streams.get(key).is_some_and(|live| due(live.linger)) {
+        if self.streams.get(key).is_some_and(|hosted| due(hosted.linger)) {
             reached!("a publisher did not come back");
             log::info!("the publisher of {} did not come back", self.streams.name(key).expect("it exists"));
             self.end_stream(key);

@@ -1,28 +1,28 @@
 //! From streams to players: the loop without decisions. What a player gets was decided when its cursor
-//! moved (`stream::follow`); here bytes are offered, and what has left is counted.
+//! moved (`stream::playback`); here bytes are offered, and what has left is counted.
 
 use crate::base::id::{Cid, ConnId};
 use crate::base::ready::ReadyList;
 use crate::base::reason::Reason;
 use crate::server::Server;
 use crate::server::conn::Role;
-use crate::server::hosted::Live;
-use crate::server::write_budget::Share;
+use crate::server::hosted::Hosted;
+use crate::server::write_budget::WriteBudget;
 use crate::session::Session;
 use crate::stream::cursor::{Cursor, Next};
-use crate::stream::follow::Standing;
-use crate::stream::router::StreamKey;
+use crate::stream::playback::Readiness;
+use crate::stream::registry::StreamKey;
 
 impl Server {
-    /// A stream has flushed: every player that has room is ready, behind those who wait for their turn.
+    /// A stream has flushed: every player that has room is ready, behind those that wait for the next pass.
     pub(super) fn pump(&mut self, key: StreamKey) {
-        let Some(Live { players, share, .. }) = self.streams.get_mut(key) else { return };
+        let Some(Hosted { players, budget, .. }) = self.streams.get_mut(key) else { return };
         for id in &*players {
             if let Some(conn) = self.conns.get_mut(*id)
                 && conn.room
                 && !conn.offered
             {
-                line_up(*id, &mut conn.queued, share, &mut self.ready);
+                line_up(*id, &mut conn.queued, budget, &mut self.ready);
             }
         }
     }
@@ -32,27 +32,27 @@ impl Server {
         let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.room && !conn.offered) else { return };
         match conn.role {
             Role::Playing { stream, .. } => {
-                let live = self.streams.get_mut(stream).expect("a player's stream exists");
-                line_up(id, &mut conn.queued, &mut live.share, &mut self.ready);
+                let hosted = self.streams.get_mut(stream).expect("a player's stream exists");
+                line_up(id, &mut conn.queued, &mut hosted.budget, &mut self.ready);
             }
             _ => self.ready.push(id, &mut conn.queued),
         }
     }
 
-    /// False if the share of `id`'s stream of this turn is spent: then it waits for the next.
-    pub(super) fn has_turn(&mut self, id: ConnId) -> bool {
+    /// False if the write budget of `id`'s stream is spent in this pass: then `id` waits for the next.
+    pub(super) fn within_budget(&mut self, id: ConnId) -> bool {
         let Some(key) = self.conns.get(id).and_then(|conn| match conn.role {
             Role::Playing { stream, .. } => Some(stream),
             _ => None,
         }) else {
             return true;
         };
-        let Some(live) = self.streams.get_mut(key) else { return true };
-        if !live.share.is_spent(self.now, self.config.limits.turn_writes) {
+        let Some(hosted) = self.streams.get_mut(key) else { return true };
+        if !hosted.budget.is_spent(self.now, self.config.limits.turn_writes) {
             return true;
         }
-        reached!("the players of a stream waited for the next turn");
-        live.share.wait(id);
+        reached!("the players of a stream waited for the next pass");
+        hosted.budget.wait(id);
         self.arm_stream(key);
         false
     }
@@ -64,10 +64,10 @@ impl Server {
         if !conn.room || conn.offered {
             return false;
         }
-        let ready = match self.stand(id) {
-            Standing::Ready => true,
-            Standing::InStep => false,
-            Standing::Lost => {
+        let ready = match self.readiness(id) {
+            Readiness::Ready => true,
+            Readiness::CaughtUp => false,
+            Readiness::Lost => {
                 self.close(
                     id,
                     Reason::Limit("limits.attic_bytes: the player stalled in the middle of a frame".into()),
@@ -82,17 +82,17 @@ impl Server {
     }
 
     /// Settles a player's cursor and says how it stands; for others, whether own bytes wait.
-    pub(super) fn stand(&mut self, id: ConnId) -> Standing {
-        let Some(conn) = self.conns.get_mut(id) else { return Standing::InStep };
+    pub(super) fn readiness(&mut self, id: ConnId) -> Readiness {
+        let Some(conn) = self.conns.get_mut(id) else { return Readiness::CaughtUp };
         if let Role::Playing { stream, cursor } = &mut conn.role
-            && let Some(live) = self.streams.get_mut(*stream)
+            && let Some(hosted) = self.streams.get_mut(*stream)
         {
             let (next, dropped) = (cursor.next, cursor.dropped);
-            let standing = live.stream.settle(cursor, &mut conn.outbox);
+            let readiness = hosted.stream.advance(cursor, &mut conn.outbox);
             log_move(conn.cid, cursor, next, cursor.dropped - dropped);
-            return standing;
+            return readiness;
         }
-        if conn.outbox.is_empty() { Standing::InStep } else { Standing::Ready }
+        if conn.outbox.is_empty() { Readiness::CaughtUp } else { Readiness::Ready }
     }
 
     /// The shell wrote `len` bytes of what it was offered.
@@ -103,16 +103,16 @@ impl Server {
         let own = conn.outbox.len();
         match &mut conn.role {
             Role::Playing { stream, cursor } => {
-                let live = self.streams.get_mut(*stream).expect("a player's stream exists");
-                live.stream.sent(cursor, &mut conn.outbox, len);
-                live.share.spend(now, len);
-                live.traffic.send(now, len);
+                let hosted = self.streams.get_mut(*stream).expect("a player's stream exists");
+                hosted.stream.sent(cursor, &mut conn.outbox, len);
+                hosted.budget.spend(now, len);
+                hosted.traffic.send(now, len);
             }
             _ => {
                 conn.outbox.advance(len);
                 let key = conn.fetches_from().and_then(|name| self.streams.find(name));
-                if let Some(live) = key.and_then(|key| self.streams.get_mut(key)) {
-                    live.traffic.send(now, len);
+                if let Some(hosted) = key.and_then(|key| self.streams.get_mut(key)) {
+                    hosted.traffic.send(now, len);
                 }
             }
         }
@@ -121,29 +121,29 @@ impl Server {
             reached!("a short write of one byte");
         }
         let drained = own > 0 && conn.outbox.is_empty();
-        let standing = self.stand(id);
+        let readiness = self.readiness(id);
         let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.room && !room {
             log::debug!(cid:% = conn.cid; "its socket is full");
         }
-        let stalls = conn.note_sent(now, len, room, standing == Standing::Ready);
+        let stalls = conn.note_sent(now, len, room, readiness == Readiness::Ready);
         let ending = conn.ending.clone();
-        match standing {
-            Standing::Ready => self.mark_ready(id),
-            Standing::Lost => {
+        match readiness {
+            Readiness::Ready => self.mark_ready(id),
+            Readiness::Lost => {
                 self.close(
                     id,
                     Reason::Limit("limits.attic_bytes: the player stalled in the middle of a frame".into()),
                 );
             }
-            Standing::InStep => match ending {
+            Readiness::CaughtUp => match ending {
                 Some((reason, _)) => self.close(id, reason),
-                None => self.in_step(id),
+                None => self.caught_up(id),
             },
         }
         if drained {
             self.call(id, |session, cx, _| session.drained(cx));
-            self.poke(id);
+            self.wake_session(id);
         }
         if stalls {
             self.arm(id);
@@ -160,13 +160,13 @@ impl Server {
     }
 }
 
-/// A player joins the end of its line: that of its stream while somebody waits there for the next turn. Who
-/// is in step with the stream is ready at each of its frames, and would always be served before those.
-fn line_up(id: ConnId, queued: &mut bool, share: &mut Share, ready: &mut ReadyList) {
-    if share.is_empty() {
+/// A player joins the end of its line: that of its stream while players wait there for the next pass. A
+/// player that is caught up is ready at each frame of the stream, and would always be served before those.
+fn line_up(id: ConnId, queued: &mut bool, budget: &mut WriteBudget, ready: &mut ReadyList) {
+    if budget.is_empty() {
         ready.push(id, queued);
     } else if !std::mem::replace(queued, true) {
-        share.wait(id);
+        budget.wait(id);
     }
 }
 

@@ -93,23 +93,23 @@ impl Server {
         }
         for conn in self.conns.iter() {
             let Some(key) = conn.role.stream() else { continue };
-            let live = self.streams.get(key).ok_or("a connection is about a stream that is not there")?;
+            let hosted = self.streams.get(key).ok_or("a connection is about a stream that is not there")?;
             let listed = match &conn.role {
-                Role::Publishing(_) => live.stream.publication().is_some_and(|by| by.conn == conn.id),
-                Role::Waiting { .. } => live.waiting.contains(&conn.id),
+                Role::Publishing(_) => hosted.stream.publication().is_some_and(|by| by.conn == conn.id),
+                Role::Waiting { .. } => hosted.waiting.contains(&conn.id),
                 Role::Playing { cursor, .. } => {
-                    live.players.contains(&conn.id) && live.stream.can_follow(cursor)
+                    hosted.players.contains(&conn.id) && hosted.stream.can_follow(cursor)
                 }
-                Role::Fetching { .. } => live.fetching.contains(&conn.id),
+                Role::Fetching { .. } => hosted.fetching.contains(&conn.id),
                 Role::None => true,
             };
             if !listed {
                 return Err("a stream knows nothing of a connection that is about it");
             }
         }
-        for (_, key, live) in self.streams.iter() {
-            let around = live.players.iter().chain(&live.waiting).chain(&live.fetching);
-            let around = around.chain(live.stream.publication().map(|by| &by.conn));
+        for (_, key, hosted) in self.streams.iter() {
+            let around = hosted.players.iter().chain(&hosted.waiting).chain(&hosted.fetching);
+            let around = around.chain(hosted.stream.publication().map(|by| &by.conn));
             let about = |id| self.conns.get(id).is_some_and(|conn| conn.role.stream() == Some(key));
             if !around.copied().all(about) {
                 return Err("a stream knows connections that are not about it");

@@ -6,7 +6,7 @@ use crate::base::reason::Reason;
 use crate::server::conn::Conn;
 use crate::server::{Server, Timer};
 use crate::session::Session;
-use crate::stream::router::StreamKey;
+use crate::stream::registry::StreamKey;
 use std::time::Duration;
 
 /// Timers that fire so late tell of overload.
@@ -30,12 +30,12 @@ impl Server {
     }
 
     pub(super) fn arm_stream(&mut self, key: StreamKey) {
-        let Some(live) = self.streams.get_mut(key) else { return };
-        let wanted = live.deadline().map(|(at, _)| at);
+        let Some(hosted) = self.streams.get_mut(key) else { return };
+        let wanted = hosted.deadline().map(|(at, _)| at);
         if let Some(at) = wanted
-            && live.armed.is_none_or(|armed| at < armed)
+            && hosted.armed.is_none_or(|armed| at < armed)
         {
-            live.armed = Some(at);
+            hosted.armed = Some(at);
             self.timers.set(Timer::Stream(key), Some(at));
         }
     }
@@ -80,7 +80,7 @@ impl Server {
         };
         log::trace!(cid:% = conn.cid, why; "a timer has fired");
         if let Some((reason, _)) = &conn.ending {
-            reached!("last words did not leave in time");
+            reached!("the final response did not leave in time");
             let reason = reason.clone();
             self.close(id, reason);
         } else if conn.stall.is_some_and(|stall| stall.since + conn.send_timeout <= now) {

@@ -1,12 +1,12 @@
-//! What the server holds, in numbers: for checkers that look at it from outside.
+//! Resources that the server holds, in numbers, for checkers outside of it.
 
 use crate::base::id::ConnId;
 use crate::server::Server;
 use crate::server::conn::Role;
 
-/// What the server holds.
+/// Resources in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Held {
+pub struct Usage {
     /// Connections.
     pub conns: usize,
     /// Streams, those that peers merely wait for among them.
@@ -19,23 +19,23 @@ pub struct Held {
     pub timers: usize,
     /// Connections that are in line to write or to read on.
     pub queued: usize,
-    /// Questions that were not answered.
-    pub questions: usize,
+    /// Requests to the shell that were not answered yet.
+    pub requests: usize,
     /// Bytes of payload: what came and waits, what waits to leave, frames, what they were laid out as, and
     /// HLS.
     pub bytes: u64,
 }
 
-impl Held {
+impl Usage {
     /// True if nothing is held at all.
     pub fn is_nothing(&self) -> bool {
-        *self == Held::default()
+        *self == Usage::default()
     }
 }
 
-/// What a connection is about, in a word, for checkers.
+/// What a connection does, for checkers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Doing {
+pub enum Activity {
     /// Nothing with a stream (yet, or any more).
     Nothing,
     /// It publishes.
@@ -44,39 +44,39 @@ pub enum Doing {
     Waiting,
     /// It plays.
     Playing,
-    /// It says its last words.
+    /// Its final response is leaving.
     Ending,
 }
 
 impl Server {
-    /// What the server holds. Looks at everybody.
-    pub fn held(&self) -> Held {
+    /// Resources in use. Takes time in proportion to the number of connections and streams.
+    pub fn usage(&self) -> Usage {
         let own = self.conns.iter().map(|conn| conn.inbox.len() + conn.outbox.len()).sum::<usize>();
-        let streams = self.streams.iter().map(|(_, _, live)| {
-            live.stream.bytes() + live.hls.as_ref().map_or(0, crate::package::hls::Hls::bytes)
+        let streams = self.streams.iter().map(|(_, _, hosted)| {
+            hosted.stream.bytes() + hosted.hls.as_ref().map_or(0, crate::package::hls::Hls::bytes)
         });
-        let players = self.streams.iter().map(|(_, _, live)| live.players.len() + live.waiting.len());
-        Held {
+        let players = self.streams.iter().map(|(_, _, hosted)| hosted.players.len() + hosted.waiting.len());
+        Usage {
             conns: self.conns.len(),
             streams: self.streams.len(),
-            published: self.streams.iter().filter(|(_, _, live)| live.is_published()).count(),
+            published: self.streams.iter().filter(|(_, _, hosted)| hosted.is_published()).count(),
             players_max: players.max().unwrap_or(0),
             timers: self.timers.len(),
-            queued: self.ready.len() + self.pokes.len() + self.asks.len() + self.outputs.len(),
-            questions: self.measures.len(),
+            queued: self.ready.len() + self.woken.len() + self.asks.len() + self.outputs.len(),
+            requests: self.pending.len(),
             bytes: (own + streams.sum::<usize>()) as u64,
         }
     }
 
-    /// What a connection is about; `None` if it is gone.
-    pub fn doing(&self, conn: ConnId) -> Option<Doing> {
+    /// What a connection does; `None` if it is gone.
+    pub fn activity(&self, conn: ConnId) -> Option<Activity> {
         let conn = self.conns.get(conn)?;
         Some(match &conn.role {
-            _ if conn.ending.is_some() => Doing::Ending,
-            Role::None => Doing::Nothing,
-            Role::Publishing(_) => Doing::Publishing,
-            Role::Waiting { .. } | Role::Fetching { .. } => Doing::Waiting,
-            Role::Playing { .. } => Doing::Playing,
+            _ if conn.ending.is_some() => Activity::Ending,
+            Role::None => Activity::Nothing,
+            Role::Publishing(_) => Activity::Publishing,
+            Role::Waiting { .. } | Role::Fetching { .. } => Activity::Waiting,
+            Role::Playing { .. } => Activity::Playing,
         })
     }
 }

@@ -1,8 +1,9 @@
-//! A stream's share of a turn of the loop: so many writes to its players; who is left waits until everybody
-//! else has had a turn. So publishers are read and questions are answered in time, however many play.
+//! The write budget of a stream: how many writes its players get in one pass of the loop. Players past it
+//! wait for the next pass. So publishers are read and requests are answered in time, however many players
+//! there are.
 //!
-//! In: writes. Out: whether the share is spent, who waits, and when they are next. What one stream spends
-//! never touches another, so that each replays alone.
+//! In: writes. Out: whether the budget is spent, which players wait, and when they are next. What one stream
+//! spends never touches another, so that each replays alone.
 
 use crate::base::id::ConnId;
 use crate::base::time::Instant;
@@ -13,15 +14,15 @@ use std::time::Duration;
 /// Bytes that take about as long as a write takes anyway: 5 µs, measured on loopback.
 const WRITE_BYTES: usize = 16 << 10;
 
-/// The share of the turn at `at`, which is the turn's time.
+/// The writes of the pass at time `at`, and the players that wait for the next pass.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Share {
+pub struct WriteBudget {
     at: Instant,
     spent: usize,
     waiting: VecDeque<ConnId>,
 }
 
-impl Share {
+impl WriteBudget {
     /// A write of `len` bytes was made.
     pub fn spend(&mut self, now: Instant, len: usize) {
         if self.at != now {
@@ -30,17 +31,17 @@ impl Share {
         self.spent += 1 + len / WRITE_BYTES;
     }
 
-    /// True if the share of this turn, `limits.turn_writes`, is spent.
+    /// True if the budget of this pass, `limits.turn_writes`, is spent.
     pub fn is_spent(&self, now: Instant, writes_max: usize) -> bool {
         self.at == now && self.spent >= writes_max
     }
 
-    /// `conn` waits for the next turn.
+    /// `conn` waits for the next pass.
     pub fn wait(&mut self, conn: ConnId) {
         self.waiting.push_back(conn);
     }
 
-    /// The next of those who wait, once the turn has come.
+    /// The next of the players that wait, once the pass has come.
     pub fn next(&mut self) -> Option<ConnId> {
         self.waiting.pop_front()
     }
@@ -52,7 +53,7 @@ impl Share {
         self.waiting.len() < before
     }
 
-    /// True if nobody waits.
+    /// True if no player waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -62,7 +63,7 @@ impl Share {
         self.waiting.contains(&conn)
     }
 
-    /// When those who wait have their turn: as soon as time has moved.
+    /// When the players that wait are next: as soon as time has moved.
     pub fn wake_at(&self) -> Option<Instant> {
         (!self.waiting.is_empty()).then_some(self.at + Duration::from_micros(1))
     }

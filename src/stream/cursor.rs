@@ -1,8 +1,8 @@
 //! One player's place in a stream.
 //!
-//! A cursor is a position in a log, nothing more: it holds no frames, so a player that does not read
-//! costs no memory. When the ring overtakes it, the cursor jumps to the newest keyframe and the player
-//! sees a gap that ends cleanly (I3); headers are sent again only if they changed (I2, I5).
+//! A cursor is a position in the frames of a stream, nothing more: it holds no frames, so a player that does
+//! not read costs no memory. When the ring overtakes it, the cursor jumps to the newest keyframe and the
+//! player sees a gap that ends cleanly (I3); headers are sent again only if they changed (I2, I5).
 //!
 //! What leaves for a player, in this order: the rest of the frame that it is in the middle of, the
 //! connection's own bytes, then whole frames from `next` on. So nothing ever lands inside a frame.

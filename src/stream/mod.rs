@@ -6,11 +6,11 @@
 
 mod announced;
 pub mod cursor;
-pub mod follow;
-pub mod live;
-pub mod log;
-pub mod pace;
+pub mod flush;
+pub mod ingest;
+pub mod playback;
+pub mod registry;
+pub mod rendition;
 pub mod ring;
-pub mod router;
 #[cfg(test)]
 mod tests;

@@ -162,7 +162,7 @@ mod tests {
                 (Level::Info, "dacapo::session::http", "three"),
                 (Level::Warn, "dacapo::session::http", "four"),
                 (Level::Trace, "dacapo::stream::ring", "five"),
-                (Level::Info, "dacapo::stream::router", "six"),
+                (Level::Info, "dacapo::stream::registry", "six"),
             ],
         );
         let messages: Vec<_> = text.lines().map(|line| line.rsplit(' ').next().expect("words")).collect();

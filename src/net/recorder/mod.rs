@@ -461,7 +461,7 @@ fn copy(server: &Server, patterns: &[Pattern]) -> Server {
     if patterns.is_empty() {
         return server.clone();
     }
-    server.narrowed(|name| patterns.iter().any(|pattern| pattern.fits(name)))
+    server.subset(|name| patterns.iter().any(|pattern| pattern.fits(name)))
 }
 
 fn tape(patterns: &[Pattern]) -> Tape {

@@ -46,9 +46,9 @@ impl Witness for Again {
     }
 
     fn wished(&mut self, at: Instant, seat: Option<Seat>, output: &Output) {
-        if let (Output::Close { gently, .. }, Some(seat)) = (output, seat) {
+        if let (Output::Close { linger, .. }, Some(seat)) = (output, seat) {
             let sent = self.sent.remove(&seat).unwrap_or_default();
-            self.entries.push(Entry { at, event: Event::Closed { seat, gently: *gently, sent } });
+            self.entries.push(Entry { at, event: Event::Closed { seat, linger: *linger, sent } });
         }
     }
 

@@ -52,7 +52,7 @@ impl Replay {
         }
     }
 
-    pub(super) fn close(&mut self, conn: ConnId, gently: bool, witness: &mut dyn Witness) {
+    pub(super) fn close(&mut self, conn: ConnId, linger: bool, witness: &mut dyn Witness) {
         let Some(seat) = self.seats.remove(&conn) else { return };
         let Some(place) = self.places.get_mut(&seat) else { return };
         place.open = false;
@@ -61,13 +61,13 @@ impl Replay {
         }
         let sent = place.sent;
         let then = self.window.iter().find_map(|entry| match &entry.event {
-            Event::Closed { seat: other, gently, sent } if *other == seat => Some((*gently, *sent)),
+            Event::Closed { seat: other, linger, sent } if *other == seat => Some((*linger, *sent)),
             _ => None,
         });
         match then {
-            Some((then, _)) if then != gently => {
-                let how = |gently| if gently { "gently" } else { "at once" };
-                let what = format!("was closed {} then and is closed {} now", how(then), how(gently));
+            Some((then, _)) if then != linger => {
+                let how = |linger| if linger { "after its final response" } else { "at once" };
+                let what = format!("was closed {} then and is closed {} now", how(then), how(linger));
                 self.differ(Some(seat), what, witness);
             }
             Some((_, then)) if then != sent => self.check(seat, then, witness),

@@ -377,7 +377,7 @@ impl Replay {
         let seat = conn.and_then(|conn| self.seats.get(&conn).copied());
         witness.wished(self.now, seat, &output);
         match output {
-            Output::Close { conn, gently } => self.close(conn, gently, witness),
+            Output::Close { conn, linger } => self.close(conn, linger, witness),
             Output::Finished => self.finished = true,
             other => {
                 let places = &self.seats;

@@ -220,11 +220,11 @@ impl Witness for Timeline {
 
     fn wished(&mut self, at: Instant, seat: Option<Seat>, output: &Output) {
         match output {
-            Output::Close { gently, .. } => {
+            Output::Close { linger, .. } => {
                 if let Some(seat) = seat {
                     self.people.left(at, seat);
                 }
-                let how = if *gently { "is closed after its last words" } else { "is dropped at once" };
+                let how = if *linger { "is closed after its last words" } else { "is dropped at once" };
                 self.event(Level::Trace, Mark::Wished, seat, how);
             }
             Output::Finished => {

@@ -3,7 +3,7 @@
 mod chaos;
 mod harness;
 mod overload;
-mod save;
+pub mod save;
 
 use crate::config::{Config, Second};
 use harness::{World, bodies};

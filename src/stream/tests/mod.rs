@@ -9,8 +9,8 @@ use crate::config::{self, Flush, StreamSettings};
 use crate::media::codec::Params;
 use crate::media::frame::{Codec, Frame, Role, Track};
 use crate::media::timestamp::Timestamp;
-use crate::stream::follow::Standing;
-use crate::stream::live::{Appended, Stream};
+use crate::stream::ingest::{Appended, Stream};
+use crate::stream::playback::Readiness;
 use crate::wire::format::Format;
 use bytes::Bytes;
 use model::{Op, PUBLISHER, World, settings, tags};
@@ -54,7 +54,7 @@ fn a_player_is_told_of_all_that_it_was_denied_before_it_could_go_on() {
 }
 
 #[test]
-fn a_stalled_player_is_cut_off_when_the_attic_overflows() {
+fn a_stalled_player_is_cut_off_when_pinned_frames_are_too_many() {
     let mut stream = Stream::new(
         settings(config::Ring { frames_max: 2, bytes_max: 1_000, keep_ms: 0 }, Flush::Frame),
         100,
@@ -71,7 +71,7 @@ fn a_stalled_player_is_cut_off_when_the_attic_overflows() {
         world.media(Track::VIDEO, Codec::H264, Role::Key, 300);
     }
     let player = &mut world.players[0];
-    assert_eq!(world.stream.settle(&mut player.cursor, &mut player.own), Standing::Lost);
+    assert_eq!(world.stream.advance(&mut player.cursor, &mut player.own), Readiness::Lost);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_player_that_goes_on_after_a_pause_sees_nothing_twice() {
     world.apply(&Op::ReadAll(0));
     let pause = |world: &mut World, on: bool| {
         let player = &mut world.players[0];
-        world.stream.deliver(&mut player.cursor, !on, !on);
+        world.stream.select_tracks(&mut player.cursor, !on, !on);
     };
     pause(&mut world, true);
     picture(&mut world, Role::Inter);
@@ -123,7 +123,7 @@ fn a_transport_stream_of_sound_alone_is_joined_where_its_tables_stand() {
     let begins = |world: &mut World| {
         let (mut cursor, mut own) = (world.stream.join(Format::Ts), Outbox::new(1 << 20));
         let mut frames = 0;
-        while world.stream.settle(&mut cursor, &mut own) == Standing::InStep {
+        while world.stream.advance(&mut cursor, &mut own) == Readiness::CaughtUp {
             world.media(Track::AUDIO, Codec::Aac, Role::Key, 20);
             frames += 1;
         }
@@ -156,7 +156,7 @@ fn a_small_ring_is_shown_before_it_forgets() {
         stream.append(Frame { track, codec, role, sound: 15, dts, cts: 0, payload }, Instant::ZERO);
         let cursor = cursor.get_or_insert_with(|| stream.join(Format::Mp3));
         if stream.has_flushed_since(mark) {
-            stream.settle(cursor, &mut own);
+            stream.advance(cursor, &mut own);
             let mut slices = Slices::default();
             stream.window(cursor, &own, &mut slices);
             slices.as_io_slices().iter().for_each(|slice| got.extend_from_slice(slice));
@@ -182,14 +182,14 @@ fn a_stream_that_nobody_plays_wakes_nobody() {
     append(&mut stream, Track::VIDEO, Codec::H264, Role::Config);
     append(&mut stream, Track::VIDEO, Codec::H264, Role::Key);
     append(&mut stream, Track::AUDIO, Codec::Aac, Role::Key);
-    assert_eq!((stream.pace().wake_at(), stream.flushed()), (None, stream.head()));
+    assert_eq!((stream.flusher().wake_at(), stream.flushed()), (None, stream.head()));
     let cursor = stream.join(Format::Flv);
     append(&mut stream, Track::AUDIO, Codec::Aac, Role::Key);
-    assert!(stream.pace().wake_at().is_some(), "sound rides along with the next picture, or leaves alone");
+    assert!(stream.flusher().wake_at().is_some(), "sound rides along with the next picture, or leaves alone");
     assert_eq!(stream.flushed(), stream.head() - 1);
     stream.leave(&cursor);
     append(&mut stream, Track::AUDIO, Codec::Aac, Role::Key);
-    assert_eq!((stream.pace().wake_at(), stream.flushed()), (None, stream.head()));
+    assert_eq!((stream.flusher().wake_at(), stream.flushed()), (None, stream.head()));
 }
 
 #[test]

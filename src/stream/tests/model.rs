@@ -9,8 +9,8 @@ use crate::config::{self, Flush, Start, StreamSettings};
 use crate::media::frame::{Codec, Frame, Kind, Role, Track};
 use crate::media::timestamp::Timestamp;
 use crate::stream::cursor::Cursor;
-use crate::stream::follow::Standing;
-use crate::stream::live::{Appended, Stream};
+use crate::stream::ingest::{Appended, Stream};
+use crate::stream::playback::Readiness;
 use crate::wire::format::Format;
 use bytes::Bytes;
 use proptest::collection::vec;
@@ -171,17 +171,17 @@ impl World {
         self.check_ring();
         for who in 0..self.players.len() {
             let player = &mut self.players[who];
-            let standing = self.stream.settle(&mut player.cursor, &mut player.own);
-            player.prompt &= standing == Standing::InStep || player.joined_at == self.model.len();
+            let readiness = self.stream.advance(&mut player.cursor, &mut player.own);
+            player.prompt &= readiness == Readiness::CaughtUp || player.joined_at == self.model.len();
         }
     }
 
     /// The player takes up to `len` bytes; true if there may be more.
     pub fn read(&mut self, who: usize, len: usize) -> bool {
         let player = &mut self.players[who];
-        let standing = self.stream.settle(&mut player.cursor, &mut player.own);
-        assert_ne!(standing, Standing::Lost, "the attic is large enough here");
-        if standing == Standing::InStep {
+        let readiness = self.stream.advance(&mut player.cursor, &mut player.own);
+        assert_ne!(readiness, Readiness::Lost, "the limit of pinned bytes is large enough here");
+        if readiness == Readiness::CaughtUp {
             return false;
         }
         let mut slices = Slices::default();
@@ -215,7 +215,7 @@ impl World {
         for player in std::mem::take(&mut self.players) {
             self.stream.leave(&player.cursor);
         }
-        assert!(self.stream.logs.is_empty(), "I22: no log without followers");
+        assert!(self.stream.renditions.is_empty(), "I22: no rendition without followers");
     }
 }
 

@@ -17,27 +17,27 @@ pub struct StreamKey {
 
 /// All streams, by name and by key. `T` is what the server keeps with each.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Router<T> {
+pub struct Registry<T> {
     streams: Table<(u64, StreamName, T)>,
     names: BTreeMap<StreamName, StreamKey>,
     generation: u64,
 }
 
-impl<T> Default for Router<T> {
+impl<T> Default for Registry<T> {
     fn default() -> Self {
-        Router { streams: Table::default(), names: BTreeMap::new(), generation: 0 }
+        Registry { streams: Table::default(), names: BTreeMap::new(), generation: 0 }
     }
 }
 
-impl<T> Router<T> {
+impl<T> Registry<T> {
     /// A copy of the streams whose names `keep` wants.
-    pub fn narrowed(&self, keep: impl Fn(&StreamName) -> bool) -> Self
+    pub fn subset(&self, keep: impl Fn(&StreamName) -> bool) -> Self
     where
         T: Clone,
     {
         let names = self.names.iter().filter(|(name, _)| keep(name));
-        Router {
-            streams: self.streams.narrowed(|(_, name, _)| keep(name)),
+        Registry {
+            streams: self.streams.subset(|(_, name, _)| keep(name)),
             names: names.map(|(name, key)| (name.clone(), *key)).collect(),
             generation: self.generation,
         }

@@ -1,8 +1,8 @@
 //! When frames leave: at once, or together with those that follow (`stream.play.flush`).
 //!
-//! In: frames as they come, that all have left, that the loop has turned. Out: whether everything may leave
-//! now, or when. Each time that frames leave costs a write for every player; so the fewer times, the more
-//! players a core has room for, and the later they see it.
+//! In: frames as they come, that all have left, that the loop has made a pass. Out: whether everything may
+//! leave now, or when. Each time that frames leave costs a write for every player; so the fewer times, the
+//! more players a core has room for, and the later they see it.
 
 use crate::base::time::Instant;
 use crate::config::Flush;
@@ -16,28 +16,28 @@ const RIDE_ALONG: Duration = Duration::from_millis(40);
 /// How long `Auto` holds frames back at most.
 const AUTO_HOLD_MAX: Duration = Duration::from_millis(Flush::AUTO_HOLD_MS_MAX);
 
-/// Under `Auto`, frames of a stream leave no more often than every so many turns of the loop last. At two,
+/// Under `Auto`, frames of a stream leave no more often than every so many passes of the loop last. At two,
 /// half of a core's time is left for everybody else, and for what comes unexpected.
-const AUTO_TURNS: u32 = 2;
+const AUTO_PASSES: u32 = 2;
 
-/// The pace of a stream.
+/// The rule of a stream, and how long a pass of the loop takes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Pace {
+pub struct Flusher {
     flush: Flush,
     /// When frames that wait for company must leave.
     at: Option<Instant>,
     /// When frames last left.
     left: Instant,
-    /// The loop has not turned since then, and how long that takes is to be known.
-    turning: bool,
-    /// How long the loop takes for a turn in which frames leave.
-    turn: Duration,
+    /// The first pass since then has not ended, and how long it takes is to be known.
+    measuring: bool,
+    /// How long a pass takes in which frames leave.
+    pass: Duration,
 }
 
-impl Pace {
-    /// The pace that a setting asks for.
+impl Flusher {
+    /// The rule that a setting asks for.
     pub fn new(flush: Flush) -> Self {
-        Pace { flush, at: None, left: Instant::ZERO, turning: false, turn: Duration::ZERO }
+        Flusher { flush, at: None, left: Instant::ZERO, measuring: false, pass: Duration::ZERO }
     }
 
     /// A frame has come to a stream, with pictures or without. True if everything may leave now.
@@ -61,21 +61,21 @@ impl Pace {
     pub fn left(&mut self, now: Instant) {
         self.at = None;
         self.left = now;
-        self.turning = self.flush == Flush::Auto;
+        self.measuring = self.flush == Flush::Auto;
     }
 
     /// The loop has come to `now`.
-    pub fn turned(&mut self, now: Instant) {
-        if self.turning && self.left < now {
-            self.turning = false;
-            // Load is met at once, and forgotten over some turns: it comes in waves.
-            self.turn = now.since(self.left).max(self.turn - self.turn / 8);
+    pub fn note_pass(&mut self, now: Instant) {
+        if self.measuring && self.left < now {
+            self.measuring = false;
+            // Load is met at once, and forgotten over some passes: it comes in waves.
+            self.pass = now.since(self.left).max(self.pass - self.pass / 8);
         }
     }
 
     /// For how long after frames have left others are held back because of the load.
     pub fn hold(&self) -> Duration {
-        (self.turn * AUTO_TURNS).min(AUTO_HOLD_MAX)
+        (self.pass * AUTO_PASSES).min(AUTO_HOLD_MAX)
     }
 
     /// When frames that wait for company must leave.
@@ -85,14 +85,14 @@ impl Pace {
 
     /// When it wants to be told of the time, at the latest.
     pub fn wake_at(&self) -> Option<Instant> {
-        let turn = self.turning.then_some(self.left + Duration::from_micros(1));
-        self.at.into_iter().chain(turn).min()
+        let pass = self.measuring.then_some(self.left + Duration::from_micros(1));
+        self.at.into_iter().chain(pass).min()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{AUTO_HOLD_MAX, Pace, RIDE_ALONG};
+    use super::{AUTO_HOLD_MAX, Flusher, RIDE_ALONG};
     use crate::base::time::Instant;
     use crate::config::Flush;
     use crate::media::frame::{Codec, Frame, Role, Track};
@@ -119,70 +119,70 @@ mod tests {
         frame(Track::AUDIO, Role::Key)
     }
 
-    /// A pace under `Auto` whose last turn of the loop took so long, and when the turn was over.
-    fn loaded(turn: Duration) -> (Pace, Instant) {
-        let mut pace = Pace::new(Flush::Auto);
+    /// One under `Auto` whose last pass of the loop took so long, and when the pass was over.
+    fn loaded(pass: Duration) -> (Flusher, Instant) {
+        let mut flusher = Flusher::new(Flush::Auto);
         let now = Instant::ZERO + 1000 * MS;
-        assert!(pace.take(now, &picture(), true), "nothing is known of a load yet");
-        pace.left(now);
-        assert_eq!(pace.wake_at(), Some(now + MS / 1000));
-        pace.turned(now);
-        assert_eq!(pace.hold(), Duration::ZERO, "the loop has not turned yet");
-        pace.turned(now + turn);
-        assert_eq!(pace.wake_at(), None);
-        (pace, now + turn)
+        assert!(flusher.take(now, &picture(), true), "nothing is known of a load yet");
+        flusher.left(now);
+        assert_eq!(flusher.wake_at(), Some(now + MS / 1000));
+        flusher.note_pass(now);
+        assert_eq!(flusher.hold(), Duration::ZERO, "the pass has not ended yet");
+        flusher.note_pass(now + pass);
+        assert_eq!(flusher.wake_at(), None);
+        (flusher, now + pass)
     }
 
     #[test]
     fn sound_rides_along_with_pictures_and_leaves_alone_where_there_are_none() {
         let now = Instant::ZERO;
-        let mut pace = Pace::new(Flush::Video);
-        assert!(!pace.take(now, &sound(), true));
-        assert_eq!(pace.flush_at(), Some(now + RIDE_ALONG));
-        assert!(pace.take(now, &picture(), true));
-        assert!(pace.take(now, &sound(), false));
+        let mut flusher = Flusher::new(Flush::Video);
+        assert!(!flusher.take(now, &sound(), true));
+        assert_eq!(flusher.flush_at(), Some(now + RIDE_ALONG));
+        assert!(flusher.take(now, &picture(), true));
+        assert!(flusher.take(now, &sound(), false));
     }
 
     #[test]
-    fn what_a_turn_costs_decides_how_often_frames_leave() {
-        let (mut pace, now) = loaded(20 * MS);
-        assert_eq!(pace.hold(), 40 * MS);
-        assert!(!pace.take(now, &picture(), true));
-        assert_eq!(pace.flush_at(), Some(now + 20 * MS), "40 ms behind the last time");
-        assert!(!pace.take(now + 10 * MS, &sound(), true));
-        assert_eq!(pace.flush_at(), Some(now + 20 * MS), "nobody waits longer for whoever comes later");
-        assert!(pace.take(now + 20 * MS, &picture(), true));
+    fn what_a_pass_costs_decides_how_often_frames_leave() {
+        let (mut flusher, now) = loaded(20 * MS);
+        assert_eq!(flusher.hold(), 40 * MS);
+        assert!(!flusher.take(now, &picture(), true));
+        assert_eq!(flusher.flush_at(), Some(now + 20 * MS), "40 ms behind the last time");
+        assert!(!flusher.take(now + 10 * MS, &sound(), true));
+        assert_eq!(flusher.flush_at(), Some(now + 20 * MS), "nobody waits longer for whoever comes later");
+        assert!(flusher.take(now + 20 * MS, &picture(), true));
     }
 
     #[test]
     fn a_keyframe_is_never_held_back_and_nothing_is_for_long() {
-        let (mut pace, now) = loaded(3000 * MS);
-        assert!(pace.take(now, &key(), true));
-        pace.left(now);
-        assert_eq!(pace.hold(), AUTO_HOLD_MAX);
-        assert!(!pace.take(now, &picture(), true));
-        assert_eq!(pace.flush_at(), Some(now + AUTO_HOLD_MAX));
+        let (mut flusher, now) = loaded(3000 * MS);
+        assert!(flusher.take(now, &key(), true));
+        flusher.left(now);
+        assert_eq!(flusher.hold(), AUTO_HOLD_MAX);
+        assert!(!flusher.take(now, &picture(), true));
+        assert_eq!(flusher.flush_at(), Some(now + AUTO_HOLD_MAX));
     }
 
     #[test]
     fn load_that_is_over_is_forgotten() {
-        let (mut pace, mut now) = loaded(20 * MS);
+        let (mut flusher, mut now) = loaded(20 * MS);
         for _ in 0..40 {
             now = now + 33 * MS;
-            pace.left(now);
-            pace.turned(now + MS / 10);
+            flusher.left(now);
+            flusher.note_pass(now + MS / 10);
         }
-        assert!(pace.hold() < MS, "{:?}", pace.hold());
+        assert!(flusher.hold() < MS, "{:?}", flusher.hold());
     }
 
     #[test]
     fn other_settings_measure_nothing() {
         for flush in [Flush::Frame, Flush::Video, Flush::Ms(100)] {
-            let mut pace = Pace::new(flush);
-            pace.left(Instant::ZERO);
-            assert_eq!(pace.wake_at(), None);
-            pace.turned(Instant::ZERO + 1000 * MS);
-            assert_eq!(pace.hold(), Duration::ZERO);
+            let mut flusher = Flusher::new(flush);
+            flusher.left(Instant::ZERO);
+            assert_eq!(flusher.wake_at(), None);
+            flusher.note_pass(Instant::ZERO + 1000 * MS);
+            assert_eq!(flusher.hold(), Duration::ZERO);
         }
     }
 }

@@ -1,95 +1,105 @@
 //! One stream: its players' side.
 //!
-//! A player's cursor is moved here and nowhere else. `settle` decides (where to start, whether the ring
+//! A player's cursor is moved here and nowhere else. `advance` decides (where to start, whether the ring
 //! has overtaken it, which headers it lacks), `window` shows what leaves next, `sent` counts what has left.
 
 use crate::base::outbox::Outbox;
 use crate::base::slices::Slices;
 use crate::config::Start;
 use crate::stream::cursor::{Cursor, Next, Partial};
-use crate::stream::live::Stream;
-use crate::stream::log::Log;
+use crate::stream::ingest::Stream;
+use crate::stream::rendition::Rendition;
 use crate::wire::format::Format;
 use bytes::Bytes;
 
-/// A player that is behind is sent whole frames until there are so many bytes; then others have their turn.
-/// Where there was more to do than a core could, players got up to five times as much as others when each was
-/// sent all that it lacked, up to 1 MiB (`benches/README.md`).
+/// A player that is behind is sent whole frames until there are so many bytes; the rest leaves in a later
+/// pass. Where there was more to do than a core could, players got up to five times as much as others when
+/// each was sent all that it lacked, up to 1 MiB (`benches/README.md`).
 const WINDOW_BYTES: usize = 256 << 10;
 
-/// How a player stands after [`Stream::settle`].
+/// How a player stands after [`Stream::advance`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Readiness {
     /// There are bytes for it.
     Ready,
     /// It has everything; it is heard of again at the next flush.
-    InStep,
+    CaughtUp,
     /// The frame that it was in the middle of is gone: it can only be cut off.
     Lost,
 }
 
 impl Stream {
-    /// A player joins. The log of its format is made if it is the first.
+    /// A player joins. The rendition of its format is made if it is the first.
     pub fn join(&mut self, format: Format) -> Cursor {
         let from = match self.settings.play.start {
             Start::NextKey => self.ring.head(),
             Start::NewestKey => self.ring.newest_sync().unwrap_or(self.ring.head()),
             Start::OldestKey => self.ring.oldest_sync().unwrap_or(self.ring.head()),
         };
-        let place = self.logs.iter().position(|log| log.format() == format);
-        let log = match place {
-            Some(place) => &mut self.logs[place],
+        let place = self.renditions.iter().position(|rendition| rendition.format() == format);
+        let rendition = match place {
+            Some(place) => &mut self.renditions[place],
             None => {
-                self.logs.push(Log::new(format, from.max(self.ring.first()), self.attic_bytes_max));
-                self.logs.last_mut().expect("one was just pushed")
+                self.renditions.push(Rendition::new(
+                    format,
+                    from.max(self.ring.first()),
+                    self.pinned_bytes_max,
+                ));
+                self.renditions.last_mut().expect("one was just pushed")
             }
         };
-        log.join();
-        log.catch_up(&self.ring);
+        rendition.join();
+        rendition.catch_up(&self.ring);
         Cursor::new(format, from)
     }
 
-    /// A player leaves. The log of its format goes with the last.
+    /// A player leaves. The rendition of its format goes with the last.
     pub fn leave(&mut self, cursor: &Cursor) {
-        let place = self.log_place(cursor.format);
+        let place = self.rendition_place(cursor.format);
         if let Some(partial) = cursor.partial {
-            self.logs[place].unpin(partial.number);
+            self.renditions[place].unpin(partial.number);
         }
-        if self.logs[place].leave() {
-            self.logs.remove(place);
+        if self.renditions[place].leave() {
+            self.renditions.remove(place);
         }
     }
 
     /// What is left of the frame that the player is in the middle of.
     pub fn rest(&self, cursor: &Cursor) -> Option<Bytes> {
         let partial = cursor.partial?;
-        self.log(cursor.format).rest(partial.number, partial.offset)
+        self.rendition(cursor.format).rest(partial.number, partial.offset)
     }
 
     /// True if the cursor stands where a player of this stream can: what was loaded may be anything.
     pub fn can_follow(&self, cursor: &Cursor) -> bool {
-        let Some(log) = self.logs.iter().find(|log| log.format() == cursor.format) else { return false };
-        cursor
-            .partial
-            .is_none_or(|partial| log.get(partial.number).is_none_or(|bytes| partial.offset <= bytes.len()))
+        let Some(rendition) = self.renditions.iter().find(|rendition| rendition.format() == cursor.format)
+        else {
+            return false;
+        };
+        cursor.partial.is_none_or(|partial| {
+            rendition.get(partial.number).is_none_or(|bytes| partial.offset <= bytes.len())
+        })
     }
 
-    fn log_place(&self, format: Format) -> usize {
-        self.logs.iter().position(|log| log.format() == format).expect("a player's format has a log")
+    fn rendition_place(&self, format: Format) -> usize {
+        self.renditions
+            .iter()
+            .position(|rendition| rendition.format() == format)
+            .expect("a player's format has a rendition")
     }
 
-    fn log(&self, format: Format) -> &Log {
-        &self.logs[self.log_place(format)]
+    fn rendition(&self, format: Format) -> &Rendition {
+        &self.renditions[self.rendition_place(format)]
     }
 
     /// Decides where the player goes on; headers that it lacks join its own bytes.
-    pub fn settle(&mut self, cursor: &mut Cursor, own: &mut Outbox) -> Standing {
-        let place = self.log_place(cursor.format);
+    pub fn advance(&mut self, cursor: &mut Cursor, own: &mut Outbox) -> Readiness {
+        let place = self.rendition_place(cursor.format);
         if let Some(partial) = cursor.partial
-            && self.logs[place].get(partial.number).is_none()
+            && self.renditions[place].get(partial.number).is_none()
         {
             reached!("a player lost the frame that it was in the middle of");
-            return Standing::Lost;
+            return Readiness::Lost;
         }
         if let Next::At(number) = cursor.next
             && number < self.ring.first()
@@ -103,16 +113,20 @@ impl Stream {
         }
         self.pass_over(cursor);
         let behind = matches!(cursor.next, Next::At(number) if number < self.flushed);
-        if cursor.partial.is_some() || !own.is_empty() || behind { Standing::Ready } else { Standing::InStep }
+        if cursor.partial.is_some() || !own.is_empty() || behind {
+            Readiness::Ready
+        } else {
+            Readiness::CaughtUp
+        }
     }
 
     fn seek(&mut self, cursor: &mut Cursor, sought: u64, own: &mut Outbox) {
-        let place = self.log_place(cursor.format);
-        let log = &mut self.logs[place];
-        let from = sought.max(log.start());
+        let place = self.rendition_place(cursor.format);
+        let rendition = &mut self.renditions[place];
+        let from = sought.max(rendition.start());
         // Before its flush a frame is not laid out yet. Where sound alone is a place to start, a transport
         // stream does not have its tables before each.
-        let sync = self.ring.sync_from(from).and_then(|sync| log.entry_from(sync, self.flushed));
+        let sync = self.ring.sync_from(from).and_then(|sync| rendition.entry_from(sync, self.flushed));
         let Some(sync) = sync else { return };
         let entry = self.ring.get(sync).expect("what is laid out is in the ring");
         if cursor.headers.is_some() {
@@ -120,11 +134,11 @@ impl Stream {
             cursor.dropped += sync - sought;
         }
         if !cursor.head_given {
-            own.push(log.file_head(&entry.headers));
+            own.push(rendition.file_head(&entry.headers));
             cursor.head_given = true;
         }
         if cursor.headers != Some(entry.headers.number) {
-            own.push(log.preamble(&entry.headers, entry.frame.dts));
+            own.push(rendition.preamble(&entry.headers, entry.frame.dts));
             cursor.headers = Some(entry.headers.number);
         }
         cursor.next = Next::At(sync);
@@ -133,8 +147,8 @@ impl Stream {
     /// Moves past frames that have no bytes for this player.
     fn pass_over(&self, cursor: &mut Cursor) {
         let Next::At(mut number) = cursor.next else { return };
-        let log = self.log(cursor.format);
-        while number < self.flushed && self.bytes_for(cursor, log, number).is_empty() {
+        let rendition = self.rendition(cursor.format);
+        while number < self.flushed && self.bytes_for(cursor, rendition, number).is_empty() {
             self.note_headers(cursor, number);
             number += 1;
         }
@@ -147,8 +161,8 @@ impl Stream {
         }
     }
 
-    fn bytes_for<'a>(&self, cursor: &Cursor, log: &'a Log, number: u64) -> &'a [u8] {
-        let bytes = log.get(number).unwrap_or_default();
+    fn bytes_for<'a>(&self, cursor: &Cursor, rendition: &'a Rendition, number: u64) -> &'a [u8] {
+        let bytes = rendition.get(number).unwrap_or_default();
         if bytes.is_empty() || cursor.wants_all() {
             return bytes;
         }
@@ -160,9 +174,9 @@ impl Stream {
 
     /// What leaves next: the rest of a frame, the own bytes, whole frames.
     pub fn window<'a>(&'a self, cursor: &Cursor, own: &'a Outbox, slices: &mut Slices<'a>) {
-        let log = self.log(cursor.format);
+        let rendition = self.rendition(cursor.format);
         if let Some(partial) = cursor.partial
-            && let Some(bytes) = log.get(partial.number)
+            && let Some(bytes) = rendition.get(partial.number)
         {
             slices.push(&bytes[partial.offset..]);
         }
@@ -173,9 +187,9 @@ impl Stream {
         slices.frames_follow();
         while number < self.flushed && slices.len() < WINDOW_BYTES {
             let next = if cursor.wants_all() {
-                log.show(number, self.flushed, slices)
+                rendition.show(number, self.flushed, slices)
             } else {
-                slices.push(self.bytes_for(cursor, log, number)).then_some(number + 1)
+                slices.push(self.bytes_for(cursor, rendition, number)).then_some(number + 1)
             };
             let Some(next) = next else { return };
             number = next;
@@ -184,9 +198,9 @@ impl Stream {
 
     /// The kernel took `len` bytes of what [`Stream::window`] showed.
     pub fn sent(&mut self, cursor: &mut Cursor, own: &mut Outbox, mut len: usize) {
-        let place = self.log_place(cursor.format);
+        let place = self.rendition_place(cursor.format);
         if let Some(partial) = cursor.partial {
-            let whole = self.logs[place].get(partial.number).map_or(0, |bytes| bytes.len());
+            let whole = self.renditions[place].get(partial.number).map_or(0, |bytes| bytes.len());
             let rest = whole.saturating_sub(partial.offset);
             if len < rest {
                 cursor.partial = Some(Partial { offset: partial.offset + len, ..partial });
@@ -194,7 +208,7 @@ impl Stream {
             }
             len -= rest;
             cursor.partial = None;
-            self.logs[place].unpin(partial.number);
+            self.renditions[place].unpin(partial.number);
         }
         let own_len = len.min(own.len());
         own.advance(own_len);
@@ -204,12 +218,12 @@ impl Stream {
                 panic!("bytes were sent to a player that holds still")
             };
             assert!(number < self.flushed, "more bytes were sent than shown");
-            let whole = self.bytes_for(cursor, &self.logs[place], number).len();
+            let whole = self.bytes_for(cursor, &self.renditions[place], number).len();
             self.note_headers(cursor, number);
             cursor.next = Next::At(number + 1);
             if len < whole {
                 cursor.partial = Some(Partial { number, offset: len });
-                self.logs[place].pin(number);
+                self.renditions[place].pin(number);
                 return;
             }
             len -= whole;
@@ -218,7 +232,7 @@ impl Stream {
 
     /// The player wants something else delivered from now on. What it missed stays missed: it goes on at
     /// the next place to start at, with fresh headers.
-    pub fn deliver(&self, cursor: &mut Cursor, audio: bool, video: bool) {
+    pub fn select_tracks(&self, cursor: &mut Cursor, audio: bool, video: bool) {
         if (cursor.audio, cursor.video) == (audio, video) {
             return;
         }

@@ -12,8 +12,8 @@ use crate::media::frame::{Frame, Kind, Role};
 use crate::media::headers::Headers;
 use crate::media::timestamp::Timestamp;
 use crate::stream::announced::announced;
-use crate::stream::log::Log;
-use crate::stream::pace::Pace;
+use crate::stream::flush::Flusher;
+use crate::stream::rendition::Rendition;
 use crate::stream::ring::Ring;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -51,16 +51,16 @@ pub struct Counters {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Stream {
     pub(super) settings: StreamSettings,
-    pub(super) attic_bytes_max: usize,
+    pub(super) pinned_bytes_max: usize,
     pub(super) ring: Ring,
-    pub(super) logs: Vec<Log>,
+    pub(super) renditions: Vec<Rendition>,
     pub(super) headers: Arc<Headers>,
     /// Frames with smaller numbers may leave.
     pub(super) flushed: u64,
     tracks_max: usize,
     clock: Clock,
     publication: Option<Publication>,
-    pace: Pace,
+    flusher: Flusher,
     counters: Counters,
 }
 
@@ -77,17 +77,17 @@ pub enum Appended {
 
 impl Stream {
     /// A stream that nobody publishes yet.
-    pub fn new(settings: StreamSettings, attic_bytes_max: usize, tracks_max: usize) -> Self {
+    pub fn new(settings: StreamSettings, pinned_bytes_max: usize, tracks_max: usize) -> Self {
         Stream {
             ring: Ring::new(settings.ring.clone()),
-            attic_bytes_max,
-            logs: Vec::new(),
+            pinned_bytes_max,
+            renditions: Vec::new(),
             headers: Arc::default(),
             flushed: 0,
             tracks_max,
             clock: Clock::default(),
             publication: None,
-            pace: Pace::new(settings.play.flush),
+            flusher: Flusher::new(settings.play.flush),
             counters: Counters::default(),
             settings,
         }
@@ -139,7 +139,7 @@ impl Stream {
 
     /// Bytes held: frames, and what they were laid out as.
     pub fn bytes(&self) -> usize {
-        self.ring.bytes() + self.logs.iter().map(Log::bytes).sum::<usize>()
+        self.ring.bytes() + self.renditions.iter().map(Rendition::bytes).sum::<usize>()
     }
 
     /// A frame of the publisher, with the publisher's own time.
@@ -241,8 +241,8 @@ impl Stream {
 
     fn plan_flush(&mut self, frame: &Frame, now: Instant) {
         // Where nobody plays nothing leaves: a timer would wake the loop for nothing, at each block of sound.
-        let unplayed = self.logs.is_empty();
-        if unplayed || self.pace.take(now, frame, self.headers.has(Kind::Video)) || self.ring_fills_up() {
+        let unplayed = self.renditions.is_empty();
+        if unplayed || self.flusher.take(now, frame, self.headers.has(Kind::Video)) || self.ring_fills_up() {
             self.flush(now);
         }
     }
@@ -258,22 +258,22 @@ impl Stream {
     /// Everything in the ring may leave now.
     pub fn flush(&mut self, now: Instant) {
         if self.flushed != self.ring.head() {
-            self.pace.left(now);
+            self.flusher.left(now);
         }
         self.flushed = self.ring.head();
-        for log in &mut self.logs {
-            log.catch_up(&self.ring);
+        for rendition in &mut self.renditions {
+            rendition.catch_up(&self.ring);
         }
     }
 
-    /// The pace at which frames leave.
-    pub fn pace(&self) -> &Pace {
-        &self.pace
+    /// When frames leave.
+    pub fn flusher(&self) -> &Flusher {
+        &self.flusher
     }
 
     /// The server's loop has come to `now`.
-    pub fn turned(&mut self, now: Instant) {
-        self.pace.turned(now);
+    pub fn note_pass(&mut self, now: Instant) {
+        self.flusher.note_pass(now);
     }
 
     /// True if `mark`, a value of [`Stream::flushed`] taken before, is out of date: players have news.

@@ -1,0 +1,107 @@
+//! The requests of the HTTP API: a question comes from a session, its answer goes back to it, at once or after
+//! the shell has measured or recorded (I38).
+
+use crate::base::id::{ConnId, Ticket};
+use crate::server::Server;
+use crate::server::hosted::Hosted;
+use crate::server::output::Output;
+use crate::server::vid::vid;
+use crate::session::ask::Answer;
+use crate::status::{
+    Identity, Query, RecorderAnswer, RecorderRefusal, RecorderWish, Report, ReportBody, Summaries, Vitals,
+};
+
+impl Server {
+    pub(super) fn query(&mut self, id: ConnId, query: Query) {
+        if query == Query::Summaries {
+            self.measure(id);
+            return;
+        }
+        let body = match query {
+            Query::Summaries => None,
+            Query::Identity => Some(ReportBody::Identity),
+            Query::Vhosts => Some(ReportBody::Vhosts(self.vhosts())),
+            Query::Vhost(vid) => {
+                self.vhosts().into_iter().find(|vhost| vhost.id == vid).map(ReportBody::Vhost)
+            }
+            Query::Streams(page) => Some(self.streams_page(page, Hosted::is_published)),
+            Query::Live(page) => {
+                Some(self.streams_page(page, |hosted| hosted.stream.publication().is_some()))
+            }
+            Query::Stream(vid) => self.stream_by_vid(&vid),
+            Query::Clients(page) => Some(self.clients_page(page)),
+            Query::Client(cid) => {
+                let conn = self.clients().find(|conn| conn.cid.as_str() == cid);
+                conn.map(|conn| ReportBody::Client(Box::new(self.client_status(conn))))
+            }
+        };
+        let report = body.map(|body| Box::new(Report { identity: self.identity(), body }));
+        self.answer(id, Answer::Report(report));
+    }
+
+    /// The server is known by where it listens, this run of it by its dice.
+    fn identity(&self) -> Identity {
+        let listeners = self.config.listeners();
+        let service: [u8; 8] = self.seed.fork(b"service").word();
+        Identity {
+            server: vid(&format!("{listeners:?}")),
+            service: String::from_utf8_lossy(&service).into_owned(),
+            pid: self.pid,
+        }
+    }
+
+    /// Only the shell can look at the process; the answer comes with `Input::Measured`.
+    fn measure(&mut self, id: ConnId) {
+        if self.pending.len() >= PENDING_MAX {
+            self.answer(id, Answer::Report(None));
+            return;
+        }
+        let ticket = self.ticket();
+        self.pending.insert(ticket, id);
+        self.outputs.push_back(Output::Measure { ticket });
+    }
+
+    /// A measurement came; the shell may also send one that nobody asked for, to introduce the process.
+    pub(super) fn measured(&mut self, ticket: Ticket, vitals: Vitals) {
+        self.pid = vitals.pid;
+        let Some(id) = self.pending.remove(&ticket) else { return };
+        let summaries = Summaries {
+            now_ms: self.epoch.unix_millis(self.now),
+            uptime_secs: self.now.as_micros() / 1_000_000,
+            recv_bytes: self.traffic.received_bytes(),
+            send_bytes: self.traffic.sent_bytes(),
+            conns: self.conns.len() as u64,
+            kbps: self.traffic.kbps(self.now),
+            vitals,
+        };
+        let body = ReportBody::Summaries(Box::new(summaries));
+        let report = Report { identity: self.identity(), body };
+        self.answer(id, Answer::Report(Some(Box::new(report))));
+    }
+
+    /// Only the shell can record; the answer comes with `Input::Recorder`.
+    pub(super) fn request_recorder(&mut self, id: ConnId, wish: RecorderWish) {
+        if self.pending.len() >= PENDING_MAX {
+            let answer = Answer::Recorder(self.identity(), Err(RecorderRefusal::Busy));
+            self.answer(id, answer);
+            return;
+        }
+        let ticket = self.ticket();
+        self.pending.insert(ticket, id);
+        self.outputs.push_back(Output::Recorder { ticket, wish });
+    }
+
+    /// The recorder has done what was wanted, or not.
+    pub(super) fn recorder_answered(
+        &mut self,
+        ticket: Ticket,
+        result: Result<RecorderAnswer, RecorderRefusal>,
+    ) {
+        let Some(id) = self.pending.remove(&ticket) else { return };
+        let answer = Answer::Recorder(self.identity(), result);
+        self.answer(id, answer);
+    }
+}
+
+/// Most requests that wait for the shell; the next one is refused.
+const PENDING_MAX: usize = 256;

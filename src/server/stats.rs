@@ -1,0 +1,157 @@
+//! The numbers that the HTTP API shows of vhosts, streams and clients (I38). Reads, changes nothing.
+
+use crate::base::name::{DEFAULT_VHOST, StreamName};
+use crate::media::codec::Params;
+use crate::media::frame::Track;
+use crate::media::headers::Headers;
+use crate::server::Server;
+use crate::server::conn::{Conn, Role};
+use crate::server::hosted::Hosted;
+use crate::server::vid::{stream_vid, vid};
+use crate::status::{
+    AudioStatus, ClientStatus, HlsStatus, Kbps, Page, PublishStatus, ReportBody, StreamStatus, VhostStatus,
+    VideoStatus,
+};
+use std::collections::BTreeMap;
+
+impl Server {
+    pub(super) fn vhosts(&self) -> Vec<VhostStatus> {
+        let empty = |name: &str| VhostStatus {
+            id: vid(name),
+            name: name.to_owned(),
+            enabled: true,
+            clients: 0,
+            streams: 0,
+            send_bytes: 0,
+            recv_bytes: 0,
+            kbps: Kbps::default(),
+            hls: HlsStatus {
+                enabled: self.config.stream.hls.enabled,
+                fragment: self.config.stream.hls.segment_ms as f64 / 1000.0,
+            },
+        };
+        let mut vhosts = BTreeMap::from([(DEFAULT_VHOST, empty(DEFAULT_VHOST))]);
+        for (name, _, hosted) in self.streams.iter() {
+            let vhost = vhosts.entry(&name.vhost).or_insert_with(|| empty(&name.vhost));
+            vhost.clients += self.clients_of(name, hosted);
+            vhost.streams += u64::from(hosted.is_published());
+            vhost.send_bytes += hosted.traffic.sent_bytes();
+            vhost.recv_bytes += hosted.traffic.received_bytes();
+            vhost.kbps = add(vhost.kbps, hosted.traffic.kbps(self.now));
+        }
+        vhosts.into_values().collect()
+    }
+
+    pub(super) fn streams_page(&self, page: Page, of: impl Fn(&Hosted) -> bool) -> ReportBody {
+        let all = || self.streams.iter().filter(|(_, _, hosted)| of(hosted));
+        let streams = all().skip(page.start).take(page.count);
+        let streams = streams.map(|(name, _, hosted)| self.stream_status(name, hosted)).collect();
+        ReportBody::Streams(streams, all().count())
+    }
+
+    pub(super) fn stream_by_vid(&self, vid: &str) -> Option<ReportBody> {
+        let (name, _, hosted) = self.streams.iter().find(|(name, _, _)| stream_vid(name) == vid)?;
+        Some(ReportBody::Stream(Box::new(self.stream_status(name, hosted))))
+    }
+
+    fn stream_status(&self, name: &StreamName, hosted: &Hosted) -> StreamStatus {
+        let counters = hosted.stream.counters();
+        let publisher = hosted.stream.publication().and_then(|by| self.conns.get(by.conn));
+        StreamStatus {
+            id: stream_vid(name),
+            name: name.stream.clone(),
+            vhost: vid(&name.vhost),
+            vhost_name: name.vhost.clone(),
+            app: name.app.clone(),
+            tc_url: hosted.tc_url.clone(),
+            url: format!("/{}/{}", name.app, name.stream),
+            live_ms: hosted.live_ms,
+            clients: self.clients_of(name, hosted),
+            frames: counters.audio_frames + counters.video_frames,
+            audio_frames: counters.audio_frames,
+            video_frames: counters.video_frames,
+            send_bytes: hosted.traffic.sent_bytes(),
+            recv_bytes: hosted.traffic.received_bytes(),
+            kbps: hosted.traffic.kbps(self.now),
+            hold_ms: hosted.stream.flusher().hold().as_millis() as u64,
+            publish: PublishStatus {
+                active: publisher.is_some(),
+                cid: publisher.map(|conn| conn.cid.as_str().to_owned()),
+            },
+            video: video_status(hosted.stream.headers()),
+            audio: audio_status(hosted.stream.headers()),
+        }
+    }
+
+    /// Connections that are about a stream, in the order of their places.
+    pub(super) fn clients(&self) -> impl Iterator<Item = &Conn> {
+        self.conns.iter().filter(|conn| {
+            conn.ending.is_none() && (conn.role.stream().is_some() || conn.fetches_from().is_some())
+        })
+    }
+
+    /// Publisher, players and those who fetch.
+    fn clients_of(&self, name: &StreamName, hosted: &Hosted) -> u64 {
+        let fetching = self.conns.iter().filter(|conn| conn.fetches_from() == Some(name)).count();
+        let around = hosted.players.len() + hosted.waiting.len() + fetching;
+        around as u64 + u64::from(hosted.stream.publication().is_some())
+    }
+
+    pub(super) fn clients_page(&self, page: Page) -> ReportBody {
+        let clients = self.clients().skip(page.start).take(page.count);
+        ReportBody::Clients(clients.map(|conn| self.client_status(conn)).collect(), self.clients().count())
+    }
+
+    pub(super) fn client_status(&self, conn: &Conn) -> ClientStatus {
+        let about = conn.role.stream().and_then(|key| self.streams.name(key)).or(conn.name.as_ref());
+        let introduction = &conn.introduction;
+        ClientStatus {
+            id: conn.cid.as_str().to_owned(),
+            vhost: about.map(|name| vid(&name.vhost)).unwrap_or_default(),
+            stream: about.map(stream_vid).unwrap_or_default(),
+            ip: conn.peer.ip().to_string(),
+            page_url: introduction.page_url.clone(),
+            swf_url: introduction.swf_url.clone(),
+            tc_url: introduction.tc_url.clone(),
+            url: about.map(|name| format!("/{}/{}", name.app, name.stream)).unwrap_or_default(),
+            name: about.map(|name| name.stream.clone()).unwrap_or_default(),
+            kind: introduction.role.to_string(),
+            publish: matches!(conn.role, Role::Publishing(_)),
+            alive: self.now.since(conn.since).as_secs_f64(),
+            send_bytes: conn.traffic.sent_bytes(),
+            recv_bytes: conn.traffic.received_bytes(),
+            dropped_frames: match &conn.role {
+                Role::Playing { cursor, .. } => cursor.dropped,
+                _ => 0,
+            },
+            kbps: conn.traffic.kbps(self.now),
+        }
+    }
+}
+
+fn video_status(headers: &Headers) -> Option<VideoStatus> {
+    let info = headers.track(Track::VIDEO)?;
+    let Some(Params::Video(params)) = &info.params else { return None };
+    Some(VideoStatus {
+        codec: info.codec.name().to_owned(),
+        profile: params.profile.clone(),
+        level: params.level.clone(),
+        width: params.width,
+        height: params.height,
+    })
+}
+
+fn audio_status(headers: &Headers) -> Option<AudioStatus> {
+    let info = headers.track(Track::AUDIO)?;
+    let Some(Params::Audio(params)) = &info.params else { return None };
+    Some(AudioStatus {
+        codec: info.codec.name().to_owned(),
+        sample_rate: params.sample_rate,
+        channel: params.channels,
+        profile: params.profile.clone(),
+    })
+}
+
+fn add(sum: Kbps, more: Kbps) -> Kbps {
+    Kbps { recv_30s: sum.recv_30s + more.recv_30s, send_30s: sum.send_30s + more.send_30s }
+}
