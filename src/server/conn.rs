@@ -14,6 +14,7 @@ use crate::session::ask::Introduction;
 use crate::stream::cursor::Cursor;
 use crate::stream::registry::StreamKey;
 use crate::wire::format::Format;
+use crate::wire::m3u8::HlsFile;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -52,7 +53,7 @@ pub enum Role {
         /// Which stream.
         stream: StreamKey,
         /// Which file.
-        file: String,
+        file: HlsFile,
         /// When its patience ends.
         until: Instant,
     },

@@ -11,6 +11,7 @@ use crate::stream::cursor::Next;
 use crate::stream::playback::Readiness;
 use crate::stream::registry::StreamKey;
 use crate::wire::format::Format;
+use crate::wire::m3u8::HlsFile;
 use std::time::Duration;
 
 impl Server {
@@ -169,14 +170,14 @@ impl Server {
     }
 
     /// `id` wants a file of a packaged stream.
-    pub(super) fn fetch(&mut self, id: ConnId, name: StreamName, file: String) {
+    pub(super) fn fetch(&mut self, id: ConnId, name: StreamName, file: HlsFile) {
         let settings = self.config.stream(&name);
         if !settings.hls.enabled {
             self.answer(id, Answer::Fetch(Err(Refusal::Disabled("stream.hls.enabled"))));
             return;
         }
         // Only a playlist is worth waiting for: whatever else there is was named in one.
-        let wait = if file.ends_with(".m3u8") { settings.play.wait_ms } else { 0 };
+        let wait = if file.is_playlist() { settings.play.wait_ms } else { 0 };
         let wait = Duration::from_millis(wait);
         match self.find_or_expect(name, wait) {
             Ok(key) => self.fetch_from(id, key, file, wait),
@@ -184,10 +185,10 @@ impl Server {
         }
     }
 
-    fn fetch_from(&mut self, id: ConnId, key: StreamKey, file: String, wait: Duration) {
+    fn fetch_from(&mut self, id: ConnId, key: StreamKey, file: HlsFile, wait: Duration) {
         let hosted = self.streams.get_mut(key).expect("the caller found it");
         let found = match &hosted.hls {
-            Some(hls) => hls.fetch(&file),
+            Some(hls) => hls.fetch(file),
             None => Fetch::NotYet,
         };
         match found {
@@ -211,7 +212,7 @@ impl Server {
             return;
         };
         let Some(Fetch::Ready(fetched)) =
-            self.streams.get(*stream).and_then(|hosted| hosted.hls.as_ref()).map(|hls| hls.fetch(file))
+            self.streams.get(*stream).and_then(|hosted| hosted.hls.as_ref()).map(|hls| hls.fetch(*file))
         else {
             return;
         };

@@ -7,6 +7,7 @@ use crate::media::frame::Frame;
 use crate::media::headers::Headers;
 use crate::status::{Identity, Query, RecorderAnswer, RecorderRefusal, RecorderWish, Report};
 use crate::wire::format::Format;
+use crate::wire::m3u8::HlsFile;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -53,8 +54,8 @@ pub enum Ask {
     Fetch {
         /// Of this stream.
         name: StreamName,
-        /// The last part of the path as the packager names it: `index.m3u8`, `seg-17.ts`.
-        file: String,
+        /// This one.
+        file: HlsFile,
         /// The query of the peer's URL, without `?`.
         query: String,
     },

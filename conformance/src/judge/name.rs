@@ -66,7 +66,8 @@ fn is_packaged(file: &str) -> bool {
     let numbered = |(prefix, suffix): (&str, &str)| {
         let number = file.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(suffix));
         number.is_some_and(|number| {
-            (1..=20).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit())
+            // One file has one name: no leading zeros, no number beyond 64 bits.
+            number.parse::<u64>().is_ok_and(|value| value.to_string() == number)
         })
     };
     let names = [("seg-", ".ts"), ("seg-", ".m4s"), ("init-", ".mp4"), ("key-", ".key")];
@@ -164,6 +165,7 @@ mod tests {
         }
         assert_eq!(role("/live/index.m3u8"), hls("live/index"));
         assert_eq!(role("/live/seg-1.ts"), Some(("live/seg-1".to_owned(), "ts-play")));
+        assert_eq!(role("/live/cam/seg-01.ts"), Some(("live/cam/seg-01".to_owned(), "ts-play")));
         assert_eq!(role_of_http("/live/cam.flv?x", true), Some(("live/cam".to_owned(), "ws-flv-play")));
         for target in ["/live/cam.webm", "/live.json", "/live/cam/init-1.m4s"] {
             assert_eq!(role(target), None, "{target}");

@@ -1,4 +1,4 @@
-//! The files that players fetch, by name.
+//! The files that players fetch.
 //!
 //! Playlists are written once for each change, not for each player. Nothing in them depends on who
 //! fetches, and what is fetched under a name of a segment never changes: caches may keep it for ever.
@@ -7,11 +7,10 @@ use super::plan::Plan;
 use super::rate::Rate;
 use super::store::Store;
 use super::window::Window;
-use super::{MASTER, MEDIA};
 use crate::base::fetched::Fetched;
 use crate::base::name::StreamName;
 use crate::media::codec::Params;
-use crate::wire::m3u8::{self, MediaPlaylist, MultivariantPlaylist, Variant};
+use crate::wire::m3u8::{HlsFile, MediaPlaylist, MultivariantPlaylist, Variant};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
@@ -50,7 +49,7 @@ impl Files {
     /// Before the first segment of `name`.
     pub fn new(name: &StreamName) -> Files {
         let stream = utf8_percent_encode(&name.stream, RESERVED);
-        Files { media_uri: format!("{stream}/{MEDIA}"), version: 0, playlists: None, shown: false }
+        Files { media_uri: format!("{stream}/{}", HlsFile::Media), version: 0, playlists: None, shown: false }
     }
 
     /// Grows with each change.
@@ -104,24 +103,26 @@ impl Files {
         }
     }
 
-    /// The file with this name. `hopeless`: there will never be a segment of the present publisher.
-    pub fn fetch(&self, file: &str, window: &Window, hopeless: bool) -> Fetch {
-        match (file, self.playlists.as_ref().filter(|_| self.shown)) {
-            (MASTER, Some(playlists)) => Fetch::Ready(playlists.fetched(&playlists.master)),
-            (MEDIA, Some(playlists)) => Fetch::Ready(playlists.fetched(&playlists.media)),
-            (MASTER | MEDIA, None) if !hopeless => Fetch::NotYet,
-            _ => match fetch_binary(file, window) {
-                Some(fetched) => Fetch::Ready(fetched),
-                None => Fetch::Never,
-            },
+    /// The content of `file`. `hopeless`: there will never be a segment of the present publisher.
+    pub fn fetch(&self, file: HlsFile, window: &Window, hopeless: bool) -> Fetch {
+        let playlists = self.playlists.as_ref().filter(|_| self.shown);
+        let fetched = match file {
+            HlsFile::Master => playlists.map(|shown| shown.fetched(file, &shown.master)),
+            HlsFile::Media => playlists.map(|shown| shown.fetched(file, &shown.media)),
+            HlsFile::Segment { .. } | HlsFile::Init(_) | HlsFile::Key(_) => fetch_binary(file, window),
+        };
+        match fetched {
+            Some(fetched) => Fetch::Ready(fetched),
+            None if file.is_playlist() && !hopeless => Fetch::NotYet,
+            None => Fetch::Never,
         }
     }
 }
 
 impl Playlists {
-    fn fetched(&self, text: &Bytes) -> Fetched {
+    fn fetched(&self, file: HlsFile, text: &Bytes) -> Fetched {
         Fetched {
-            content_type: m3u8::CONTENT_TYPE,
+            content_type: file.content_type(),
             max_age_secs: Some(self.max_age_secs),
             etag: self.etag.clone(),
             text: true,
@@ -130,35 +131,24 @@ impl Playlists {
     }
 }
 
-/// A segment, an initialisation section or a key.
-fn fetch_binary(file: &str, window: &Window) -> Option<Fetched> {
-    let fetched = |content_type, max_age_secs, body| Fetched {
-        content_type,
-        max_age_secs,
-        etag: ["\"", file, "\""].concat(),
-        text: false,
-        body,
-    };
-    // Who watches live asks for the newest.
+/// A segment, an initialisation section or a key, if it is there.
+fn fetch_binary(file: HlsFile, window: &Window) -> Option<Fetched> {
+    // Players of a live stream ask for the newest.
     let mut all = window.all().rev();
-    let (kind, _) = file.split_once('-')?;
-    match kind {
-        "seg" => {
-            let segment = all.find(|segment| segment.entry.uri == file)?;
-            let content_type = if segment.init.is_some() { "video/mp4" } else { "video/mp2t" };
-            Some(fetched(content_type, None, segment.body()))
+    let (body, max_age_secs) = match file {
+        HlsFile::Master | HlsFile::Media => return None,
+        HlsFile::Segment { .. } => (all.find(|segment| segment.entry.file == file)?.body(), None),
+        HlsFile::Init(number) => {
+            let init = all.filter_map(|segment| segment.init.as_ref()).find(|init| init.number == number)?;
+            (vec![init.body.clone()], None)
         }
-        "init" => {
-            let init = all.filter_map(|segment| segment.init.as_ref()).find(|init| init.file == file)?;
-            Some(fetched("video/mp4", None, vec![init.body.clone()]))
+        HlsFile::Key(number) => {
+            let key = all.filter_map(|segment| segment.key.as_ref()).find(|key| key.number == number)?;
+            (vec![Bytes::copy_from_slice(&key.bytes)], Some(KEY_MAX_AGE_SECS))
         }
-        "key" => {
-            let key = all.filter_map(|segment| segment.key.as_ref()).find(|key| key.file == file)?;
-            let body = vec![Bytes::copy_from_slice(&key.bytes)];
-            Some(fetched("application/octet-stream", Some(KEY_MAX_AGE_SECS), body))
-        }
-        _ => None,
-    }
+    };
+    let etag = format!("\"{file}\"");
+    Some(Fetched { content_type: file.content_type(), max_age_secs, etag, text: false, body })
 }
 
 /// Pictures per thousand seconds: as the configuration says if that is about what comes, else as counted.

@@ -5,19 +5,27 @@
 
 use super::segment::Part;
 use crate::base::rng::Rng;
-use crate::wire::m3u8;
+use crate::wire::m3u8::{self, HlsFile};
 use aes::cipher::{BlockEncryptMut, KeyIvInit, block_padding::Pkcs7};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::sync::Arc;
 
 /// A key and its file.
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyFile {
-    /// Its file name; never used for another key, not even after a restart.
-    pub file: String,
+    /// Its number; never used for another key, not even after a restart.
+    pub number: u64,
     /// The key.
     pub bytes: [u8; 16],
+}
+
+impl KeyFile {
+    /// Its file.
+    pub fn file(&self) -> HlsFile {
+        HlsFile::Key(self.number)
+    }
 }
 
 /// The key in use, and when it is time for the next.
@@ -53,8 +61,8 @@ impl Keys {
             .len();
         bytes.truncate(len);
         *parts = vec![Part { body: vec![Bytes::from(bytes)] }];
-        let uri = key.file.clone();
-        (key, m3u8::Key { uri, iv })
+        let file = key.file();
+        (key, m3u8::Key { file, iv })
     }
 
     fn next(&mut self, sequence: u64) -> Arc<KeyFile> {
@@ -67,7 +75,7 @@ impl Keys {
         let fresh = || {
             let mut bytes = [0; 16];
             rng.fill(&mut bytes);
-            Arc::new(KeyFile { file: format!("key-{sequence}.key"), bytes })
+            Arc::new(KeyFile { number: sequence, bytes })
         };
         self.current.get_or_insert_with(fresh).clone()
     }
@@ -76,9 +84,9 @@ impl Keys {
 const BLOCK_BYTES: usize = 16;
 
 /// Never shows the key.
-impl std::fmt::Debug for KeyFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.file)
+impl fmt::Debug for KeyFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file())
     }
 }
 
@@ -97,7 +105,7 @@ mod tests {
         let mut keys = Keys::new(Seed::from_u64(1).fork(b"hls"), 2);
         let mut parts = parts(&[b"sixteen bytes in", b" one", b" segment"]);
         let (key, tag) = keys.encrypt(7, &mut parts);
-        assert_eq!((key.file.as_str(), tag.uri.as_str()), ("key-7.key", "key-7.key"));
+        assert_eq!((key.file(), tag.file), (HlsFile::Key(7), HlsFile::Key(7)));
         let [cipher] = &parts[0].body[..] else { panic!("one piece") };
         assert_eq!(cipher.len(), 32);
         let plain = cbc::Decryptor::<aes::Aes128>::new(&key.bytes.into(), &tag.iv.into())
@@ -117,15 +125,15 @@ mod tests {
     fn keys_rotate_and_vectors_never_repeat() {
         let mut keys = Keys::new(Seed::from_u64(1).fork(b"hls"), 2);
         let made: Vec<_> = (1..=5).map(|sequence| keys.encrypt(sequence, &mut parts(&[b"x"]))).collect();
-        let files: Vec<&str> = made.iter().map(|(key, _)| key.file.as_str()).collect();
-        assert_eq!(files, ["key-1.key", "key-1.key", "key-3.key", "key-3.key", "key-5.key"]);
+        let numbers: Vec<u64> = made.iter().map(|(key, _)| key.number).collect();
+        assert_eq!(numbers, [1, 1, 3, 3, 5]);
         assert_ne!(made[0].0.bytes, made[2].0.bytes);
         assert_ne!(made[0].1.iv, made[1].1.iv);
     }
 
     #[test]
     fn a_key_is_never_shown() {
-        let key = KeyFile { file: "key-1.key".to_owned(), bytes: [0xab; 16] };
+        let key = KeyFile { number: 1, bytes: [0xab; 16] };
         assert_eq!(format!("{key:?}"), "key-1.key");
     }
 }

@@ -6,8 +6,8 @@
 //!          tracks   to cut                listed
 //! ```
 //!
-//! In: the frames of one stream in order, and what became of its publisher. Out: playlists and files by
-//! name ([`Hls::fetch`]), and changes to a directory ([`Hls::poll_store`]).
+//! In: the frames of one stream in order, and what became of its publisher. Out: playlists and files
+//! ([`Hls::fetch`]), and changes to a directory ([`Hls::poll_store`]).
 //!
 //! The playlist never ends: the stream may come back, and an end tag cannot be taken back (RFC 8216,
 //! 6.2.1). Never reads a clock, never holds more than [`Hls::bytes_max`].
@@ -34,24 +34,18 @@ use crate::config;
 use crate::media::frame::{Frame, Kind};
 use crate::media::headers::Headers;
 use crate::media::timestamp::Timestamp;
-use crate::wire::m3u8::Entry;
+use crate::wire::m3u8::{Entry, HlsFile, Layout};
 use files::Files;
 use keys::Keys;
 use mux::Mux;
 use pace::{Pace, Verdict};
-use plan::{Layout, Plan};
+use plan::Plan;
 use rate::Rate;
 use segment::{Open, Segment};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::Store;
 use window::{Sequences, Window};
-
-/// File name of the multivariant playlist.
-pub const MASTER: &str = "master.m3u8";
-
-/// File name of the media playlist.
-pub const MEDIA: &str = "index.m3u8";
 
 /// The packager of one stream.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -136,8 +130,8 @@ impl Hls {
         self.files.version()
     }
 
-    /// The file with this name. May change after every call that takes `&mut self`.
-    pub fn fetch(&self, file: &str) -> Fetch {
+    /// The content of a file. May change after every call that takes `&mut self`.
+    pub fn fetch(&self, file: HlsFile) -> Fetch {
         self.files.fetch(file, &self.window, self.run.hopeless)
     }
 
@@ -282,18 +276,14 @@ impl Hls {
         };
         // Nothing comes before the first segment that it could fail to continue.
         let follows = self.layout.is_some();
-        let extension = match plan.layout {
-            Layout::Ts => "ts",
-            Layout::Fmp4 => "m4s",
-        };
         let segment = Segment {
             sequence,
             entry: Entry {
-                uri: format!("seg-{sequence}.{extension}"),
+                file: HlsFile::Segment { number: sequence, layout: plan.layout },
                 duration_us,
                 discontinuity: follows && (open.discontinuity || muxed.init_changed),
                 date_unix_ms: self.run.date_unix_ms(open.start()),
-                map: muxed.init.as_ref().map(|init| init.file.clone()),
+                map: muxed.init.as_ref().map(|init| init.file()),
                 key: key_tag,
             },
             parts: muxed.parts,

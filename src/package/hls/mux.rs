@@ -3,9 +3,10 @@
 //! In: a plan and a row of frames. Out: one part, and the initialisation section that it needs. What it
 //! keeps between segments is what the formats count: continuity counters, fragment numbers.
 
-use super::plan::{Layout, Plan};
+use super::plan::Plan;
 use super::segment::{Init, Part};
 use crate::media::frame::Frame;
+use crate::wire::m3u8::Layout;
 use crate::wire::{fmp4, ts};
 use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
@@ -80,7 +81,7 @@ impl Mux {
         let init = movie.init();
         let init_changed = self.init.as_ref().is_none_or(|before| before.body != init);
         if init_changed {
-            self.init = Some(Arc::new(Init { file: format!("init-{sequence}.mp4"), body: init }));
+            self.init = Some(Arc::new(Init { number: sequence, body: init }));
         }
         Some(Muxed { parts: vec![Part { body }], init: self.init.clone(), init_changed })
     }

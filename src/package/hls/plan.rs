@@ -7,22 +7,14 @@ use crate::config::HlsLayout;
 use crate::media::codec::{self, Params};
 use crate::media::frame::{Codec, Frame, Kind, Track};
 use crate::media::headers::{Headers, TrackInfo};
+use crate::wire::m3u8::Layout;
 use crate::wire::ts;
 use serde::{Deserialize, Serialize};
-
-/// How segments are laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Layout {
-    /// MPEG-TS.
-    Ts,
-    /// Fragmented MP4.
-    Fmp4,
-}
 
 /// What is packaged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
-    /// How.
+    /// How segments are laid out.
     pub layout: Layout,
     /// The stream's headers with nothing but the packaged tracks.
     pub headers: Headers,

@@ -50,12 +50,12 @@ fn per_second(bits: u64, us: u64) -> u64 {
 mod tests {
     use super::*;
     use crate::package::hls::segment::Part;
-    use crate::wire::m3u8::Entry;
+    use crate::wire::m3u8::{Entry, HlsFile};
     use bytes::Bytes;
 
     fn segment(ms: u64, bytes: usize) -> Segment {
         let entry = Entry {
-            uri: String::new(),
+            file: HlsFile::Media,
             duration_us: ms * 1000,
             discontinuity: false,
             date_unix_ms: 0,

@@ -6,7 +6,7 @@
 use super::keys::KeyFile;
 use crate::media::frame::{Frame, Kind};
 use crate::media::timestamp::Timestamp;
-use crate::wire::m3u8::Entry;
+use crate::wire::m3u8::{Entry, HlsFile};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -111,7 +111,7 @@ pub fn cost(frame: &Frame) -> usize {
 pub struct Segment {
     /// Its media sequence number.
     pub sequence: u64,
-    /// Its line in the playlist; `entry.uri` is its file name.
+    /// Its line in the playlist, and its file.
     pub entry: Entry,
     /// Its content, in order.
     pub parts: Vec<Part>,
@@ -133,10 +133,17 @@ pub struct Part {
 /// An initialisation section.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Init {
-    /// Its file name; never used for another content, not even after a restart.
-    pub file: String,
+    /// Its number; never used for another content, not even after a restart.
+    pub number: u64,
     /// Its content.
     pub body: Bytes,
+}
+
+impl Init {
+    /// Its file.
+    pub fn file(&self) -> HlsFile {
+        HlsFile::Init(self.number)
+    }
 }
 
 impl Segment {

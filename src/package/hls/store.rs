@@ -7,6 +7,7 @@ use super::segment::Segment;
 use super::window::Window;
 use crate::base::name::StreamName;
 use crate::base::store::StoreOp;
+use crate::wire::m3u8::HlsFile;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -20,8 +21,8 @@ pub struct Store {
     /// True once what an earlier process left behind was cleared away.
     cleared: bool,
     /// What was written last and need not be written again.
-    init: Option<String>,
-    key: Option<String>,
+    init: Option<HlsFile>,
+    key: Option<HlsFile>,
     master: Option<Bytes>,
 }
 
@@ -41,35 +42,32 @@ impl Store {
     /// A segment was made.
     pub fn segment(&mut self, segment: &Segment) {
         self.clear();
-        if let Some(init) = segment.init.as_ref().filter(|init| self.init.as_ref() != Some(&init.file)) {
-            self.init = Some(init.file.clone());
-            self.write(&init.file, vec![init.body.clone()]);
+        if let Some(init) = segment.init.as_ref().filter(|init| self.init != Some(init.file())) {
+            self.init = Some(init.file());
+            self.write(init.file(), vec![init.body.clone()]);
         }
-        if let Some(key) = segment.key.as_ref().filter(|key| self.key.as_ref() != Some(&key.file)) {
-            self.key = Some(key.file.clone());
-            self.write(&key.file, vec![Bytes::copy_from_slice(&key.bytes)]);
+        if let Some(key) = segment.key.as_ref().filter(|key| self.key != Some(key.file())) {
+            self.key = Some(key.file());
+            self.write(key.file(), vec![Bytes::copy_from_slice(&key.bytes)]);
         }
-        self.write(&segment.entry.uri, segment.body());
+        self.write(segment.entry.file, segment.body());
     }
 
     /// The playlists changed; every segment that they name was told before.
     pub fn playlists(&mut self, media: &Bytes, master: &Bytes) {
-        self.write(super::MEDIA, vec![media.clone()]);
+        self.write(HlsFile::Media, vec![media.clone()]);
         if self.master.as_ref() != Some(master) {
             self.master = Some(master.clone());
-            if let Some(base) = &self.base {
-                self.ops
-                    .push_back(StoreOp::Write { path: format!("{base}.m3u8"), body: vec![master.clone()] });
-            }
+            self.write(HlsFile::Master, vec![master.clone()]);
         }
     }
 
     /// Segments have gone for good; `window` holds those that stay.
     pub fn gone(&mut self, segments: &[Segment], window: &Window) {
         for segment in segments {
-            self.remove(&segment.entry.uri);
+            self.remove(segment.entry.file);
         }
-        let mut files: Vec<&str> = segments.iter().flat_map(needs).collect();
+        let mut files: Vec<HlsFile> = segments.iter().flat_map(needs).collect();
         files.dedup();
         for file in files {
             if !window.all().flat_map(needs).any(|needed| needed == file) {
@@ -80,16 +78,15 @@ impl Store {
 
     /// The stream has gone for good: nothing of it stays.
     pub fn dispose(&mut self, window: &Window) {
-        let Some(base) = self.base.clone() else { return };
         if self.master.take().is_none() {
             return;
         }
-        self.ops.push_back(StoreOp::Remove { path: format!("{base}.m3u8") });
-        self.remove(super::MEDIA);
+        self.remove(HlsFile::Master);
+        self.remove(HlsFile::Media);
         for segment in window.all() {
-            self.remove(&segment.entry.uri);
+            self.remove(segment.entry.file);
         }
-        let mut files: Vec<&str> = window.all().flat_map(needs).collect();
+        let mut files: Vec<HlsFile> = window.all().flat_map(needs).collect();
         files.sort_unstable();
         files.dedup();
         files.into_iter().for_each(|file| self.remove(file));
@@ -98,30 +95,39 @@ impl Store {
     /// An earlier process may have ended without cleaning up. Its files stay until there are new ones.
     fn clear(&mut self) {
         if let Some(path) = self.base.clone().filter(|_| !self.cleared) {
-            self.ops.push_back(StoreOp::Clear { path, prefixes: PREFIXES.map(str::to_owned).to_vec() });
+            // Files in the making have a dot in front.
+            let finished = HlsFile::NUMBERED_PREFIXES.map(str::to_owned);
+            let unfinished = HlsFile::NUMBERED_PREFIXES.map(|prefix| format!(".{prefix}"));
+            self.ops.push_back(StoreOp::Clear { path, prefixes: [finished, unfinished].concat() });
         }
         self.cleared = true;
     }
 
-    fn write(&mut self, file: &str, body: Vec<Bytes>) {
-        if let Some(base) = &self.base {
-            self.ops.push_back(StoreOp::Write { path: format!("{base}/{file}"), body });
+    fn write(&mut self, file: HlsFile, body: Vec<Bytes>) {
+        if let Some(path) = self.path(file) {
+            self.ops.push_back(StoreOp::Write { path, body });
         }
     }
 
-    fn remove(&mut self, file: &str) {
-        if let Some(base) = &self.base {
-            self.ops.push_back(StoreOp::Remove { path: format!("{base}/{file}") });
+    fn remove(&mut self, file: HlsFile) {
+        if let Some(path) = self.path(file) {
+            self.ops.push_back(StoreOp::Remove { path });
         }
+    }
+
+    /// Where a file is stored; `None` if none is.
+    fn path(&self, file: HlsFile) -> Option<String> {
+        let base = self.base.as_ref()?;
+        Some(match file {
+            HlsFile::Master => format!("{base}.{}", HlsFile::PLAYLIST_EXTENSION),
+            _ => format!("{base}/{file}"),
+        })
     }
 }
 
-/// How the names of files begin, in the making too.
-const PREFIXES: [&str; 6] = ["seg-", "init-", "key-", ".seg-", ".init-", ".key-"];
-
 /// The files that a segment cannot be played without.
-fn needs(segment: &Segment) -> impl Iterator<Item = &str> {
-    let init = segment.init.as_ref().map(|init| init.file.as_str());
-    let key = segment.key.as_ref().map(|key| key.file.as_str());
+fn needs(segment: &Segment) -> impl Iterator<Item = HlsFile> {
+    let init = segment.init.as_ref().map(|init| init.file());
+    let key = segment.key.as_ref().map(|key| key.file());
     init.into_iter().chain(key)
 }

@@ -3,79 +3,60 @@
 //! In: the files that clients fetched, whole. Out: the bytes that join a player's file. Playlists and keys
 //! are remembered for everybody, since a player may fetch them on another connection than the segments.
 
+use crate::wire::m3u8::HlsFile;
 use aes::cipher::{BlockDecryptMut, KeyIvInit, block_padding::Pkcs7};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a file of a packaged stream is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A playlist.
-    Playlist,
-    /// A key.
-    Key,
-    /// The initialisation section of fragmented MP4.
-    Init,
-    /// A segment of a transport stream.
-    Ts,
-    /// A segment of fragmented MP4.
-    Fmp4,
-}
-
-/// Where a target's file stands, which one it is, and of which kind; `None` if it is no file of HLS.
-pub fn file(target: &str) -> Option<(String, String, Kind)> {
+/// The folder that a target's file stands in, and the file; `None` if it is no file of HLS.
+pub fn file(target: &str) -> Option<(String, HlsFile)> {
     let path = target.split('?').next().unwrap_or_default();
-    let (folder, file) = path.rsplit_once('/')?;
-    let (stem, extension) = file.rsplit_once('.')?;
-    let kind = match extension {
-        "m3u8" => Kind::Playlist,
-        "key" if stem.starts_with("key-") => Kind::Key,
-        "mp4" if stem.starts_with("init-") => Kind::Init,
-        "m4s" if stem.starts_with("seg-") => Kind::Fmp4,
-        "ts" if stem.starts_with("seg-") => Kind::Ts,
-        _ => return None,
-    };
-    // The playlist of `live/cam` is `live/cam.m3u8` or `live/cam/index.m3u8`.
-    Some((folder.to_owned(), file.to_owned(), kind))
+    let (folder, name) = path.rsplit_once('/')?;
+    // `/live/seg-1.ts` is a stream that is called like a segment: files stand in their stream's folder.
+    let in_folder = HlsFile::parse(name).filter(|_| folder.trim_start_matches('/').contains('/'));
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
+    // The playlists of `live/cam` are `live/cam.m3u8` and `live/cam/index.m3u8`.
+    let beside = (extension == Some(HlsFile::PLAYLIST_EXTENSION)).then_some(HlsFile::Master);
+    Some((folder.to_owned(), in_folder.or(beside)?))
 }
 
 /// What is known of the packaged streams.
 #[derive(Debug, Default)]
 pub struct Packages {
     /// By folder and file.
-    keys: BTreeMap<(String, String), [u8; 16]>,
+    keys: BTreeMap<(String, HlsFile), [u8; 16]>,
     /// By folder and segment: the key's file and the initialisation vector.
-    locks: BTreeMap<(String, String), (String, [u8; 16])>,
+    locks: BTreeMap<(String, HlsFile), (HlsFile, [u8; 16])>,
 }
 
 impl Packages {
     /// A client has got a playlist.
     pub fn playlist(&mut self, folder: &str, text: &str) {
-        let mut lock: Option<(String, [u8; 16])> = None;
+        let mut lock: Option<(HlsFile, [u8; 16])> = None;
         for line in text.lines() {
             if let Some(attributes) = line.strip_prefix("#EXT-X-KEY:") {
                 lock = read_lock(attributes);
             } else if !line.starts_with('#')
-                && let Some(lock) = &lock
+                && let Some(lock) = lock
+                && let Some(file) = HlsFile::parse(line.split('?').next().unwrap_or_default())
             {
-                let file = line.split('?').next().unwrap_or_default();
-                self.locks.insert((folder.to_owned(), file.to_owned()), lock.clone());
+                self.locks.insert((folder.to_owned(), file), lock);
             }
         }
     }
 
     /// A client has got a key.
-    pub fn key(&mut self, folder: &str, file: &str, bytes: &[u8]) {
+    pub fn key(&mut self, folder: &str, file: HlsFile, bytes: &[u8]) {
         if let Ok(key) = bytes.try_into() {
-            self.keys.insert((folder.to_owned(), file.to_owned()), key);
+            self.keys.insert((folder.to_owned(), file), key);
         }
     }
 
     /// A segment in the clear; `None` if its key was never fetched.
-    pub fn segment(&self, folder: &str, file: &str, bytes: Vec<u8>) -> Option<Vec<u8>> {
-        let Some((key, iv)) = self.locks.get(&(folder.to_owned(), file.to_owned())) else {
+    pub fn segment(&self, folder: &str, file: HlsFile, bytes: Vec<u8>) -> Option<Vec<u8>> {
+        let Some((key, iv)) = self.locks.get(&(folder.to_owned(), file)) else {
             return Some(bytes);
         };
-        let key = self.keys.get(&(folder.to_owned(), key.clone()))?;
+        let key = self.keys.get(&(folder.to_owned(), *key))?;
         let cipher = cbc::Decryptor::<aes::Aes128>::new(key.into(), iv.into());
         cipher.decrypt_padded_vec_mut::<Pkcs7>(&bytes).ok()
     }
@@ -83,38 +64,41 @@ impl Packages {
 
 /// Which segments a connection has got, so that one that was fetched twice counts once.
 #[derive(Debug, Default)]
-pub struct Seen(BTreeSet<(String, String)>);
+pub struct Seen(BTreeSet<(String, HlsFile)>);
 
 impl Seen {
     /// True the first time.
-    pub fn is_news(&mut self, folder: &str, file: &str) -> bool {
-        self.0.insert((folder.to_owned(), file.to_owned()))
+    pub fn is_news(&mut self, folder: &str, file: HlsFile) -> bool {
+        self.0.insert((folder.to_owned(), file))
     }
 }
 
-fn read_lock(attributes: &str) -> Option<(String, [u8; 16])> {
+fn read_lock(attributes: &str) -> Option<(HlsFile, [u8; 16])> {
     let value = |name: &str| {
         let mut pairs = attributes.split(',').filter_map(|pair| pair.split_once('='));
         pairs.find(|(other, _)| *other == name).map(|(_, value)| value.trim_matches('"'))
     };
     let iv = u128::from_str_radix(value("IV")?.strip_prefix("0x")?, 16).ok()?;
-    Some((value("URI")?.to_owned(), iv.to_be_bytes()))
+    Some((HlsFile::parse(value("URI")?)?, iv.to_be_bytes()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Packages, file};
+    use super::{Packages, file};
     use crate::base::rng::Seed;
+    use crate::wire::m3u8::{HlsFile, Layout};
     use aes::cipher::{BlockEncryptMut, KeyIvInit, block_padding::Pkcs7};
 
     #[test]
     fn files_of_hls_are_known_by_their_names() {
-        let known =
-            |target: &str| file(target).map(|(folder, file, kind)| (format!("{folder} {file}"), kind));
-        assert_eq!(known("/live/cam/seg-7.ts?a=b"), Some(("/live/cam seg-7.ts".to_owned(), Kind::Ts)));
-        assert_eq!(known("/live/cam/init-1.mp4"), Some(("/live/cam init-1.mp4".to_owned(), Kind::Init)));
-        assert_eq!(known("/live/cam.m3u8"), Some(("/live cam.m3u8".to_owned(), Kind::Playlist)));
+        let known = |target: &str| file(target).map(|(folder, file)| format!("{folder} {file}"));
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(known("/live/cam/seg-7.ts?a=b"), some("/live/cam seg-7.ts"));
+        assert_eq!(known("/live/cam/init-1.mp4"), some("/live/cam init-1.mp4"));
+        assert_eq!(known("/live/cam/index.m3u8"), some("/live/cam index.m3u8"));
+        assert_eq!(known("/live/cam.m3u8"), some("/live master.m3u8"));
         assert_eq!(known("/live/cam.ts"), None);
+        assert_eq!(known("/live/seg-7.ts"), None);
         assert_eq!(known("/live/cam.flv"), None);
     }
 
@@ -130,11 +114,12 @@ mod tests {
         let text = format!(
             "#EXTM3U\n#EXT-X-KEY:METHOD=AES-128,URI=\"key-1.key\",IV=0x{digits}\n#EXTINF:2,\nseg-1.ts\n"
         );
+        let segment = |number| HlsFile::Segment { number, layout: Layout::Ts };
         let mut packages = Packages::default();
         packages.playlist("/live/cam", &text);
-        assert_eq!(packages.segment("/live/cam", "seg-1.ts", closed.clone()), None);
-        packages.key("/live/cam", "key-1.key", &key);
-        assert_eq!(packages.segment("/live/cam", "seg-1.ts", closed), Some(b"forty-two".to_vec()));
-        assert_eq!(packages.segment("/live/cam", "seg-2.ts", b"open".to_vec()), Some(b"open".to_vec()));
+        assert_eq!(packages.segment("/live/cam", segment(1), closed.clone()), None);
+        packages.key("/live/cam", HlsFile::Key(1), &key);
+        assert_eq!(packages.segment("/live/cam", segment(1), closed), Some(b"forty-two".to_vec()));
+        assert_eq!(packages.segment("/live/cam", segment(2), b"open".to_vec()), Some(b"open".to_vec()));
     }
 }

@@ -13,7 +13,8 @@ mod rtmp;
 use crate::base::id::ListenerId;
 use crate::config::{Config, Service};
 use crate::record::list::Seat;
-use hls::{Kind, Packages, Seen};
+use crate::wire::m3u8::{HlsFile, Layout};
+use hls::{Packages, Seen};
 use http::{Http, Piece};
 use rtmp::Rtmp;
 use std::collections::BTreeMap;
@@ -59,7 +60,7 @@ enum Answer {
     /// It goes into the file of this place.
     File(usize),
     /// It is a file of HLS, and is looked at when it is whole.
-    Hls { folder: String, file: String, kind: Kind, bytes: Vec<u8> },
+    Hls { folder: String, file: HlsFile, bytes: Vec<u8> },
 }
 
 #[derive(Debug)]
@@ -134,17 +135,16 @@ impl Dump {
                 Answer::Hls { bytes: so_far, .. } => so_far.extend_from_slice(bytes),
             },
             Piece::End => {
-                if let Answer::Hls { folder, file, kind, bytes } = std::mem::replace(answer, Answer::Nothing)
-                {
-                    self.hls(seat, &folder, &file, kind, bytes, seen);
+                if let Answer::Hls { folder, file, bytes } = std::mem::replace(answer, Answer::Nothing) {
+                    self.hls(seat, &folder, file, bytes, seen);
                 }
             }
         }
     }
 
     fn begin(&mut self, seat: Seat, target: &str, status: u16, kind: &str) -> Answer {
-        if let Some((folder, file, kind)) = hls::file(target).filter(|_| status == 200) {
-            return Answer::Hls { folder, file, kind, bytes: Vec::new() };
+        if let Some((folder, file)) = hls::file(target).filter(|_| status == 200) {
+            return Answer::Hls { folder, file, bytes: Vec::new() };
         }
         let extension = match (status, kind) {
             (200, "video/x-flv") | (101, "websocket") => "flv",
@@ -158,12 +158,14 @@ impl Dump {
         Answer::File(self.open(seat, about.to_owned(), extension))
     }
 
-    fn hls(&mut self, seat: Seat, folder: &str, file: &str, kind: Kind, bytes: Vec<u8>, seen: &mut Seen) {
-        let extension = match kind {
-            Kind::Playlist => return self.packages.playlist(folder, &String::from_utf8_lossy(&bytes)),
-            Kind::Key => return self.packages.key(folder, file, &bytes),
-            Kind::Ts => "ts",
-            Kind::Init | Kind::Fmp4 => "mp4",
+    fn hls(&mut self, seat: Seat, folder: &str, file: HlsFile, bytes: Vec<u8>, seen: &mut Seen) {
+        let extension = match file {
+            HlsFile::Master | HlsFile::Media => {
+                return self.packages.playlist(folder, &String::from_utf8_lossy(&bytes));
+            }
+            HlsFile::Key(_) => return self.packages.key(folder, file, &bytes),
+            HlsFile::Segment { layout: Layout::Ts, .. } => "ts",
+            HlsFile::Init(_) | HlsFile::Segment { layout: Layout::Fmp4, .. } => "mp4",
         };
         if !seen.is_news(folder, file) {
             return;
@@ -174,7 +176,7 @@ impl Dump {
         };
         let about = format!("{folder}-hls");
         let is_it = |other: &File| other.seat == seat && other.about == about && other.extension == extension;
-        let place = self.files.iter().rposition(is_it).filter(|_| kind != Kind::Init);
+        let place = self.files.iter().rposition(is_it).filter(|_| !matches!(file, HlsFile::Init(_)));
         let place = place.unwrap_or_else(|| self.open(seat, about, extension));
         self.add(place, &bytes);
     }

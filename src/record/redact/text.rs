@@ -5,6 +5,7 @@
 
 use crate::base::name::DEFAULT_VHOST;
 use crate::record::redact::cover::{Class, Covers};
+use crate::wire::m3u8::HlsFile;
 use std::net::IpAddr;
 
 /// Extensions by which players ask for a stream.
@@ -58,7 +59,7 @@ pub fn target(covers: &mut Covers, text: &str) -> String {
     }
     let depth = parts.count();
     let last = |covers: &mut Covers, last: &str| match last {
-        file if depth >= 2 && is_packaged(file) => file.to_owned(),
+        file if depth >= 2 && HlsFile::parse(file).is_some() => file.to_owned(),
         file => stem(covers, file, &EXTENSIONS, true),
     };
     steps(covers, path, depth > 0, last) + &self::query(covers, query, false)
@@ -253,12 +254,6 @@ fn recode(text: &str, percent: bool, cover: impl FnOnce(&[u8]) -> Vec<u8>) -> St
         }
     }
     String::from_utf8(out).unwrap_or_else(|_| "x".repeat(text.len()))
-}
-
-/// True for the names that the packager gives.
-fn is_packaged(file: &str) -> bool {
-    let begins = |prefix| file.starts_with(prefix);
-    file == "index.m3u8" || begins("seg-") || begins("init-") || begins("key-")
 }
 
 #[cfg(test)]

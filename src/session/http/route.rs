@@ -9,6 +9,7 @@ use crate::session::http::api::Call;
 use crate::session::http::recorder::Command;
 use crate::wire::format::Format;
 use crate::wire::http1::{Method, Target};
+use crate::wire::m3u8::HlsFile;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub enum Route {
     /// A live stream without end.
     Live(StreamName, Format),
     /// A file that is made of a stream.
-    File(StreamName, String),
+    File(StreamName, HlsFile),
     /// An endpoint of the API.
     Api(Call),
     /// The endpoint of the flight recorder.
@@ -78,9 +79,9 @@ impl Route {
 fn media(app: &[&str], file: &str, target: &Target) -> Route {
     if let Some((stream, app)) = app.split_last()
         && !app.is_empty()
-        && is_packaged(file)
+        && let Some(file) = HlsFile::parse(file)
     {
-        return Route::File(name(app, stream, target), file.to_owned());
+        return Route::File(name(app, stream, target), file);
     }
     let Some((stream, extension)) = file.rsplit_once('.') else {
         return Route::Nowhere(NO_MEDIA);
@@ -94,24 +95,9 @@ fn media(app: &[&str], file: &str, target: &Target) -> Route {
         "ts" => Route::Live(name, Format::Ts),
         "aac" => Route::Live(name, Format::Aac),
         "mp3" => Route::Live(name, Format::Mp3),
-        "m3u8" => Route::File(name, "master.m3u8".to_owned()),
+        HlsFile::PLAYLIST_EXTENSION => Route::File(name, HlsFile::Master),
         _ => Route::Nowhere(NO_MEDIA),
     }
-}
-
-/// True for the names that the packager gives: `index.m3u8`, `seg-17.ts`, `seg-17.m4s`, `init-1.mp4`,
-/// `key-3.key`.
-fn is_packaged(file: &str) -> bool {
-    let numbered = |prefix: &str, suffix: &str| {
-        file.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(suffix)).is_some_and(|number| {
-            matches!(number.len(), 1..=20) && number.bytes().all(|b| b.is_ascii_digit())
-        })
-    };
-    file == "index.m3u8"
-        || numbered("seg-", ".ts")
-        || numbered("seg-", ".m4s")
-        || numbered("init-", ".mp4")
-        || numbered("key-", ".key")
 }
 
 /// `?vhost=` names the vhost; the host in the URL does not, since one server has many.
@@ -160,7 +146,7 @@ mod tests {
         assert_eq!(route("/live/cam.1.ts"), Route::Live(name.clone(), Format::Ts));
         assert_eq!(route("/live/cam.1.aac"), Route::Live(name.clone(), Format::Aac));
         assert_eq!(route("/live/cam.1.mp3"), Route::Live(name.clone(), Format::Mp3));
-        assert_eq!(route("/live/cam.1.m3u8"), Route::File(name, "master.m3u8".into()));
+        assert_eq!(route("/live/cam.1.m3u8"), Route::File(name, HlsFile::Master));
         assert_eq!(route("/tv/hd/cam.flv?x=y"), Route::Live(StreamName::new("tv/hd", "cam"), Format::Flv));
     }
 
@@ -168,11 +154,12 @@ mod tests {
     fn files_of_a_stream_stand_below_it() {
         let name = StreamName::new("tv/hd", "cam");
         for file in ["index.m3u8", "seg-17.ts", "seg-0.m4s", "init-1.mp4", "key-3.key"] {
-            assert_eq!(route(&format!("/tv/hd/cam/{file}")), Route::File(name.clone(), file.into()));
+            let parsed = HlsFile::parse(file).unwrap();
+            assert_eq!(route(&format!("/tv/hd/cam/{file}")), Route::File(name.clone(), parsed));
         }
         // Streams may be called like segments; they have only one step before them then.
         assert_eq!(route("/live/seg-1.ts"), Route::Live(StreamName::new("live", "seg-1"), Format::Ts));
-        let master = Route::File(StreamName::new("live", "index"), "master.m3u8".into());
+        let master = Route::File(StreamName::new("live", "index"), HlsFile::Master);
         assert_eq!(route("/live/index.m3u8"), master);
         assert_eq!(
             route("/live/cam/seg-x.ts"),

@@ -3,8 +3,11 @@
 //! In: what a playlist says. Out: its text, tags in one fixed order, with the lowest protocol version
 //! that its tags allow (RFC 8216, 7). Never decides what a playlist should say; that is `package::hls`.
 
+mod names;
 #[cfg(test)]
 pub(crate) mod reader;
+
+pub use names::{HlsFile, Layout};
 
 use crate::base::calendar::Rfc3339;
 use serde::{Deserialize, Serialize};
@@ -31,16 +34,16 @@ pub struct MediaPlaylist<'a> {
 /// One media segment of a playlist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Where it is, relative to the playlist.
-    pub uri: String,
+    /// Its file, which stands beside the playlist.
+    pub file: HlsFile,
     /// How long it lasts, in microseconds.
     pub duration_us: u64,
     /// True if timestamps, tracks or codecs do not continue those of the segment before.
     pub discontinuity: bool,
     /// Wall time of its first frame, in milliseconds since 1970.
     pub date_unix_ms: u64,
-    /// Where its initialisation section is; fragmented MP4 only. Never encrypted.
-    pub map: Option<String>,
+    /// Its initialisation section; fragmented MP4 only. Never encrypted.
+    pub map: Option<HlsFile>,
     /// How it is encrypted, if it is.
     pub key: Option<Key>,
 }
@@ -48,8 +51,8 @@ pub struct Entry {
 /// How a segment is encrypted: AES-128-CBC, whole, with PKCS#7 padding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
-    /// Where the 16 bytes of the key are.
-    pub uri: String,
+    /// The file with the 16 bytes of the key.
+    pub file: HlsFile,
     /// The initialisation vector.
     pub iv: [u8; 16],
 }
@@ -102,7 +105,7 @@ impl fmt::Display for MediaPlaylist<'_> {
             in_force.advance(f, entry)?;
             writeln!(f, "#EXT-X-PROGRAM-DATE-TIME:{}", Rfc3339(entry.date_unix_ms))?;
             let (secs, fraction) = (entry.duration_us / 1_000_000, entry.duration_us % 1_000_000);
-            writeln!(f, "#EXTINF:{secs}.{fraction:06},\n{}", entry.uri)?;
+            writeln!(f, "#EXTINF:{secs}.{fraction:06},\n{}", entry.file)?;
         }
         Ok(())
     }
@@ -111,7 +114,7 @@ impl fmt::Display for MediaPlaylist<'_> {
 /// The tags that hold until another of their kind comes.
 #[derive(Default)]
 struct InForce<'a> {
-    map: Option<&'a str>,
+    map: Option<HlsFile>,
     key: Option<&'a Key>,
 }
 
@@ -121,18 +124,18 @@ impl<'a> InForce<'a> {
         if entry.discontinuity {
             writeln!(f, "#EXT-X-DISCONTINUITY")?;
         }
-        if let Some(uri) = entry.map.as_deref().filter(|uri| self.map != Some(uri)) {
+        if let Some(file) = entry.map.filter(|file| self.map != Some(*file)) {
             // A key holds for the initialisation sections after it too (RFC 8216, 4.3.2.4); ours are plain.
             if self.key.take().is_some() {
                 writeln!(f, "#EXT-X-KEY:METHOD=NONE")?;
             }
-            writeln!(f, "#EXT-X-MAP:URI=\"{uri}\"")?;
-            self.map = Some(uri);
+            writeln!(f, "#EXT-X-MAP:URI=\"{file}\"")?;
+            self.map = Some(file);
         }
         if self.key != entry.key.as_ref() {
             match &entry.key {
                 Some(key) => {
-                    writeln!(f, "#EXT-X-KEY:METHOD=AES-128,URI=\"{}\",IV=0x{}", key.uri, Hex(&key.iv))?
+                    writeln!(f, "#EXT-X-KEY:METHOD=AES-128,URI=\"{}\",IV=0x{}", key.file, Hex(&key.iv))?
                 }
                 None => writeln!(f, "#EXT-X-KEY:METHOD=NONE")?,
             }
@@ -182,12 +185,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn entry(number: u32) -> Entry {
+    fn entry(number: u64) -> Entry {
         Entry {
-            uri: format!("seg-{number}.ts"),
+            file: HlsFile::Segment { number, layout: Layout::Ts },
             duration_us: 2_000_000,
             discontinuity: false,
-            date_unix_ms: 1_795_372_740_000 + u64::from(number) * 2_000,
+            date_unix_ms: 1_795_372_740_000 + number * 2_000,
             map: None,
             key: None,
         }
@@ -226,8 +229,8 @@ mod tests {
 
     #[test]
     fn an_initialisation_section_is_named_once_and_again_when_it_changes() {
-        let with = |number, map: &str| Entry { map: Some(map.to_owned()), ..entry(number) };
-        let (a, b, c) = (with(1, "init-1.mp4"), with(2, "init-1.mp4"), with(3, "init-2.mp4"));
+        let with = |number, map| Entry { map: Some(HlsFile::Init(map)), ..entry(number) };
+        let (a, b, c) = (with(1, 1), with(2, 1), with(3, 2));
         let text = playlist(vec![&a, &b, &c]).to_string();
         assert!(text.contains("#EXT-X-VERSION:6\n"));
         assert_eq!(text.matches("#EXT-X-MAP:URI=\"init-1.mp4\"\n").count(), 1);
@@ -236,10 +239,10 @@ mod tests {
 
     #[test]
     fn no_key_is_in_force_where_an_initialisation_section_is_named() {
-        let key = |iv| Some(Key { uri: "key-1.key".to_owned(), iv: [iv; 16] });
-        let a = Entry { map: Some("init-1.mp4".to_owned()), key: key(0xab), ..entry(1) };
-        let b = Entry { map: Some("init-2.mp4".to_owned()), key: key(0x01), ..entry(2) };
-        let c = Entry { map: Some("init-2.mp4".to_owned()), key: None, ..entry(3) };
+        let key = |iv| Some(Key { file: HlsFile::Key(1), iv: [iv; 16] });
+        let a = Entry { map: Some(HlsFile::Init(1)), key: key(0xab), ..entry(1) };
+        let b = Entry { map: Some(HlsFile::Init(2)), key: key(0x01), ..entry(2) };
+        let c = Entry { map: Some(HlsFile::Init(2)), key: None, ..entry(3) };
         let text = playlist(vec![&a, &b, &c]).to_string();
         let tags: Vec<&str> = text
             .lines()
@@ -303,16 +306,16 @@ mod tests {
     }
 
     fn any_entry() -> impl Strategy<Value = Entry> {
-        let key = proptest::option::of((0u8..3, any::<[u8; 16]>()));
+        let key = proptest::option::of((0u64..3, any::<[u8; 16]>()));
         // Once a playlist has named an initialisation section, every later segment has one.
-        (0u32..99, 1u64..20_000_000, any::<bool>(), 0u64..4_000_000_000_000, 0u8..3, key).prop_map(
+        (0u64..99, 1u64..20_000_000, any::<bool>(), 0u64..4_000_000_000_000, 0u64..3, key).prop_map(
             |(number, duration_us, discontinuity, date_unix_ms, map, key)| Entry {
-                uri: format!("seg-{number}.m4s"),
+                file: HlsFile::Segment { number, layout: Layout::Fmp4 },
                 duration_us,
                 discontinuity,
                 date_unix_ms,
-                map: Some(format!("init-{map}.mp4")),
-                key: key.map(|(number, iv)| Key { uri: format!("key-{number}.key"), iv }),
+                map: Some(HlsFile::Init(map)),
+                key: key.map(|(number, iv)| Key { file: HlsFile::Key(number), iv }),
             },
         )
     }

@@ -1,7 +1,7 @@
 //! Reads media playlists by the letter of RFC 8216, for tests: it shares nothing with the writer, and panics
 //! over whatever a player would have to guess.
 
-use super::{Entry, Key, MediaPlaylist};
+use super::{Entry, HlsFile, Key, MediaPlaylist};
 
 /// What a playlist says, and its segments.
 pub(crate) fn read(text: &str) -> (MediaPlaylist<'static>, Vec<Entry>) {
@@ -30,7 +30,7 @@ pub(crate) fn read(text: &str) -> (MediaPlaylist<'static>, Vec<Entry>) {
             "#EXT-X-PROGRAM-DATE-TIME" => date = Some(unix_ms(value)),
             "#EXT-X-MAP" => {
                 assert!(version >= 6, "EXT-X-MAP came with version 6");
-                map = Some(attribute(value, "URI").expect("EXT-X-MAP has a URI").to_owned());
+                map = Some(file(attribute(value, "URI").expect("EXT-X-MAP has a URI")));
                 map_has_key = key.is_some();
             }
             "#EXT-X-KEY" => key = read_key(value),
@@ -39,17 +39,21 @@ pub(crate) fn read(text: &str) -> (MediaPlaylist<'static>, Vec<Entry>) {
                 assert!(!line.starts_with('#'), "unknown tag {line}");
                 assert!(!map_has_key, "the initialisation section counts as encrypted");
                 entries.push(Entry {
-                    uri: line.to_owned(),
+                    file: file(line),
                     duration_us: duration.take().expect("EXTINF stands before each URI"),
                     discontinuity: std::mem::take(&mut discontinuity),
                     date_unix_ms: date.take().expect("a date stands before each URI"),
-                    map: map.clone(),
+                    map,
                     key: key.clone(),
                 });
             }
         }
     }
     (head, entries)
+}
+
+fn file(uri: &str) -> HlsFile {
+    HlsFile::parse(uri).expect("a file beside the playlist")
 }
 
 fn attribute<'a>(list: &'a str, name: &str) -> Option<&'a str> {
@@ -64,7 +68,7 @@ fn read_key(list: &str) -> Option<Key> {
         Some("AES-128") => {
             let iv = attribute(list, "IV").and_then(|iv| iv.strip_prefix("0x")).expect("an IV");
             let iv = u128::from_str_radix(iv, 16).expect("hexadecimal digits").to_be_bytes();
-            Some(Key { uri: attribute(list, "URI").expect("a URI").to_owned(), iv })
+            Some(Key { file: file(attribute(list, "URI").expect("a URI")), iv })
         }
         method => {
             assert_eq!(method, Some("NONE"));

@@ -68,7 +68,7 @@ fn target_duration_is_roomy_where_keyframes_keep_no_rhythm() {
 fn a_segment_about_to_exceed_target_duration_is_cut_without_a_keyframe() {
     let mut stage = Stage::with_both(settings());
     stage.gops(4, 2000);
-    assert!(stage.text(MASTER).contains("#EXT-X-INDEPENDENT-SEGMENTS\n"));
+    assert!(stage.text(Master).contains("#EXT-X-INDEPENDENT-SEGMENTS\n"));
     stage.gops(1, 6000).gops(2, 2000);
     let (head, entries) = stage.playlist();
     assert_eq!((head.target_secs, head.independent), (2, false));
@@ -76,7 +76,7 @@ fn a_segment_about_to_exceed_target_duration_is_cut_without_a_keyframe() {
     let durations: Vec<u64> = entries.iter().map(|entry| entry.duration_us / 1000).collect();
     assert_eq!(durations, [2000, 2000, 2480, 2480, 1040, 2000]);
     assert_eq!(stage.breaks(), [false; 6]);
-    assert!(!stage.text(MASTER).contains("#EXT-X-INDEPENDENT-SEGMENTS"));
+    assert!(!stage.text(Master).contains("#EXT-X-INDEPENDENT-SEGMENTS"));
 }
 
 #[test]

@@ -50,14 +50,17 @@ struct Player {
     head: Option<MediaPlaylist<'static>>,
     entries: Vec<Entry>,
     /// Files that may still be fetched: until when, in microseconds.
-    promised: Vec<(String, u64)>,
+    promised: Vec<(HlsFile, u64)>,
 }
 
 impl Player {
     fn look(&mut self, stage: &Stage) {
         let now_us = stage.now().as_micros();
         for (file, until_us) in &self.promised {
-            assert!(*until_us < now_us || matches!(stage.hls.fetch(file), Fetch::Ready(_)), "{file} is gone");
+            assert!(
+                *until_us < now_us || matches!(stage.hls.fetch(*file), Fetch::Ready(_)),
+                "{file} is gone"
+            );
         }
         if stage.hls.version() == self.version {
             return;
@@ -68,11 +71,11 @@ impl Player {
         let total_us: u64 = entries.iter().map(|entry| entry.duration_us).sum();
         for entry in &entries {
             assert!(entry.duration_us + 500_000 < (head.target_secs + 1) * 1_000_000, "EXTINF fits");
-            for file in [Some(&entry.uri), entry.map.as_ref(), entry.key.as_ref().map(|key| &key.uri)] {
+            for file in [Some(entry.file), entry.map, entry.key.as_ref().map(|key| key.file)] {
                 let Some(file) = file else { continue };
                 assert!(!stage.fetch(file).is_empty());
-                self.promised.retain(|(promised, _)| promised != file);
-                self.promised.push((file.clone(), now_us + total_us));
+                self.promised.retain(|(promised, _)| *promised != file);
+                self.promised.push((file, now_us + total_us));
             }
         }
         (self.head, self.entries) = (Some(head), entries);
@@ -81,7 +84,7 @@ impl Player {
     /// The playlist is the one before, with some taken off its head and some appended at its tail.
     fn compare(&self, head: &MediaPlaylist<'_>, entries: &[Entry]) {
         for (number, entry) in (head.media_sequence..).zip(entries) {
-            assert!(entry.uri.starts_with(&format!("seg-{number}.")), "{} is number {number}", entry.uri);
+            assert!(entry.file == ts(number) || entry.file == m4s(number), "{} is {number}", entry.file);
         }
         let Some(before) = &self.head else { return };
         assert_eq!(head.target_secs, before.target_secs);

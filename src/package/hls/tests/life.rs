@@ -5,9 +5,9 @@ use super::*;
 #[test]
 fn a_playlist_is_shown_when_a_player_can_begin() {
     let mut stage = Stage::with_both(settings());
-    assert_eq!(stage.hls.fetch(MEDIA), Fetch::NotYet);
+    assert_eq!(stage.hls.fetch(Media), Fetch::NotYet);
     stage.gops(3, 2000);
-    assert_eq!((stage.hls.fetch(MASTER), stage.hls.version()), (Fetch::NotYet, 0));
+    assert_eq!((stage.hls.fetch(Master), stage.hls.version()), (Fetch::NotYet, 0));
     stage.gops(1, 2000);
     assert_eq!((stage.durations_ms(), stage.hls.version()), (vec![2000, 2000, 2000], 1));
     stage.gops(1, 2000);
@@ -24,7 +24,7 @@ fn what_a_publisher_leaves_is_playable_at_once() {
     stage.gops(1, 1000);
     stage.end();
     assert_eq!((stage.durations_ms(), stage.hls.version()), (vec![1000], 1));
-    assert!(!stage.text(MEDIA).contains("ENDLIST"));
+    assert!(!stage.text(Media).contains("ENDLIST"));
     let version = stage.hls.version();
     stage.end();
     assert_eq!(stage.hls.version(), version, "nothing has changed");
@@ -37,7 +37,7 @@ fn another_publisher_goes_on_behind_a_discontinuity() {
     let (head, entries) = stage.playlist();
     assert_eq!((head.media_sequence, head.discontinuity_sequence), (FIRST, FIRST_DISCONTINUITY));
     assert_eq!(stage.breaks(), [false, false, false, true]);
-    assert_eq!(entries[3].uri, format!("seg-{}.ts", FIRST + 3));
+    assert_eq!(entries[3].file, ts(FIRST + 3));
     let dates: Vec<u64> = entries.iter().map(|entry| entry.date_unix_ms - WALL_MS).collect();
     assert_eq!(dates, [0, 2000, 4000, 66_000]);
 }
@@ -78,10 +78,10 @@ fn another_configuration_begins_at_its_keyframe_with_an_init_of_its_own() {
     stage.gops(2, 2000);
     assert_eq!(stage.durations_ms(), [2000, 2000, 1040, 2000]);
     assert_eq!(stage.breaks(), [false, false, false, true]);
-    let maps: Vec<String> = stage.entries().into_iter().filter_map(|entry| entry.map).collect();
-    let (old, new) = (format!("init-{FIRST}.mp4"), format!("init-{}.mp4", FIRST + 3));
-    assert_eq!(maps, [&old[..], &old, &old, &new]);
-    assert_ne!(stage.fetch(&old).body, stage.fetch(&new).body);
+    let maps: Vec<HlsFile> = stage.entries().into_iter().filter_map(|entry| entry.map).collect();
+    let (old, new) = (HlsFile::Init(FIRST), HlsFile::Init(FIRST + 3));
+    assert_eq!(maps, [old, old, old, new]);
+    assert_ne!(stage.fetch(old).body, stage.fetch(new).body);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_track_that_is_a_little_late_breaks_nothing() {
     stage.end();
     assert_eq!(stage.durations_ms(), [2000, 2000, 1000]);
     assert_eq!(stage.breaks(), [false; 3]);
-    assert!(stage.text(MASTER).contains("CODECS=\"avc1.64001f,mp4a.40.2\""));
+    assert!(stage.text(Master).contains("CODECS=\"avc1.64001f,mp4a.40.2\""));
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn pictures_that_come_to_a_running_stream_of_sound_begin_a_segment() {
 
 #[test]
 fn codecs_choose_the_layout() {
-    let first_uri = |video: Option<Codec>, audio: Codec, layout| {
+    let layout_of = |video: Option<Codec>, audio: Codec, layout| {
         let mut stage = Stage::new(config::Hls { layout, ..settings() });
         if let Some(video) = video {
             stage.configure(Track::VIDEO, video, HVCC_OR_AVCC[usize::from(video == Codec::H264)]);
@@ -167,18 +167,21 @@ fn codecs_choose_the_layout() {
             stage.at_us += 1_000_000;
         }
         stage.end();
-        stage.entries()[0].uri.rsplit('.').next().map(str::to_owned)
+        match stage.entries()[0].file {
+            HlsFile::Segment { layout, .. } => layout,
+            other => panic!("{other} is no segment"),
+        }
     };
     use config::HlsLayout::{Auto, Fmp4, Ts};
-    let (ts, mp4) = (Some("ts".to_owned()), Some("m4s".to_owned()));
-    assert_eq!(first_uri(Some(Codec::H264), Codec::Aac, Auto), ts);
-    assert_eq!(first_uri(Some(Codec::H264), Codec::Aac, Fmp4), mp4);
-    assert_eq!(first_uri(None, Codec::Aac, Auto), ts);
-    assert_eq!(first_uri(Some(Codec::H265), Codec::Aac, Auto), mp4);
-    assert_eq!(first_uri(Some(Codec::H265), Codec::Aac, Ts), ts);
-    assert_eq!(first_uri(Some(Codec::H264), Codec::Opus, Auto), mp4);
-    assert_eq!(first_uri(Some(Codec::Av1), Codec::Aac, Auto), mp4);
-    assert_eq!(first_uri(Some(Codec::Av1), Codec::Aac, Ts), ts);
+    let (ts, mp4) = (Layout::Ts, Layout::Fmp4);
+    assert_eq!(layout_of(Some(Codec::H264), Codec::Aac, Auto), ts);
+    assert_eq!(layout_of(Some(Codec::H264), Codec::Aac, Fmp4), mp4);
+    assert_eq!(layout_of(None, Codec::Aac, Auto), ts);
+    assert_eq!(layout_of(Some(Codec::H265), Codec::Aac, Auto), mp4);
+    assert_eq!(layout_of(Some(Codec::H265), Codec::Aac, Ts), ts);
+    assert_eq!(layout_of(Some(Codec::H264), Codec::Opus, Auto), mp4);
+    assert_eq!(layout_of(Some(Codec::Av1), Codec::Aac, Auto), mp4);
+    assert_eq!(layout_of(Some(Codec::Av1), Codec::Aac, Ts), ts);
 }
 
 #[test]
@@ -190,12 +193,12 @@ fn codecs_that_only_flv_knows_are_left_out() {
     };
     let mut stage = Stage::new(settings());
     opaque(&mut stage, Codec::FlvAudio(11));
-    assert_eq!(stage.hls.fetch(MEDIA), Fetch::Never);
+    assert_eq!(stage.hls.fetch(Media), Fetch::Never);
     stage.configure(Track::VIDEO, Codec::H264, AVCC);
-    assert_eq!(stage.hls.fetch(MEDIA), Fetch::NotYet);
+    assert_eq!(stage.hls.fetch(Media), Fetch::NotYet);
     stage.gops(1, 2000);
     stage.end();
-    assert!(stage.text(MASTER).contains("CODECS=\"avc1.64001f\""));
+    assert!(stage.text(Master).contains("CODECS=\"avc1.64001f\""));
 }
 
 const HVCC_OR_AVCC: [&[u8]; 2] = [b"\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x03\0", AVCC];
@@ -224,7 +227,10 @@ fn the_layout_of_the_first_segment_holds_before_it_is_complete() {
     stage.configure(Track::AUDIO, Codec::Aac, b"\x12\x10");
     stage.sounds(400);
     stage.end();
-    let uris: Vec<String> = stage.entries().iter().map(|entry| entry.uri.to_string()).collect();
-    let fragments = uris.iter().filter(|uri| uri.ends_with(".m4s")).count();
-    assert!(uris.len() > 1 && fragments == uris.len(), "an initialisation section holds on: {uris:?}");
+    let files: Vec<HlsFile> = stage.entries().iter().map(|entry| entry.file).collect();
+    let is_fragment = |file: &HlsFile| matches!(file, HlsFile::Segment { layout: Layout::Fmp4, .. });
+    assert!(
+        files.len() > 1 && files.iter().all(is_fragment),
+        "an initialisation section holds on: {files:?}"
+    );
 }

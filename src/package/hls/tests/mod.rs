@@ -11,7 +11,8 @@ use crate::base::fetched::Fetched;
 use crate::base::rng::Seed;
 use crate::media::codec::{AudioParams, Params, VideoParams};
 use crate::media::frame::{Codec, Role, Track};
-use crate::wire::m3u8::{MediaPlaylist, reader};
+use crate::wire::m3u8::HlsFile::{Master, Media};
+use crate::wire::m3u8::{Layout, MediaPlaylist, reader};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -23,6 +24,14 @@ const FIRST_DISCONTINUITY: u64 = 469_119;
 /// One set of each kind, four bytes of length before each NAL unit.
 const AVCC: &[u8] = b"\x01\x64\x00\x1f\xff\xe1\x00\x04\x67\x64\x00\x1f\x01\x00\x02\x68\xee";
 const OTHER_AVCC: &[u8] = b"\x01\x64\x00\x1f\xff\xe1\x00\x04\x67\x64\x00\x20\x01\x00\x02\x68\xee";
+
+fn ts(number: u64) -> HlsFile {
+    HlsFile::Segment { number, layout: Layout::Ts }
+}
+
+fn m4s(number: u64) -> HlsFile {
+    HlsFile::Segment { number, layout: Layout::Fmp4 }
+}
 
 /// A stream on its way into a packager.
 struct Stage {
@@ -146,19 +155,19 @@ impl Stage {
         self
     }
 
-    fn fetch(&self, file: &str) -> Fetched {
+    fn fetch(&self, file: HlsFile) -> Fetched {
         match self.hls.fetch(file) {
             Fetch::Ready(fetched) => fetched,
             other => panic!("{file} is {other:?}"),
         }
     }
 
-    fn text(&self, file: &str) -> String {
+    fn text(&self, file: HlsFile) -> String {
         String::from_utf8(self.fetch(file).body.concat()).expect("playlists are UTF-8")
     }
 
     fn playlist(&self) -> (MediaPlaylist<'static>, Vec<Entry>) {
-        reader::read(&self.text(MEDIA))
+        reader::read(&self.text(Media))
     }
 
     fn entries(&self) -> Vec<Entry> {

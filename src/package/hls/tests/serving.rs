@@ -9,7 +9,7 @@ fn the_playlists_of_a_plain_stream() {
     let mut stage = Stage::with_both(settings());
     stage.gops(4, 2000);
     assert_eq!(
-        stage.text(MEDIA),
+        stage.text(Media),
         "#EXTM3U\n\
          #EXT-X-VERSION:3\n\
          #EXT-X-TARGETDURATION:2\n\
@@ -27,9 +27,9 @@ fn the_playlists_of_a_plain_stream() {
          seg-56294282.ts\n"
     );
     // Every segment has the same content: peak and average are the same.
-    let bits = stage.fetch("seg-56294281.ts").len() as u64 * 8;
+    let bits = stage.fetch(ts(FIRST + 1)).len() as u64 * 8;
     assert_eq!(
-        stage.text(MASTER),
+        stage.text(Master),
         format!(
             "#EXTM3U\n\
              #EXT-X-INDEPENDENT-SEGMENTS\n\
@@ -48,7 +48,7 @@ fn names_are_written_so_that_a_uri_can_hold_them() {
     stage.hls = Hls::new(&settings(), &name, Seed::from_u64(1).fork(b"hls"), WALL_MS);
     stage.gops(1, 2000);
     stage.end();
-    assert!(stage.text(MASTER).ends_with("\n10%3A30%20a%231%3F%C3%A9/index.m3u8\n"));
+    assert!(stage.text(Master).ends_with("\n10%3A30%20a%231%3F%C3%A9/index.m3u8\n"));
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn segments_are_whole_and_begin_with_tables_and_a_keyframe() {
     let mut stage = Stage::with_both(settings());
     stage.gops(4, 2000);
     for entry in stage.entries() {
-        let body = stage.fetch(&entry.uri).body.concat();
+        let body = stage.fetch(entry.file).body.concat();
         assert_eq!(body.len() % 188, 0);
         // PAT, PMT, then video from its random access point on.
         assert_eq!(
@@ -72,21 +72,19 @@ fn caches_are_told_what_changes_and_what_never_does() {
     let layout = config::HlsLayout::Fmp4;
     let mut stage = Stage::with_both(config::Hls { encrypt: true, layout, ..settings() });
     stage.gops(4, 4000);
-    let told = |file: &str| {
+    let told = |file| {
         let fetched = stage.fetch(file);
         (fetched.content_type, fetched.max_age_secs, fetched.text)
     };
-    assert_eq!(told(MASTER), ("application/vnd.apple.mpegurl", Some(2), true));
-    assert_eq!(told(MEDIA), ("application/vnd.apple.mpegurl", Some(2), true));
-    assert_eq!(told("seg-56294280.m4s"), ("video/mp4", None, false));
-    assert_eq!(told("init-56294280.mp4"), ("video/mp4", None, false));
-    assert_eq!(told("key-56294280.key"), ("application/octet-stream", Some(60), false));
-    let etag = stage.fetch(MEDIA).etag;
+    assert_eq!(told(Master), ("application/vnd.apple.mpegurl", Some(2), true));
+    assert_eq!(told(Media), ("application/vnd.apple.mpegurl", Some(2), true));
+    assert_eq!(told(m4s(FIRST)), ("video/mp4", None, false));
+    assert_eq!(told(HlsFile::Init(FIRST)), ("video/mp4", None, false));
+    assert_eq!(told(HlsFile::Key(FIRST)), ("application/octet-stream", Some(60), false));
+    let etag = stage.fetch(Media).etag;
     stage.gops(1, 4000);
-    assert_ne!(stage.fetch(MEDIA).etag, etag);
-    for nothing in
-        ["", "seg-", "seg-56294280.ts", "seg-056294280.m4s", "seg-1.m4s", "../cam.m3u8", "key-1.key"]
-    {
+    assert_ne!(stage.fetch(Media).etag, etag);
+    for nothing in [ts(FIRST), m4s(1), HlsFile::Init(1), HlsFile::Key(1)] {
         assert_eq!(stage.hls.fetch(nothing), Fetch::Never, "{nothing}");
     }
 }
@@ -99,18 +97,18 @@ fn encrypted_segments_decrypt_to_the_plain_ones() {
         });
         plain.gops(5, 2000);
         secret.gops(5, 2000);
-        let keys: Vec<String> =
-            secret.entries().iter().map(|entry| entry.key.clone().expect("encrypted").uri).collect();
-        let key = |number: u64| format!("key-{}.key", FIRST + number);
+        let keys: Vec<HlsFile> =
+            secret.entries().iter().map(|entry| entry.key.clone().expect("encrypted").file).collect();
+        let key = |number: u64| HlsFile::Key(FIRST + number);
         assert_eq!(keys, [key(0), key(0), key(2), key(2)]);
         for entry in secret.entries() {
             let tag = entry.key.expect("encrypted");
-            let key: [u8; 16] = secret.fetch(&tag.uri).body.concat().try_into().expect("16 bytes");
-            let cipher = secret.fetch(&entry.uri).body.concat();
+            let key: [u8; 16] = secret.fetch(tag.file).body.concat().try_into().expect("16 bytes");
+            let cipher = secret.fetch(entry.file).body.concat();
             let opened = cbc::Decryptor::<aes::Aes128>::new(&key.into(), &tag.iv.into())
                 .decrypt_padded_vec_mut::<Pkcs7>(&cipher)
                 .expect("PKCS#7 padding");
-            assert_eq!(opened, plain.fetch(&entry.uri).body.concat());
+            assert_eq!(opened, plain.fetch(entry.file).body.concat());
         }
     }
 }
@@ -119,14 +117,14 @@ fn encrypted_segments_decrypt_to_the_plain_ones() {
 fn segments_stay_for_the_length_of_the_playlist_after_they_left_it() {
     let mut stage = Stage::with_both(config::Hls { window: 3, keep: 0, ..settings() });
     stage.gops(4, 2000);
-    assert_eq!(stage.entries()[0].uri, "seg-56294280.ts");
+    assert_eq!(stage.entries()[0].file, ts(FIRST));
     stage.gops(1, 2000);
-    assert_eq!(stage.entries()[0].uri, "seg-56294281.ts");
+    assert_eq!(stage.entries()[0].file, ts(FIRST + 1));
     // It left at 8 s and may be fetched for its own two seconds and the six of the playlist.
     stage.gops(3, 2000);
-    stage.fetch("seg-56294280.ts");
+    stage.fetch(ts(FIRST));
     stage.gops(1, 2000);
-    assert_eq!(stage.hls.fetch("seg-56294280.ts"), Fetch::Never);
+    assert_eq!(stage.hls.fetch(ts(FIRST)), Fetch::Never);
 }
 
 #[test]
@@ -167,13 +165,13 @@ fn a_key_stays_as_long_as_a_segment_needs_it_and_no_longer() {
     let mut stage = Stage::with_both(config::Hls { encrypt: true, segments_per_key: 3, ..settings() });
     for made in 0..40 {
         stage.gops(1, 2000);
-        let there = |file: String| matches!(stage.hls.fetch(&file), Fetch::Ready(_));
+        let there = |file| matches!(stage.hls.fetch(file), Fetch::Ready(_));
         for first in (FIRST..FIRST + made).step_by(3) {
-            let needed = (first..first + 3).any(|number| there(format!("seg-{number}.ts")));
-            assert_eq!(there(format!("key-{first}.key")), needed, "key-{first}.key");
+            let needed = (first..first + 3).any(|number| there(ts(number)));
+            assert_eq!(there(HlsFile::Key(first)), needed, "key {first}");
         }
     }
-    assert_eq!(stage.hls.fetch(&format!("key-{FIRST}.key")), Fetch::Never);
+    assert_eq!(stage.hls.fetch(HlsFile::Key(FIRST)), Fetch::Never);
 }
 
 #[test]
@@ -189,12 +187,15 @@ fn the_disk_holds_what_can_be_fetched() {
             stage.gops(1, 2000);
             disk.follow(&mut stage.hls);
             for (path, content) in &disk.files {
-                let file = path.strip_prefix("/srv/hls/live/cam/").unwrap_or(MASTER);
+                let file = match path.strip_prefix("/srv/hls/live/cam/") {
+                    Some(name) => HlsFile::parse(name).expect("a name of the packager"),
+                    None => Master,
+                };
                 assert_eq!(&stage.fetch(file).body.concat(), content, "{path}");
             }
         }
         for segment in stage.hls.window.all() {
-            assert!(disk.files.contains_key(&format!("/srv/hls/live/cam/{}", segment.entry.uri)));
+            assert!(disk.files.contains_key(&format!("/srv/hls/live/cam/{}", segment.entry.file)));
         }
     }
 }
@@ -234,8 +235,8 @@ fn the_disk_never_names_what_is_not_there() {
     stage.end();
     disk.follow(&mut stage.hls);
     assert_eq!(disk.cleared, ["/srv/hls/live/cam"]);
-    assert_eq!(disk.files["/srv/hls/live/cam.m3u8"], stage.text(MASTER).into_bytes());
-    assert_eq!(disk.files["/srv/hls/live/cam/index.m3u8"], stage.text(MEDIA).into_bytes());
+    assert_eq!(disk.files["/srv/hls/live/cam.m3u8"], stage.text(Master).into_bytes());
+    assert_eq!(disk.files["/srv/hls/live/cam/index.m3u8"], stage.text(Media).into_bytes());
     let kept: Vec<&str> =
         disk.files.keys().filter_map(|path| path.strip_prefix("/srv/hls/live/cam/init-")).collect();
     assert_eq!(kept.len(), 1, "the first one went with its last segment");
@@ -268,7 +269,8 @@ impl Disk {
             let Some(media) = self.files.get("/srv/hls/live/cam/index.m3u8") else { continue };
             let (_, entries) = reader::read(std::str::from_utf8(media).expect("UTF-8"));
             for entry in entries {
-                for file in [Some(entry.uri), entry.map, entry.key.map(|key| key.uri)].into_iter().flatten() {
+                for file in [Some(entry.file), entry.map, entry.key.map(|key| key.file)].into_iter().flatten()
+                {
                     assert!(self.files.contains_key(&format!("/srv/hls/live/cam/{file}")), "{file} is named");
                 }
             }

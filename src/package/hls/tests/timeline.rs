@@ -46,7 +46,7 @@ struct Story {
     /// How many of these have left the playlist.
     left: usize,
     /// Until when those that left have to stay.
-    promises: BTreeMap<String, Instant>,
+    promises: BTreeMap<HlsFile, Instant>,
 }
 
 impl Story {
@@ -102,8 +102,8 @@ impl Story {
     }
 
     fn look(&mut self) {
-        let text = match self.stage.hls.fetch(MEDIA) {
-            Fetch::Ready(_) => Some(self.stage.text(MEDIA)),
+        let text = match self.stage.hls.fetch(Media) {
+            Fetch::Ready(_) => Some(self.stage.text(Media)),
             other => {
                 assert_eq!((other, self.text.is_none()), (Fetch::NotYet, true));
                 None
@@ -117,8 +117,8 @@ impl Story {
         (self.text, self.version) = (text, version);
         let now = self.stage.now();
         self.promises.retain(|_, until| now <= *until);
-        self.promises.keys().for_each(|file| assert!(!self.stage.fetch(file).is_empty(), "{file}"));
-        self.entries[self.left..].iter().for_each(|entry| assert!(!self.stage.fetch(&entry.uri).is_empty()));
+        self.promises.keys().for_each(|file| assert!(!self.stage.fetch(*file).is_empty(), "{file}"));
+        self.entries[self.left..].iter().for_each(|entry| assert!(!self.stage.fetch(entry.file).is_empty()));
     }
 
     fn compare(&mut self) {
@@ -128,7 +128,7 @@ impl Story {
         assert!((self.left..=self.entries.len()).contains(&left), "segments came back or were skipped");
         for entry in &self.entries[self.left..left] {
             let until = self.stage.now() + Duration::from_micros(listed_us);
-            self.promises.insert(entry.uri.clone(), until);
+            self.promises.insert(entry.file, until);
         }
         let known = self.entries.len() - left;
         assert!(entries.len() > known, "the playlist changes when it grows");
@@ -176,9 +176,9 @@ fn silence_before_the_end_does_not_shorten_the_stay_of_what_leaves_then() {
     // The fourth segment ends with the publisher, whom it took 30 s to be given up.
     stage.late_us += 30_000_000;
     stage.end();
-    assert_eq!(stage.entries()[0].uri, "seg-56294281.ts");
+    assert_eq!(stage.entries()[0].file, ts(FIRST + 1));
     stage.gops(2, 2000);
-    stage.fetch("seg-56294280.ts");
+    stage.fetch(ts(FIRST));
     stage.gops(3, 2000);
-    assert_eq!(stage.hls.fetch("seg-56294280.ts"), Fetch::Never);
+    assert_eq!(stage.hls.fetch(ts(FIRST)), Fetch::Never);
 }

@@ -4,13 +4,14 @@ use super::*;
 use crate::media::headers::Headers;
 use crate::session::ask::{Playing, Refusal};
 use crate::status::Query;
+use crate::wire::m3u8::HlsFile;
 use proptest::prelude::*;
 use std::sync::Arc;
 
 /// A server that answers at once, by what it was asked alone.
 fn answer(ask: Ask) -> Option<Answer> {
     Some(match ask {
-        Ask::Fetch { file, .. } if file.starts_with("seg") => Answer::Fetch(Ok(segment())),
+        Ask::Fetch { file: HlsFile::Segment { .. }, .. } => Answer::Fetch(Ok(segment())),
         Ask::Fetch { .. } => Answer::Fetch(Err(Refusal::NotFound)),
         Ask::Play { name, .. } if name.stream == "cam" => {
             Answer::Play(Ok(Playing::Live(Arc::new(Headers::default()))))
