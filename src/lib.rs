@@ -13,7 +13,7 @@
 //! 4  session   stream   package      three siblings that never import one another
 //! 3  wire      byte formats
 //! 2  media     frames, tracks, codec parameters, timestamp repair
-//! 1  base      time, dice, ids, buffers, timers, limits
+//! 1  base      time, random generators, ids, buffers, timers, limits
 //! 0  config    status                plain data
 //! ```
 

@@ -19,7 +19,7 @@ use crate::run::{Outcome, Run};
 use crate::world::link::Pace;
 use crate::world::tiny::Person;
 use conformance::dice::Dice;
-use dacapo::base::digest::Digest;
+use dacapo::record::rolling_hash::RollingHash;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -72,7 +72,7 @@ pub fn play(options: &Options, guests: &[Guest]) -> Outcome {
 }
 
 /// What each connection of the run's own people was sent.
-pub fn heard(options: &Options, outcome: &Outcome) -> BTreeMap<SocketAddr, Digest> {
+pub fn heard(options: &Options, outcome: &Outcome) -> BTreeMap<SocketAddr, RollingHash> {
     let own = |peer: &SocketAddr| Person::place(peer).is_some_and(|place| place < options.parts.len());
     outcome.heard.iter().filter(|(peer, _)| own(peer)).map(|(peer, digest)| (*peer, *digest)).collect()
 }

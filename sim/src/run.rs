@@ -14,10 +14,10 @@ use crate::watch::{Failure, Watch};
 use crate::world::World;
 use crate::world::tiny::{Person, Tiny};
 use crate::world::turmoil::Turmoil;
-use dacapo::base::digest::Digest;
 use dacapo::base::rng::Seed;
 use dacapo::base::time::{Epoch, Instant};
 use dacapo::config::Service;
+use dacapo::record::rolling_hash::RollingHash;
 use dacapo::record::{Header, block_end, head};
 use dacapo::server::{Input, Server};
 use std::collections::BTreeMap;
@@ -51,7 +51,7 @@ pub struct Outcome {
     /// Most payload bytes that the server held.
     pub bytes_max: u64,
     /// What each connection was sent, by its peer's address, if that was kept apart.
-    pub heard: BTreeMap<SocketAddr, Digest>,
+    pub heard: BTreeMap<SocketAddr, RollingHash>,
     /// A recording of what the last server was given.
     pub inputs: Vec<u8>,
 }

@@ -3,20 +3,20 @@
 //! The number covers every input of the server and every output with its bytes: two runs with the same number
 //! are the same run.
 
-use dacapo::base::digest::Digest;
+use dacapo::record::rolling_hash::RollingHash;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// The trace of a run.
 #[derive(Debug, Default)]
 pub struct Trace {
-    digest: Digest,
+    digest: RollingHash,
     /// Things noted so far.
     pub events: u64,
     /// Whether lines are printed to standard error.
     loud: bool,
     /// What each connection was sent, but those of the API, by its peer's address, if that is wanted.
-    pub heard: Option<BTreeMap<SocketAddr, Digest>>,
+    pub heard: Option<BTreeMap<SocketAddr, RollingHash>>,
 }
 
 impl Trace {

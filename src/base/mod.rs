@@ -1,10 +1,10 @@
-//! What everything else stands on: time, dice, names, buffers, timers. Knows no protocol and no media.
+//! What everything else stands on: time, random generators, names, buffers, timers. Knows no protocol and no
+//! media.
 
 #[macro_use]
 pub mod reached;
 
 pub mod calendar;
-pub mod digest;
 pub mod fetched;
 pub mod id;
 pub mod inbox;
@@ -13,7 +13,7 @@ pub mod outbox;
 pub mod ready;
 pub mod reason;
 pub mod rng;
-pub mod shape;
+pub mod schema;
 pub mod slices;
 pub mod store;
 pub mod table;

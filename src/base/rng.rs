@@ -1,7 +1,7 @@
-//! The only dice in the house: ChaCha, seeded at birth.
+//! The random generators: ChaCha, seeded at birth. All randomness of the server comes from here.
 //!
-//! Each connection's dice are forked from the seed by listener and peer, not by order of arrival, so
-//! that one peer's throws never move another's.
+//! The generator of each connection is forked from the seed by listener and peer, not by order of arrival, so
+//! that one connection never moves the numbers of another.
 
 use hmac::{Hmac, Mac};
 use rand_chacha::ChaCha12Rng;
@@ -32,7 +32,7 @@ impl Seed {
         &self.0
     }
 
-    /// The dice of one user of randomness, named by `label`: HMAC-SHA-256(seed, label) is their key.
+    /// The generator of one use, named by `label`: its key is HMAC-SHA-256(seed, label).
     pub fn fork(&self, label: &[u8]) -> Rng {
         let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
         mac.update(label);
@@ -46,7 +46,7 @@ impl fmt::Debug for Seed {
     }
 }
 
-/// One user's dice.
+/// The random generator of one use.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Rng(ChaCha12Rng);
 
@@ -67,7 +67,7 @@ impl Rng {
     }
 
     /// A short random word of `N` characters from `a-z0-9`, for ids that people read.
-    pub fn word<const N: usize>(&mut self) -> [u8; N] {
+    pub fn random_word<const N: usize>(&mut self) -> [u8; N] {
         const LETTERS: &[u8; 32] = b"abcdefghijkmnopqrstuvwxyz0123456";
         let mut word = [0; N];
         self.fill(&mut word);

@@ -2,10 +2,10 @@
 //!
 //! What is read may be damaged or hostile: every length is held against what is there.
 
-use crate::base::digest::Digest;
 use crate::base::id::{ConnId, ListenerId, Ticket};
 use crate::base::time::Instant;
 use crate::record::list::{Entry, Event, Seat};
+use crate::record::rolling_hash::RollingHash;
 use crate::server::End;
 use bytes::{Buf, Bytes};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -188,7 +188,7 @@ fn address(out: &mut Vec<u8>, addr: SocketAddr) {
     number(out, u64::from(addr.port()));
 }
 
-fn digest(out: &mut Vec<u8>, digest: Digest) {
+fn digest(out: &mut Vec<u8>, digest: RollingHash) {
     let (hash, len) = digest.parts();
     out.extend_from_slice(&hash.to_le_bytes());
     number(out, len);
@@ -331,8 +331,8 @@ fn take_address(from: &mut Bytes) -> Option<SocketAddr> {
     Some(SocketAddr::new(take_host(from)?, take_number(from)?.try_into().ok()?))
 }
 
-fn take_digest(from: &mut Bytes) -> Option<Digest> {
-    Digest::from_parts(from.try_get_u64_le().ok()?, take_number(from)?)
+fn take_digest(from: &mut Bytes) -> Option<RollingHash> {
+    RollingHash::from_parts(from.try_get_u64_le().ok()?, take_number(from)?)
 }
 
 fn take_outcome<T>(

@@ -3,7 +3,7 @@
 //! A piece is known by where it lies in memory. That it stays there, and stays what it is, is sure as long as
 //! it is remembered: a clone keeps it alive. So memory is limited too.
 
-use crate::base::digest::{Appendix, Digest};
+use crate::record::rolling_hash::{Appendix, RollingHash};
 use bytes::Bytes;
 
 /// Pieces that are remembered; a newer one takes the place of an older one.
@@ -27,7 +27,7 @@ impl Known {
     /// The fingerprint of `piece`, looked at only if it is not remembered.
     pub fn digest(&mut self, piece: &Bytes) -> Appendix {
         if piece.len() < WORTH_BYTES_MIN {
-            return Digest::of(piece).into();
+            return RollingHash::of(piece).into();
         }
         if self.pieces.is_empty() {
             self.pieces.resize(PIECES, None);
@@ -41,7 +41,7 @@ impl Known {
         {
             return *digest;
         }
-        let digest = Digest::of(piece).into();
+        let digest = RollingHash::of(piece).into();
         let old = slot.replace((piece.clone(), digest));
         self.bytes = self.bytes + piece.len() - old.map_or(0, |(old, _)| old.len());
         if self.bytes > BYTES_MAX {

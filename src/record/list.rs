@@ -1,8 +1,8 @@
 //! What can stand in a recording: the inputs of a server, and what the shell noticed of its outputs.
 
-use crate::base::digest::Digest;
 use crate::base::id::{ConnId, ListenerId, Ticket};
 use crate::base::time::Instant;
+use crate::record::rolling_hash::RollingHash;
 use crate::server::End;
 use crate::status::{RecorderAnswer, RecorderRefusal, Vitals};
 use bytes::Bytes;
@@ -71,7 +71,7 @@ pub enum Event {
         len: u32,
         /// Whether there was room for all that was offered.
         room: bool,
-        /// [`Digest::short`] of everything that was sent to this seat so far.
+        /// [`RollingHash::short`] of everything that was sent to this seat so far.
         check: u16,
     },
     /// The kernel has room again.
@@ -158,19 +158,19 @@ pub enum Event {
         /// Whether last words were on their way.
         linger: bool,
         /// Everything that was sent to it since the recording began.
-        sent: Digest,
+        sent: RollingHash,
     },
     /// Noticed: what was sent to a connection so far. Written now and then.
     Checked {
         /// Which.
         seat: Seat,
         /// Everything that was sent to it since the recording began.
-        sent: Digest,
+        sent: RollingHash,
     },
     /// Noticed: all other wishes of the server so far (files, names, processes, reading on and off).
     Wished {
         /// The wishes as text, one after the other.
-        wishes: Digest,
+        wishes: RollingHash,
     },
 }
 

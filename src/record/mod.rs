@@ -27,6 +27,7 @@ mod known;
 mod list;
 pub mod redact;
 mod replay;
+pub mod rolling_hash;
 mod tape;
 #[cfg(test)]
 mod tests;

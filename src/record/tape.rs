@@ -6,7 +6,6 @@
 //! With chosen streams a connection's first words are held back until it says which stream it is about, then
 //! written or forgotten. Thanks to isolation, the connections of a stream replay alone.
 
-use crate::base::digest::Digest;
 use crate::base::id::{ConnId, ListenerId};
 use crate::base::name::StreamName;
 use crate::base::slices::Slices;
@@ -17,6 +16,7 @@ use crate::record::code;
 use crate::record::file;
 use crate::record::known::Known;
 use crate::record::list::{Event, Seat};
+use crate::record::rolling_hash::RollingHash;
 use crate::server::{Input, Output, Server};
 use bytes::Bytes;
 use std::net::SocketAddr;
@@ -37,9 +37,9 @@ pub struct Tape {
     seats: u32,
     /// Inputs seen so far, recorded or not.
     place: u64,
-    wishes: Digest,
+    wishes: RollingHash,
     /// The same when it was last written down.
-    wishes_checked: Digest,
+    wishes_checked: RollingHash,
     known: Known,
     /// Whom the last input was about, while it is not known whether that one is recorded.
     undecided: Option<ConnId>,
@@ -52,9 +52,9 @@ struct Track {
     conn: ConnId,
     seat: Seat,
     state: State,
-    sent: Digest,
+    sent: RollingHash,
     /// The same when it was last written down.
-    checked: Digest,
+    checked: RollingHash,
 }
 
 #[derive(Debug)]
@@ -103,8 +103,8 @@ impl Tape {
             tracks: Vec::new(),
             seats: 0,
             place: 0,
-            wishes: Digest::default(),
-            wishes_checked: Digest::default(),
+            wishes: RollingHash::default(),
+            wishes_checked: RollingHash::default(),
             known: Known::default(),
             undecided: None,
             forgotten: 0,
@@ -159,7 +159,7 @@ impl Tape {
         if index >= self.tracks.len() {
             self.tracks.resize_with(index + 1, || None);
         }
-        let empty = Digest::default();
+        let empty = RollingHash::default();
         self.tracks[index] = Some(Track { conn, seat, state, sent: empty, checked: empty });
         seat
     }
@@ -361,7 +361,7 @@ pub(super) fn wish_words(wish: &Output, seat: impl Fn(u32) -> Option<Seat>) -> S
         Output::Append { conn, name, bytes } => format!("Append {:?} {name} {bytes}", seat(conn.index)),
         Output::Connect { conn, peer } => format!("Connect {:?} {peer}", seat(conn.index)),
         Output::Store { ticket, op: StoreOp::Write { path, body } } => {
-            let mut content = Digest::default();
+            let mut content = RollingHash::default();
             body.iter().for_each(|piece| content.extend(piece));
             format!("Write {ticket:?} {path} {content:?}")
         }

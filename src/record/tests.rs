@@ -1,11 +1,11 @@
 //! What was recorded replays bit for bit, alone or as a whole, and every fault that is planted is told.
 
-use crate::base::digest::Digest;
 use crate::base::id::{ConnId, ListenerId};
 use crate::base::rng::Seed;
 use crate::base::slices::Slices;
 use crate::base::time::{Epoch, Instant};
 use crate::config::{Config, Service};
+use crate::record::rolling_hash::RollingHash;
 use crate::record::{
     Contents, Difference, Entry, Event, Fault, Header, Kernel, Replay, Scope, Seat, Start, Tape, Torn,
     Witness, block_end, block_saved, head, read,
@@ -404,7 +404,7 @@ fn what_is_no_recording_is_refused_in_words() {
 
 fn event() -> impl Strategy<Value = Event> {
     let seat = || any::<u32>().prop_map(Seat);
-    let digest = || vec(any::<u8>(), 0..9).prop_map(|bytes| Digest::of(&bytes));
+    let digest = || vec(any::<u8>(), 0..9).prop_map(|bytes| RollingHash::of(&bytes));
     let peer = || (any::<std::net::IpAddr>(), any::<u16>()).prop_map(SocketAddr::from);
     let bytes = || vec(any::<u8>(), 0..300).prop_map(Bytes::from);
     let result = || prop_oneof![Just(Ok(())), ".*".prop_map(Err)];

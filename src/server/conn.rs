@@ -127,7 +127,7 @@ pub struct Conn {
     pub session: AnySession,
     /// Bytes that came and wait.
     pub inbox: Inbox,
-    /// Its dice.
+    /// Its random generator.
     pub rng: Rng,
     /// Who it is.
     pub peer: SocketAddr,

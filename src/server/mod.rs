@@ -61,10 +61,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use traffic::Traffic;
 
-/// The dice of a connection that comes from `peer` to `listener`, and the word that they give it first.
+/// The random generator of a connection from `peer` to `listener`, and the id that it draws first.
 pub fn cid(seed: &Seed, listener: ListenerId, peer: SocketAddr) -> (Rng, Cid) {
     let mut rng = seed.fork(format!("conn/{}/{peer}", listener.0).as_bytes());
-    let cid = Cid(rng.word());
+    let cid = Cid(rng.random_word());
     (rng, cid)
 }
 

@@ -1,5 +1,5 @@
-//! The requests of the HTTP API: a question comes from a session, its answer goes back to it, at once or after
-//! the shell has measured or recorded (I38).
+//! The requests of the HTTP API: a question comes from a session, its answer goes back to it, at once or
+//! after the shell has measured or recorded (I38).
 
 use crate::base::id::{ConnId, Ticket};
 use crate::server::Server;
@@ -39,10 +39,10 @@ impl Server {
         self.answer(id, Answer::Report(report));
     }
 
-    /// The server is known by where it listens, this run of it by its dice.
+    /// The server is known by where it listens, this run of it by its random generator.
     fn identity(&self) -> Identity {
         let listeners = self.config.listeners();
-        let service: [u8; 8] = self.seed.fork(b"service").word();
+        let service: [u8; 8] = self.seed.fork(b"service").random_word();
         Identity {
             server: vid(&format!("{listeners:?}")),
             service: String::from_utf8_lossy(&service).into_owned(),

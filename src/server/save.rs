@@ -5,14 +5,14 @@
 //! held once for each place. Saving looks at everything that is held, so it is for a thread that has a clone.
 //!
 //! ```text
-//! saved = line "dacapo server 1 …\n", CRC-32 u32 of the rest, build, shape, state     (postcard)
+//! saved = line "dacapo server 1 …\n", CRC-32 u32 of the rest, build, schema, state    (postcard)
 //! ```
 //!
-//! A build reads what another one saved if the states of both have the same [`mod@shape`]; else it says which
-//! part is another one. Damage is found by the checksum. Bytes that somebody made up may become a server that
-//! never was; they never make loading panic, or take more than some times their own length.
+//! A build reads what another one saved if the states of both have the same [`mod@schema`]; else it says
+//! which part is another one. Damage is found by the checksum. Bytes that somebody made up may become a
+//! server that never was; they never make loading panic, or take more than some times their own length.
 
-use crate::base::shape::{Shape, shape};
+use crate::base::schema::{Schema, schema};
 use crate::server::Server;
 use crate::server::conn::Role;
 use serde::Serialize;
@@ -70,13 +70,13 @@ impl Server {
         if u32::from_le_bytes(*sum) != crc32fast::hash(rest) {
             return Err(Unloadable::Damaged);
         }
-        let head = postcard::take_from_bytes::<(String, Shape)>(rest);
+        let head = postcard::take_from_bytes::<(String, Schema)>(rest);
         let ((build, saved), rest) = head.map_err(|_| Unloadable::Damaged)?;
         let other_build = |part: String| Unloadable::OtherBuild { build: build.clone(), part };
         // Whole, and yet not understood: it was never meant for this build.
         let whole = || other_build("something".to_owned());
         let (server, rest) = postcard::take_from_bytes::<Server>(rest).map_err(|_| whole())?;
-        if let Some((part, _)) = saved.symmetric_difference(&shape(&server)).next() {
+        if let Some((part, _)) = saved.symmetric_difference(&schema(&server)).next() {
             return Err(other_build(format!("`{part}`")));
         }
         if !rest.is_empty() {
@@ -123,7 +123,7 @@ impl Server {
 pub fn saved(state: &impl Serialize) -> Vec<u8> {
     let mut bytes = LINE.to_vec();
     bytes.extend([0; 4]);
-    for part in [postcard::to_allocvec(&(BUILD, shape(state))), postcard::to_allocvec(state)] {
+    for part in [postcard::to_allocvec(&(BUILD, schema(state))), postcard::to_allocvec(state)] {
         bytes.extend(part.expect("the state is plain data"));
     }
     seal(&mut bytes);

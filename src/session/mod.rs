@@ -32,7 +32,7 @@ pub struct Cx<'a> {
     pub cid: Cid,
     /// Who is at the other end.
     pub peer: SocketAddr,
-    /// The connection's own dice.
+    /// The random generator of the connection.
     pub rng: &'a mut Rng,
     /// Where the session's own bytes go. It has a limit; past it the connection is ended by the server.
     pub out: &'a mut Outbox,

@@ -1,7 +1,7 @@
 //! The FLV tags that leave for one player over HTTP, and the hand that does something wrong with one.
 
 use super::Fault;
-use dacapo::base::digest::Digest;
+use dacapo::record::rolling_hash::RollingHash;
 
 /// Tags of a player that are let through before one is tampered with.
 const TAGS_BEFORE: u64 = 40;
@@ -224,5 +224,5 @@ fn with_content(tag: &[u8], content: &[u8]) -> Vec<u8> {
 
 /// Whether what is in a tag is one of few.
 fn is_liked(tag: &[u8]) -> bool {
-    Digest::of(content(tag)).parts().0.is_multiple_of(PICKY)
+    RollingHash::of(content(tag)).parts().0.is_multiple_of(PICKY)
 }

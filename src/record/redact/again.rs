@@ -2,12 +2,12 @@
 //!
 //! In: entries whose checks hold no more. Out: entries whose checks hold.
 
-use crate::base::digest::Digest;
 use crate::base::id::ConnId;
 use crate::base::time::Instant;
 use crate::record::file::{Contents, Fault};
 use crate::record::list::{Entry, Event, Seat};
 use crate::record::replay::{Replay, Witness};
+use crate::record::rolling_hash::RollingHash;
 use crate::server::{Output, Server};
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub struct Again {
     entries: Vec<Entry>,
-    sent: BTreeMap<Seat, Digest>,
+    sent: BTreeMap<Seat, RollingHash>,
 }
 
 /// The same run, with checks that hold.

@@ -81,7 +81,7 @@ impl Saved {
         self.tree.each("Cid", &mut |cid| {
             let Node::Group(cid) = cid else { return };
             let cid = String::from_utf8_lossy(cid.parts[0].octets()).into_owned();
-            let other = key.fork(format!("cid/{cid}").as_bytes()).word::<8>();
+            let other = key.fork(format!("cid/{cid}").as_bytes()).random_word::<8>();
             covers.note_id(cid, String::from_utf8_lossy(&other).into_owned());
         });
     }

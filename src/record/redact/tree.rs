@@ -2,7 +2,7 @@
 //! they stand, and a field that is added to a type is covered without anybody's doing.
 //!
 //! In: a value that can be serialized. Out: a tree that is serialized to the same bytes, and has the same
-//! [shape](mod@crate::base::shape). Never: knows what a part means.
+//! [schema](mod@crate::base::schema). Never: knows what a part means.
 
 mod make;
 
@@ -227,7 +227,7 @@ impl Serialize for Group {
 #[cfg(test)]
 mod tests {
     use super::Node;
-    use crate::base::shape::shape;
+    use crate::base::schema::schema;
     use serde::{Deserialize, Serialize};
     use std::collections::BTreeMap;
     use std::net::SocketAddr;
@@ -258,7 +258,7 @@ mod tests {
         let tree = Node::of(&value);
         let bytes = |result: Result<Vec<u8>, _>| result.expect("plain data");
         assert_eq!(bytes(postcard::to_allocvec(&tree)), bytes(postcard::to_allocvec(&value)));
-        assert_eq!(shape(&tree), shape(&value));
+        assert_eq!(schema(&tree), schema(&value));
         assert_eq!(tree.find("Id").map(|id| id.parts[0].octets()), Some(&[1, 2, 3][..]));
     }
 }

@@ -4,10 +4,10 @@
 //! changes what the server is told.
 
 use super::{Difference, Replay, Witness};
-use crate::base::digest::Digest;
 use crate::base::id::ConnId;
 use crate::record::file::Kernel;
 use crate::record::list::{Event, Seat};
+use crate::record::rolling_hash::RollingHash;
 
 impl Replay {
     /// Holds one write against the recording.
@@ -38,7 +38,7 @@ impl Replay {
         self.differ(Some(seat), what, witness);
     }
 
-    pub(super) fn check(&mut self, seat: Seat, sent: Digest, witness: &mut dyn Witness) {
+    pub(super) fn check(&mut self, seat: Seat, sent: RollingHash, witness: &mut dyn Witness) {
         let Some(place) = self.places.get(&seat).filter(|_| self.kernel == Kernel::Recorded) else { return };
         witness.checked(self.now, &Event::Checked { seat, sent: place.sent });
         if place.sent != sent {

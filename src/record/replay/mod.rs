@@ -14,7 +14,6 @@ mod witness;
 
 pub use witness::{Difference, Summary, Witness};
 
-use crate::base::digest::Digest;
 use crate::base::id::ConnId;
 use crate::base::slices::Slices;
 use crate::base::time::{Epoch, Instant};
@@ -22,6 +21,7 @@ use crate::config;
 use crate::record::file::{Contents, Fault, Header, Kernel, Start};
 use crate::record::known::Known;
 use crate::record::list::{Entry, Event, Seat};
+use crate::record::rolling_hash::RollingHash;
 use crate::record::tape::wish_words;
 use crate::server::{Input, Output, Server};
 use crate::status::Vitals;
@@ -33,7 +33,7 @@ struct Place {
     /// Who it is in this run.
     conn: ConnId,
     open: bool,
-    sent: Digest,
+    sent: RollingHash,
     /// How many bytes it was sent when they were last known to be the same as then.
     same_bytes: u64,
     differs: bool,
@@ -51,7 +51,7 @@ pub struct Replay {
     window: VecDeque<Entry>,
     /// True while more entries may follow.
     goes_on: bool,
-    wishes: Digest,
+    wishes: RollingHash,
     wishes_differ: bool,
     /// Questions of the server that the open kernel has still to answer.
     questions: VecDeque<Output>,
@@ -83,7 +83,7 @@ impl Replay {
     /// The next part of the recording begins: what is noticed of outputs begins anew there. The server goes
     /// on, whatever saved one the part begins with.
     pub fn next_part(&mut self) {
-        self.wishes = Digest::default();
+        self.wishes = RollingHash::default();
     }
 
     /// A newborn server, as the header says.
@@ -102,7 +102,7 @@ impl Replay {
             seats: BTreeMap::new(),
             window: VecDeque::new(),
             goes_on: true,
-            wishes: Digest::default(),
+            wishes: RollingHash::default(),
             wishes_differ: false,
             questions: VecDeque::new(),
             finished: false,
@@ -184,7 +184,7 @@ impl Replay {
             }
             Event::Seated { seat, conn } => match self.places.get_mut(seat) {
                 // It was there in the part before, and is who it is in this run.
-                Some(place) => (place.sent, place.same_bytes) = (Digest::default(), 0),
+                Some(place) => (place.sent, place.same_bytes) = (RollingHash::default(), 0),
                 None => self.seat(*conn, *seat, witness),
             },
             Event::Tick => self.tell(at, &event, Input::Tick, witness),
@@ -266,7 +266,7 @@ impl Replay {
     fn seat(&mut self, conn: ConnId, seat: Seat, witness: &mut dyn Witness) {
         self.summary.conns += 1;
         self.seats.insert(conn, seat);
-        let sent = Digest::default();
+        let sent = RollingHash::default();
         self.places.insert(seat, Place { conn, open: true, sent, same_bytes: 0, differs: false });
         witness.seated(self.now, seat, conn, &self.server);
     }

@@ -1,6 +1,6 @@
 //! What a value is made of: its structs and enums, with the names of their fields and variants.
 //!
-//! Two builds that agree about the shape of a state agree about what its bytes mean, whatever else is
+//! Two builds that agree about the schema of a state agree about what its bytes mean, whatever else is
 //! different about them. In: a value. Out: its types by name, each with a fingerprint of its parts.
 //! Never: looks at what is in the value.
 
@@ -9,24 +9,24 @@ use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 
 /// Types by name, each with a fingerprint.
-pub type Shape = BTreeSet<(String, u32)>;
+pub type Schema = BTreeSet<(String, u32)>;
 
-/// The shape of `value`, as far as it is there: of an enum, the variants that are.
-pub fn shape(value: &impl Serialize) -> Shape {
-    let mut looker = Looker::default();
-    value.serialize(&mut looker).expect("looking at a value does not fail");
-    looker.seen.into_iter().map(|(name, print)| (name.to_owned(), print)).collect()
+/// The schema of `value`, as far as it is there: of an enum, the variants that are.
+pub fn schema(value: &impl Serialize) -> Schema {
+    let mut reader = Reader::default();
+    value.serialize(&mut reader).expect("looking at a value does not fail");
+    reader.seen.into_iter().map(|(name, print)| (name.to_owned(), print)).collect()
 }
 
 /// Looks at a value.
 #[derive(Default)]
-struct Looker {
+struct Reader {
     seen: BTreeSet<(&'static str, u32)>,
     /// The structs and variants that are being looked at, the innermost last.
     open: Vec<(&'static str, u32)>,
 }
 
-impl Looker {
+impl Reader {
     fn begin(&mut self, name: &'static str, variant: &str) {
         self.open.push((name, mix(2_166_136_261, variant)));
     }
@@ -55,7 +55,7 @@ macro_rules! nothing {
     )*};
 }
 
-impl ser::Serializer for &mut Looker {
+impl ser::Serializer for &mut Reader {
     type Ok = ();
     type Error = Never;
     type SerializeSeq = Self;
@@ -162,7 +162,7 @@ impl ser::Serializer for &mut Looker {
 
 macro_rules! unnamed {
     ($($Part:ident: $name:ident),*) => {$(
-        impl ser::$Part for &mut Looker {
+        impl ser::$Part for &mut Reader {
             type Ok = ();
             type Error = Never;
 
@@ -171,7 +171,7 @@ macro_rules! unnamed {
             }
 
             fn end(self) -> Result<(), Never> {
-                Looker::end(self);
+                Reader::end(self);
                 Ok(())
             }
         }
@@ -187,7 +187,7 @@ unnamed!(
 
 macro_rules! named {
     ($($Part:ident),*) => {$(
-        impl ser::$Part for &mut Looker {
+        impl ser::$Part for &mut Reader {
             type Ok = ();
             type Error = Never;
 
@@ -201,7 +201,7 @@ macro_rules! named {
             }
 
             fn end(self) -> Result<(), Never> {
-                Looker::end(self);
+                Reader::end(self);
                 Ok(())
             }
         }
@@ -210,7 +210,7 @@ macro_rules! named {
 
 named!(SerializeStruct, SerializeStructVariant);
 
-impl ser::SerializeMap for &mut Looker {
+impl ser::SerializeMap for &mut Reader {
     type Ok = ();
     type Error = Never;
 
@@ -223,7 +223,7 @@ impl ser::SerializeMap for &mut Looker {
     }
 
     fn end(self) -> Result<(), Never> {
-        Looker::end(self);
+        Reader::end(self);
         Ok(())
     }
 }
@@ -273,11 +273,11 @@ mod tests {
         }
         use before::{Peer, State};
         let peer = |name: &str, state| Peer { name: name.to_owned(), state };
-        let open = shape(&vec![peer("a", None), peer("b", Some(State::Open { until: 4 }))]);
-        assert_eq!(open, shape(&[peer("c", Some(State::Open { until: 5 })), peer("d", None)]));
+        let open = schema(&vec![peer("a", None), peer("b", Some(State::Open { until: 4 }))]);
+        assert_eq!(open, schema(&[peer("c", Some(State::Open { until: 5 })), peer("d", None)]));
         assert!(open.iter().any(|(name, _)| name == "Peer") && open.iter().any(|(name, _)| name == "State"));
-        assert_ne!(open, shape(&[peer("b", Some(State::Closed))]));
-        let other = shape(&[after::Peer { name: "a".to_owned(), since: 1 }]);
+        assert_ne!(open, schema(&[peer("b", Some(State::Closed))]));
+        let other = schema(&[after::Peer { name: "a".to_owned(), since: 1 }]);
         assert!(!open.is_superset(&other));
     }
 }

@@ -1,4 +1,5 @@
-//! A fingerprint of a sequence of bytes that does not depend on how the sequence was cut.
+//! A polynomial rolling hash: a fingerprint of a sequence of bytes that does not depend on how the sequence
+//! was cut.
 //!
 //! A polynomial over the field of 2^61 - 1 elements: the fingerprint of `ab` follows from those of `a` and
 //! `b`, so that what a thousand players are sent is hashed once and appended a thousand times. It tells runs
@@ -34,22 +35,22 @@ const fn reduce(x: u128) -> u64 {
 
 /// The fingerprint of a sequence of bytes, and its length.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Digest {
+pub struct RollingHash {
     hash: u64,
     len: u64,
 }
 
-impl Digest {
+impl RollingHash {
     /// The fingerprint of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        let mut digest = Digest::default();
+        let mut digest = RollingHash::default();
         digest.extend(bytes);
         digest
     }
 
-    /// The fingerprint that [`Digest::parts`] took apart; `None` if no sequence has it.
+    /// The fingerprint that [`RollingHash::parts`] took apart; `None` if no sequence has it.
     pub fn from_parts(hash: u64, len: u64) -> Option<Self> {
-        (hash < PRIME).then_some(Digest { hash, len })
+        (hash < PRIME).then_some(RollingHash { hash, len })
     }
 
     /// The number that stands for the bytes, and how many they are.
@@ -106,13 +107,13 @@ const fn reduce_once(x: u128) -> u128 {
 /// A fingerprint that is ready to be appended to others, often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appendix {
-    digest: Digest,
+    digest: RollingHash,
     /// `BASE` to the power of the length.
     power: u64,
 }
 
-impl From<Digest> for Appendix {
-    fn from(digest: Digest) -> Self {
+impl From<RollingHash> for Appendix {
+    fn from(digest: RollingHash) -> Self {
         let (mut power, mut square, mut left) = (1, BASE, digest.len);
         while left > 0 {
             if left & 1 == 1 {
@@ -125,13 +126,13 @@ impl From<Digest> for Appendix {
     }
 }
 
-impl fmt::Display for Digest {
+impl fmt::Display for RollingHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.hash)
     }
 }
 
-impl fmt::Debug for Digest {
+impl fmt::Debug for RollingHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self} of {} bytes", self.len)
     }
@@ -139,7 +140,7 @@ impl fmt::Debug for Digest {
 
 #[cfg(test)]
 mod tests {
-    use super::{BASE, Digest, PRIME};
+    use super::{BASE, PRIME, RollingHash};
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -155,16 +156,16 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_the_polynomial(bytes in vec(any::<u8>(), 0..200)) {
-            prop_assert_eq!(Digest::of(&bytes).parts(), (slowly(&bytes), bytes.len() as u64));
+            prop_assert_eq!(RollingHash::of(&bytes).parts(), (slowly(&bytes), bytes.len() as u64));
         }
 
         #[test]
         fn cuts_do_not_matter(a in vec(any::<u8>(), 0..100), b in vec(any::<u8>(), 0..100)) {
-            let whole = Digest::of(&[&a[..], &b[..]].concat());
-            let mut pieces = Digest::of(&a);
+            let whole = RollingHash::of(&[&a[..], &b[..]].concat());
+            let mut pieces = RollingHash::of(&a);
             pieces.extend(&b);
-            let mut appended = Digest::of(&a);
-            appended.append(Digest::of(&b).into());
+            let mut appended = RollingHash::of(&a);
+            appended.append(RollingHash::of(&b).into());
             prop_assert_eq!([pieces, appended], [whole, whole]);
         }
 
@@ -172,12 +173,12 @@ mod tests {
         fn every_bit_matters(bytes in vec(any::<u8>(), 1..100), at: prop::sample::Index, bit in 0..8u32) {
             let mut other = bytes.clone();
             other[at.index(bytes.len())] ^= 1 << bit;
-            prop_assert_ne!(Digest::of(&bytes), Digest::of(&other));
+            prop_assert_ne!(RollingHash::of(&bytes), RollingHash::of(&other));
         }
     }
 
     #[test]
     fn zeros_have_a_length() {
-        assert_ne!(Digest::of(&[0]), Digest::of(&[0, 0]));
+        assert_ne!(RollingHash::of(&[0]), RollingHash::of(&[0, 0]));
     }
 }
