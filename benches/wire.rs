@@ -10,7 +10,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use dacapo::base::inbox::Inbox;
 use dacapo::media::codec::parse_config;
 use dacapo::media::frame::Frame;
-use dacapo::media::headers::Headers;
+use dacapo::media::stream_info::StreamInfo;
 use dacapo::media::timestamp::Timestamp;
 use dacapo::wire::amf0::{self, Value};
 use dacapo::wire::flv;
@@ -53,14 +53,14 @@ fn frames(messages: &[Message]) -> Vec<Frame> {
 }
 
 /// What the decoder configurations of the stream say.
-fn headers() -> Arc<Headers> {
+fn stream_info() -> Arc<StreamInfo> {
     let mut frames = Vec::new();
     for (tag, body) in [(flv::tag::VIDEO, VIDEO_CONFIG), (flv::tag::AUDIO, AUDIO_CONFIG)] {
         flv::parse(tag, Bytes::from_static(body), Timestamp::ZERO, &mut frames).expect("sound media");
     }
-    frames.iter().fold(Arc::new(Headers::default()), |headers, frame| {
+    frames.iter().fold(Arc::new(StreamInfo::default()), |stream_info, frame| {
         let params = parse_config(frame.codec, &frame.payload).expect("a sound configuration");
-        headers.with(frame, Some(params)).expect("it is new")
+        stream_info.with(frame, Some(params)).expect("it is new")
     })
 }
 
@@ -136,7 +136,7 @@ fn flv_bodies(c: &mut Criterion) {
 /// What a stream pays per format, whatever the number of players.
 fn rendering(c: &mut Criterion) {
     let frames = frames(&second());
-    let headers = headers();
+    let stream_info = stream_info();
     let mut group = c.benchmark_group("frames to");
     group.throughput(Throughput::Elements(frames.len() as u64));
     for (name, format) in [
@@ -149,7 +149,7 @@ fn rendering(c: &mut Criterion) {
             let mut renderer = Renderer::new(format);
             b.iter(|| {
                 for frame in &frames {
-                    let rendered = renderer.frame(black_box(frame), &headers);
+                    let rendered = renderer.frame(black_box(frame), &stream_info);
                     assert!(rendered.len() > frame.payload.len());
                 }
             });

@@ -10,7 +10,7 @@ use std::fmt;
 
 /// What sort of track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Kind {
+pub enum TrackKind {
     /// Pictures.
     Video,
     /// Sound.
@@ -23,18 +23,18 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Track {
     /// Pictures, sound or data.
-    pub kind: Kind,
+    pub kind: TrackKind,
     /// The enhanced-RTMP track id; 0 for the default track.
     pub id: u8,
 }
 
 impl Track {
     /// The default video track.
-    pub const VIDEO: Track = Track { kind: Kind::Video, id: 0 };
+    pub const VIDEO: Track = Track { kind: TrackKind::Video, id: 0 };
     /// The default audio track.
-    pub const AUDIO: Track = Track { kind: Kind::Audio, id: 0 };
+    pub const AUDIO: Track = Track { kind: TrackKind::Audio, id: 0 };
     /// The data track.
-    pub const DATA: Track = Track { kind: Kind::Data, id: 0 };
+    pub const DATA: Track = Track { kind: TrackKind::Data, id: 0 };
 }
 
 /// How a payload is coded, and thereby what its bytes are.
@@ -73,7 +73,7 @@ pub enum Codec {
 
 /// What a frame is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Role {
+pub enum FrameKind {
     /// The decoder configuration of its track (a "sequence header"); its form depends on the codec.
     Config,
     /// Decoding may begin here. Every audio frame is one.
@@ -99,7 +99,7 @@ pub struct Frame {
     /// How its payload is coded.
     pub codec: Codec,
     /// What it is for.
-    pub role: Role,
+    pub kind: FrameKind,
     /// Low four bits of a legacy FLV audio header (rate, size, channels) as the publisher sent them;
     /// means something for [`Codec::Mp3`] and [`Codec::FlvAudio`] only.
     pub sound: u8,
@@ -119,12 +119,12 @@ impl Frame {
 
     /// True for coded pictures and sound.
     pub fn is_media(&self) -> bool {
-        matches!(self.role, Role::Key | Role::Inter)
+        matches!(self.kind, FrameKind::Key | FrameKind::Inter)
     }
 
     /// True for a picture that decoding may begin at.
     pub fn is_video_key(&self) -> bool {
-        self.track.kind == Kind::Video && self.role == Role::Key
+        self.track.kind == TrackKind::Video && self.kind == FrameKind::Key
     }
 }
 
@@ -136,7 +136,7 @@ impl fmt::Debug for Frame {
             self.track.kind,
             self.track.id,
             self.codec,
-            self.role,
+            self.kind,
             self.dts,
             self.cts,
             self.payload.len()

@@ -1,8 +1,8 @@
 //! Media as every protocol sees it: frames on tracks, their codecs and timestamps.
 
-pub mod clock;
 pub mod codec;
 pub mod frame;
-pub mod headers;
+pub mod stream_info;
+pub mod timeline;
 pub mod timestamp;
 pub mod unwrap;

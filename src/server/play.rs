@@ -30,9 +30,9 @@ impl Server {
         let conn = self.conns.get_mut(id).expect("who asks is there");
         conn.send_timeout = Duration::from_millis(settings.play.send_timeout_ms);
         if hosted.stream.is_live() {
-            let headers = hosted.stream.headers().clone();
+            let stream_info = hosted.stream.info().clone();
             self.start(id, key, format)?;
-            return Ok(Playing::Live(headers));
+            return Ok(Playing::Live(stream_info));
         }
         if wait.is_zero() && hosted.stream.publication().is_none() {
             self.forget_stream(key);
@@ -63,7 +63,7 @@ impl Server {
     /// The player gets a cursor; its bytes follow its own.
     fn start(&mut self, id: ConnId, key: StreamKey, format: Format) -> Result<(), Refusal> {
         let hosted = self.streams.get_mut(key).expect("the caller found it");
-        if !format.suits(hosted.stream.headers()) {
+        if !format.suits(hosted.stream.info()) {
             return Err(Refusal::Unsuitable);
         }
         let cursor = hosted.stream.join(format);
@@ -78,7 +78,7 @@ impl Server {
     /// A stream has begun (again): who waited for it plays, who fetches from it may find something.
     pub(super) fn begin(&mut self, key: StreamKey) {
         let Some(hosted) = self.streams.get_mut(key) else { return };
-        let headers = hosted.stream.headers().clone();
+        let stream_info = hosted.stream.info().clone();
         for id in std::mem::take(&mut hosted.waiting) {
             let Some(Role::Waiting { format, .. }) = self.conns.get(id).map(|conn| &conn.role) else {
                 continue;
@@ -88,13 +88,13 @@ impl Server {
                 conn.role = Role::None;
             }
             // The session's head must stand in the outbox before the stream's bytes can.
-            if !self.streams.get(key).is_some_and(|hosted| format.suits(hosted.stream.headers())) {
+            if !self.streams.get(key).is_some_and(|hosted| format.suits(hosted.stream.info())) {
                 reached!("a player waited for a stream that does not suit it");
                 self.answer(id, Answer::Ended(Refusal::Unsuitable));
                 continue;
             }
             reached!("a stream began that somebody waited for");
-            self.answer(id, Answer::Began(headers.clone()));
+            self.answer(id, Answer::Began(stream_info.clone()));
             if self.conns.get(id).is_some_and(|conn| conn.ending.is_none()) {
                 let started = self.start(id, key, format);
                 assert!(started.is_ok(), "the format was just found suitable");

@@ -4,7 +4,7 @@ use crate::base::id::{Cid, ConnId};
 use crate::base::name::StreamName;
 use crate::base::reason::Reason;
 use crate::config::Second;
-use crate::media::frame::{Frame, Role as FrameRole};
+use crate::media::frame::{Frame, FrameKind};
 use crate::package::hls::Hls;
 use crate::server::Server;
 use crate::server::conn::Role;
@@ -95,12 +95,12 @@ impl Server {
         let Some(hosted) = self.streams.get_mut(key) else { return };
         let (was_live, mark) = (hosted.stream.is_live(), hosted.stream.flushed());
         match hosted.stream.append(frame, self.now) {
-            Appended::Accepted(frame, headers) => {
+            Appended::Accepted(frame, stream_info) => {
                 if let Some(conn) = self.conns.get(id) {
                     log_frame(conn.cid, &frame, hosted.stream.head() - 1);
                 }
                 if let Some(hls) = &mut hosted.hls {
-                    hls.frame(self.now, self.epoch.unix_millis(self.now), &frame, &headers);
+                    hls.frame(self.now, self.epoch.unix_millis(self.now), &frame, &stream_info);
                 }
             }
             Appended::Ignored => {
@@ -256,7 +256,7 @@ impl Server {
 /// Says what a publisher sent: what players may need to begin or to go on, or anything.
 fn log_frame(cid: Cid, frame: &Frame, number: u64) {
     let (bytes, dts_us) = (frame.payload.len(), frame.dts.0);
-    if frame.role == FrameRole::Config {
+    if frame.kind == FrameKind::Config {
         log::debug!(cid:%, codec:? = frame.codec, frame = number, bytes; "headers of a track");
     } else if frame.is_video_key() {
         log::debug!(cid:%, frame = number, dts_us, bytes; "keyframe");

@@ -3,7 +3,7 @@
 use crate::base::name::{DEFAULT_VHOST, StreamName};
 use crate::media::codec::Params;
 use crate::media::frame::Track;
-use crate::media::headers::Headers;
+use crate::media::stream_info::StreamInfo;
 use crate::server::Server;
 use crate::server::conn::{Conn, Role};
 use crate::server::hosted::Hosted;
@@ -78,8 +78,8 @@ impl Server {
                 active: publisher.is_some(),
                 cid: publisher.map(|conn| conn.cid.as_str().to_owned()),
             },
-            video: video_status(hosted.stream.headers()),
-            audio: audio_status(hosted.stream.headers()),
+            video: video_status(hosted.stream.info()),
+            audio: audio_status(hosted.stream.info()),
         }
     }
 
@@ -129,8 +129,8 @@ impl Server {
     }
 }
 
-fn video_status(headers: &Headers) -> Option<VideoStatus> {
-    let info = headers.track(Track::VIDEO)?;
+fn video_status(stream_info: &StreamInfo) -> Option<VideoStatus> {
+    let info = stream_info.track(Track::VIDEO)?;
     let Some(Params::Video(params)) = &info.params else { return None };
     Some(VideoStatus {
         codec: info.codec.name().to_owned(),
@@ -141,8 +141,8 @@ fn video_status(headers: &Headers) -> Option<VideoStatus> {
     })
 }
 
-fn audio_status(headers: &Headers) -> Option<AudioStatus> {
-    let info = headers.track(Track::AUDIO)?;
+fn audio_status(stream_info: &StreamInfo) -> Option<AudioStatus> {
+    let info = stream_info.track(Track::AUDIO)?;
     let Some(Params::Audio(params)) = &info.params else { return None };
     Some(AudioStatus {
         codec: info.codec.name().to_owned(),

@@ -4,7 +4,7 @@ pub use crate::base::fetched::Fetched;
 use crate::base::name::StreamName;
 use crate::base::reason::Reason;
 use crate::media::frame::Frame;
-use crate::media::headers::Headers;
+use crate::media::stream_info::StreamInfo;
 use crate::status::{Identity, Query, RecorderAnswer, RecorderRefusal, RecorderWish, Report};
 use crate::wire::format::Format;
 use crate::wire::m3u8::HlsFile;
@@ -105,7 +105,7 @@ pub enum Answer {
     Play(Result<Playing, Refusal>),
     /// To a player: the stream that it waits for (or whose publisher had left) is live (again).
     /// A player that was told [`Playing::Waiting`] gets its frames from here on.
-    Began(Arc<Headers>),
+    Began(Arc<StreamInfo>),
     /// To a player: the stream has ended for good, or waiting for it took too long. Nothing follows.
     Ended(Refusal),
     /// To [`Ask::Fetch`].
@@ -124,7 +124,7 @@ pub enum Answer {
 #[derive(Debug)]
 pub enum Playing {
     /// Frames follow at once. Carries the headers in force, so that an FLV head can tell its tracks.
-    Live(Arc<Headers>),
+    Live(Arc<StreamInfo>),
     /// Nobody publishes yet, or its tracks are not known yet; [`Answer::Began`] or [`Answer::Ended`] follows.
     Waiting,
 }

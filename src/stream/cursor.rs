@@ -7,7 +7,7 @@
 //! What leaves for a player, in this order: the rest of the frame that it is in the middle of, the
 //! connection's own bytes, then whole frames from `next` on. So nothing ever lands inside a frame.
 
-use crate::media::frame::Kind;
+use crate::media::frame::TrackKind;
 use crate::wire::format::Format;
 use serde::{Deserialize, Serialize};
 
@@ -42,8 +42,8 @@ pub struct Cursor {
     pub next: Next,
     /// Whether the file head has been given out.
     pub head_given: bool,
-    /// Number of the headers that the player knows; `None`: none, or not for sure.
-    pub headers: Option<u64>,
+    /// Number of the stream info that the player knows; `None`: none, or not for sure.
+    pub stream_info: Option<u64>,
     /// Whether it wants sound (and data).
     pub audio: bool,
     /// Whether it wants pictures.
@@ -60,7 +60,7 @@ impl Cursor {
             partial: None,
             next: Next::Seek(from),
             head_given: false,
-            headers: None,
+            stream_info: None,
             audio: true,
             video: true,
             dropped: 0,
@@ -68,10 +68,10 @@ impl Cursor {
     }
 
     /// True if frames of this kind are delivered.
-    pub fn wants(&self, kind: Kind) -> bool {
+    pub fn wants(&self, kind: TrackKind) -> bool {
         match kind {
-            Kind::Video => self.video,
-            Kind::Audio | Kind::Data => self.audio,
+            TrackKind::Video => self.video,
+            TrackKind::Audio | TrackKind::Data => self.audio,
         }
     }
 

@@ -6,7 +6,7 @@
 
 use crate::base::time::Instant;
 use crate::config::Flush;
-use crate::media::frame::{Frame, Kind};
+use crate::media::frame::{Frame, TrackKind};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ impl Flusher {
 
     /// A frame has come to a stream, with pictures or without. True if everything may leave now.
     pub fn take(&mut self, now: Instant, frame: &Frame, pictures: bool) -> bool {
-        let whole = frame.is_media() && (frame.track.kind == Kind::Video || !pictures);
+        let whole = frame.is_media() && (frame.track.kind == TrackKind::Video || !pictures);
         let (prompt, patience) = match self.flush {
             Flush::Frame => (frame.is_media(), Duration::ZERO),
             Flush::Video | Flush::Auto => (whole, RIDE_ALONG),
@@ -95,28 +95,28 @@ mod tests {
     use super::{AUTO_HOLD_MAX, Flusher, RIDE_ALONG};
     use crate::base::time::Instant;
     use crate::config::Flush;
-    use crate::media::frame::{Codec, Frame, Role, Track};
+    use crate::media::frame::{Codec, Frame, FrameKind, Track};
     use crate::media::timestamp::Timestamp;
     use bytes::Bytes;
     use std::time::Duration;
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn frame(track: Track, role: Role) -> Frame {
+    fn frame(track: Track, kind: FrameKind) -> Frame {
         let codec = if track == Track::VIDEO { Codec::H264 } else { Codec::Aac };
-        Frame { track, codec, role, sound: 0, dts: Timestamp(0), cts: 0, payload: Bytes::from_static(b"x") }
+        Frame { track, codec, kind, sound: 0, dts: Timestamp(0), cts: 0, payload: Bytes::from_static(b"x") }
     }
 
     fn key() -> Frame {
-        frame(Track::VIDEO, Role::Key)
+        frame(Track::VIDEO, FrameKind::Key)
     }
 
     fn picture() -> Frame {
-        frame(Track::VIDEO, Role::Inter)
+        frame(Track::VIDEO, FrameKind::Inter)
     }
 
     fn sound() -> Frame {
-        frame(Track::AUDIO, Role::Key)
+        frame(Track::AUDIO, FrameKind::Key)
     }
 
     /// One under `Auto` whose last pass of the loop took so long, and when the pass was over.

@@ -6,10 +6,10 @@
 use crate::base::id::ConnId;
 use crate::base::time::Instant;
 use crate::config::StreamSettings;
-use crate::media::clock::Clock;
 use crate::media::codec::{self, Params, annexb};
-use crate::media::frame::{Frame, Kind, Role};
-use crate::media::headers::Headers;
+use crate::media::frame::{Frame, FrameKind, TrackKind};
+use crate::media::stream_info::StreamInfo;
+use crate::media::timeline::Timeline;
 use crate::media::timestamp::Timestamp;
 use crate::stream::announced::announced;
 use crate::stream::flush::Flusher;
@@ -54,11 +54,11 @@ pub struct Stream {
     pub(super) pinned_bytes_max: usize,
     pub(super) ring: Ring,
     pub(super) renditions: Vec<Rendition>,
-    pub(super) headers: Arc<Headers>,
+    pub(super) stream_info: Arc<StreamInfo>,
     /// Frames with smaller numbers may leave.
     pub(super) flushed: u64,
     tracks_max: usize,
-    clock: Clock,
+    timeline: Timeline,
     publication: Option<Publication>,
     flusher: Flusher,
     counters: Counters,
@@ -67,8 +67,8 @@ pub struct Stream {
 /// What became of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// It is in the ring, as this frame (with the stream's time) under these headers.
-    Accepted(Frame, Arc<Headers>),
+    /// It is in the ring, as this frame (with the stream's time) under this stream info.
+    Accepted(Frame, Arc<StreamInfo>),
     /// It says nothing new, or nothing can be done with it.
     Ignored,
     /// It is larger than the ring may be: its publisher has to go.
@@ -82,10 +82,10 @@ impl Stream {
             ring: Ring::new(settings.ring.clone()),
             pinned_bytes_max,
             renditions: Vec::new(),
-            headers: Arc::default(),
+            stream_info: Arc::default(),
             flushed: 0,
             tracks_max,
-            clock: Clock::default(),
+            timeline: Timeline::default(),
             publication: None,
             flusher: Flusher::new(settings.play.flush),
             counters: Counters::default(),
@@ -97,11 +97,11 @@ impl Stream {
     pub fn publish(&mut self, conn: ConnId, now: Instant) {
         self.publication =
             Some(Publication { conn, since: now, awaiting_key: true, first: None, tracks_known: false });
-        self.clock.restart();
+        self.timeline.restart();
         self.ring.forget_starts();
         // What the one before said holds no more; numbers go on, so that players notice.
-        let number = self.headers.number + 1;
-        self.headers = Arc::new(Headers { number, ..Headers::default() });
+        let number = self.stream_info.number + 1;
+        self.stream_info = Arc::new(StreamInfo { number, ..StreamInfo::default() });
     }
 
     /// Nobody publishes any more. Players keep what they have not been sent yet.
@@ -122,9 +122,9 @@ impl Stream {
             && self.ring.newest_sync().is_some()
     }
 
-    /// The headers in force.
-    pub fn headers(&self) -> &Arc<Headers> {
-        &self.headers
+    /// The stream info in force.
+    pub fn info(&self) -> &Arc<StreamInfo> {
+        &self.stream_info
     }
 
     /// The settings that hold for it.
@@ -145,21 +145,21 @@ impl Stream {
     /// A frame of the publisher, with the publisher's own time.
     pub fn append(&mut self, mut frame: Frame, now: Instant) -> Appended {
         let Some(publication) = &mut self.publication else { return Appended::Ignored };
-        let known = self.headers.track(frame.track).is_some();
-        if !known && frame.track.kind != Kind::Data && self.headers.tracks.len() >= self.tracks_max {
+        let known = self.stream_info.track(frame.track).is_some();
+        if !known && frame.track.kind != TrackKind::Data && self.stream_info.tracks.len() >= self.tracks_max {
             self.counters.refused_frames += 1;
             return Appended::Ignored;
         }
-        if frame.track.kind == Kind::Video && frame.is_media() {
-            if publication.awaiting_key && frame.role != Role::Key {
+        if frame.track.kind == TrackKind::Video && frame.is_media() {
+            if publication.awaiting_key && frame.kind != FrameKind::Key {
                 reached!("a picture came before the first keyframe");
                 self.counters.refused_frames += 1;
                 return Appended::Ignored;
             }
             publication.awaiting_key = false;
         }
-        self.clock.straighten(&mut frame);
-        let info = self.headers.track(frame.track);
+        self.timeline.normalize(&mut frame);
+        let info = self.stream_info.track(frame.track);
         let config = info.and_then(|info| info.config.as_ref()).map(|config| &config.payload[..]);
         if let Some(payload) = annexb::repair(&frame, config) {
             frame.payload = payload;
@@ -167,39 +167,39 @@ impl Stream {
         if !self.learn(&frame) {
             return Appended::Ignored;
         }
-        if self.ring.push(frame.clone(), self.headers.clone(), self.flushed).is_err() {
+        if self.ring.push(frame.clone(), self.stream_info.clone(), self.flushed).is_err() {
             reached!("a frame was larger than its ring");
             return Appended::TooLarge;
         }
         self.count(&frame);
         self.look_for_tracks(&frame);
         self.plan_flush(&frame, now);
-        Appended::Accepted(frame, self.headers.clone())
+        Appended::Accepted(frame, self.stream_info.clone())
     }
 
     /// Takes what the frame says about the stream. False if the frame does nothing else and says nothing new.
     fn learn(&mut self, frame: &Frame) -> bool {
-        let params = match frame.role {
-            Role::Config => codec::parse_config(frame.codec, &frame.payload).ok().or_else(|| {
+        let params = match frame.kind {
+            FrameKind::Config => codec::parse_config(frame.codec, &frame.payload).ok().or_else(|| {
                 log::debug!("the configuration of a {:?} track cannot be understood", frame.codec);
                 None
             }),
-            Role::Key => self.learn_from_key(frame),
+            FrameKind::Key => self.learn_from_key(frame),
             _ => None,
         };
-        match self.headers.with(frame, params) {
-            Some(headers) => {
-                self.headers = headers;
+        match self.stream_info.with(frame, params) {
+            Some(stream_info) => {
+                self.stream_info = stream_info;
                 true
             }
-            None => frame.is_media() || matches!(frame.role, Role::Message | Role::End),
+            None => frame.is_media() || matches!(frame.kind, FrameKind::Message | FrameKind::End),
         }
     }
 
     /// What a frame adds to what is known of its track: everything where the codec has no configuration, the
     /// size of the pictures where that leaves it out.
     fn learn_from_key(&self, frame: &Frame) -> Option<Params> {
-        let known = self.headers.track(frame.track).filter(|info| info.codec == frame.codec);
+        let known = self.stream_info.track(frame.track).filter(|info| info.codec == frame.codec);
         let known = known.and_then(|info| info.params.as_ref());
         if known.is_some_and(Params::is_complete) {
             return None;
@@ -210,8 +210,8 @@ impl Stream {
 
     fn count(&mut self, frame: &Frame) {
         match frame.track.kind {
-            Kind::Audio if frame.is_media() => self.counters.audio_frames += 1,
-            Kind::Video if frame.is_media() => self.counters.video_frames += 1,
+            TrackKind::Audio if frame.is_media() => self.counters.audio_frames += 1,
+            TrackKind::Video if frame.is_media() => self.counters.video_frames += 1,
             _ => {}
         }
     }
@@ -226,8 +226,8 @@ impl Stream {
         if frame.is_media() {
             publication.first.get_or_insert(frame.dts);
         }
-        let (audio, video) = (self.headers.has(Kind::Audio), self.headers.has(Kind::Video));
-        let promised = self.headers.metadata.as_ref().and_then(|meta| announced(&meta.payload));
+        let (audio, video) = (self.stream_info.has(TrackKind::Audio), self.stream_info.has(TrackKind::Video));
+        let promised = self.stream_info.metadata.as_ref().and_then(|meta| announced(&meta.payload));
         let complete = match promised {
             Some(kinds) => (audio || !kinds.audio) && (video || !kinds.video),
             None => audio && video,
@@ -242,7 +242,10 @@ impl Stream {
     fn plan_flush(&mut self, frame: &Frame, now: Instant) {
         // Where nobody plays nothing leaves: a timer would wake the loop for nothing, at each block of sound.
         let unplayed = self.renditions.is_empty();
-        if unplayed || self.flusher.take(now, frame, self.headers.has(Kind::Video)) || self.ring_fills_up() {
+        if unplayed
+            || self.flusher.take(now, frame, self.stream_info.has(TrackKind::Video))
+            || self.ring_fills_up()
+        {
             self.flush(now);
         }
     }

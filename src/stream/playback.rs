@@ -1,7 +1,8 @@
 //! One stream: its players' side.
 //!
 //! A player's cursor is moved here and nowhere else. `advance` decides (where to start, whether the ring
-//! has overtaken it, which headers it lacks), `window` shows what leaves next, `sent` counts what has left.
+//! has overtaken it, which stream info it lacks), `window` shows what leaves next, `sent` counts what has
+//! left.
 
 use crate::base::outbox::Outbox;
 use crate::base::slices::Slices;
@@ -92,7 +93,7 @@ impl Stream {
         &self.renditions[self.rendition_place(format)]
     }
 
-    /// Decides where the player goes on; headers that it lacks join its own bytes.
+    /// Decides where the player goes on; stream info that it lacks joins its own bytes.
     pub fn advance(&mut self, cursor: &mut Cursor, own: &mut Outbox) -> Readiness {
         let place = self.rendition_place(cursor.format);
         if let Some(partial) = cursor.partial
@@ -129,17 +130,17 @@ impl Stream {
         let sync = self.ring.sync_from(from).and_then(|sync| rendition.entry_from(sync, self.flushed));
         let Some(sync) = sync else { return };
         let entry = self.ring.get(sync).expect("what is laid out is in the ring");
-        if cursor.headers.is_some() {
+        if cursor.stream_info.is_some() {
             // It was overtaken, and nobody could go on where it was sent then: that is gone by now, too.
             cursor.dropped += sync - sought;
         }
         if !cursor.head_given {
-            own.push(rendition.file_head(&entry.headers));
+            own.push(rendition.file_head(&entry.stream_info));
             cursor.head_given = true;
         }
-        if cursor.headers != Some(entry.headers.number) {
-            own.push(rendition.preamble(&entry.headers, entry.frame.dts));
-            cursor.headers = Some(entry.headers.number);
+        if cursor.stream_info != Some(entry.stream_info.number) {
+            own.push(rendition.preamble(&entry.stream_info, entry.frame.dts));
+            cursor.stream_info = Some(entry.stream_info.number);
         }
         cursor.next = Next::At(sync);
     }
@@ -157,7 +158,7 @@ impl Stream {
 
     fn note_headers(&self, cursor: &mut Cursor, number: u64) {
         if let Some(entry) = self.ring.get(number) {
-            cursor.headers = Some(entry.headers.number);
+            cursor.stream_info = Some(entry.stream_info.number);
         }
     }
 
@@ -248,7 +249,7 @@ impl Stream {
                 Next::Hold(_) => self.ring.newest_sync().unwrap_or(self.ring.head()),
                 _ => passed,
             };
-            cursor.headers = None;
+            cursor.stream_info = None;
             cursor.next = Next::Seek(passed.max(now));
         }
     }

@@ -11,7 +11,7 @@
 
 use crate::base::slices::Slices;
 use crate::config::BATCH_BYTES_MAX;
-use crate::media::headers::Headers;
+use crate::media::stream_info::StreamInfo;
 use crate::media::timestamp::Timestamp;
 use crate::stream::ring::Ring;
 use crate::wire::format::Format;
@@ -95,7 +95,7 @@ pub struct Rendition {
     pinned_bytes_max: usize,
     /// Players that follow it.
     followers: usize,
-    /// The last preamble made, and for which headers and time: joiners at one keyframe share it.
+    /// The last preamble made, and for which stream info and time: joiners at one keyframe share it.
     preamble: Option<(u64, Timestamp, Bytes)>,
 }
 
@@ -162,7 +162,7 @@ impl Rendition {
                 break;
             }
             let bytes = if self.format.carries(entry.frame.track.kind) {
-                self.renderer.frame(&entry.frame, &entry.headers)
+                self.renderer.frame(&entry.frame, &entry.stream_info)
             } else {
                 Bytes::new()
             };
@@ -282,17 +282,17 @@ impl Rendition {
     }
 
     /// What every player gets once, before anything else.
-    pub fn file_head(&self, headers: &Headers) -> Bytes {
-        self.renderer.file_head(headers)
+    pub fn file_head(&self, stream_info: &StreamInfo) -> Bytes {
+        self.renderer.file_head(stream_info)
     }
 
-    /// What a player gets before the frame at `at`, if it does not know these headers yet.
-    pub fn preamble(&mut self, headers: &Headers, at: Timestamp) -> Bytes {
+    /// What a player gets before the frame at `at`, if it does not know this stream info yet.
+    pub fn preamble(&mut self, stream_info: &StreamInfo, at: Timestamp) -> Bytes {
         match &self.preamble {
-            Some((number, time, bytes)) if *number == headers.number && *time == at => bytes.clone(),
+            Some((number, time, bytes)) if *number == stream_info.number && *time == at => bytes.clone(),
             _ => {
-                let bytes = self.renderer.preamble(headers, at);
-                self.preamble = Some((headers.number, at, bytes.clone()));
+                let bytes = self.renderer.preamble(stream_info, at);
+                self.preamble = Some((stream_info.number, at, bytes.clone()));
                 bytes
             }
         }

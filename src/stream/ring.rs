@@ -6,8 +6,8 @@
 //! Never: knows players, formats or bytes on the wire.
 
 use crate::config;
-use crate::media::frame::{Frame, Kind};
-use crate::media::headers::Headers;
+use crate::media::frame::{Frame, TrackKind};
+use crate::media::stream_info::StreamInfo;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use std::sync::Arc;
 pub struct Entry {
     /// The frame.
     pub frame: Frame,
-    /// The headers in force from this frame on.
-    pub headers: Arc<Headers>,
+    /// The stream info in force from this frame on.
+    pub stream_info: Arc<StreamInfo>,
     /// True if a player may start here.
     pub sync: bool,
 }
@@ -51,7 +51,12 @@ impl Ring {
 
     /// Appends a frame; old ones leave to make room, or because of their age if their number is below
     /// `shown`.
-    pub fn push(&mut self, frame: Frame, headers: Arc<Headers>, shown: u64) -> Result<(), FrameTooLarge> {
+    pub fn push(
+        &mut self,
+        frame: Frame,
+        stream_info: Arc<StreamInfo>,
+        shown: u64,
+    ) -> Result<(), FrameTooLarge> {
         let len = frame.payload.len();
         if len > self.limits.bytes_max {
             return Err(FrameTooLarge);
@@ -61,7 +66,7 @@ impl Ring {
             reached!("a ring was full");
             self.pop();
         }
-        if frame.track.kind == Kind::Video && !self.video {
+        if frame.track.kind == TrackKind::Video && !self.video {
             // Sound alone was enough to start at; it is not any more.
             self.video = true;
             self.syncs.clear();
@@ -72,7 +77,7 @@ impl Ring {
         }
         let newest = frame.dts;
         self.bytes += len;
-        self.entries.push_back(Entry { frame, headers, sync });
+        self.entries.push_back(Entry { frame, stream_info, sync });
         self.drop_old_gops(newest, shown);
         assert!(self.bytes <= self.limits.bytes_max, "the ring keeps its byte limit (I15)");
         Ok(())
@@ -168,29 +173,29 @@ impl Ring {
     }
 }
 
-/// Entries as they are saved: headers once for all frames that they hold for.
+/// Entries as they are saved: stream info once for all frames that it holds for.
 mod entries {
-    use super::{Arc, Entry, Frame, Headers, VecDeque};
+    use super::{Arc, Entry, Frame, StreamInfo, VecDeque};
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
 
     /// Writes them.
     pub fn serialize<S: Serializer>(entries: &VecDeque<Entry>, to: S) -> Result<S::Ok, S::Error> {
-        let mut last: Option<&Arc<Headers>> = None;
-        to.collect_seq(entries.iter().map(|Entry { frame, headers, sync }| {
-            let news = last.replace(headers).is_none_or(|last| last.number != headers.number);
-            (frame, news.then_some(headers), sync)
+        let mut last: Option<&Arc<StreamInfo>> = None;
+        to.collect_seq(entries.iter().map(|Entry { frame, stream_info, sync }| {
+            let news = last.replace(stream_info).is_none_or(|last| last.number != stream_info.number);
+            (frame, news.then_some(stream_info), sync)
         }))
     }
 
     /// Reads them.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<VecDeque<Entry>, D::Error> {
-        let list = Vec::<(Frame, Option<Arc<Headers>>, bool)>::deserialize(from)?;
+        let list = Vec::<(Frame, Option<Arc<StreamInfo>>, bool)>::deserialize(from)?;
         let mut last = None;
         let entries = list.into_iter().map(|(frame, news, sync)| {
             last = news.or(last.take());
-            Some(Entry { frame, headers: last.clone()?, sync })
+            Some(Entry { frame, stream_info: last.clone()?, sync })
         });
-        entries.collect::<Option<_>>().ok_or_else(|| D::Error::custom("frames without headers"))
+        entries.collect::<Option<_>>().ok_or_else(|| D::Error::custom("frames without stream_info"))
     }
 }

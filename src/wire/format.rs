@@ -1,7 +1,7 @@
 //! The formats that a live stream is rendered in, once for all players of a format.
 
-use crate::media::frame::{Codec, Kind, Track};
-use crate::media::headers::Headers;
+use crate::media::frame::{Codec, Track, TrackKind};
+use crate::media::stream_info::StreamInfo;
 use crate::wire::ts;
 use serde::{Deserialize, Serialize};
 
@@ -63,18 +63,18 @@ impl Format {
     }
 
     /// True if a frame of `kind` has a place in this format.
-    pub fn carries(self, kind: Kind) -> bool {
+    pub fn carries(self, kind: TrackKind) -> bool {
         match self.bare() {
-            Format::Ts => kind != Kind::Data,
-            Format::Aac | Format::Mp3 => kind == Kind::Audio,
+            Format::Ts => kind != TrackKind::Data,
+            Format::Aac | Format::Mp3 => kind == TrackKind::Audio,
             _ => true,
         }
     }
 
-    /// True if a player of this format gets what it may expect of a stream with these headers: the default
+    /// True if a player of this format gets what it may expect of a stream with this info: the default
     /// tracks, and at least one. Further tracks are left out where they have no place.
-    pub fn suits(self, headers: &Headers) -> bool {
-        let (picture, sound) = (headers.track(Track::VIDEO), headers.track(Track::AUDIO));
+    pub fn suits(self, stream_info: &StreamInfo) -> bool {
+        let (picture, sound) = (stream_info.track(Track::VIDEO), stream_info.track(Track::AUDIO));
         let sound_is = |codec| sound.is_some_and(|info| info.codec == codec && ts::has_place(info));
         match self.bare() {
             Format::Ts => {

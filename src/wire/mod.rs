@@ -2,9 +2,9 @@
 //!
 //! What comes out of a parser cannot be wrong; what is wrong never comes out of a parser.
 
-pub mod amf;
 pub mod amf0;
 pub mod amf3;
+pub mod amf_reader;
 pub mod flv;
 pub mod fmp4;
 pub mod format;

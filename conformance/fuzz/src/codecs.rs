@@ -8,7 +8,7 @@ use dacapo::media::codec::h264::{AvcConfig, config_from_annexb as avc_from_annex
 use dacapo::media::codec::h265::{HevcConfig, config_from_annexb as hevc_from_annexb};
 use dacapo::media::codec::nal::nals;
 use dacapo::media::codec::{annexb, is_key, opus, parse_config, parse_frame};
-use dacapo::media::frame::{Frame, Role, Track};
+use dacapo::media::frame::{Frame, FrameKind, Track};
 use dacapo::media::timestamp::Timestamp;
 
 /// A configuration and a frame of one codec.
@@ -24,12 +24,12 @@ pub fn run(bytes: &[u8]) {
     }
     let _ = is_key(codec, Some(config), payload);
     let _ = is_key(codec, None, payload);
-    for role in [Role::Config, Role::Key] {
+    for kind in [FrameKind::Config, FrameKind::Key] {
         let dts = Timestamp::ZERO;
         let payload = Bytes::copy_from_slice(payload);
-        let frame = Frame { track: Track::VIDEO, codec, role, sound: 0, dts, cts: 0, payload };
+        let frame = Frame { track: Track::VIDEO, codec, kind, sound: 0, dts, cts: 0, payload };
         if let Some(repaired) = annexb::repair(&frame, Some(config))
-            && role == Role::Key
+            && kind == FrameKind::Key
         {
             let units: Vec<_> = nals(&repaired, 4).collect();
             assert!(units.iter().all(Result::is_ok) || !units.is_empty(), "a repaired frame has units");

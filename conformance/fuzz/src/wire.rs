@@ -12,8 +12,8 @@ use dacapo::base::inbox::Inbox;
 use dacapo::base::outbox::Outbox;
 use dacapo::base::rng::Seed;
 use dacapo::media::codec;
-use dacapo::media::frame::{Codec, Frame, Kind, Role};
-use dacapo::media::headers::Headers;
+use dacapo::media::frame::{Codec, Frame, FrameKind, TrackKind};
+use dacapo::media::stream_info::StreamInfo;
 use dacapo::media::timestamp::Timestamp;
 use dacapo::wire::amf0::{self, Value};
 use dacapo::wire::fmp4::Movie;
@@ -151,7 +151,7 @@ pub fn flv(bytes: &[u8]) {
         // The server leaves out tracks of codecs that it does not know.
         assert!(known.iter().all(|payload| theirs.contains(payload)), "I6: {frames:?} and {theirs:?}");
     }
-    for frame in frames.iter().filter(|frame| frame.track.kind != Kind::Data) {
+    for frame in frames.iter().filter(|frame| frame.track.kind != TrackKind::Data) {
         let mut out = BytesMut::new();
         wire_flv::emit(frame, &mut out);
         if out.is_empty() {
@@ -163,7 +163,7 @@ pub fn flv(bytes: &[u8]) {
             .expect("I33: what was emitted is read again");
         let same = again.len() == 1
             && again[0].payload == frame.payload
-            && (again[0].track, again[0].codec, again[0].role) == (frame.track, frame.codec, frame.role)
+            && (again[0].track, again[0].codec, again[0].kind) == (frame.track, frame.codec, frame.kind)
             && again[0].cts / 1000 == frame.cts / 1000;
         assert!(same || frame.payload.is_empty(), "I33: {frame:?} became {again:?}");
     }
@@ -173,7 +173,7 @@ pub fn flv(bytes: &[u8]) {
 pub fn render(bytes: &[u8]) {
     let mut source = Source(bytes);
     let format = source.byte();
-    let mut headers = Arc::new(Headers::default());
+    let mut stream_info = Arc::new(StreamInfo::default());
     let (mut frames, mut dts) = (Vec::new(), Timestamp::ZERO);
     for _ in 0..64 {
         if source.is_empty() {
@@ -191,15 +191,15 @@ pub fn render(bytes: &[u8]) {
     let mut renderer = Renderer::new(format);
     let mut out = Vec::new();
     for frame in &frames {
-        let params = match frame.role {
-            Role::Config => codec::parse_config(frame.codec, &frame.payload).ok(),
+        let params = match frame.kind {
+            FrameKind::Config => codec::parse_config(frame.codec, &frame.payload).ok(),
             _ => codec::parse_frame(frame.codec, &frame.payload),
         };
-        headers = headers.with(frame, params).unwrap_or(headers);
+        stream_info = stream_info.with(frame, params).unwrap_or(stream_info);
         if out.is_empty() {
-            out.extend_from_slice(&renderer.file_head(&headers));
+            out.extend_from_slice(&renderer.file_head(&stream_info));
         }
-        out.extend_from_slice(&renderer.frame(frame, &headers));
+        out.extend_from_slice(&renderer.frame(frame, &stream_info));
     }
     match format {
         Format::Flv if !out.is_empty() => {
@@ -219,13 +219,13 @@ pub fn render(bytes: &[u8]) {
         }
         _ => {}
     }
-    movie(&headers, &frames);
+    movie(&stream_info, &frames);
 }
 
 /// The frames as fragmented MP4.
-fn movie(headers: &Headers, frames: &[Frame]) {
+fn movie(stream_info: &StreamInfo, frames: &[Frame]) {
     let media: Vec<Frame> = frames.iter().filter(|frame| frame.is_media()).cloned().collect();
-    let movie = Movie::new(headers, &media);
+    let movie = Movie::new(stream_info, &media);
     let fragment = movie.fragment(1, &media, None);
     if movie.is_empty() {
         assert!(fragment.is_none(), "no track, no fragment");

@@ -6,7 +6,7 @@
 
 use super::nal::nals;
 use super::{h264, h265};
-use crate::media::frame::{Codec, Frame, Role};
+use crate::media::frame::{Codec, Frame, FrameKind};
 use bytes::Bytes;
 
 /// The payload that the frame should have had; `None` if it is right, or beyond repair. `config` is the
@@ -16,11 +16,11 @@ pub fn repair(frame: &Frame, config: Option<&[u8]>) -> Option<Bytes> {
     if !begins_with_start_code(payload) {
         return None;
     }
-    let repaired = match (frame.codec, frame.role) {
+    let repaired = match (frame.codec, frame.kind) {
         // The first byte of a record is its version, 1, and that of a byte stream is 0.
-        (Codec::H264, Role::Config) => h264::config_from_annexb(payload).ok()?,
-        (Codec::H265, Role::Config) => h265::config_from_annexb(payload).ok()?,
-        (Codec::H264 | Codec::H265, Role::Key | Role::Inter) => {
+        (Codec::H264, FrameKind::Config) => h264::config_from_annexb(payload).ok()?,
+        (Codec::H265, FrameKind::Config) => h265::config_from_annexb(payload).ok()?,
+        (Codec::H264 | Codec::H265, FrameKind::Key | FrameKind::Inter) => {
             let length_size = length_size(frame.codec, config);
             if !is_annexb(payload, length_size) {
                 return None;
@@ -126,11 +126,11 @@ mod tests {
     const RECORD: &str = "01640028ffe1001b67640028acd940780227e5c044000003000400000300c83c60c658\
                           01000468ef8fcb";
 
-    fn repaired(codec: Codec, role: Role, payload: &[u8], config: Option<&[u8]>) -> Option<Vec<u8>> {
+    fn repaired(codec: Codec, kind: FrameKind, payload: &[u8], config: Option<&[u8]>) -> Option<Vec<u8>> {
         let frame = Frame {
             track: Track::VIDEO,
             codec,
-            role,
+            kind,
             sound: 0,
             dts: Timestamp::from_millis(0),
             cts: 0,
@@ -141,23 +141,23 @@ mod tests {
 
     #[test]
     fn parameter_sets_become_a_record() {
-        assert_eq!(repaired(Codec::H264, Role::Config, &unhex(SETS), None), Some(unhex(RECORD)));
-        assert_eq!(repaired(Codec::H264, Role::Config, &unhex(RECORD), None), None);
-        assert_eq!(repaired(Codec::H264, Role::Config, &unhex("0000000168ef8fcb"), None), None);
+        assert_eq!(repaired(Codec::H264, FrameKind::Config, &unhex(SETS), None), Some(unhex(RECORD)));
+        assert_eq!(repaired(Codec::H264, FrameKind::Config, &unhex(RECORD), None), None);
+        assert_eq!(repaired(Codec::H264, FrameKind::Config, &unhex("0000000168ef8fcb"), None), None);
     }
 
     #[test]
     fn frames_get_lengths_of_the_size_that_their_configuration_says() {
         let annexb = [0, 0, 0, 1, 9, 0xf0, 0, 0, 1, 0x65, 0x88, 0x84];
         let sample = [0, 0, 0, 2, 9, 0xf0, 0, 0, 0, 3, 0x65, 0x88, 0x84];
-        assert_eq!(repaired(Codec::H264, Role::Key, &annexb, None), Some(sample.to_vec()));
-        assert_eq!(repaired(Codec::H264, Role::Key, &sample, None), None);
+        assert_eq!(repaired(Codec::H264, FrameKind::Key, &annexb, None), Some(sample.to_vec()));
+        assert_eq!(repaired(Codec::H264, FrameKind::Key, &sample, None), None);
         let mut record = unhex(RECORD);
         record[4] = 0xfd;
         let short = [0, 2, 9, 0xf0, 0, 3, 0x65, 0x88, 0x84];
-        assert_eq!(repaired(Codec::H264, Role::Inter, &annexb, Some(&record)), Some(short.to_vec()));
-        assert_eq!(repaired(Codec::Av1, Role::Key, &annexb, None), None);
-        assert_eq!(repaired(Codec::H264, Role::End, &annexb, None), None);
+        assert_eq!(repaired(Codec::H264, FrameKind::Inter, &annexb, Some(&record)), Some(short.to_vec()));
+        assert_eq!(repaired(Codec::Av1, FrameKind::Key, &annexb, None), None);
+        assert_eq!(repaired(Codec::H264, FrameKind::End, &annexb, None), None);
     }
 
     #[test]
@@ -190,9 +190,9 @@ mod tests {
     #[test]
     fn hostile_streams_never_panic() {
         never_panics(&[&unhex(SETS)], |bytes| {
-            repaired(Codec::H264, Role::Config, bytes, Some(bytes));
-            repaired(Codec::H265, Role::Config, bytes, Some(bytes));
-            repaired(Codec::H265, Role::Key, bytes, Some(bytes));
+            repaired(Codec::H264, FrameKind::Config, bytes, Some(bytes));
+            repaired(Codec::H265, FrameKind::Config, bytes, Some(bytes));
+            repaired(Codec::H265, FrameKind::Key, bytes, Some(bytes));
         });
     }
 

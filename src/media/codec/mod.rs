@@ -14,14 +14,14 @@ pub mod h265;
 pub mod mp3;
 pub mod nal;
 pub mod opus;
-mod sets;
+mod parameter_sets;
 #[cfg(test)]
 mod testing;
-pub mod vp;
 pub mod vp8;
 pub mod vp9;
+pub mod vpcc;
 
-pub use sets::ParameterSets;
+pub use parameter_sets::ParameterSets;
 
 use crate::media::frame::Codec;
 use bits::Fault;
@@ -35,7 +35,7 @@ pub fn parse_config(codec: Codec, config: &[u8]) -> Result<Params, CodecError> {
         Codec::H264 => h264::params(config).map(Params::Video),
         Codec::H265 => h265::params(config).map(Params::Video),
         Codec::Av1 => av1::params(config).map(Params::Video),
-        Codec::Vp8 | Codec::Vp9 => vp::params(codec, config).map(Params::Video),
+        Codec::Vp8 | Codec::Vp9 => vpcc::params(codec, config).map(Params::Video),
         Codec::Aac => aac::params(config).map(Params::Audio),
         Codec::Opus => opus::params(config).map(Params::Audio),
         Codec::Flac => flac::params(config).map(Params::Audio),

@@ -2,7 +2,7 @@
 //!
 //! In: a frame. Out: whether it is a key frame, and of a key frame the size of the pictures.
 
-use super::{VideoParams, side, vp};
+use super::{VideoParams, side, vpcc};
 use crate::media::frame::Codec;
 
 /// True if the frame is a key frame.
@@ -24,9 +24,9 @@ pub fn frame_params(payload: &[u8]) -> Option<VideoParams> {
     let width = u16::from_le_bytes([width_low, width_high]) & 0x3fff;
     let height = u16::from_le_bytes([height_low, height_high]) & 0x3fff;
     let (width, height) = (side(width.into(), 0).ok()?, side(height.into(), 0).ok()?);
-    let level = vp::level_by_size(width, height);
+    let level = vpcc::level_by_size(width, height);
     let version = tag >> 1 & 7;
-    Some(VideoParams { width, height, level: String::new(), ..vp::describe(Codec::Vp8, version, level, 8) })
+    Some(VideoParams { width, height, level: String::new(), ..vpcc::describe(Codec::Vp8, version, level, 8) })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! pictures.
 
 use super::bits::{Bits, Fault};
-use super::{VideoParams, side, vp};
+use super::{VideoParams, side, vpcc};
 use crate::media::frame::Codec;
 
 /// True if the frame, or the first of a superframe, is a key frame.
@@ -46,8 +46,8 @@ fn read_key_frame(payload: &[u8]) -> Result<Option<VideoParams>, Fault> {
     let bit_depth = read_colours(bits, profile)?;
     let width = side(u64::from(bits.u(16)?) + 1, 0)?;
     let height = side(u64::from(bits.u(16)?) + 1, 0)?;
-    let level = vp::level_by_size(width, height);
-    Ok(Some(VideoParams { width, height, ..vp::describe(Codec::Vp9, profile, level, bit_depth) }))
+    let level = vpcc::level_by_size(width, height);
+    Ok(Some(VideoParams { width, height, ..vpcc::describe(Codec::Vp9, profile, level, bit_depth) }))
 }
 
 /// `color_config` (6.2.2): bits of a sample.

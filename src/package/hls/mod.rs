@@ -31,8 +31,8 @@ use crate::base::rng::Rng;
 use crate::base::store::StoreOp;
 use crate::base::time::Instant;
 use crate::config;
-use crate::media::frame::{Frame, Kind};
-use crate::media::headers::Headers;
+use crate::media::frame::{Frame, TrackKind};
+use crate::media::stream_info::StreamInfo;
 use crate::media::timestamp::Timestamp;
 use crate::wire::m3u8::{Entry, HlsFile, Layout};
 use files::Files;
@@ -75,7 +75,7 @@ pub struct Hls {
 /// What is known of the present publisher.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Run {
-    /// The headers that were looked at last.
+    /// The stream info that was looked at last.
     headers_number: Option<u64>,
     /// True if HLS has no place for any of its tracks.
     hopeless: bool,
@@ -140,11 +140,11 @@ impl Hls {
         self.store.poll()
     }
 
-    /// The stream's next frame, of whatever role, and the headers in force there. `wall_ms` is wall time
+    /// The stream's next frame, of whatever kind, and the stream info in force there. `wall_ms` is wall time
     /// in milliseconds since 1970.
-    pub fn frame(&mut self, now: Instant, wall_ms: u64, frame: &Frame, headers: &Arc<Headers>) {
+    pub fn frame(&mut self, now: Instant, wall_ms: u64, frame: &Frame, stream_info: &Arc<StreamInfo>) {
         self.now = now;
-        self.follow(headers);
+        self.follow(stream_info);
         if !self.turn(frame) {
             return;
         }
@@ -194,14 +194,14 @@ impl Hls {
         self.store.dispose(&self.window);
     }
 
-    /// Makes a plan for new headers; it holds at once if nothing made so far contradicts it.
-    fn follow(&mut self, headers: &Headers) {
-        if self.run.headers_number == Some(headers.number) {
+    /// Makes a plan for new stream info; it holds at once if nothing made so far contradicts it.
+    fn follow(&mut self, stream_info: &StreamInfo) {
+        if self.run.headers_number == Some(stream_info.number) {
             return;
         }
-        self.run.headers_number = Some(headers.number);
-        self.run.hopeless = plan::is_hopeless(headers);
-        let Some(next) = Plan::new(headers, self.settings.layout, self.begun_layout()) else { return };
+        self.run.headers_number = Some(stream_info.number);
+        self.run.hopeless = plan::is_hopeless(stream_info);
+        let Some(next) = Plan::new(stream_info, self.settings.layout, self.begun_layout()) else { return };
         let Some(plan) = &self.run.plan else {
             self.run.plan = Some(next);
             return;
@@ -290,7 +290,7 @@ impl Hls {
             init: muxed.init,
             key,
             pictures: next
-                .map(|_| open.frames.iter().filter(|frame| frame.track.kind == Kind::Video).count()),
+                .map(|_| open.frames.iter().filter(|frame| frame.track.kind == TrackKind::Video).count()),
         };
         self.layout = Some(plan.layout);
         self.independent &= open.independent;

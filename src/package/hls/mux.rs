@@ -59,10 +59,10 @@ impl Mux {
 
     fn ts_segment(&mut self, plan: &Plan, frames: &[Frame]) -> Option<Muxed> {
         let mut out = BytesMut::with_capacity(frames.iter().map(ts::len_hint).sum());
-        self.ts.tables(&plan.headers, &mut out);
+        self.ts.tables(&plan.stream_info, &mut out);
         let mut written = false;
         for frame in frames {
-            written |= self.ts.frame(frame, &plan.headers, &mut out);
+            written |= self.ts.frame(frame, &plan.stream_info, &mut out);
         }
         let parts = vec![Part { body: vec![out.freeze()] }];
         written.then_some(Muxed { parts, init: None, init_changed: false })
@@ -75,7 +75,7 @@ impl Mux {
         next: Option<&Frame>,
         sequence: u64,
     ) -> Option<Muxed> {
-        let movie = fmp4::Movie::new(&plan.headers, frames).ahead(self.ahead_secs);
+        let movie = fmp4::Movie::new(&plan.stream_info, frames).ahead(self.ahead_secs);
         let body = movie.fragment(self.fragments.wrapping_add(1), frames, next)?;
         self.fragments = self.fragments.wrapping_add(1);
         let init = movie.init();

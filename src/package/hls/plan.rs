@@ -1,12 +1,12 @@
 //! Which tracks of a stream are packaged, and how they are laid out.
 //!
-//! In: the stream's headers. Out: a plan: at most one video and one audio track, those with the lowest
+//! In: the stream info. Out: a plan: at most one video and one audio track, those with the lowest
 //! ids whose codec has a place in the layout. Codecs that have none are left out.
 
 use crate::config::HlsLayout;
 use crate::media::codec::{self, Params};
-use crate::media::frame::{Codec, Frame, Kind, Track};
-use crate::media::headers::{Headers, TrackInfo};
+use crate::media::frame::{Codec, Frame, Track, TrackKind};
+use crate::media::stream_info::{StreamInfo, TrackInfo};
 use crate::wire::m3u8::Layout;
 use crate::wire::ts;
 use serde::{Deserialize, Serialize};
@@ -16,38 +16,38 @@ use serde::{Deserialize, Serialize};
 pub struct Plan {
     /// How segments are laid out.
     pub layout: Layout,
-    /// The stream's headers with nothing but the packaged tracks.
-    pub headers: Headers,
+    /// The stream info with nothing but the packaged tracks.
+    pub stream_info: StreamInfo,
 }
 
 impl Plan {
-    /// The plan for `headers`; `None` if no track can be packaged. A stream that is laid out as fragmented
-    /// MP4 already (`before`) stays so: a playlist cannot take an initialisation section back.
-    pub fn new(headers: &Headers, wanted: HlsLayout, before: Option<Layout>) -> Option<Plan> {
+    /// The plan for `stream_info`; `None` if no track can be packaged. A stream that is laid out as
+    /// fragmented MP4 already (`before`) stays so: a playlist cannot take an initialisation section back.
+    pub fn new(stream_info: &StreamInfo, wanted: HlsLayout, before: Option<Layout>) -> Option<Plan> {
         let layout = match (wanted, before) {
             (HlsLayout::Ts, _) => Layout::Ts,
             (HlsLayout::Fmp4, _) | (_, Some(Layout::Fmp4)) => Layout::Fmp4,
             (HlsLayout::Auto, _) => {
-                let chosen = chosen(headers, is_usable);
+                let chosen = chosen(stream_info, is_usable);
                 if chosen.tracks.values().all(is_at_home_in_ts) { Layout::Ts } else { Layout::Fmp4 }
             }
         };
-        let headers = match layout {
-            Layout::Ts => chosen(headers, |info| is_usable(info) && ts::has_place(info)),
-            Layout::Fmp4 => chosen(headers, is_usable),
+        let stream_info = match layout {
+            Layout::Ts => chosen(stream_info, |info| is_usable(info) && ts::has_place(info)),
+            Layout::Fmp4 => chosen(stream_info, is_usable),
         };
-        (!headers.tracks.is_empty()).then_some(Plan { layout, headers })
+        (!stream_info.tracks.is_empty()).then_some(Plan { layout, stream_info })
     }
 
     /// True if the frame is one of a packaged track's pictures or blocks of sound.
     pub fn carries(&self, frame: &Frame) -> bool {
         frame.is_media()
-            && self.headers.tracks.get(&frame.track).is_some_and(|info| info.codec == frame.codec)
+            && self.stream_info.tracks.get(&frame.track).is_some_and(|info| info.codec == frame.codec)
     }
 
     /// Learns from a keyframe what its configuration did not tell: VP8 and VP9 have their size there only.
     pub fn learn(&mut self, frame: &Frame) {
-        let Some(info) = self.headers.tracks.get_mut(&frame.track) else { return };
+        let Some(info) = self.stream_info.tracks.get_mut(&frame.track) else { return };
         if let Some(Params::Video(video)) = &mut info.params
             && video.width == 0
             && let Some(Params::Video(seen)) = codec::parse_frame(frame.codec, &frame.payload)
@@ -63,7 +63,7 @@ impl Plan {
 
     /// True if this plan packages `track` just as `other` does.
     pub fn keeps(&self, track: Track, other: &Plan) -> bool {
-        match (self.headers.track(track), other.headers.track(track)) {
+        match (self.stream_info.track(track), other.stream_info.track(track)) {
             (Some(one), Some(two)) => is_same(one, two),
             _ => false,
         }
@@ -71,7 +71,7 @@ impl Plan {
 
     /// True if this plan packages every track of `other` in the same way, and perhaps more.
     pub fn extends(&self, other: &Plan) -> bool {
-        other.headers.tracks.keys().all(|track| self.keeps(*track, other))
+        other.stream_info.tracks.keys().all(|track| self.keeps(*track, other))
     }
 
     /// True if the segments made by both plans can follow one another without a break.
@@ -81,12 +81,12 @@ impl Plan {
 
     /// True if there are pictures.
     pub fn has_video(&self) -> bool {
-        self.headers.has(Kind::Video)
+        self.stream_info.has(TrackKind::Video)
     }
 
     /// What is known about its video track.
     pub fn video(&self) -> Option<&TrackInfo> {
-        self.headers.tracks.iter().find(|(track, _)| track.kind == Kind::Video).map(|(_, info)| info)
+        self.stream_info.tracks.iter().find(|(track, _)| track.kind == TrackKind::Video).map(|(_, info)| info)
     }
 
     /// Its codecs as RFC 6381 writes them; empty if one of them is not known.
@@ -96,15 +96,15 @@ impl Plan {
             Some(Params::Audio(audio)) => Some(audio.rfc6381.clone()),
             None => None,
         };
-        let names: Option<Vec<String>> = self.headers.tracks.values().map(name).collect();
+        let names: Option<Vec<String>> = self.stream_info.tracks.values().map(name).collect();
         names.filter(|names| names.iter().all(|name| !name.is_empty())).unwrap_or_default()
     }
 }
 
-/// The headers with nothing but the first track of each kind that fits.
-fn chosen(headers: &Headers, fits: impl Fn(&TrackInfo) -> bool) -> Headers {
-    let mut chosen = Headers { number: headers.number, ..Headers::default() };
-    for (track, info) in &headers.tracks {
+/// The stream info with nothing but the first track of each kind that fits.
+fn chosen(stream_info: &StreamInfo, fits: impl Fn(&TrackInfo) -> bool) -> StreamInfo {
+    let mut chosen = StreamInfo { number: stream_info.number, ..StreamInfo::default() };
+    for (track, info) in &stream_info.tracks {
         if fits(info) && !chosen.has(track.kind) {
             chosen.tracks.insert(*track, info.clone());
         }
@@ -130,10 +130,10 @@ fn is_same(one: &TrackInfo, two: &TrackInfo) -> bool {
 }
 
 /// True if HLS has no place for any of the tracks, whatever is still to be learned about them.
-pub fn is_hopeless(headers: &Headers) -> bool {
+pub fn is_hopeless(stream_info: &StreamInfo) -> bool {
     let opaque =
         |info: &TrackInfo| matches!(info.codec, Codec::FlvVideo(_) | Codec::FlvAudio(_) | Codec::Amf0);
-    !headers.tracks.is_empty() && headers.tracks.values().all(opaque)
+    !stream_info.tracks.is_empty() && stream_info.tracks.values().all(opaque)
 }
 
 /// True for tracks that every HLS player takes in MPEG-TS. H.265 is not among them: Apple's players take

@@ -4,7 +4,7 @@
 //! (LL-HLS) are more of them, closed while the segment is still open.
 
 use super::keys::KeyFile;
-use crate::media::frame::{Frame, Kind};
+use crate::media::frame::{Frame, TrackKind};
 use crate::media::timestamp::Timestamp;
 use crate::wire::m3u8::{Entry, HlsFile};
 use bytes::Bytes;
@@ -33,7 +33,7 @@ pub struct Open {
     /// Distances between its video keyframes so far, shortest and longest, in microseconds.
     pub gops_us: Option<(i64, i64)>,
     last_key: Option<Timestamp>,
-    tails: BTreeMap<Kind, Tail>,
+    tails: BTreeMap<TrackKind, Tail>,
 }
 
 /// The end of what a segment has of one kind of track.
@@ -96,7 +96,7 @@ impl Open {
 
     /// The longest wait for a frame that is to be expected, in microseconds.
     pub fn step_us(&self) -> i64 {
-        let video = self.tails.get(&Kind::Video).or(self.tails.get(&Kind::Audio));
+        let video = self.tails.get(&TrackKind::Video).or(self.tails.get(&TrackKind::Audio));
         video.map_or(STEP_US, |tail| tail.step_us)
     }
 }

@@ -331,5 +331,5 @@ impl Sweep<'_> {
 
 /// True for frames that are neither picture nor sound.
 fn is_data(frame: &Group) -> bool {
-    frame.field("track").and_then(|track| track.find("Kind")).is_some_and(|kind| kind.variant == "Data")
+    frame.field("track").and_then(|track| track.find("TrackKind")).is_some_and(|kind| kind.variant == "Data")
 }

@@ -7,7 +7,7 @@ use crate::base::slices::Slices;
 use crate::base::time::Instant;
 use crate::config::{self, Flush, StreamSettings};
 use crate::media::codec::Params;
-use crate::media::frame::{Codec, Frame, Role, Track};
+use crate::media::frame::{Codec, Frame, FrameKind, Track};
 use crate::media::timestamp::Timestamp;
 use crate::stream::ingest::{Appended, Stream};
 use crate::stream::playback::Readiness;
@@ -63,12 +63,12 @@ fn a_stalled_player_is_cut_off_when_pinned_frames_are_too_many() {
     stream.publish(PUBLISHER, Instant::ZERO);
     let mut world =
         World { stream, model: Vec::new(), players: Vec::new(), gone: Vec::new(), raw_ms: 0, number: 0 };
-    world.headers(0);
+    world.stream_info(0);
     world.apply(&Op::Key(300));
     world.apply(&Op::Join);
     world.read(0, 100);
     for _ in 0..4 {
-        world.media(Track::VIDEO, Codec::H264, Role::Key, 300);
+        world.media(Track::VIDEO, Codec::H264, FrameKind::Key, 300);
     }
     let player = &mut world.players[0];
     assert_eq!(world.stream.advance(&mut player.cursor, &mut player.own), Readiness::Lost);
@@ -79,10 +79,10 @@ fn sound_alone_is_a_stream_that_can_be_joined_anywhere() {
     let mut world = World::new(config::Ring { frames_max: 100, bytes_max: 10_000, keep_ms: 1_000 });
     // The video configuration of `World::new` makes it a stream with pictures; start over without one.
     world.stream.publish(PUBLISHER, Instant::ZERO);
-    world.append(Track::AUDIO, Codec::Aac, Role::Config, Bytes::from_static(b"A"));
+    world.append(Track::AUDIO, Codec::Aac, FrameKind::Config, Bytes::from_static(b"A"));
     assert!(!world.stream.is_live(), "its tracks are not known yet");
     for _ in 0..60 {
-        world.media(Track::AUDIO, Codec::Aac, Role::Key, 20);
+        world.media(Track::AUDIO, Codec::Aac, FrameKind::Key, 20);
     }
     assert!(world.stream.is_live(), "after half a second of sound, pictures are late");
     world.apply(&Op::Join);
@@ -94,9 +94,9 @@ fn sound_alone_is_a_stream_that_can_be_joined_anywhere() {
 #[test]
 fn a_player_that_goes_on_after_a_pause_sees_nothing_twice() {
     let mut world = World::new(config::Ring { frames_max: 100, bytes_max: 100_000, keep_ms: 1_000 });
-    let picture = |world: &mut World, role| world.media(Track::VIDEO, Codec::H264, role, 20);
-    picture(&mut world, Role::Key);
-    (0..5).for_each(|_| picture(&mut world, Role::Inter));
+    let picture = |world: &mut World, kind| world.media(Track::VIDEO, Codec::H264, kind, 20);
+    picture(&mut world, FrameKind::Key);
+    (0..5).for_each(|_| picture(&mut world, FrameKind::Inter));
     world.apply(&Op::Join);
     world.apply(&Op::ReadAll(0));
     let pause = |world: &mut World, on: bool| {
@@ -104,10 +104,10 @@ fn a_player_that_goes_on_after_a_pause_sees_nothing_twice() {
         world.stream.select_tracks(&mut player.cursor, !on, !on);
     };
     pause(&mut world, true);
-    picture(&mut world, Role::Inter);
+    picture(&mut world, FrameKind::Inter);
     pause(&mut world, false);
     world.apply(&Op::ReadAll(0));
-    picture(&mut world, Role::Key);
+    picture(&mut world, FrameKind::Key);
     world.apply(&Op::ReadAll(0));
     let media: Vec<i64> =
         tags(&world.players[0].bytes).iter().filter(|tag| !tag.config).map(|tag| tag.dts_ms).collect();
@@ -119,12 +119,12 @@ fn a_player_that_goes_on_after_a_pause_sees_nothing_twice() {
 fn a_transport_stream_of_sound_alone_is_joined_where_its_tables_stand() {
     let mut world = World::new(config::Ring { frames_max: 1_000, bytes_max: 100_000, keep_ms: 1_000 });
     world.stream.publish(PUBLISHER, Instant::ZERO);
-    world.append(Track::AUDIO, Codec::Aac, Role::Config, Bytes::from_static(&[0x12, 0x10]));
+    world.append(Track::AUDIO, Codec::Aac, FrameKind::Config, Bytes::from_static(&[0x12, 0x10]));
     let begins = |world: &mut World| {
         let (mut cursor, mut own) = (world.stream.join(Format::Ts), Outbox::new(1 << 20));
         let mut frames = 0;
         while world.stream.advance(&mut cursor, &mut own) == Readiness::CaughtUp {
-            world.media(Track::AUDIO, Codec::Aac, Role::Key, 20);
+            world.media(Track::AUDIO, Codec::Aac, FrameKind::Key, 20);
             frames += 1;
         }
         let mut slices = Slices::default();
@@ -135,7 +135,7 @@ fn a_transport_stream_of_sound_alone_is_joined_where_its_tables_stand() {
     };
     begins(&mut world);
     for _ in 0..75 {
-        world.media(Track::AUDIO, Codec::Aac, Role::Key, 20);
+        world.media(Track::AUDIO, Codec::Aac, FrameKind::Key, 20);
     }
     // Who comes while others play is not alone in what is laid out: tables stand there twice a second.
     assert!(begins(&mut world) <= 50);
@@ -152,8 +152,8 @@ fn a_small_ring_is_shown_before_it_forgets() {
         let mark = stream.flushed();
         let dts = Timestamp::from_millis(i64::from(number) * 20);
         let payload = Bytes::from(vec![number; 30]);
-        let (track, codec, role) = (Track::AUDIO, Codec::Mp3, Role::Key);
-        stream.append(Frame { track, codec, role, sound: 15, dts, cts: 0, payload }, Instant::ZERO);
+        let (track, codec, kind) = (Track::AUDIO, Codec::Mp3, FrameKind::Key);
+        stream.append(Frame { track, codec, kind, sound: 15, dts, cts: 0, payload }, Instant::ZERO);
         let cursor = cursor.get_or_insert_with(|| stream.join(Format::Mp3));
         if stream.has_flushed_since(mark) {
             stream.advance(cursor, &mut own);
@@ -174,21 +174,21 @@ fn a_stream_that_nobody_plays_wakes_nobody() {
     let ring = config::Ring { frames_max: 100, bytes_max: 10_000, keep_ms: 1_000 };
     let mut stream = Stream::new(StreamSettings { ring, ..StreamSettings::default() }, 1 << 20, 4);
     stream.publish(PUBLISHER, Instant::ZERO);
-    let append = |stream: &mut Stream, track, codec, role| {
+    let append = |stream: &mut Stream, track, codec, kind| {
         let payload = Bytes::from_static(b"payload");
-        let frame = Frame { track, codec, role, sound: 15, dts: Timestamp(0), cts: 0, payload };
+        let frame = Frame { track, codec, kind, sound: 15, dts: Timestamp(0), cts: 0, payload };
         stream.append(frame, Instant::ZERO);
     };
-    append(&mut stream, Track::VIDEO, Codec::H264, Role::Config);
-    append(&mut stream, Track::VIDEO, Codec::H264, Role::Key);
-    append(&mut stream, Track::AUDIO, Codec::Aac, Role::Key);
+    append(&mut stream, Track::VIDEO, Codec::H264, FrameKind::Config);
+    append(&mut stream, Track::VIDEO, Codec::H264, FrameKind::Key);
+    append(&mut stream, Track::AUDIO, Codec::Aac, FrameKind::Key);
     assert_eq!((stream.flusher().wake_at(), stream.flushed()), (None, stream.head()));
     let cursor = stream.join(Format::Flv);
-    append(&mut stream, Track::AUDIO, Codec::Aac, Role::Key);
+    append(&mut stream, Track::AUDIO, Codec::Aac, FrameKind::Key);
     assert!(stream.flusher().wake_at().is_some(), "sound rides along with the next picture, or leaves alone");
     assert_eq!(stream.flushed(), stream.head() - 1);
     stream.leave(&cursor);
-    append(&mut stream, Track::AUDIO, Codec::Aac, Role::Key);
+    append(&mut stream, Track::AUDIO, Codec::Aac, FrameKind::Key);
     assert_eq!((stream.flusher().wake_at(), stream.flushed()), (None, stream.head()));
 }
 
@@ -211,14 +211,14 @@ fn a_frame_that_is_larger_than_the_ring_is_refused_and_the_ring_stays() {
         4,
     );
     stream.publish(PUBLISHER, Instant::ZERO);
-    let mut append = |role, len| {
+    let mut append = |kind, len| {
         let (codec, dts) = (Codec::H264, Timestamp::ZERO);
         let frame =
-            Frame { track: Track::VIDEO, codec, role, sound: 15, dts, cts: 0, payload: vec![7; len].into() };
+            Frame { track: Track::VIDEO, codec, kind, sound: 15, dts, cts: 0, payload: vec![7; len].into() };
         stream.append(frame, Instant::ZERO)
     };
-    assert!(matches!(append(Role::Key, 1_000), Appended::Accepted(..)));
-    assert!(matches!(append(Role::Inter, 1_001), Appended::TooLarge));
+    assert!(matches!(append(FrameKind::Key, 1_000), Appended::Accepted(..)));
+    assert!(matches!(append(FrameKind::Inter, 1_001), Appended::TooLarge));
     assert_eq!(stream.ring.bytes(), 1_000);
 }
 
@@ -228,10 +228,10 @@ fn start_codes_of_a_careless_encoder_become_lengths() {
     world.append(
         Track::VIDEO,
         Codec::H264,
-        Role::Config,
+        FrameKind::Config,
         Bytes::from_static(&[0, 0, 0, 1, 0x67, 66, 0, 30, 0, 0, 0, 1, 0x68, 0xce]),
     );
-    world.append(Track::VIDEO, Codec::H264, Role::Key, Bytes::from_static(&[0, 0, 1, 0x65, 0x88, 0x84]));
+    world.append(Track::VIDEO, Codec::H264, FrameKind::Key, Bytes::from_static(&[0, 0, 1, 0x65, 0x88, 0x84]));
     let payloads: Vec<&[u8]> =
         world.model.iter().rev().take(2).rev().map(|frame| &frame.payload[..]).collect();
     let record = [1, 66, 0, 30, 0xff, 0xe1, 0, 4, 0x67, 66, 0, 30, 1, 0, 2, 0x68, 0xce];
@@ -242,15 +242,15 @@ fn start_codes_of_a_careless_encoder_become_lengths() {
 fn the_first_keyframe_tells_a_size_that_the_configuration_leaves_out() {
     let mut world = World::new(config::Ring { frames_max: 100, bytes_max: 10_000, keep_ms: 1_000 });
     let config = [0, 21, 0x82, 2, 2, 2, 0, 0];
-    world.append(Track::VIDEO, Codec::Vp9, Role::Config, Bytes::copy_from_slice(&config));
+    world.append(Track::VIDEO, Codec::Vp9, FrameKind::Config, Bytes::copy_from_slice(&config));
     // The beginning of a keyframe of 642 x 362 pixels.
     let key = [0x82, 0x49, 0x83, 0x42, 0x00, 0x28, 0x10, 0x16, 0x96, 0x06];
-    world.append(Track::VIDEO, Codec::Vp9, Role::Key, Bytes::copy_from_slice(&key));
-    let number = world.stream.headers().number;
-    let info = world.stream.headers().track(Track::VIDEO).expect("a track").clone();
+    world.append(Track::VIDEO, Codec::Vp9, FrameKind::Key, Bytes::copy_from_slice(&key));
+    let number = world.stream.info().number;
+    let info = world.stream.info().track(Track::VIDEO).expect("a track").clone();
     assert_eq!(info.config.expect("the configuration stays").payload[..], config);
     let Some(Params::Video(video)) = info.params else { panic!("pictures") };
     assert_eq!((video.width, video.height, video.rfc6381.as_str()), (642, 362, "vp09.00.21.08"));
-    world.append(Track::VIDEO, Codec::Vp9, Role::Key, Bytes::copy_from_slice(&key));
-    assert_eq!(world.stream.headers().number, number, "a second keyframe changes nothing");
+    world.append(Track::VIDEO, Codec::Vp9, FrameKind::Key, Bytes::copy_from_slice(&key));
+    assert_eq!(world.stream.info().number, number, "a second keyframe changes nothing");
 }

@@ -6,7 +6,7 @@ use crate::base::outbox::Outbox;
 use crate::base::slices::Slices;
 use crate::base::time::Instant;
 use crate::config::{self, Flush, Start, StreamSettings};
-use crate::media::frame::{Codec, Frame, Kind, Role, Track};
+use crate::media::frame::{Codec, Frame, FrameKind, Track, TrackKind};
 use crate::media::timestamp::Timestamp;
 use crate::stream::cursor::Cursor;
 use crate::stream::ingest::{Appended, Stream};
@@ -51,8 +51,8 @@ fn op() -> impl Strategy<Value = Op> {
 /// A frame as the model knows it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Accepted {
-    pub kind: Kind,
-    pub role: Role,
+    pub media: TrackKind,
+    pub kind: FrameKind,
     pub payload: Bytes,
     pub dts_ms: i64,
 }
@@ -93,30 +93,30 @@ impl World {
         stream.publish(PUBLISHER, Instant::ZERO);
         let mut world =
             World { stream, model: Vec::new(), players: Vec::new(), gone: Vec::new(), raw_ms: 0, number: 0 };
-        world.headers(0);
+        world.stream_info(0);
         world
     }
 
-    pub fn headers(&mut self, version: u8) {
-        self.append(Track::VIDEO, Codec::H264, Role::Config, Bytes::from(vec![b'V', version]));
-        self.append(Track::AUDIO, Codec::Aac, Role::Config, Bytes::from_static(b"A"));
+    pub fn stream_info(&mut self, version: u8) {
+        self.append(Track::VIDEO, Codec::H264, FrameKind::Config, Bytes::from(vec![b'V', version]));
+        self.append(Track::AUDIO, Codec::Aac, FrameKind::Config, Bytes::from_static(b"A"));
     }
 
-    pub fn media(&mut self, track: Track, codec: Codec, role: Role, len: usize) {
+    pub fn media(&mut self, track: Track, codec: Codec, kind: FrameKind, len: usize) {
         self.raw_ms += 10;
         self.number += 1;
         let mut payload = self.number.to_be_bytes().to_vec();
         payload.resize(8 + len, 0xaa);
-        self.append(track, codec, role, Bytes::from(payload));
+        self.append(track, codec, kind, Bytes::from(payload));
     }
 
-    pub fn append(&mut self, track: Track, codec: Codec, role: Role, payload: Bytes) {
+    pub fn append(&mut self, track: Track, codec: Codec, kind: FrameKind, payload: Bytes) {
         let dts = Timestamp::from_millis(self.raw_ms);
-        let frame = Frame { track, codec, role, sound: 15, dts, cts: 0, payload };
+        let frame = Frame { track, codec, kind, sound: 15, dts, cts: 0, payload };
         if let Appended::Accepted(frame, _) = self.stream.append(frame, Instant::ZERO) {
             self.model.push(Accepted {
-                kind: frame.track.kind,
-                role: frame.role,
+                media: frame.track.kind,
+                kind: frame.kind,
                 payload: frame.payload,
                 dts_ms: frame.dts.as_millis(),
             });
@@ -125,27 +125,27 @@ impl World {
 
     pub fn apply(&mut self, op: &Op) {
         match *op {
-            Op::Key(len) => self.media(Track::VIDEO, Codec::H264, Role::Key, len),
-            Op::Inter(len) => self.media(Track::VIDEO, Codec::H264, Role::Inter, len),
-            Op::Audio(len) => self.media(Track::AUDIO, Codec::Aac, Role::Key, len),
+            Op::Key(len) => self.media(Track::VIDEO, Codec::H264, FrameKind::Key, len),
+            Op::Inter(len) => self.media(Track::VIDEO, Codec::H264, FrameKind::Inter, len),
+            Op::Audio(len) => self.media(Track::AUDIO, Codec::Aac, FrameKind::Key, len),
             Op::Codec(version) => {
-                self.append(Track::VIDEO, Codec::H264, Role::Config, Bytes::from(vec![b'V', version]));
+                self.append(Track::VIDEO, Codec::H264, FrameKind::Config, Bytes::from(vec![b'V', version]));
                 // A new configuration is of use from a keyframe on; encoders send one.
-                self.media(Track::VIDEO, Codec::H264, Role::Key, 10);
+                self.media(Track::VIDEO, Codec::H264, FrameKind::Key, 10);
             }
             Op::Republish => {
                 self.stream.publish(PUBLISHER, Instant::ZERO);
                 self.raw_ms = 0;
-                self.headers(0);
+                self.stream_info(0);
             }
             Op::Join if self.players.len() < 4 => {
                 let newest_key = self
                     .stream
                     .is_live()
                     .then(|| {
-                        self.model
-                            .iter()
-                            .rposition(|frame| frame.kind == Kind::Video && frame.role == Role::Key)
+                        self.model.iter().rposition(|frame| {
+                            frame.media == TrackKind::Video && frame.kind == FrameKind::Key
+                        })
                     })
                     .flatten();
                 self.players.push(Player {
@@ -222,7 +222,7 @@ impl World {
 /// One FLV tag as a player sees it.
 #[derive(Debug)]
 pub struct Tag {
-    pub kind: Kind,
+    pub kind: TrackKind,
     pub config: bool,
     pub payload: Vec<u8>,
     pub dts_ms: i64,
@@ -250,13 +250,13 @@ pub fn tags(mut bytes: &[u8]) -> Vec<Tag> {
         assert_eq!(size as usize, 11 + len, "previous tag size");
         match bytes[0] {
             9 => tags.push(Tag {
-                kind: Kind::Video,
+                kind: TrackKind::Video,
                 config: body[1] == 0,
                 payload: body[5..].to_vec(),
                 dts_ms,
             }),
             8 => tags.push(Tag {
-                kind: Kind::Audio,
+                kind: TrackKind::Audio,
                 config: body[1] == 0,
                 payload: body[2..].to_vec(),
                 dts_ms,
@@ -275,7 +275,7 @@ fn check_player(model: &[Accepted], player: &Player) {
     let mut last_ms = [i64::MIN; 2];
     for tag in tags(&player.bytes) {
         if tag.config {
-            if tag.kind == Kind::Video {
+            if tag.kind == TrackKind::Video {
                 video_config = Some(tag.payload);
             }
             continue;
@@ -284,14 +284,14 @@ fn check_player(model: &[Accepted], player: &Player) {
         let place = model
             .iter()
             .position(|frame| {
-                frame.kind == tag.kind && frame.role != Role::Config && frame.payload == tag.payload
+                frame.media == tag.kind && frame.kind != FrameKind::Config && frame.payload == tag.payload
             })
             .expect("I6: every frame delivered is one that was accepted");
         if let Some(before) = at {
             assert!(place > before, "I1: frame {place} after frame {before}");
-            let missed = model[before + 1..place].iter().any(|frame| frame.role != Role::Config);
+            let missed = model[before + 1..place].iter().any(|frame| frame.kind != FrameKind::Config);
             if missed {
-                let resumes_at_key = tag.kind == Kind::Video && model[place].role == Role::Key;
+                let resumes_at_key = tag.kind == TrackKind::Video && model[place].kind == FrameKind::Key;
                 assert!(resumes_at_key, "I3: a gap ends at a keyframe");
                 assert!(!player.prompt, "I4: a player that keeps up misses nothing");
             }
@@ -299,13 +299,16 @@ fn check_player(model: &[Accepted], player: &Player) {
             assert!(place >= key, "I8: the burst begins at the newest keyframe");
             assert!(place == key || !player.prompt, "I8: and not later, for a player that keeps up");
         }
-        if tag.kind == Kind::Video {
-            assert!(!first_video || model[place].role == Role::Key, "I2: the first picture is a keyframe");
+        if tag.kind == TrackKind::Video {
+            assert!(
+                !first_video || model[place].kind == FrameKind::Key,
+                "I2: the first picture is a keyframe"
+            );
             first_video = false;
             let current = model[..place]
                 .iter()
                 .rev()
-                .find(|frame| frame.role == Role::Config && frame.kind == Kind::Video)
+                .find(|frame| frame.kind == FrameKind::Config && frame.media == TrackKind::Video)
                 .expect("the model begins with a configuration");
             assert_eq!(
                 video_config.as_deref(),
@@ -313,7 +316,7 @@ fn check_player(model: &[Accepted], player: &Player) {
                 "I2, I5: the configuration in force"
             );
         }
-        let track = usize::from(tag.kind == Kind::Audio);
+        let track = usize::from(tag.kind == TrackKind::Audio);
         assert_eq!(tag.dts_ms, model[place].dts_ms);
         assert!(tag.dts_ms >= last_ms[track], "I9: time never goes back on a track");
         last_ms[track] = tag.dts_ms;
@@ -362,7 +365,7 @@ proptest! {
         }
         world.stream.flush(Instant::ZERO);
         world.apply(&Op::ReadAll(0));
-        let media = |world: &World| world.model.iter().filter(|frame| frame.role != Role::Config).count();
+        let media = |world: &World| world.model.iter().filter(|frame| frame.kind != FrameKind::Config).count();
         let got = tags(&world.players[0].bytes).iter().filter(|tag| !tag.config).count();
         prop_assert_eq!(got, media(&world));
         world.finish();

@@ -7,8 +7,8 @@
 #[cfg(test)]
 mod tests;
 
-use super::amf::Reader;
-pub use super::amf::{AmfError, DEPTH_MAX, VALUES_MAX};
+use super::amf_reader::Reader;
+pub use super::amf_reader::{AmfError, DEPTH_MAX, VALUES_MAX};
 use super::amf3;
 use bytes::{BufMut, BytesMut};
 

@@ -1,7 +1,7 @@
 //! Bytes to values, with the tables that a value fills as it goes.
 
 use super::{Complex, Object, Pairs, Traits, Value, Vector, marker};
-use crate::wire::amf::{AmfError, Reader};
+use crate::wire::amf_reader::{AmfError, Reader};
 use std::sync::Arc;
 
 /// Reads one value with tables of its own.

@@ -1,7 +1,7 @@
 //! The specification's examples, hostile values, and everything there and back.
 
 use super::*;
-use crate::wire::amf::{AmfError, Reader};
+use crate::wire::amf_reader::{AmfError, Reader};
 use bytes::BytesMut;
 use proptest::prelude::*;
 

@@ -1,8 +1,8 @@
 //! Audio bodies to frames: AAC, MP3 and the old formats by number, everything else by FourCC (E-RTMP).
 
-use super::ex::{self, Packet};
+use super::enhanced::{self, Packet};
 use super::{FlvError, frame, legacy, packet, take_array};
-use crate::media::frame::{Codec, Frame, Kind, Role, Track};
+use crate::media::frame::{Codec, Frame, FrameKind, Track, TrackKind};
 use crate::media::timestamp::Timestamp;
 use bytes::Bytes;
 
@@ -23,23 +23,23 @@ pub fn parse_audio(mut body: Bytes, dts: Timestamp, frames: &mut Vec<Frame>) -> 
 
 fn parse_legacy(first: u8, mut body: Bytes, dts: Timestamp) -> Result<Option<Frame>, FlvError> {
     let (format, sound) = (first >> 4, first & 0x0f);
-    let (codec, role) = match format {
+    let (codec, kind) = match format {
         legacy::AAC => match take_array(&mut body)? {
-            [packet::SEQUENCE_START] => (Codec::Aac, Role::Config),
-            [packet::CODED_FRAMES] => (Codec::Aac, Role::Key),
+            [packet::SEQUENCE_START] => (Codec::Aac, FrameKind::Config),
+            [packet::CODED_FRAMES] => (Codec::Aac, FrameKind::Key),
             [unknown] => return Err(FlvError::PacketType(unknown)),
         },
-        legacy::MP3 | legacy::MP3_8K => (Codec::Mp3, Role::Key),
-        other => (Codec::FlvAudio(other), Role::Key),
+        legacy::MP3 | legacy::MP3_8K => (Codec::Mp3, FrameKind::Key),
+        other => (Codec::FlvAudio(other), FrameKind::Key),
     };
-    let frame = frame(Track::AUDIO, codec, role, dts, body);
+    let frame = frame(Track::AUDIO, codec, kind, dts, body);
     let sound = if codec == Codec::Aac { 0 } else { sound };
     Ok(Some(Frame { sound, ..frame }).filter(|frame| !frame.payload.is_empty()))
 }
 
 fn parse_ex(first: u8, mut body: Bytes, dts: Timestamp, frames: &mut Vec<Frame>) -> Result<(), FlvError> {
-    let (packet_type, dts) = ex::take_modifiers(&mut body, first & 0x0f, dts)?;
-    ex::for_each_track(Kind::Audio, body, packet_type, |packet| {
+    let (packet_type, dts) = enhanced::take_modifiers(&mut body, first & 0x0f, dts)?;
+    enhanced::for_each_track(TrackKind::Audio, body, packet_type, |packet| {
         frames.extend(parse_packet(packet, dts)?);
         Ok(())
     })
@@ -47,7 +47,7 @@ fn parse_ex(first: u8, mut body: Bytes, dts: Timestamp, frames: &mut Vec<Frame>)
 
 fn parse_packet(packet: Packet, dts: Timestamp) -> Result<Option<Frame>, FlvError> {
     let Packet { track, codec, packet_type, mut body } = packet;
-    let role = match packet_type {
+    let kind = match packet_type {
         packet::SEQUENCE_START => {
             match codec {
                 Codec::Opus if body.is_empty() => body = Bytes::from_static(&OPUS_HEAD_DEFAULT),
@@ -59,17 +59,17 @@ fn parse_packet(packet: Packet, dts: Timestamp) -> Result<Option<Frame>, FlvErro
                 // These have no configuration; some encoders announce them all the same.
                 _ => return Ok(None),
             }
-            Role::Config
+            FrameKind::Config
         }
-        packet::CODED_FRAMES => Role::Key,
-        packet::SEQUENCE_END => return Ok(Some(frame(track, codec, Role::End, dts, Bytes::new()))),
+        packet::CODED_FRAMES => FrameKind::Key,
+        packet::SEQUENCE_END => return Ok(Some(frame(track, codec, FrameKind::End, dts, Bytes::new()))),
         packet::AUDIO_MULTICHANNEL_CONFIG => {
             check_channels(&body)?;
-            Role::VideoInfo
+            FrameKind::VideoInfo
         }
         unknown => return Err(FlvError::PacketType(unknown)),
     };
-    Ok(Some(frame(track, codec, role, dts, body)).filter(|frame| !frame.payload.is_empty()))
+    Ok(Some(frame(track, codec, kind, dts, body)).filter(|frame| !frame.payload.is_empty()))
 }
 
 /// Whether a multichannel configuration is complete (E-RTMP, ExAudioTagBody): order, count, then a

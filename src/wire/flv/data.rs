@@ -5,7 +5,7 @@
 //! Any other message is relayed byte for byte.
 
 use super::FlvError;
-use crate::media::frame::{Codec, Frame, Role, Track};
+use crate::media::frame::{Codec, Frame, FrameKind, Track};
 use crate::media::timestamp::Timestamp;
 use crate::wire::amf0::{self, Value};
 use bytes::{Bytes, BytesMut};
@@ -30,12 +30,12 @@ pub fn parse_data(body: Bytes, dts: Timestamp, frames: &mut Vec<Frame>) -> Resul
         take_name(&mut body)?;
         name = take_name(&mut body.clone())?;
     }
-    let (role, payload) = match name.as_str() {
+    let (kind, payload) = match name.as_str() {
         METADATA_NAME => {
             take_name(&mut body)?;
             let values = amf0::decode_all(&body)?;
             let Some(members) = values.iter().find_map(Value::pairs) else { return Ok(()) };
-            (Role::Metadata, metadata(members))
+            (FrameKind::Metadata, metadata(members))
         }
         // These speak about a connection, not about the stream: a publisher has nothing to tell players
         // about theirs.
@@ -43,10 +43,10 @@ pub fn parse_data(body: Bytes, dts: Timestamp, frames: &mut Vec<Frame>) -> Resul
         name if name.starts_with('|') => return Ok(()),
         _ => {
             amf0::decode_all(&body)?;
-            (Role::Message, body)
+            (FrameKind::Message, body)
         }
     };
-    frames.push(super::frame(Track::DATA, Codec::Amf0, role, dts, payload));
+    frames.push(super::frame(Track::DATA, Codec::Amf0, kind, dts, payload));
     Ok(())
 }
 

@@ -7,7 +7,7 @@
 
 use super::video::{EX_HEADER, VPCC_VERSION_FLAGS, has_composition_time};
 use super::{fourcc, frame_type, legacy, packet};
-use crate::media::frame::{Codec, Frame, Kind, Role};
+use crate::media::frame::{Codec, Frame, FrameKind, TrackKind};
 use bytes::{BufMut, BytesMut};
 use std::ops::Deref;
 
@@ -45,29 +45,29 @@ pub fn emit(frame: &Frame, out: &mut BytesMut) {
 pub fn body_head(frame: &Frame) -> Option<Head> {
     let mut head = Head::default();
     match frame.track.kind {
-        Kind::Data => {}
-        Kind::Video => put_video(frame, &mut head)?,
-        Kind::Audio => put_audio(frame, &mut head)?,
+        TrackKind::Data => {}
+        TrackKind::Video => put_video(frame, &mut head)?,
+        TrackKind::Audio => put_audio(frame, &mut head)?,
     }
     Some(head)
 }
 
 fn put_video(frame: &Frame, head: &mut Head) -> Option<()> {
-    let frame_type = match frame.role {
-        Role::Key | Role::Config | Role::End => frame_type::KEY,
-        Role::Inter => frame_type::INTER,
+    let frame_type = match frame.kind {
+        FrameKind::Key | FrameKind::Config | FrameKind::End => frame_type::KEY,
+        FrameKind::Inter => frame_type::INTER,
         // The type does not matter there, and players that know no enhanced RTMP skip commands. But a
         // multitrack body with that type is a command, whatever is in it.
-        Role::VideoInfo if frame.track.id == 0 => frame_type::COMMAND,
-        Role::VideoInfo => frame_type::KEY,
-        Role::Metadata | Role::Message => return None,
+        FrameKind::VideoInfo if frame.track.id == 0 => frame_type::COMMAND,
+        FrameKind::VideoInfo => frame_type::KEY,
+        FrameKind::Metadata | FrameKind::Message => return None,
     };
-    let plain = frame.track.id == 0 && frame.role != Role::VideoInfo;
+    let plain = frame.track.id == 0 && frame.kind != FrameKind::VideoInfo;
     match frame.codec {
         Codec::H264 if plain => {
-            let packet_type = match frame.role {
-                Role::Config => packet::SEQUENCE_START,
-                Role::End => packet::SEQUENCE_END,
+            let packet_type = match frame.kind {
+                FrameKind::Config => packet::SEQUENCE_START,
+                FrameKind::End => packet::SEQUENCE_END,
                 _ => packet::CODED_FRAMES,
             };
             head.put(&[frame_type << 4 | legacy::AVC, packet_type]);
@@ -79,10 +79,10 @@ fn put_video(frame: &Frame, head: &mut Head) -> Option<()> {
             coded.then(|| head.put(&[frame_type << 4 | id & 0x0f]))
         }
         codec => {
-            let packet_type = match frame.role {
-                Role::Config => packet::SEQUENCE_START,
-                Role::End => packet::SEQUENCE_END,
-                Role::VideoInfo => packet::VIDEO_METADATA,
+            let packet_type = match frame.kind {
+                FrameKind::Config => packet::SEQUENCE_START,
+                FrameKind::End => packet::SEQUENCE_END,
+                FrameKind::VideoInfo => packet::VIDEO_METADATA,
                 _ if has_composition_time(codec) && composition_time(frame) == [0; 3] => {
                     packet::CODED_FRAMES_X
                 }
@@ -101,10 +101,11 @@ fn put_video(frame: &Frame, head: &mut Head) -> Option<()> {
 }
 
 fn put_audio(frame: &Frame, head: &mut Head) -> Option<()> {
-    let plain = frame.track.id == 0 && matches!(frame.role, Role::Config | Role::Key | Role::Inter);
+    let plain =
+        frame.track.id == 0 && matches!(frame.kind, FrameKind::Config | FrameKind::Key | FrameKind::Inter);
     match frame.codec {
         Codec::Aac if plain => {
-            let config = frame.role == Role::Config;
+            let config = frame.kind == FrameKind::Config;
             // "AAC: the sound rate is always 3, the size and type always 1" (E.4.2.1).
             let packet_type = if config { packet::SEQUENCE_START } else { packet::CODED_FRAMES };
             head.put(&[legacy::AAC << 4 | 0x0f, packet_type]);
@@ -117,12 +118,12 @@ fn put_audio(frame: &Frame, head: &mut Head) -> Option<()> {
         }
         Codec::FlvAudio(format) => plain.then(|| head.put(&[format << 4 | frame.sound & 0x0f])),
         _ => {
-            let packet_type = match frame.role {
-                Role::Config => packet::SEQUENCE_START,
-                Role::Key | Role::Inter => packet::CODED_FRAMES,
-                Role::End => packet::SEQUENCE_END,
-                Role::VideoInfo => packet::AUDIO_MULTICHANNEL_CONFIG,
-                Role::Metadata | Role::Message => return None,
+            let packet_type = match frame.kind {
+                FrameKind::Config => packet::SEQUENCE_START,
+                FrameKind::Key | FrameKind::Inter => packet::CODED_FRAMES,
+                FrameKind::End => packet::SEQUENCE_END,
+                FrameKind::VideoInfo => packet::AUDIO_MULTICHANNEL_CONFIG,
+                FrameKind::Metadata | FrameKind::Message => return None,
             };
             put_ex(frame, legacy::EX_HEADER << 4, packet_type, packet::AUDIO_MULTITRACK, head)
         }

@@ -14,7 +14,7 @@
 mod audio;
 mod data;
 mod emit;
-mod ex;
+mod enhanced;
 mod file;
 mod video;
 
@@ -24,8 +24,8 @@ pub use emit::{Head, body_head, emit};
 pub use file::{BODY_BYTES_MAX, FILE_HEAD_BYTES, FileHead, TAG_HEAD_BYTES, TagHead, put_tag, tag_bytes};
 pub use video::parse_video;
 
-use super::amf::AmfError;
-use crate::media::frame::{Codec, Frame, Kind, Role, Track};
+use super::amf_reader::AmfError;
+use crate::media::frame::{Codec, Frame, FrameKind, Track, TrackKind};
 use crate::media::timestamp::Timestamp;
 use bytes::Bytes;
 use thiserror::Error;
@@ -82,11 +82,11 @@ pub fn parse(tag: u8, body: Bytes, dts: Timestamp, frames: &mut Vec<Frame>) -> R
 }
 
 /// The tag (and RTMP message) type of frames of this kind.
-pub fn tag_type(kind: Kind) -> u8 {
+pub fn tag_type(kind: TrackKind) -> u8 {
     match kind {
-        Kind::Audio => tag::AUDIO,
-        Kind::Video => tag::VIDEO,
-        Kind::Data => tag::DATA,
+        TrackKind::Audio => tag::AUDIO,
+        TrackKind::Video => tag::VIDEO,
+        TrackKind::Data => tag::DATA,
     }
 }
 
@@ -97,8 +97,8 @@ pub fn fourcc(codec: Codec) -> Option<[u8; 4]> {
 }
 
 /// The codec of a FourCC, if it is one for `kind`.
-fn codec_of(fourcc: [u8; 4], kind: Kind) -> Result<Codec, FlvError> {
-    let known = if kind == Kind::Video { VIDEO_FOURCCS } else { AUDIO_FOURCCS };
+fn codec_of(fourcc: [u8; 4], kind: TrackKind) -> Result<Codec, FlvError> {
+    let known = if kind == TrackKind::Video { VIDEO_FOURCCS } else { AUDIO_FOURCCS };
     let found = known.iter().find(|(known, _)| **known == fourcc);
     found.map(|(_, codec)| *codec).ok_or(FlvError::FourCc(fourcc))
 }
@@ -161,9 +161,9 @@ mod packet {
 /// Sound bits of MP3 that came without any: 44.1 kHz, 16 bit, stereo.
 const SOUND_DEFAULT: u8 = 0b1111;
 
-fn frame(track: Track, codec: Codec, role: Role, dts: Timestamp, payload: Bytes) -> Frame {
+fn frame(track: Track, codec: Codec, kind: FrameKind, dts: Timestamp, payload: Bytes) -> Frame {
     let sound = if codec == Codec::Mp3 { SOUND_DEFAULT } else { 0 };
-    Frame { track, codec, role, sound, dts, cts: 0, payload }
+    Frame { track, codec, kind, sound, dts, cts: 0, payload }
 }
 
 /// Takes the first `len` bytes off.

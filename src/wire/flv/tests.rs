@@ -30,21 +30,21 @@ fn emitted(frame: &Frame) -> Vec<u8> {
     out.to_vec()
 }
 
-fn of(track: Track, codec: Codec, role: Role, cts: i32, payload: &'static [u8]) -> Frame {
-    Frame { cts, ..frame(track, codec, role, DTS, Bytes::from_static(payload)) }
+fn of(track: Track, codec: Codec, kind: FrameKind, cts: i32, payload: &'static [u8]) -> Frame {
+    Frame { cts, ..frame(track, codec, kind, DTS, Bytes::from_static(payload)) }
 }
 
 #[test]
 fn h264_as_flash_had_it() {
-    for (body, role, cts, payload) in [
-        (&b"\x17\x00\x00\x00\x00\x01\x64\x00\x1f"[..], Role::Config, 0, &b"\x01\x64\x00\x1f"[..]),
-        (b"\x17\x01\x00\x00\x50\x00\x00\x00\x01\x65", Role::Key, 80_000, b"\x00\x00\x00\x01\x65"),
-        (b"\x27\x01\x00\x00\x00\x00\x00\x00\x01\x41", Role::Inter, 0, b"\x00\x00\x00\x01\x41"),
-        (b"\x27\x01\xff\xff\xd8\x00\x00\x00\x01\x41", Role::Inter, -40_000, b"\x00\x00\x00\x01\x41"),
-        (b"\x17\x02\x00\x00\x00", Role::End, 0, b""),
+    for (body, kind, cts, payload) in [
+        (&b"\x17\x00\x00\x00\x00\x01\x64\x00\x1f"[..], FrameKind::Config, 0, &b"\x01\x64\x00\x1f"[..]),
+        (b"\x17\x01\x00\x00\x50\x00\x00\x00\x01\x65", FrameKind::Key, 80_000, b"\x00\x00\x00\x01\x65"),
+        (b"\x27\x01\x00\x00\x00\x00\x00\x00\x01\x41", FrameKind::Inter, 0, b"\x00\x00\x00\x01\x41"),
+        (b"\x27\x01\xff\xff\xd8\x00\x00\x00\x01\x41", FrameKind::Inter, -40_000, b"\x00\x00\x00\x01\x41"),
+        (b"\x17\x02\x00\x00\x00", FrameKind::End, 0, b""),
     ] {
         let frame = video(body);
-        assert_eq!(frame, of(Track::VIDEO, Codec::H264, role, cts, payload));
+        assert_eq!(frame, of(Track::VIDEO, Codec::H264, kind, cts, payload));
         assert_eq!(emitted(&frame), body);
     }
 }
@@ -60,43 +60,46 @@ fn the_payload_is_a_slice_of_the_body() {
 #[test]
 fn hevc_by_its_old_number_comes_out_by_fourcc() {
     let config = video(b"\x1c\x00\x00\x00\x00\x01\x01");
-    assert_eq!(config, of(Track::VIDEO, Codec::H265, Role::Config, 0, b"\x01\x01"));
+    assert_eq!(config, of(Track::VIDEO, Codec::H265, FrameKind::Config, 0, b"\x01\x01"));
     assert_eq!(emitted(&config), b"\x90hvc1\x01\x01");
     let picture = video(b"\x2c\x01\x00\x00\x28\xaa");
-    assert_eq!(picture, of(Track::VIDEO, Codec::H265, Role::Inter, 40_000, b"\xaa"));
+    assert_eq!(picture, of(Track::VIDEO, Codec::H265, FrameKind::Inter, 40_000, b"\xaa"));
     assert_eq!(emitted(&picture), b"\xa1hvc1\x00\x00\x28\xaa");
 }
 
 #[test]
 fn enhanced_video_as_ffmpeg_and_obs_send_it() {
     let track = Track::VIDEO;
-    for (body, codec, role, cts, payload) in [
-        (&b"\x90hvc1\x01\x01\x60"[..], Codec::H265, Role::Config, 0, &b"\x01\x01\x60"[..]),
-        (b"\x91hvc1\x00\x00\x50\xaa", Codec::H265, Role::Key, 80_000, b"\xaa"),
-        (b"\xa3hvc1\xaa", Codec::H265, Role::Inter, 0, b"\xaa"),
-        (b"\x92hvc1", Codec::H265, Role::End, 0, b""),
-        (b"\x90av01\x81\x00\x0c\x00", Codec::Av1, Role::Config, 0, b"\x81\x00\x0c\x00"),
-        (b"\x91av01\x32\xaa", Codec::Av1, Role::Key, 0, b"\x32\xaa"),
-        (b"\xa1vp09\xaa", Codec::Vp9, Role::Inter, 0, b"\xaa"),
-        (b"\x91vp08\xaa", Codec::Vp8, Role::Key, 0, b"\xaa"),
-        (b"\xd4hvc1\x02\x00\x09colorInfo", Codec::H265, Role::VideoInfo, 0, b"\x02\x00\x09colorInfo"),
+    for (body, codec, kind, cts, payload) in [
+        (&b"\x90hvc1\x01\x01\x60"[..], Codec::H265, FrameKind::Config, 0, &b"\x01\x01\x60"[..]),
+        (b"\x91hvc1\x00\x00\x50\xaa", Codec::H265, FrameKind::Key, 80_000, b"\xaa"),
+        (b"\xa3hvc1\xaa", Codec::H265, FrameKind::Inter, 0, b"\xaa"),
+        (b"\x92hvc1", Codec::H265, FrameKind::End, 0, b""),
+        (b"\x90av01\x81\x00\x0c\x00", Codec::Av1, FrameKind::Config, 0, b"\x81\x00\x0c\x00"),
+        (b"\x91av01\x32\xaa", Codec::Av1, FrameKind::Key, 0, b"\x32\xaa"),
+        (b"\xa1vp09\xaa", Codec::Vp9, FrameKind::Inter, 0, b"\xaa"),
+        (b"\x91vp08\xaa", Codec::Vp8, FrameKind::Key, 0, b"\xaa"),
+        (b"\xd4hvc1\x02\x00\x09colorInfo", Codec::H265, FrameKind::VideoInfo, 0, b"\x02\x00\x09colorInfo"),
     ] {
         let frame = video(body);
-        assert_eq!(frame, of(track, codec, role, cts, payload));
+        assert_eq!(frame, of(track, codec, kind, cts, payload));
         assert_eq!(emitted(&frame), body);
     }
     // OBS sends its colour information with frame type 0.
-    assert_eq!(video(b"\x84av01\x05").role, Role::VideoInfo);
+    assert_eq!(video(b"\x84av01\x05").kind, FrameKind::VideoInfo);
     // A multitrack body must not look like a command.
     let second = video(b"\x96\x04av01\x01\x05");
-    assert_eq!(second, of(Track { kind: Kind::Video, id: 1 }, Codec::Av1, Role::VideoInfo, 0, b"\x05"));
+    assert_eq!(
+        second,
+        of(Track { kind: TrackKind::Video, id: 1 }, Codec::Av1, FrameKind::VideoInfo, 0, b"\x05")
+    );
     assert_eq!(emitted(&second), b"\x96\x04av01\x01\x05");
 }
 
 #[test]
 fn h264_by_fourcc_comes_out_as_flash_had_it() {
     let frame = video(b"\x91avc1\x00\x00\x50\xaa");
-    assert_eq!(frame, of(Track::VIDEO, Codec::H264, Role::Key, 80_000, b"\xaa"));
+    assert_eq!(frame, of(Track::VIDEO, Codec::H264, FrameKind::Key, 80_000, b"\xaa"));
     assert_eq!(emitted(&frame), b"\x17\x01\x00\x00\x50\xaa");
     assert_eq!(emitted(&video(b"\x90avc1\x01")), b"\x17\x00\x00\x00\x00\x01");
     assert_eq!(emitted(&video(b"\xa3avc1\xaa")), b"\x27\x01\x00\x00\x00\xaa");
@@ -106,7 +109,7 @@ fn h264_by_fourcc_comes_out_as_flash_had_it() {
 #[test]
 fn an_av1_descriptor_becomes_a_configuration_record() {
     let frame = video(b"\x95av01\x80\x04\x81\x08\x0c\xd4");
-    assert_eq!(frame, of(Track::VIDEO, Codec::Av1, Role::Config, 0, b"\x81\x08\x0c\x14"));
+    assert_eq!(frame, of(Track::VIDEO, Codec::Av1, FrameKind::Config, 0, b"\x81\x08\x0c\x14"));
     assert_eq!(
         parsed(tag::VIDEO, b"\x95av01\x80\x04\x81\x08"),
         Err(FlvError::Config("AV1 video descriptor"))
@@ -126,7 +129,7 @@ fn a_vp9_record_is_bare_inside_and_has_version_and_flags_outside() {
     let record = b"\x00\x0b\x82\x02\x02\x02\x00\x00";
     let by_ffmpeg = b"\x90vp09\x01\x00\x00\x00\x00\x0b\x82\x02\x02\x02\x00\x00";
     let frame = video(by_ffmpeg);
-    assert_eq!(frame, of(Track::VIDEO, Codec::Vp9, Role::Config, 0, record));
+    assert_eq!(frame, of(Track::VIDEO, Codec::Vp9, FrameKind::Config, 0, record));
     assert_eq!(video(&[b"\x90vp09", &record[..]].concat()), frame);
     assert_eq!(emitted(&frame), by_ffmpeg);
 }
@@ -149,7 +152,7 @@ fn modifiers_chain_and_unknown_ones_are_skipped() {
     body.extend([0xee; 256]);
     body.extend(b"\x27\x03\x00\x03\xe8\xff\x03hvc1\xaa");
     let frame = video(&body);
-    assert_eq!((frame.dts, frame.role), (Timestamp(40_001), Role::Key));
+    assert_eq!((frame.dts, frame.kind), (Timestamp(40_001), FrameKind::Key));
     assert_eq!(frame.payload, &b"\xaa"[..]);
 }
 
@@ -164,14 +167,14 @@ fn a_modifier_may_have_65536_bytes() {
 
 #[test]
 fn one_track_other_than_the_default() {
-    let track = Track { kind: Kind::Video, id: 2 };
-    for (body, role, cts) in [
-        (&b"\x96\x00avc1\x02\xaa"[..], Role::Config, 0),
-        (b"\x96\x01avc1\x02\x00\x00\x28\xaa", Role::Key, 40_000),
-        (b"\xa6\x03avc1\x02\xaa", Role::Inter, 0),
+    let track = Track { kind: TrackKind::Video, id: 2 };
+    for (body, kind, cts) in [
+        (&b"\x96\x00avc1\x02\xaa"[..], FrameKind::Config, 0),
+        (b"\x96\x01avc1\x02\x00\x00\x28\xaa", FrameKind::Key, 40_000),
+        (b"\xa6\x03avc1\x02\xaa", FrameKind::Inter, 0),
     ] {
         let frame = video(body);
-        assert_eq!(frame, of(track, Codec::H264, role, cts, b"\xaa"));
+        assert_eq!(frame, of(track, Codec::H264, kind, cts, b"\xaa"));
         assert_eq!(emitted(&frame), body);
     }
 }
@@ -183,8 +186,8 @@ fn many_tracks_in_one_body() {
     assert_eq!(
         frames,
         [
-            of(Track::VIDEO, Codec::H265, Role::Key, 40_000, b"\xaa"),
-            of(Track { kind: Kind::Video, id: 1 }, Codec::H265, Role::Key, 0, b"\xbb\xbb"),
+            of(Track::VIDEO, Codec::H265, FrameKind::Key, 40_000, b"\xaa"),
+            of(Track { kind: TrackKind::Video, id: 1 }, Codec::H265, FrameKind::Key, 0, b"\xbb\xbb"),
         ]
     );
 }
@@ -196,8 +199,8 @@ fn many_tracks_of_many_codecs_of_which_one_is_unknown() {
     assert_eq!(
         frames,
         [
-            of(Track::AUDIO, Codec::Opus, Role::Key, 0, b"\xaa"),
-            of(Track { kind: Kind::Audio, id: 2 }, Codec::Ac3, Role::Key, 0, b"\xbb"),
+            of(Track::AUDIO, Codec::Opus, FrameKind::Key, 0, b"\xaa"),
+            of(Track { kind: TrackKind::Audio, id: 2 }, Codec::Ac3, FrameKind::Key, 0, b"\xbb"),
         ]
     );
 }
@@ -229,16 +232,16 @@ fn the_number_of_tracks_in_a_body_is_limited() {
 
 #[test]
 fn legacy_audio() {
-    for (body, codec, role, sound, payload) in [
-        (&b"\xaf\x00\x12\x10"[..], Codec::Aac, Role::Config, 0, &b"\x12\x10"[..]),
-        (b"\xaf\x01\x21\x00", Codec::Aac, Role::Key, 0, b"\x21\x00"),
-        (b"\x2e\xff\xfb\x90\x00", Codec::Mp3, Role::Key, 0x0e, b"\xff\xfb\x90\x00"),
-        (b"\xe6\xff\xe3\x18\x00", Codec::Mp3, Role::Key, 0x06, b"\xff\xe3\x18\x00"),
-        (b"\x72\xd5", Codec::FlvAudio(7), Role::Key, 0x02, b"\xd5"),
-        (b"\xb6\x1e", Codec::FlvAudio(11), Role::Key, 0x06, b"\x1e"),
+    for (body, codec, kind, sound, payload) in [
+        (&b"\xaf\x00\x12\x10"[..], Codec::Aac, FrameKind::Config, 0, &b"\x12\x10"[..]),
+        (b"\xaf\x01\x21\x00", Codec::Aac, FrameKind::Key, 0, b"\x21\x00"),
+        (b"\x2e\xff\xfb\x90\x00", Codec::Mp3, FrameKind::Key, 0x0e, b"\xff\xfb\x90\x00"),
+        (b"\xe6\xff\xe3\x18\x00", Codec::Mp3, FrameKind::Key, 0x06, b"\xff\xe3\x18\x00"),
+        (b"\x72\xd5", Codec::FlvAudio(7), FrameKind::Key, 0x02, b"\xd5"),
+        (b"\xb6\x1e", Codec::FlvAudio(11), FrameKind::Key, 0x06, b"\x1e"),
     ] {
         let frame = audio(body);
-        assert_eq!(frame, Frame { sound, ..of(Track::AUDIO, codec, role, 0, payload) });
+        assert_eq!(frame, Frame { sound, ..of(Track::AUDIO, codec, kind, 0, payload) });
         assert_eq!(emitted(&frame), body);
     }
     // The bits for rate, size and channels mean nothing for AAC, and encoders get them wrong.
@@ -247,18 +250,18 @@ fn legacy_audio() {
 
 #[test]
 fn enhanced_audio() {
-    for (body, codec, role, payload) in [
-        (&b"\x90OpusOpusHead"[..], Codec::Opus, Role::Config, &b"OpusHead"[..]),
-        (b"\x91Opus\xfc\xff", Codec::Opus, Role::Key, b"\xfc\xff"),
-        (b"\x90fLaCfLaC\x80", Codec::Flac, Role::Config, b"fLaC\x80"),
-        (b"\x91ac-3\x0b\x77", Codec::Ac3, Role::Key, b"\x0b\x77"),
-        (b"\x91ec-3\x0b\x77", Codec::Eac3, Role::Key, b"\x0b\x77"),
-        (b"\x92Opus", Codec::Opus, Role::End, b""),
-        (b"\x94Opus\x01\x06\x00\x00\x00\x3f", Codec::Opus, Role::VideoInfo, b"\x01\x06\x00\x00\x00\x3f"),
-        (b"\x94Opus\x02\x02\x00\x01", Codec::Opus, Role::VideoInfo, b"\x02\x02\x00\x01"),
+    for (body, codec, kind, payload) in [
+        (&b"\x90OpusOpusHead"[..], Codec::Opus, FrameKind::Config, &b"OpusHead"[..]),
+        (b"\x91Opus\xfc\xff", Codec::Opus, FrameKind::Key, b"\xfc\xff"),
+        (b"\x90fLaCfLaC\x80", Codec::Flac, FrameKind::Config, b"fLaC\x80"),
+        (b"\x91ac-3\x0b\x77", Codec::Ac3, FrameKind::Key, b"\x0b\x77"),
+        (b"\x91ec-3\x0b\x77", Codec::Eac3, FrameKind::Key, b"\x0b\x77"),
+        (b"\x92Opus", Codec::Opus, FrameKind::End, b""),
+        (b"\x94Opus\x01\x06\x00\x00\x00\x3f", Codec::Opus, FrameKind::VideoInfo, b"\x01\x06\x00\x00\x00\x3f"),
+        (b"\x94Opus\x02\x02\x00\x01", Codec::Opus, FrameKind::VideoInfo, b"\x02\x02\x00\x01"),
     ] {
         let frame = audio(body);
-        assert_eq!(frame, of(Track::AUDIO, codec, role, 0, payload));
+        assert_eq!(frame, of(Track::AUDIO, codec, kind, 0, payload));
         assert_eq!(emitted(&frame), body);
     }
     assert_eq!(parsed(tag::AUDIO, b"\x94Opus\x01\x06\x00"), Err(FlvError::Truncated));
@@ -271,7 +274,7 @@ fn aac_and_mp3_by_fourcc_come_out_as_flash_had_them() {
     assert_eq!(emitted(&audio(b"\x91mp4a\x21")), b"\xaf\x01\x21");
     assert_eq!(emitted(&audio(b"\x91.mp3\xff\xfb\x90\x00")), b"\x2f\xff\xfb\x90\x00");
     let second = audio(b"\x95\x01mp4a\x01\x21");
-    assert_eq!(second, of(Track { kind: Kind::Audio, id: 1 }, Codec::Aac, Role::Key, 0, b"\x21"));
+    assert_eq!(second, of(Track { kind: TrackKind::Audio, id: 1 }, Codec::Aac, FrameKind::Key, 0, b"\x21"));
     assert_eq!(emitted(&second), b"\x95\x01mp4a\x01\x21");
 }
 
@@ -349,7 +352,7 @@ fn metadata_is_put_into_the_form_for_players() {
     ] {
         let frames = parsed(tag::DATA, &body).unwrap();
         let wanted = Bytes::from(wanted.clone());
-        assert_eq!(frames, [frame(Track::DATA, Codec::Amf0, Role::Metadata, DTS, wanted.clone())]);
+        assert_eq!(frames, [frame(Track::DATA, Codec::Amf0, FrameKind::Metadata, DTS, wanted.clone())]);
         assert_eq!(emitted(&frames[0]), wanted);
     }
 }
@@ -361,7 +364,7 @@ fn other_messages_are_relayed_byte_for_byte() {
     for body in [message.clone(), wrapped] {
         let frames = parsed(tag::DATA, &body).unwrap();
         let wanted = Bytes::from(message.clone());
-        assert_eq!(frames, [frame(Track::DATA, Codec::Amf0, Role::Message, DTS, wanted)]);
+        assert_eq!(frames, [frame(Track::DATA, Codec::Amf0, FrameKind::Message, DTS, wanted)]);
     }
 }
 
@@ -417,22 +420,29 @@ fn any_video() -> impl Strategy<Value = Frame> {
         prop::sample::select(vec![Codec::H264, Codec::H265, Codec::Av1, Codec::Vp8, Codec::Vp9]),
         prop::sample::select(vec![2, 3, 4, 5, 6, 8, 9, 13, 15]).prop_map(Codec::FlvVideo),
     ];
-    let role = prop::sample::select(vec![Role::Config, Role::Key, Role::Inter, Role::End, Role::VideoInfo]);
-    (codec, role, any::<u8>(), any_dts(), -500..5000i32, payload()).prop_map(
-        |(codec, role, id, dts, cts_ms, payload)| {
+    let kind = prop::sample::select(vec![
+        FrameKind::Config,
+        FrameKind::Key,
+        FrameKind::Inter,
+        FrameKind::End,
+        FrameKind::VideoInfo,
+    ]);
+    (codec, kind, any::<u8>(), any_dts(), -500..5000i32, payload()).prop_map(
+        |(codec, kind, id, dts, cts_ms, payload)| {
             let old = matches!(codec, Codec::FlvVideo(_));
-            let role = if old && role != Role::Inter { Role::Key } else { role };
+            let kind = if old && kind != FrameKind::Inter { FrameKind::Key } else { kind };
             let id = if old { 0 } else { id };
-            let plain = old || codec == Codec::H264 && id == 0 && role != Role::VideoInfo;
-            let timed = matches!(codec, Codec::H264 | Codec::H265) && matches!(role, Role::Key | Role::Inter);
+            let plain = old || codec == Codec::H264 && id == 0 && kind != FrameKind::VideoInfo;
+            let timed = matches!(codec, Codec::H264 | Codec::H265)
+                && matches!(kind, FrameKind::Key | FrameKind::Inter);
             Frame {
-                track: Track { kind: Kind::Video, id },
+                track: Track { kind: TrackKind::Video, id },
                 codec,
-                role,
+                kind,
                 sound: 0,
                 dts: if plain { Timestamp::from_millis(dts.as_millis()) } else { dts },
                 cts: if timed { cts_ms * 1000 } else { 0 },
-                payload: if role == Role::End { Bytes::new() } else { payload },
+                payload: if kind == FrameKind::End { Bytes::new() } else { payload },
             }
         },
     )
@@ -443,27 +453,28 @@ fn any_audio() -> impl Strategy<Value = Frame> {
         prop::sample::select(vec![Codec::Aac, Codec::Mp3, Codec::Opus, Codec::Flac, Codec::Ac3, Codec::Eac3]),
         prop::sample::select(vec![0, 1, 3, 4, 5, 6, 7, 8, 11, 12, 13, 15]).prop_map(Codec::FlvAudio),
     ];
-    let role = prop::sample::select(vec![Role::Config, Role::Key, Role::End]);
-    (codec, role, any::<u8>(), any_dts(), 0..16u8, payload()).prop_map(
-        |(codec, role, id, dts, sound, payload)| {
+    let kind = prop::sample::select(vec![FrameKind::Config, FrameKind::Key, FrameKind::End]);
+    (codec, kind, any::<u8>(), any_dts(), 0..16u8, payload()).prop_map(
+        |(codec, kind, id, dts, sound, payload)| {
             let old = matches!(codec, Codec::FlvAudio(_));
             let configured = matches!(codec, Codec::Aac | Codec::Opus | Codec::Flac);
-            let role = if old || role == Role::Config && !configured { Role::Key } else { role };
+            let kind = if old || kind == FrameKind::Config && !configured { FrameKind::Key } else { kind };
             let id = if old { 0 } else { id };
-            let by_number = old || matches!(codec, Codec::Aac | Codec::Mp3) && id == 0 && role != Role::End;
+            let by_number =
+                old || matches!(codec, Codec::Aac | Codec::Mp3) && id == 0 && kind != FrameKind::End;
             let sound = match codec {
                 Codec::Mp3 if !by_number => SOUND_DEFAULT,
                 Codec::Mp3 | Codec::FlvAudio(_) => sound,
                 _ => 0,
             };
             Frame {
-                track: Track { kind: Kind::Audio, id },
+                track: Track { kind: TrackKind::Audio, id },
                 codec,
-                role,
+                kind,
                 sound,
                 dts: if by_number { Timestamp::from_millis(dts.as_millis()) } else { dts },
                 cts: 0,
-                payload: if role == Role::End { Bytes::new() } else { payload },
+                payload: if kind == FrameKind::End { Bytes::new() } else { payload },
             }
         },
     )
@@ -497,7 +508,7 @@ proptest! {
     ) {
         let body = [head, &tail].concat();
         if let Ok(frames) = parsed(tag, &body) {
-            let media = frames.iter().filter(|frame| frame.track.kind != Kind::Data);
+            let media = frames.iter().filter(|frame| frame.track.kind != TrackKind::Data);
             let bytes: usize = media.map(|frame| frame.payload.len()).sum();
             prop_assert!(bytes <= body.len() + 19);
         }

@@ -1,8 +1,8 @@
 //! Video bodies to frames: AVC and its kin by codec id, everything by FourCC (E-RTMP).
 
-use super::ex::{self, Packet};
+use super::enhanced::{self, Packet};
 use super::{FlvError, frame, frame_type, legacy, packet, take, take_array, u24};
-use crate::media::frame::{Codec, Frame, Kind, Role, Track};
+use crate::media::frame::{Codec, Frame, FrameKind, Track, TrackKind};
 use crate::media::timestamp::Timestamp;
 use bytes::Bytes;
 
@@ -26,68 +26,68 @@ fn parse_legacy(first: u8, mut body: Bytes, dts: Timestamp) -> Result<Option<Fra
         // "Start/end of client-side seeking": words of a server to a player.
         return Ok(None);
     }
-    let role = coded_role(frame_type);
+    let kind = coded_role(frame_type);
     let codec = match codec_id {
         legacy::AVC => Codec::H264,
         legacy::HEVC => Codec::H265,
         other => {
-            let frame = frame(Track::VIDEO, Codec::FlvVideo(other), role, dts, body);
+            let frame = frame(Track::VIDEO, Codec::FlvVideo(other), kind, dts, body);
             return Ok(Some(frame).filter(|frame| !frame.payload.is_empty()));
         }
     };
     let [packet_type] = take_array(&mut body)?;
     if packet_type == packet::SEQUENCE_END {
-        return Ok(Some(frame(Track::VIDEO, codec, Role::End, dts, Bytes::new())));
+        return Ok(Some(frame(Track::VIDEO, codec, FrameKind::End, dts, Bytes::new())));
     }
     let cts = composition_time(&mut body)?;
-    let role = match packet_type {
-        packet::SEQUENCE_START => Role::Config,
-        packet::CODED_FRAMES => role,
+    let kind = match packet_type {
+        packet::SEQUENCE_START => FrameKind::Config,
+        packet::CODED_FRAMES => kind,
         unknown => return Err(FlvError::PacketType(unknown)),
     };
-    let frame = frame(Track::VIDEO, codec, role, dts, body);
-    let cts = if role == Role::Config { 0 } else { cts };
+    let frame = frame(Track::VIDEO, codec, kind, dts, body);
+    let cts = if kind == FrameKind::Config { 0 } else { cts };
     Ok(Some(Frame { cts, ..frame }).filter(|frame| !frame.payload.is_empty()))
 }
 
 fn parse_ex(first: u8, mut body: Bytes, dts: Timestamp, frames: &mut Vec<Frame>) -> Result<(), FlvError> {
     let frame_type = first >> 4 & 0b111;
-    let (packet_type, dts) = ex::take_modifiers(&mut body, first & 0x0f, dts)?;
+    let (packet_type, dts) = enhanced::take_modifiers(&mut body, first & 0x0f, dts)?;
     // "frameType is ignored if videoPacketType is VideoPacketType.MetaData"
     if frame_type == frame_type::COMMAND && packet_type != packet::VIDEO_METADATA {
         return Ok(());
     }
-    ex::for_each_track(Kind::Video, body, packet_type, |packet| {
+    enhanced::for_each_track(TrackKind::Video, body, packet_type, |packet| {
         frames.extend(parse_packet(packet, coded_role(frame_type), dts)?);
         Ok(())
     })
 }
 
-fn parse_packet(packet: Packet, coded: Role, dts: Timestamp) -> Result<Option<Frame>, FlvError> {
+fn parse_packet(packet: Packet, coded: FrameKind, dts: Timestamp) -> Result<Option<Frame>, FlvError> {
     let Packet { track, codec, packet_type, mut body } = packet;
     let mut cts = 0;
-    let role = match packet_type {
+    let kind = match packet_type {
         packet::SEQUENCE_START => {
             if matches!(codec, Codec::Vp8 | Codec::Vp9) && body.starts_with(&VPCC_VERSION_FLAGS) {
                 take(&mut body, VPCC_VERSION_FLAGS.len())?;
             }
-            Role::Config
+            FrameKind::Config
         }
-        packet::SEQUENCE_END => return Ok(Some(frame(track, codec, Role::End, dts, Bytes::new()))),
+        packet::SEQUENCE_END => return Ok(Some(frame(track, codec, FrameKind::End, dts, Bytes::new()))),
         packet::CODED_FRAMES | packet::CODED_FRAMES_X => {
             if packet_type == packet::CODED_FRAMES && has_composition_time(codec) {
                 cts = composition_time(&mut body)?;
             }
             coded
         }
-        packet::VIDEO_METADATA => Role::VideoInfo,
+        packet::VIDEO_METADATA => FrameKind::VideoInfo,
         packet::VIDEO_MPEG2TS_SEQUENCE_START if codec == Codec::Av1 => {
             body = Bytes::copy_from_slice(&av1_config(&body)?);
-            Role::Config
+            FrameKind::Config
         }
         unknown => return Err(FlvError::PacketType(unknown)),
     };
-    let frame = frame(track, codec, role, dts, body);
+    let frame = frame(track, codec, kind, dts, body);
     Ok(Some(Frame { cts, ..frame }).filter(|frame| !frame.payload.is_empty()))
 }
 
@@ -96,10 +96,10 @@ pub(super) fn has_composition_time(codec: Codec) -> bool {
     matches!(codec, Codec::H264 | Codec::H265)
 }
 
-fn coded_role(frame_type: u8) -> Role {
+fn coded_role(frame_type: u8) -> FrameKind {
     match frame_type {
-        frame_type::KEY | frame_type::GENERATED_KEY => Role::Key,
-        _ => Role::Inter,
+        frame_type::KEY | frame_type::GENERATED_KEY => FrameKind::Key,
+        _ => FrameKind::Inter,
     }
 }
 

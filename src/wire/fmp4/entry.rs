@@ -10,7 +10,7 @@ use crate::media::codec::flac::streaminfo;
 use crate::media::codec::opus::OpusHead;
 use crate::media::codec::{AudioParams, Params, VideoParams};
 use crate::media::frame::{Codec, Frame};
-use crate::media::headers::TrackInfo;
+use crate::media::stream_info::TrackInfo;
 use bytes::BufMut;
 
 /// The sample entry of a track; `first` is one of its frames, if there is any yet.

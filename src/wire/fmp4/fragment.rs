@@ -5,7 +5,7 @@
 
 use super::boxes::{boxed, full};
 use super::{Movie, MovieTrack};
-use crate::media::frame::{Codec, Frame, Kind, Role};
+use crate::media::frame::{Codec, Frame, FrameKind, TrackKind};
 use crate::media::timestamp::Timestamp;
 use bytes::{BufMut, Bytes};
 
@@ -114,7 +114,7 @@ impl<'a> Run<'a> {
 
     /// Writes the run's `traf`, its first sample `payload_at` bytes after the begin of the `moof`.
     fn traf(&self, out: &mut Vec<u8>, payload_at: usize) {
-        let video = self.track.track.kind == Kind::Video;
+        let video = self.track.track.kind == TrackKind::Video;
         boxed(out, b"traf", |out| {
             // default-base-is-moof and default-sample-flags-present.
             full(out, b"tfhd", 0, 0x02_0020, |out| {
@@ -142,7 +142,7 @@ impl<'a> Run<'a> {
             out.put_u32(u32::try_from(end - dts).unwrap_or(0));
             out.put_u32(sample.len() as u32);
             if video {
-                out.put_u32(if frame.role == Role::Key { FLAGS_KEY } else { FLAGS_INTER });
+                out.put_u32(if frame.kind == FrameKind::Key { FLAGS_KEY } else { FLAGS_INTER });
                 out.put_u32(u32::try_from(self.track.ticks(frame.pts()) - dts).unwrap_or(0));
             }
         }

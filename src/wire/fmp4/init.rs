@@ -2,7 +2,7 @@
 
 use super::boxes::{boxed, full};
 use super::{Movie, MovieTrack};
-use crate::media::frame::Kind;
+use crate::media::frame::TrackKind;
 use bytes::{BufMut, Bytes};
 
 impl Movie {
@@ -47,7 +47,7 @@ fn movie_header(out: &mut Vec<u8>, next_id: u32) {
 
 impl MovieTrack {
     fn is_video(&self) -> bool {
-        self.track.kind == Kind::Video
+        self.track.kind == TrackKind::Video
     }
 
     fn trak(&self, out: &mut Vec<u8>) {

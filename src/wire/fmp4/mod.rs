@@ -1,6 +1,6 @@
 //! Fragmented MP4 (ISO/IEC 14496-12, with CMAF's constraints on fragments, ISO/IEC 23000-19).
 //!
-//! In: headers and frames of a stream. Out: an initialisation section ([`Movie::init`]) and media
+//! In: stream info and frames of a stream. Out: an initialisation section ([`Movie::init`]) and media
 //! segments ([`Movie::fragment`]), all tracks in one file. Tracks whose codec or configuration has no
 //! place in it are left out.
 
@@ -13,7 +13,7 @@ mod tests;
 
 use crate::media::codec::Params;
 use crate::media::frame::{Codec, Frame, Track};
-use crate::media::headers::{Headers, TrackInfo};
+use crate::media::stream_info::{StreamInfo, TrackInfo};
 use crate::media::timestamp::Timestamp;
 
 /// Where the stream's time zero lies on the movie's timeline, in microseconds: decode times have no sign
@@ -48,11 +48,11 @@ struct MovieTrack {
 }
 
 impl Movie {
-    /// The file that `headers` make. `frames` are consulted for codecs that have no configuration of their
-    /// own (AC-3, E-AC-3), whose tracks are left out where none of theirs is among them.
-    pub fn new(headers: &Headers, frames: &[Frame]) -> Movie {
+    /// The file that `stream_info` makes. `frames` are consulted for codecs that have no configuration of
+    /// their own (AC-3, E-AC-3), whose tracks are left out where none of theirs is among them.
+    pub fn new(stream_info: &StreamInfo, frames: &[Frame]) -> Movie {
         let mut tracks = Vec::new();
-        for (track, info) in &headers.tracks {
+        for (track, info) in &stream_info.tracks {
             let first = || frames.iter().find(|frame| frame.track == *track && frame.is_media());
             let Some(entry) = entry::sample_entry(info, first()) else { continue };
             tracks.push(MovieTrack {

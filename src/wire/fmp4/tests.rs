@@ -2,48 +2,48 @@
 
 use super::*;
 use crate::media::codec::{AudioParams, VideoParams};
-use crate::media::frame::{Kind, Role};
+use crate::media::frame::{FrameKind, TrackKind};
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-fn frame(track: Track, codec: Codec, role: Role, us: i64, payload: impl Into<Bytes>) -> Frame {
-    Frame { track, codec, role, sound: 0, dts: Timestamp(us), cts: 0, payload: payload.into() }
+fn frame(track: Track, codec: Codec, kind: FrameKind, us: i64, payload: impl Into<Bytes>) -> Frame {
+    Frame { track, codec, kind, sound: 0, dts: Timestamp(us), cts: 0, payload: payload.into() }
 }
 
 fn video(codec: Codec, config: &'static [u8]) -> (Track, TrackInfo) {
-    let config = Some(frame(Track::VIDEO, codec, Role::Config, 0, config));
+    let config = Some(frame(Track::VIDEO, codec, FrameKind::Config, 0, config));
     let params = VideoParams { width: 640, height: 360, fps_milli: Some(25_000), ..VideoParams::default() };
     (Track::VIDEO, TrackInfo { codec, config, params: Some(Params::Video(params)) })
 }
 
 fn audio(codec: Codec, sample_rate: u32, config: Option<&'static [u8]>) -> (Track, TrackInfo) {
-    let config = config.map(|config| frame(Track::AUDIO, codec, Role::Config, 0, config));
+    let config = config.map(|config| frame(Track::AUDIO, codec, FrameKind::Config, 0, config));
     let frame_samples = (codec == Codec::Aac).then_some(1024);
     let params = AudioParams { sample_rate, channels: 2, frame_samples, ..AudioParams::default() };
     (Track::AUDIO, TrackInfo { codec, config, params: Some(Params::Audio(params)) })
 }
 
-fn headers(tracks: &[(Track, TrackInfo)]) -> Headers {
-    Headers { tracks: tracks.iter().cloned().collect(), ..Headers::default() }
+fn stream_info(tracks: &[(Track, TrackInfo)]) -> StreamInfo {
+    StreamInfo { tracks: tracks.iter().cloned().collect(), ..StreamInfo::default() }
 }
 
-fn both() -> Headers {
-    headers(&[video(Codec::H264, b"avcC of the publisher"), audio(Codec::Aac, 48_000, Some(b"\x11\x90"))])
+fn both() -> StreamInfo {
+    stream_info(&[video(Codec::H264, b"avcC of the publisher"), audio(Codec::Aac, 48_000, Some(b"\x11\x90"))])
 }
 
-fn picture(role: Role, us: i64, payload: impl Into<Bytes>) -> Frame {
-    frame(Track::VIDEO, Codec::H264, role, us, payload)
+fn picture(kind: FrameKind, us: i64, payload: impl Into<Bytes>) -> Frame {
+    frame(Track::VIDEO, Codec::H264, kind, us, payload)
 }
 
 fn sound(us: i64, payload: impl Into<Bytes>) -> Frame {
-    frame(Track::AUDIO, Codec::Aac, Role::Key, us, payload)
+    frame(Track::AUDIO, Codec::Aac, FrameKind::Key, us, payload)
 }
 
 /// The sample entry of a movie's only track: its name, and what follows its head of `skip` bytes.
 fn entry(track: (Track, TrackInfo), frames: &[Frame]) -> Option<([u8; 4], Vec<u8>)> {
-    let skip = if track.0.kind == Kind::Video { 78 } else { 28 };
-    let init = Movie::new(&headers(&[track]), frames).init();
+    let skip = if track.0.kind == TrackKind::Video { 78 } else { 28 };
+    let init = Movie::new(&stream_info(&[track]), frames).init();
     let moov = find(&init, b"moov")?;
     let stsd =
         [b"trak", b"mdia", b"minf", b"stbl", b"stsd"].iter().try_fold(moov, |at, kind| find(at, kind))?;
@@ -86,7 +86,7 @@ fn every_codec_has_the_sample_entry_of_its_specification() {
 #[test]
 fn ac3_is_described_by_its_frames() {
     let describe = |codec, bytes: &'static [u8]| {
-        entry(audio(codec, 48_000, None), &[frame(Track::AUDIO, codec, Role::Key, 0, bytes)])
+        entry(audio(codec, 48_000, None), &[frame(Track::AUDIO, codec, FrameKind::Key, 0, bytes)])
     };
     // 48 kHz, frame size code 30 (448 kbit/s), version 8, main service, 3/2 with mix levels, low frequencies.
     let surround = describe(Codec::Ac3, b"\x0b\x77\0\0\x1e\x40\xeb\0").unwrap();
@@ -102,7 +102,7 @@ fn ac3_is_described_by_its_frames() {
 fn tracks_without_a_place_are_left_out() {
     let opaque = audio(Codec::FlvAudio(11), 16_000, None);
     let unknown = (Track::VIDEO, TrackInfo { codec: Codec::H264, config: None, params: None });
-    assert!(Movie::new(&headers(&[opaque, unknown]), &[]).is_empty());
+    assert!(Movie::new(&stream_info(&[opaque, unknown]), &[]).is_empty());
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn tree(bytes: &[u8]) -> String {
 #[test]
 fn sample_entries_tell_size_channels_and_rate() {
     let head = |track: (Track, TrackInfo)| {
-        let init = Movie::new(&headers(&[track]), &[]).init();
+        let init = Movie::new(&stream_info(&[track]), &[]).init();
         let path = [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"];
         let stsd = path.iter().try_fold(&init[..], |at, kind| find(at, kind)).expect("a sample entry");
         assert_eq!(stsd[..8], [0, 0, 0, 0, 0, 0, 0, 1]);
@@ -194,12 +194,12 @@ fn sound_runs_by_its_sampling_rate_where_that_tells_milliseconds() {
 #[test]
 fn a_segment_tells_when_each_sample_comes_and_where_it_is() {
     let frames = [
-        picture(Role::Key, 0, &b"IDR"[..]),
+        picture(FrameKind::Key, 0, &b"IDR"[..]),
         sound(10_000, &b"s0"[..]),
-        Frame { cts: 80_000, ..picture(Role::Inter, 40_000, &b"P"[..]) },
+        Frame { cts: 80_000, ..picture(FrameKind::Inter, 40_000, &b"P"[..]) },
         sound(31_000, &b"s1"[..]),
     ];
-    let next = picture(Role::Key, 90_000, &b""[..]);
+    let next = picture(FrameKind::Key, 90_000, &b""[..]);
     let pieces = Movie::new(&both(), &[]).fragment(7, &frames, Some(&next)).unwrap();
     let bytes = pieces.concat();
     assert_eq!(&bytes[..24], b"\0\0\0\x18stypmsdh\0\0\0\0msdhiso6");
@@ -222,14 +222,14 @@ fn a_segment_tells_when_each_sample_comes_and_where_it_is() {
 
 #[test]
 fn a_lonely_sample_lasts_as_long_as_its_configuration_says() {
-    let frames = [picture(Role::Key, 0, &b"IDR"[..]), sound(0, &b"s"[..])];
+    let frames = [picture(FrameKind::Key, 0, &b"IDR"[..]), sound(0, &b"s"[..])];
     let runs = read(&Movie::new(&both(), &[]).fragment(1, &frames, None).unwrap().concat()).runs;
     assert_eq!((runs[&1][0].duration, runs[&2][0].duration), (3_600, 1_024));
 }
 
 #[test]
 fn another_timeline_moves_both_tracks_alike() {
-    let frames = [picture(Role::Key, 0, &b"IDR"[..]), sound(0, &b"s"[..])];
+    let frames = [picture(FrameKind::Key, 0, &b"IDR"[..]), sound(0, &b"s"[..])];
     let runs = read(&Movie::new(&both(), &[]).ahead(100).fragment(1, &frames, None).unwrap().concat()).runs;
     assert_eq!((runs[&1][0].dts, runs[&2][0].dts), (126_000 + 9_000_000, 67_200 + 4_800_000));
 }
@@ -238,9 +238,9 @@ fn another_timeline_moves_both_tracks_alike() {
 fn large_payloads_are_shared_and_small_ones_gathered() {
     let large: Bytes = vec![7; 5_000].into();
     let frames = [
-        picture(Role::Key, 0, large.clone()),
-        picture(Role::Inter, 40_000, &b"small"[..]),
-        picture(Role::Inter, 80_000, &b"smaller"[..]),
+        picture(FrameKind::Key, 0, large.clone()),
+        picture(FrameKind::Inter, 40_000, &b"small"[..]),
+        picture(FrameKind::Inter, 80_000, &b"smaller"[..]),
     ];
     let pieces = Movie::new(&both(), &[]).fragment(1, &frames, None).unwrap();
     assert_eq!(pieces.len(), 3);
@@ -250,14 +250,14 @@ fn large_payloads_are_shared_and_small_ones_gathered() {
 
 #[test]
 fn nothing_to_store_is_no_segment() {
-    let opaque = frame(Track::DATA, Codec::Amf0, Role::Message, 0, &b"x"[..]);
+    let opaque = frame(Track::DATA, Codec::Amf0, FrameKind::Message, 0, &b"x"[..]);
     assert_eq!(Movie::new(&both(), &[]).fragment(1, &[opaque], None), None);
 }
 
 #[test]
 fn the_temporal_delimiter_of_av1_stays_outside() {
-    let movie = Movie::new(&headers(&[video(Codec::Av1, b"av1C")]), &[]);
-    let frames = [frame(Track::VIDEO, Codec::Av1, Role::Key, 0, &b"\x12\x00\x0a\x01\x00"[..])];
+    let movie = Movie::new(&stream_info(&[video(Codec::Av1, b"av1C")]), &[]);
+    let frames = [frame(Track::VIDEO, Codec::Av1, FrameKind::Key, 0, &b"\x12\x00\x0a\x01\x00"[..])];
     let runs = read(&movie.fragment(1, &frames, None).unwrap().concat()).runs;
     assert_eq!(runs[&1][0].bytes, b"\x0a\x01\x00");
 }
@@ -273,10 +273,10 @@ proptest! {
         let (mut us, mut frames) = (0, Vec::new());
         for (number, (is_video, key, step, cts, len)) in steps.into_iter().enumerate() {
             us += step;
-            let role = if key { Role::Key } else { Role::Inter };
+            let kind = if key { FrameKind::Key } else { FrameKind::Inter };
             let payload = vec![number as u8; len];
             frames.push(match is_video {
-                true => Frame { cts, ..picture(role, us, payload) },
+                true => Frame { cts, ..picture(kind, us, payload) },
                 false => sound(us, payload),
             });
         }
@@ -291,7 +291,7 @@ proptest! {
                 prop_assert_eq!(sample.dts, ticks(frame.dts.0));
                 prop_assert_eq!(sample.pts, ticks(frame.pts().0));
                 prop_assert_eq!(&sample.bytes, &frame.payload);
-                prop_assert_eq!(sample.flags == FLAGS_KEY, frame.role == Role::Key);
+                prop_assert_eq!(sample.flags == FLAGS_KEY, frame.kind == FrameKind::Key);
             }
         }
     }

@@ -1,13 +1,13 @@
 //! Lays frames out in a format, in order, once for all players of that format.
 //!
-//! In: headers and frames, as a ring holds them. Out: bytes, one shared piece for each frame, made with one
-//! allocation. Timestamps are those of the frames: milliseconds of the stream's timeline in FLV and RTMP,
-//! where they wrap after 32 bits.
-//! Never: knows a player. What a player needs to begin is the same for all who begin at the same frame.
+//! In: stream info and frames, as a ring holds them. Out: bytes, one shared piece for each frame, made with
+//! one allocation. Timestamps are those of the frames: milliseconds of the stream's timeline in FLV and RTMP,
+//! where they wrap after 32 bits. Never: knows a player. What a player needs to begin is the same for all who
+//! begin at the same frame.
 
 use crate::media::codec::aac::{ADTS_HEADER_BYTES, AacConfig, adts_header};
-use crate::media::frame::{Codec, Frame, Kind, Role, Track};
-use crate::media::headers::Headers;
+use crate::media::frame::{Codec, Frame, FrameKind, Track, TrackKind};
+use crate::media::stream_info::StreamInfo;
 use crate::media::timestamp::Timestamp;
 use crate::wire::format::Format;
 use crate::wire::rtmp::chunk::{self, cid};
@@ -22,7 +22,7 @@ pub struct Renderer {
     format: Format,
     /// Whether everything is put into HTTP chunks.
     chunked: bool,
-    /// What the configuration of the sound says, and the number of the headers that it stands in.
+    /// What the configuration of the sound says, and the number of the stream info that it stands in.
     aac: Option<(u64, Option<AacConfig>)>,
     /// Counts what a transport stream counts.
     ts: ts::Muxer,
@@ -34,9 +34,13 @@ impl Renderer {
         Renderer { format: format.bare(), chunked: format.is_chunked(), aac: None, ts: ts::Muxer::new() }
     }
 
-    /// What comes once, before everything else. `headers` are those in force where the player begins.
-    pub fn file_head(&self, headers: &Headers) -> Bytes {
-        let head = flv::FileHead { audio: headers.has(Kind::Audio), video: headers.has(Kind::Video) }.emit();
+    /// What comes once, before everything else. `stream_info` is the one in force where the player begins.
+    pub fn file_head(&self, stream_info: &StreamInfo) -> Bytes {
+        let head = flv::FileHead {
+            audio: stream_info.has(TrackKind::Audio),
+            video: stream_info.has(TrackKind::Video),
+        }
+        .emit();
         let mut out = BytesMut::new();
         match self.format {
             Format::Flv => {}
@@ -50,19 +54,20 @@ impl Renderer {
     /// What a player needs to know before the frame at `at`: metadata, then for each track its
     /// configuration and what else is known about it, stamped `at`. Empty in formats whose frames tell
     /// themselves.
-    pub fn preamble(&mut self, headers: &Headers, at: Timestamp) -> Bytes {
+    pub fn preamble(&mut self, stream_info: &StreamInfo, at: Timestamp) -> Bytes {
         let mut out = BytesMut::new();
         // Nobody decodes by the time of a configuration: whole milliseconds spare a modifier.
         let dts = Timestamp::from_millis(at.as_millis());
-        for frame in preamble_frames(headers) {
+        for frame in preamble_frames(stream_info) {
             put_framed(&mut out, self.format, &Frame { dts, ..frame.clone() });
         }
         self.carried(out.freeze())
     }
 
-    /// A frame in this format; empty if it has no place in it. `headers` are those in force at the frame.
-    pub fn frame(&mut self, frame: &Frame, headers: &Headers) -> Bytes {
-        let bytes = self.bare_frame(frame, headers);
+    /// A frame in this format; empty if it has no place in it. `stream_info` is the one in force at the
+    /// frame.
+    pub fn frame(&mut self, frame: &Frame, stream_info: &StreamInfo) -> Bytes {
+        let bytes = self.bare_frame(frame, stream_info);
         self.carried(bytes)
     }
 
@@ -76,20 +81,20 @@ impl Renderer {
         if self.chunked && !bytes.is_empty() { http1::chunk(&bytes) } else { bytes }
     }
 
-    fn bare_frame(&mut self, frame: &Frame, headers: &Headers) -> Bytes {
+    fn bare_frame(&mut self, frame: &Frame, stream_info: &StreamInfo) -> Bytes {
         match self.format {
             Format::Rtmp { .. } | Format::Flv | Format::WsFlv => {
                 let mut out = BytesMut::new();
                 put_framed(&mut out, self.format, frame);
                 out.freeze()
             }
-            Format::Aac => self.adts(frame, headers).unwrap_or_default(),
+            Format::Aac => self.adts(frame, stream_info).unwrap_or_default(),
             // MP3 frames tell themselves: the payload is shared as it is.
             Format::Mp3 if is_sound_of(frame, Codec::Mp3) => frame.payload.clone(),
             Format::Mp3 => Bytes::new(),
             Format::Ts => {
                 let mut out = BytesMut::with_capacity(ts::len_hint(frame));
-                self.ts.frame(frame, headers, &mut out);
+                self.ts.frame(frame, stream_info, &mut out);
                 out.freeze()
             }
             Format::FlvChunked | Format::TsChunked | Format::AacChunked | Format::Mp3Chunked => Bytes::new(),
@@ -97,14 +102,14 @@ impl Renderer {
     }
 
     /// An AAC frame with its header. `None` if it is something else, or ADTS cannot say it.
-    fn adts(&mut self, frame: &Frame, headers: &Headers) -> Option<Bytes> {
+    fn adts(&mut self, frame: &Frame, stream_info: &StreamInfo) -> Option<Bytes> {
         if !is_sound_of(frame, Codec::Aac) {
             return None;
         }
-        if self.aac.as_ref().is_none_or(|(number, _)| *number != headers.number) {
-            let config = headers.track(Track::AUDIO).and_then(|info| info.config.as_ref());
+        if self.aac.as_ref().is_none_or(|(number, _)| *number != stream_info.number) {
+            let config = stream_info.track(Track::AUDIO).and_then(|info| info.config.as_ref());
             let config = config.and_then(|frame| AacConfig::parse(&frame.payload).ok());
-            self.aac = Some((headers.number, config));
+            self.aac = Some((stream_info.number, config));
         }
         let (_, config) = self.aac.as_ref()?;
         let head = adts_header(config.as_ref()?, frame.payload.len())?;
@@ -117,12 +122,12 @@ impl Renderer {
 
 /// Metadata first, since players read there what to expect. A track's configuration stands before what else
 /// is known about it, as OBS and FFmpeg send them.
-fn preamble_frames(headers: &Headers) -> impl Iterator<Item = &Frame> {
-    let tracks = headers
+fn preamble_frames(stream_info: &StreamInfo) -> impl Iterator<Item = &Frame> {
+    let tracks = stream_info
         .tracks
         .iter()
-        .flat_map(|(track, info)| info.config.iter().chain(headers.video_info.get(track)));
-    headers.metadata.iter().chain(tracks)
+        .flat_map(|(track, info)| info.config.iter().chain(stream_info.video_info.get(track)));
+    stream_info.metadata.iter().chain(tracks)
 }
 
 /// Appends a frame in a format that carries FLV bodies. Nothing if the frame has no place in FLV, or is
@@ -137,13 +142,13 @@ fn put_framed(out: &mut BytesMut, format: Format, frame: &Frame) {
     let kind = frame.track.kind;
     // Both protocols have 32 bits for the time, and players expect it to wrap. Metadata is about the whole
     // stream: with a time of its own FFmpeg takes it for the first line of a subtitle track.
-    let timestamp_ms = if frame.role == Role::Metadata { 0 } else { frame.dts.as_millis() as u32 };
+    let timestamp_ms = if frame.kind == FrameKind::Metadata { 0 } else { frame.dts.as_millis() as u32 };
     match format {
         Format::Rtmp { chunk_size } => {
             let cid = match kind {
-                Kind::Video => cid::VIDEO,
-                Kind::Audio => cid::AUDIO,
-                Kind::Data => cid::DATA,
+                TrackKind::Video => cid::VIDEO,
+                TrackKind::Audio => cid::AUDIO,
+                TrackKind::Data => cid::DATA,
             };
             out.reserve(chunk::message_len(chunk_size, cid, timestamp_ms, len));
             let type_id = flv::tag_type(kind);

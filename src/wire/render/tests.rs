@@ -1,41 +1,41 @@
 //! The first frames of a stream in each format, byte by byte.
 
 use super::*;
-use crate::media::frame::Role;
+use crate::media::frame::FrameKind;
 use std::sync::Arc;
 
 const CONFIG: &[u8] = b"\x01\x64\x00\x1f";
 const PICTURE: &[u8] = b"\x00\x00\x00\x01\x65";
 
-fn frame(track: Track, codec: Codec, role: Role, ms: i64, payload: &'static [u8]) -> Frame {
+fn frame(track: Track, codec: Codec, kind: FrameKind, ms: i64, payload: &'static [u8]) -> Frame {
     let dts = Timestamp::from_millis(ms);
-    Frame { track, codec, role, sound: 0, dts, cts: 0, payload: Bytes::from_static(payload) }
+    Frame { track, codec, kind, sound: 0, dts, cts: 0, payload: Bytes::from_static(payload) }
 }
 
 fn metadata() -> Frame {
-    frame(Track::DATA, Codec::Amf0, Role::Metadata, 0, b"\x02\x00\x0aonMetaData\x08\0\0\0\0\0\0\x09")
+    frame(Track::DATA, Codec::Amf0, FrameKind::Metadata, 0, b"\x02\x00\x0aonMetaData\x08\0\0\0\0\0\0\x09")
 }
 
-fn headers(frames: &[Frame]) -> Arc<Headers> {
-    frames
-        .iter()
-        .fold(Arc::default(), |headers: Arc<Headers>, frame| headers.with(frame, None).unwrap_or(headers))
+fn stream_info(frames: &[Frame]) -> Arc<StreamInfo> {
+    frames.iter().fold(Arc::default(), |stream_info: Arc<StreamInfo>, frame| {
+        stream_info.with(frame, None).unwrap_or(stream_info)
+    })
 }
 
-fn stream() -> Arc<Headers> {
-    headers(&[
-        frame(Track::AUDIO, Codec::Aac, Role::Config, 0, b"\x12\x10"),
-        frame(Track::VIDEO, Codec::H264, Role::Config, 0, CONFIG),
+fn stream() -> Arc<StreamInfo> {
+    stream_info(&[
+        frame(Track::AUDIO, Codec::Aac, FrameKind::Config, 0, b"\x12\x10"),
+        frame(Track::VIDEO, Codec::H264, FrameKind::Config, 0, CONFIG),
         metadata(),
     ])
 }
 
 fn picture(ms: i64) -> Frame {
-    frame(Track::VIDEO, Codec::H264, Role::Key, ms, PICTURE)
+    frame(Track::VIDEO, Codec::H264, FrameKind::Key, ms, PICTURE)
 }
 
 fn sound(ms: i64) -> Frame {
-    frame(Track::AUDIO, Codec::Aac, Role::Key, ms, b"\x21\x00\x49")
+    frame(Track::AUDIO, Codec::Aac, FrameKind::Key, ms, b"\x21\x00\x49")
 }
 
 /// The bytes of the tags in `bytes`: type, timestamp and body of each.
@@ -55,12 +55,12 @@ fn tags(mut bytes: &[u8]) -> Vec<(u8, u32, Vec<u8>)> {
 
 #[test]
 fn the_flv_head_tells_the_tracks_that_are_there() {
-    let video = frame(Track::VIDEO, Codec::H264, Role::Config, 0, CONFIG);
-    let audio = frame(Track::AUDIO, Codec::Aac, Role::Config, 0, b"\x12\x10");
+    let video = frame(Track::VIDEO, Codec::H264, FrameKind::Config, 0, CONFIG);
+    let audio = frame(Track::AUDIO, Codec::Aac, FrameKind::Config, 0, b"\x12\x10");
     for (tracks, flags) in [(vec![video.clone()], 1), (vec![audio.clone()], 4), (vec![video, audio], 5)] {
-        let head = Renderer::new(Format::Flv).file_head(&headers(&tracks));
+        let head = Renderer::new(Format::Flv).file_head(&stream_info(&tracks));
         assert_eq!(head, [&b"FLV\x01"[..], &[flags], b"\0\0\0\x09\0\0\0\0"].concat());
-        let message = Renderer::new(Format::WsFlv).file_head(&headers(&tracks));
+        let message = Renderer::new(Format::WsFlv).file_head(&stream_info(&tracks));
         assert_eq!(message, [b"\x82\x0d", &head[..]].concat());
     }
     for format in [Format::Rtmp { chunk_size: 128 }, Format::Ts, Format::Aac, Format::Mp3] {
@@ -83,13 +83,13 @@ fn the_preamble_comes_in_order_and_stamped_with_the_first_frame_but_for_metadata
 
 #[test]
 fn what_else_is_known_about_a_track_follows_its_configuration() {
-    let second = Track { kind: Kind::Video, id: 1 };
-    let headers = headers(&[
-        frame(second, Codec::H265, Role::Config, 0, b"\x02"),
-        frame(Track::VIDEO, Codec::H265, Role::VideoInfo, 0, b"\x05"),
-        frame(Track::VIDEO, Codec::H265, Role::Config, 0, b"\x01"),
+    let second = Track { kind: TrackKind::Video, id: 1 };
+    let stream_info = stream_info(&[
+        frame(second, Codec::H265, FrameKind::Config, 0, b"\x02"),
+        frame(Track::VIDEO, Codec::H265, FrameKind::VideoInfo, 0, b"\x05"),
+        frame(Track::VIDEO, Codec::H265, FrameKind::Config, 0, b"\x01"),
     ]);
-    let preamble = Renderer::new(Format::Flv).preamble(&headers, Timestamp(500));
+    let preamble = Renderer::new(Format::Flv).preamble(&stream_info, Timestamp(500));
     let bodies: Vec<_> = tags(&preamble).into_iter().map(|(_, _, body)| body).collect();
     assert_eq!(bodies, [&b"\x90hvc1\x01"[..], b"\xd4hvc1\x05", b"\x96\x00hvc1\x01\x02"]);
 }
@@ -124,7 +124,7 @@ fn frames_as_rtmp_chunks() {
         rtmp.frame(&sound(40), &stream()),
         &b"\x07\x00\x00\x28\x00\x00\x05\x08\x01\x00\x00\x00\xaf\x01\x21\x00\x49"[..]
     );
-    let text = frame(Track::DATA, Codec::Amf0, Role::Message, 40, b"\x02\x00\x01a");
+    let text = frame(Track::DATA, Codec::Amf0, FrameKind::Message, 40, b"\x02\x00\x01a");
     assert_eq!(
         rtmp.frame(&text, &stream()),
         &b"\x04\x00\x00\x28\x00\x00\x04\x12\x01\x00\x00\x00\x02\x00\x01a"[..]
@@ -158,35 +158,35 @@ fn aac_gets_its_adts_header_from_the_configuration_in_force() {
     let mut renderer = Renderer::new(Format::Aac);
     // LC, 44.1 kHz, stereo, 10 bytes.
     assert_eq!(renderer.frame(&sound(0), &stream()), &b"\xff\xf1\x50\x80\x01\x5f\xfc\x21\x00\x49"[..]);
-    let mono_48k = frame(Track::AUDIO, Codec::Aac, Role::Config, 0, b"\x11\x88");
+    let mono_48k = frame(Track::AUDIO, Codec::Aac, FrameKind::Config, 0, b"\x11\x88");
     let changed = stream().with(&mono_48k, None).unwrap();
     assert_eq!(renderer.frame(&sound(0), &changed), &b"\xff\xf1\x4c\x40\x01\x5f\xfc\x21\x00\x49"[..]);
     for other in [picture(0), metadata(), mono_48k] {
         assert_eq!(renderer.frame(&other, &changed), "");
     }
     // Without a configuration there is nothing to say.
-    assert_eq!(Renderer::new(Format::Aac).frame(&sound(0), &headers(&[sound(0)])), "");
+    assert_eq!(Renderer::new(Format::Aac).frame(&sound(0), &stream_info(&[sound(0)])), "");
 }
 
 #[test]
 fn mp3_is_shared_as_it_is() {
-    let sound = frame(Track::AUDIO, Codec::Mp3, Role::Key, 0, b"\xff\xfb\x90\x00");
-    let rendered = Renderer::new(Format::Mp3).frame(&sound, &headers(std::slice::from_ref(&sound)));
+    let sound = frame(Track::AUDIO, Codec::Mp3, FrameKind::Key, 0, b"\xff\xfb\x90\x00");
+    let rendered = Renderer::new(Format::Mp3).frame(&sound, &stream_info(std::slice::from_ref(&sound)));
     assert_eq!(rendered.as_ptr(), sound.payload.as_ptr());
-    let second = Frame { track: Track { kind: Kind::Audio, id: 1 }, ..sound };
-    assert_eq!(Renderer::new(Format::Mp3).frame(&second, &Headers::default()), "");
+    let second = Frame { track: Track { kind: TrackKind::Audio, id: 1 }, ..sound };
+    assert_eq!(Renderer::new(Format::Mp3).frame(&second, &StreamInfo::default()), "");
 }
 
 #[test]
 fn a_format_suits_a_stream_whose_default_tracks_it_can_hold() {
     let avc = |track| {
         let sets = b"\x01\x42\xc0\x0c\xff\xe1\x00\x04\x67\x42\xc0\x0c\x01\x00\x02\x68\xce";
-        frame(track, Codec::H264, Role::Config, 0, sets)
+        frame(track, Codec::H264, FrameKind::Config, 0, sets)
     };
-    let aac = frame(Track::AUDIO, Codec::Aac, Role::Config, 0, b"\x12\x10");
-    let sound = |codec| frame(Track::AUDIO, codec, Role::Key, 0, b"\x00");
-    let picture = |codec| frame(Track::VIDEO, codec, Role::Key, 0, b"\x00");
-    let second = Frame { track: Track { kind: Kind::Video, id: 1 }, ..picture(Codec::Av1) };
+    let aac = frame(Track::AUDIO, Codec::Aac, FrameKind::Config, 0, b"\x12\x10");
+    let sound = |codec| frame(Track::AUDIO, codec, FrameKind::Key, 0, b"\x00");
+    let picture = |codec| frame(Track::VIDEO, codec, FrameKind::Key, 0, b"\x00");
+    let second = Frame { track: Track { kind: TrackKind::Video, id: 1 }, ..picture(Codec::Av1) };
     for (frames, ts, adts, mp3) in [
         (vec![avc(Track::VIDEO), aac.clone()], true, true, false),
         (vec![avc(Track::VIDEO), sound(Codec::Mp3)], true, false, true),
@@ -198,28 +198,28 @@ fn a_format_suits_a_stream_whose_default_tracks_it_can_hold() {
         (vec![sound(Codec::Ac3)], true, false, false),
         (vec![metadata()], false, false, false),
     ] {
-        let headers = headers(&frames);
-        assert!(Format::Flv.suits(&headers) && Format::WsFlv.suits(&headers));
-        assert!(Format::Rtmp { chunk_size: 128 }.suits(&headers));
-        let suits = [Format::Ts, Format::Aac, Format::Mp3].map(|format| format.suits(&headers));
+        let stream_info = stream_info(&frames);
+        assert!(Format::Flv.suits(&stream_info) && Format::WsFlv.suits(&stream_info));
+        assert!(Format::Rtmp { chunk_size: 128 }.suits(&stream_info));
+        let suits = [Format::Ts, Format::Aac, Format::Mp3].map(|format| format.suits(&stream_info));
         assert_eq!(suits, [ts, adts, mp3], "{frames:?}");
     }
 }
 
 #[test]
 fn transport_packets_are_whole_and_begin_with_tables() {
-    let headers = headers(&[frame(Track::AUDIO, Codec::Aac, Role::Config, 0, b"\x12\x10")]);
-    let packets = Renderer::new(Format::Ts).frame(&sound(0), &headers);
+    let stream_info = stream_info(&[frame(Track::AUDIO, Codec::Aac, FrameKind::Config, 0, b"\x12\x10")]);
+    let packets = Renderer::new(Format::Ts).frame(&sound(0), &stream_info);
     assert_eq!(packets.len(), 3 * ts::PACKET_BYTES);
     let pids: Vec<_> = packets.chunks(ts::PACKET_BYTES).map(|packet| &packet[..3]).collect();
     assert_eq!(pids[0], b"\x47\x40\x00");
-    assert_eq!(Renderer::new(Format::Ts).preamble(&headers, Timestamp::ZERO), "");
+    assert_eq!(Renderer::new(Format::Ts).preamble(&stream_info, Timestamp::ZERO), "");
 }
 
 #[test]
 fn in_http_chunks_everything_is_what_it_is_without_them() {
     let (mut bare, mut chunked) = (Renderer::new(Format::Flv), Renderer::new(Format::FlvChunked));
-    let picture = frame(Track::VIDEO, Codec::H264, Role::Key, 40, b"picture");
+    let picture = frame(Track::VIDEO, Codec::H264, FrameKind::Key, 40, b"picture");
     let pairs = [
         (bare.file_head(&stream()), chunked.file_head(&stream())),
         (bare.preamble(&stream(), Timestamp::ZERO), chunked.preamble(&stream(), Timestamp::ZERO)),

@@ -7,7 +7,7 @@
 //! AMF3; nobody sends anything else.
 
 use super::chunk::Message;
-use crate::wire::amf::AmfError;
+use crate::wire::amf_reader::AmfError;
 use crate::wire::amf0::{self, Value};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use thiserror::Error;

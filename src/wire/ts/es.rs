@@ -11,8 +11,8 @@ use crate::media::codec::h265::{self, HevcConfig};
 use crate::media::codec::nal::nals;
 use crate::media::codec::opus::OpusHead;
 use crate::media::codec::{CodecError, Params};
-use crate::media::frame::{Codec, Frame, Kind, Track};
-use crate::media::headers::TrackInfo;
+use crate::media::frame::{Codec, Frame, Track, TrackKind};
+use crate::media::stream_info::TrackInfo;
 use serde::{Deserialize, Serialize};
 
 /// How the frames of one track are laid out.
@@ -93,7 +93,7 @@ impl Es {
     /// The stream id of the track's PES packets (ISO/IEC 13818-1, table 2-22).
     pub fn stream_id(&self, track: Track) -> u8 {
         match (track.kind, self) {
-            (Kind::Video, _) => 0xe0 | (track.id & 0x0f),
+            (TrackKind::Video, _) => 0xe0 | (track.id & 0x0f),
             (_, Es::Aac(_) | Es::Mp3 { .. }) => 0xc0 | (track.id & 0x1f),
             _ => PRIVATE_STREAM_1,
         }

@@ -1,6 +1,6 @@
 //! MPEG transport streams (ISO/IEC 13818-1): one programme, for live players and for HLS segments.
 //!
-//! In: frames with the headers in force. Out: whole transport packets. PAT and PMT come before every
+//! In: frames with the stream info in force. Out: whole transport packets. PAT and PMT come before every
 //! keyframe and twice a second, so that a player may begin anywhere it may decode; parameter sets stand
 //! before every keyframe; the clock runs [`CLOCK_LEAD_TICKS`] behind the decoding times.
 //!
@@ -15,8 +15,8 @@ mod tests;
 
 pub use packet::PACKET_BYTES;
 
-use crate::media::frame::{Frame, Kind, Track};
-use crate::media::headers::{Headers, TrackInfo};
+use crate::media::frame::{Frame, Track, TrackKind};
+use crate::media::stream_info::{StreamInfo, TrackInfo};
 use crate::media::timestamp::Timestamp;
 use bytes::BytesMut;
 use es::Es;
@@ -37,7 +37,7 @@ pub const CLOCK_LEAD_TICKS: i64 = 27_000;
 /// Lays frames out as transport packets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Muxer {
-    /// The headers that the tracks below were made of.
+    /// The stream info that the tracks below were made of.
     number: Option<u64>,
     tracks: Vec<MuxTrack>,
     /// Tracks that had a place and have none now: should they come back, they go on counting.
@@ -111,20 +111,20 @@ impl Muxer {
         Muxer { start: START_TICKS + i64::from(secs) * 90_000, ..Muxer::default() }
     }
 
-    /// Appends PAT and PMT for `headers`.
-    pub fn tables(&mut self, headers: &Headers, out: &mut BytesMut) {
-        self.follow(headers);
+    /// Appends PAT and PMT for `stream_info`.
+    pub fn tables(&mut self, stream_info: &StreamInfo, out: &mut BytesMut) {
+        self.follow(stream_info);
         self.write_tables(out);
     }
 
-    /// Appends `frame`, behind tables where they are due. `headers` are those in force at the frame.
+    /// Appends `frame`, behind tables where they are due. `stream_info` is the one in force at the frame.
     /// False, and nothing appended, if it has no place here.
-    pub fn frame(&mut self, frame: &Frame, headers: &Headers, out: &mut BytesMut) -> bool {
+    pub fn frame(&mut self, frame: &Frame, stream_info: &StreamInfo, out: &mut BytesMut) -> bool {
         self.entry = false;
         if !frame.is_media() {
             return false;
         }
-        self.follow(headers);
+        self.follow(stream_info);
         let Some(index) = self.tracks.iter().position(|track| track.track == frame.track) else {
             return false;
         };
@@ -144,7 +144,7 @@ impl Muxer {
         }
         let pcr = self.clock(index, dts - CLOCK_LEAD_TICKS, out);
         let track = &mut self.tracks[index];
-        let random_access = frame.is_video_key() || pcr.is_some() && frame.track.kind == Kind::Audio;
+        let random_access = frame.is_video_key() || pcr.is_some() && frame.track.kind == TrackKind::Audio;
         let adaptation = Adaptation { random_access, pcr };
         let mut unit = track.pid.unit(adaptation, head.as_slice().len() + payload_len, out);
         unit.put(head.as_slice());
@@ -158,15 +158,15 @@ impl Muxer {
         self.entry
     }
 
-    /// Learns the tracks of `headers`. Other tables get another version and are due at once.
-    fn follow(&mut self, headers: &Headers) {
-        if self.number == Some(headers.number) {
+    /// Learns the tracks of `stream_info`. Other tables get another version and are due at once.
+    fn follow(&mut self, stream_info: &StreamInfo) {
+        if self.number == Some(stream_info.number) {
             return;
         }
-        self.number = Some(headers.number);
+        self.number = Some(stream_info.number);
         let before = self.streams();
         let mut known = std::mem::take(&mut self.tracks);
-        for (track, info) in &headers.tracks {
+        for (track, info) in &stream_info.tracks {
             let Some(es) = Es::new(info).filter(|_| self.tracks.len() < STREAMS_MAX) else { continue };
             let absent = self.absent.iter().position(|(known, _)| known == track);
             let pid = match known.iter().position(|known| known.track == *track) {
@@ -188,7 +188,7 @@ impl Muxer {
 
     /// The track whose packets carry the clock: the first one with pictures, else the first.
     fn clock_track(&self) -> usize {
-        self.tracks.iter().position(|track| track.track.kind == Kind::Video).unwrap_or(0)
+        self.tracks.iter().position(|track| track.track.kind == TrackKind::Video).unwrap_or(0)
     }
 
     fn tables_due(&self, frame: &Frame) -> bool {
@@ -216,7 +216,7 @@ impl Muxer {
         let clock_track = self.clock_track();
         let since = self.clock.map_or(i64::MAX, |clock| now - clock);
         let every = match (index == clock_track, self.tracks[index].track.kind) {
-            (true, Kind::Video) => 1,
+            (true, TrackKind::Video) => 1,
             (true, _) => CLOCK_EVERY_TICKS,
             (false, _) => CLOCK_LATE_TICKS,
         };
@@ -235,7 +235,7 @@ impl Muxer {
 
 /// The packets of a track, the same whatever other tracks there are.
 fn pid_of(track: Track) -> u16 {
-    let base = if track.kind == Kind::Video { 0x100 } else { 0x200 };
+    let base = if track.kind == TrackKind::Video { 0x100 } else { 0x200 };
     base + u16::from(track.id)
 }
 

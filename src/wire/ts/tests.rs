@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::media::codec::{AudioParams, Params};
-use crate::media::frame::{Codec, Role};
+use crate::media::frame::{Codec, FrameKind};
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -13,48 +13,48 @@ const AVCC: &[u8] = b"\x01\x64\x00\x1f\xff\xe1\x00\x04\x67\x64\x00\x1f\x01\x00\x
 const SETS: &[u8] = b"\0\0\0\x01\x67\x64\x00\x1f\0\0\0\x01\x68\xee";
 const DELIMITER: &[u8] = b"\0\0\0\x01\x09\xf0";
 
-fn frame(track: Track, codec: Codec, role: Role, ms: i64, payload: impl Into<Bytes>) -> Frame {
-    Frame { track, codec, role, sound: 0, dts: Timestamp::from_millis(ms), cts: 0, payload: payload.into() }
+fn frame(track: Track, codec: Codec, kind: FrameKind, ms: i64, payload: impl Into<Bytes>) -> Frame {
+    Frame { track, codec, kind, sound: 0, dts: Timestamp::from_millis(ms), cts: 0, payload: payload.into() }
 }
 
-fn picture(role: Role, ms: i64, payload: impl Into<Bytes>) -> Frame {
-    frame(Track::VIDEO, Codec::H264, role, ms, payload)
+fn picture(kind: FrameKind, ms: i64, payload: impl Into<Bytes>) -> Frame {
+    frame(Track::VIDEO, Codec::H264, kind, ms, payload)
 }
 
 /// A keyframe with one slice.
 fn key(ms: i64) -> Frame {
-    picture(Role::Key, ms, &b"\0\0\0\x03\x65\x01\x02"[..])
+    picture(FrameKind::Key, ms, &b"\0\0\0\x03\x65\x01\x02"[..])
 }
 
 fn inter(ms: i64) -> Frame {
-    picture(Role::Inter, ms, &b"\0\0\0\x02\x41\x09"[..])
+    picture(FrameKind::Inter, ms, &b"\0\0\0\x02\x41\x09"[..])
 }
 
 fn sound(ms: i64) -> Frame {
-    frame(Track::AUDIO, Codec::Aac, Role::Key, ms, &b"\x21\x00\x49"[..])
+    frame(Track::AUDIO, Codec::Aac, FrameKind::Key, ms, &b"\x21\x00\x49"[..])
 }
 
-fn with(headers: Arc<Headers>, frame: Frame) -> Arc<Headers> {
-    headers.with(&frame, None).expect("a change")
+fn with(stream_info: Arc<StreamInfo>, frame: Frame) -> Arc<StreamInfo> {
+    stream_info.with(&frame, None).expect("a change")
 }
 
-fn video_headers() -> Arc<Headers> {
-    with(Arc::default(), picture(Role::Config, 0, AVCC))
+fn video_headers() -> Arc<StreamInfo> {
+    with(Arc::default(), picture(FrameKind::Config, 0, AVCC))
 }
 
 /// AAC LC, 44.1 kHz, stereo.
-fn audio_headers() -> Arc<Headers> {
-    with(Arc::default(), frame(Track::AUDIO, Codec::Aac, Role::Config, 0, &b"\x12\x10"[..]))
+fn audio_headers() -> Arc<StreamInfo> {
+    with(Arc::default(), frame(Track::AUDIO, Codec::Aac, FrameKind::Config, 0, &b"\x12\x10"[..]))
 }
 
-fn both_headers() -> Arc<Headers> {
-    with(video_headers(), frame(Track::AUDIO, Codec::Aac, Role::Config, 0, &b"\x12\x10"[..]))
+fn both_headers() -> Arc<StreamInfo> {
+    with(video_headers(), frame(Track::AUDIO, Codec::Aac, FrameKind::Config, 0, &b"\x12\x10"[..]))
 }
 
-fn mux(frames: &[Frame], headers: &Headers) -> Demuxed {
+fn mux(frames: &[Frame], stream_info: &StreamInfo) -> Demuxed {
     let (mut muxer, mut out) = (Muxer::new(), BytesMut::new());
     for frame in frames {
-        assert!(muxer.frame(frame, headers, &mut out));
+        assert!(muxer.frame(frame, stream_info, &mut out));
     }
     demux(&out)
 }
@@ -102,20 +102,20 @@ fn reordered_pictures_keep_the_distance_of_their_times() {
 #[test]
 fn what_the_publisher_sends_in_band_is_not_doubled() {
     let own = b"\0\0\0\x02\x09\x10\0\0\0\x02\x67\x42\0\0\0\x02\x68\xce\0\0\0\x02\x65\x01";
-    let units = mux(&[picture(Role::Key, 0, &own[..])], &video_headers()).units;
+    let units = mux(&[picture(FrameKind::Key, 0, &own[..])], &video_headers()).units;
     assert_eq!(units[0].bytes, b"\0\0\0\x01\x09\x10\0\0\0\x01\x67\x42\0\0\0\x01\x68\xce\0\0\x01\x65\x01");
     let delimiter_only = b"\0\0\0\x02\x09\x10\0\0\0\x02\x65\x01";
-    let units = mux(&[picture(Role::Key, 0, &delimiter_only[..])], &video_headers()).units;
+    let units = mux(&[picture(FrameKind::Key, 0, &delimiter_only[..])], &video_headers()).units;
     assert_eq!(units[0].bytes, [b"\0\0\0\x01\x09\x10", SETS, b"\0\0\x01\x65\x01"].concat());
 }
 
 #[test]
 fn a_torn_sample_loses_its_torn_unit_only() {
     let torn = b"\0\0\0\x02\x65\x01\0\0\0\x09\x65";
-    let units = mux(&[picture(Role::Key, 0, &torn[..])], &video_headers()).units;
+    let units = mux(&[picture(FrameKind::Key, 0, &torn[..])], &video_headers()).units;
     assert_eq!(units[0].bytes, [DELIMITER, SETS, b"\0\0\x01\x65\x01"].concat());
     let mut out = BytesMut::new();
-    let nothing = picture(Role::Key, 0, &b"\0\0\0\x09\x65"[..]);
+    let nothing = picture(FrameKind::Key, 0, &b"\0\0\0\x09\x65"[..]);
     assert!(!Muxer::new().frame(&nothing, &video_headers(), &mut out));
     assert!(out.is_empty());
 }
@@ -124,9 +124,9 @@ fn a_torn_sample_loses_its_torn_unit_only() {
 fn h265_has_parameter_sets_of_three_kinds() {
     let set = |kind: u8| [&[kind, 0, 1, 0, 3][..], &[(kind & 0x3f) << 1, 1, kind]].concat();
     let hvcc = [&[1][..], &[0; 20], &[3, 3], &set(0xa0), &set(0xa1), &set(0xa2)].concat();
-    let headers = with(Arc::default(), frame(Track::VIDEO, Codec::H265, Role::Config, 0, hvcc));
-    let idr = frame(Track::VIDEO, Codec::H265, Role::Key, 0, &b"\0\0\0\x03\x26\x01\xaf"[..]);
-    let Demuxed { streams, units, .. } = mux(&[idr], &headers);
+    let stream_info = with(Arc::default(), frame(Track::VIDEO, Codec::H265, FrameKind::Config, 0, hvcc));
+    let idr = frame(Track::VIDEO, Codec::H265, FrameKind::Key, 0, &b"\0\0\0\x03\x26\x01\xaf"[..]);
+    let Demuxed { streams, units, .. } = mux(&[idr], &stream_info);
     assert_eq!(streams[&0x100], (0x24, b"\x05\x04HEVC".to_vec()));
     assert_eq!(
         units[0].bytes,
@@ -156,7 +156,7 @@ fn every_other_codec_is_named_and_framed_as_its_specification_says() {
     let head = |family| {
         let mapping = [family, 1, 1, 0, 1];
         let config = [&b"OpusHead\x01\x02\x38\x01\x80\xbb\0\0\0\0"[..], &mapping].concat();
-        Some(frame(Track::AUDIO, Codec::Opus, Role::Config, 0, config))
+        Some(frame(Track::AUDIO, Codec::Opus, FrameKind::Config, 0, config))
     };
     let payload: Bytes = vec![7; 300].into();
     let opus = [b"\x7f\xe0\xff\x2d", &payload[..]].concat();
@@ -168,9 +168,10 @@ fn every_other_codec_is_named_and_framed_as_its_specification_says() {
         (Codec::Opus, 48_000, head(0), 0x06, b"\x05\x04Opus\x7f\x02\x80\x02", 0xbd, &opus),
     ] {
         let info = TrackInfo { codec, config, params: params(rate) };
-        let headers = Headers { tracks: BTreeMap::from([(Track::AUDIO, info)]), ..Headers::default() };
+        let stream_info =
+            StreamInfo { tracks: BTreeMap::from([(Track::AUDIO, info)]), ..StreamInfo::default() };
         let Demuxed { streams, units, .. } =
-            mux(&[frame(Track::AUDIO, codec, Role::Key, 0, payload.clone())], &headers);
+            mux(&[frame(Track::AUDIO, codec, FrameKind::Key, 0, payload.clone())], &stream_info);
         assert_eq!(streams[&0x200], (stream_type, descriptors.to_vec()), "{codec:?} at {rate}");
         assert_eq!((units[0].stream_id, &units[0].bytes[..]), (stream_id, unit), "{codec:?}");
     }
@@ -182,8 +183,8 @@ fn every_other_codec_is_named_and_framed_as_its_specification_says() {
 #[test]
 fn frames_without_a_place_leave_no_trace() {
     let (mut muxer, mut out) = (Muxer::new(), BytesMut::new());
-    let too_long_for_adts = frame(Track::AUDIO, Codec::Aac, Role::Key, 0, vec![0; 8185]);
-    for frame in [picture(Role::Config, 0, AVCC), key(0), too_long_for_adts] {
+    let too_long_for_adts = frame(Track::AUDIO, Codec::Aac, FrameKind::Key, 0, vec![0; 8185]);
+    for frame in [picture(FrameKind::Config, 0, AVCC), key(0), too_long_for_adts] {
         assert!(!muxer.frame(&frame, &audio_headers(), &mut out));
     }
     assert!(out.is_empty());
@@ -192,7 +193,7 @@ fn frames_without_a_place_leave_no_trace() {
 #[test]
 fn a_large_picture_does_not_tell_its_length() {
     let large = [&70_000u32.to_be_bytes()[..], &[0x65; 70_000]].concat();
-    let units = mux(&[picture(Role::Key, 0, large), inter(40)], &video_headers()).units;
+    let units = mux(&[picture(FrameKind::Key, 0, large), inter(40)], &video_headers()).units;
     assert_eq!(units[0].bytes.len(), DELIMITER.len() + SETS.len() + 3 + 70_000);
 }
 
@@ -219,8 +220,8 @@ fn another_configuration_reaches_the_next_keyframe() {
     let (mut muxer, mut out) = (Muxer::new(), BytesMut::new());
     muxer.frame(&key(0), &video_headers(), &mut out);
     let other = [&AVCC[..16], b"\xef"].concat();
-    let headers = with(video_headers(), picture(Role::Config, 40, other));
-    muxer.frame(&key(40), &headers, &mut out);
+    let stream_info = with(video_headers(), picture(FrameKind::Config, 40, other));
+    muxer.frame(&key(40), &stream_info, &mut out);
     let units = demux(&out).units;
     assert!(units[1].bytes.ends_with(b"\0\0\0\x01\x68\xef\0\0\x01\x65\x01\x02"));
 }
@@ -239,7 +240,7 @@ fn another_track_makes_another_version_of_the_table_at_once() {
 
 #[test]
 fn a_track_that_comes_back_goes_on_counting() {
-    let config = |payload: &'static [u8]| frame(Track::AUDIO, Codec::Aac, Role::Config, 0, payload);
+    let config = |payload: &'static [u8]| frame(Track::AUDIO, Codec::Aac, FrameKind::Config, 0, payload);
     let both = both_headers();
     // Channels as a program config element tells: ADTS has no place for that, and the track is left out.
     let without = with(both.clone(), config(b"\x12\x00"));
@@ -289,22 +290,22 @@ proptest! {
             1..60,
         ),
     ) {
-        let headers = both_headers();
+        let stream_info = both_headers();
         let (mut dts, mut frames) = (0, Vec::new());
-        for (number, (video, role, len, step, cts)) in kinds.into_iter().enumerate() {
+        for (number, (video, kind, len, step, cts)) in kinds.into_iter().enumerate() {
             dts += step;
             let mut frame = if video || number == 0 {
                 let slice = vec![0x41; len];
                 let sample = [&(len as u32).to_be_bytes()[..], &slice].concat();
-                picture(if role == 0 || number == 0 { Role::Key } else { Role::Inter }, 0, sample)
+                picture(if kind == 0 || number == 0 { FrameKind::Key } else { FrameKind::Inter }, 0, sample)
             } else {
-                frame(Track::AUDIO, Codec::Aac, Role::Key, 0, vec![number as u8; len])
+                frame(Track::AUDIO, Codec::Aac, FrameKind::Key, 0, vec![number as u8; len])
             };
             frame.dts = Timestamp(dts);
             frame.cts = if video { cts } else { 0 };
             frames.push(frame);
         }
-        let demuxed = mux(&frames, &headers);
+        let demuxed = mux(&frames, &stream_info);
         prop_assert_eq!(demuxed.units.len(), frames.len());
         // Units come out where they end: compare each track by itself.
         for pid in [0x100, 0x200] {

@@ -12,7 +12,7 @@ pub use sps::Sps;
 use super::annexb;
 use super::bits::Fault;
 use super::nal::nals;
-use super::sets::{ParameterSets, take_sets};
+use super::parameter_sets::{ParameterSets, take_sets};
 use super::{CodecError, VideoParams, believable_length};
 use crate::media::frame::Codec;
 

@@ -25,7 +25,7 @@ fn durations_are_true_to_the_timestamps_and_no_error_adds_up() {
     // 29.97 pictures a second, a keyframe every 60, times rounded to milliseconds.
     for number in 0..3001_i64 {
         stage.at_us = number * 1_001_000 / 30_000 * 1000;
-        stage.picture(if number % 60 == 0 { Role::Key } else { Role::Inter });
+        stage.picture(if number % 60 == 0 { FrameKind::Key } else { FrameKind::Inter });
     }
     let entries = stage.entries();
     let sum_us: u64 = entries.iter().map(|entry| entry.duration_us).sum();
@@ -47,7 +47,7 @@ fn half_a_step_is_forgiven_and_no_more() {
         for gop in 0..10 {
             for number in 0..48 {
                 stage.at_us = (gop * (2000 - early_ms) + number * 40) * 1000;
-                stage.picture(if number == 0 { Role::Key } else { Role::Inter });
+                stage.picture(if number == 0 { FrameKind::Key } else { FrameKind::Inter });
             }
         }
         assert_eq!(stage.durations_ms()[..3], [expected_ms; 3]);
@@ -92,8 +92,8 @@ fn a_segment_that_is_full_is_cut() {
     let mut stage = Stage::with_both(config::Hls { segment_bytes_max: 64 << 10, ..settings() });
     let payload = Bytes::from([&[0, 0, 0x27, 0x0c, 0x65][..], &[7; 9_995]].concat());
     for number in 0..=50 {
-        let role = if number % 25 == 0 { Role::Key } else { Role::Inter };
-        stage.send(&stage.frame_of(Track::VIDEO, Codec::H264, role, payload.clone()));
+        let kind = if number % 25 == 0 { FrameKind::Key } else { FrameKind::Inter };
+        stage.send(&stage.frame_of(Track::VIDEO, Codec::H264, kind, payload.clone()));
         stage.at_us += 40_000;
     }
     stage.end();
@@ -128,7 +128,7 @@ fn sound_alone_is_cut_by_time() {
 fn a_stream_begins_with_a_keyframe() {
     let mut stage = Stage::with_both(settings());
     stage.sounds(5);
-    stage.picture(Role::Inter);
+    stage.picture(FrameKind::Inter);
     stage.at_us += 40_000;
     stage.gops(1, 2000);
     stage.end();

@@ -113,7 +113,7 @@ proptest! {
             match event {
                 Event::Gop(frames, us) => {
                     for number in 0..frames {
-                        stage.picture(if number == 0 { Role::Key } else { Role::Inter });
+                        stage.picture(if number == 0 { FrameKind::Key } else { FrameKind::Inter });
                         stage.sound();
                         stage.at_us += i64::from(us);
                         player.look(&stage);

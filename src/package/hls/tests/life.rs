@@ -73,7 +73,7 @@ fn another_configuration_begins_at_its_keyframe_with_an_init_of_its_own() {
     stage.configure(Track::VIDEO, Codec::H264, OTHER_AVCC);
     // Sound goes on; pictures that need the new configuration and begin nothing are lost.
     stage.sound();
-    stage.picture(Role::Inter);
+    stage.picture(FrameKind::Inter);
     stage.at_us += 40_000;
     stage.gops(2, 2000);
     assert_eq!(stage.durations_ms(), [2000, 2000, 1040, 2000]);
@@ -98,7 +98,7 @@ fn another_configuration_of_the_sound_waits_for_a_keyframe() {
 fn the_same_configuration_again_changes_nothing() {
     let mut stage = Stage::with_both(settings());
     stage.gops(2, 2000);
-    let metadata = stage.frame_of(Track::DATA, Codec::Amf0, Role::Metadata, Bytes::from_static(b"x"));
+    let metadata = stage.frame_of(Track::DATA, Codec::Amf0, FrameKind::Metadata, Bytes::from_static(b"x"));
     stage.learn(&metadata, None);
     stage.send(&metadata);
     stage.configure(Track::VIDEO, Codec::H264, AVCC);
@@ -110,11 +110,11 @@ fn the_same_configuration_again_changes_nothing() {
 fn a_track_that_is_a_little_late_breaks_nothing() {
     let mut stage = Stage::new(settings());
     stage.configure(Track::VIDEO, Codec::H264, AVCC);
-    stage.picture(Role::Key);
+    stage.picture(FrameKind::Key);
     stage.configure(Track::AUDIO, Codec::Aac, b"\x12\x10");
     stage.at_us += 40_000;
     for _ in 0..24 {
-        stage.picture(Role::Inter);
+        stage.picture(FrameKind::Inter);
         stage.sound();
         stage.at_us += 40_000;
     }
@@ -160,7 +160,7 @@ fn codecs_choose_the_layout() {
                 stage.send(&stage.frame_of(
                     track,
                     codec,
-                    Role::Key,
+                    FrameKind::Key,
                     Bytes::from_static(b"\0\0\0\x02\x26\x01"),
                 ));
             }
@@ -187,7 +187,7 @@ fn codecs_choose_the_layout() {
 #[test]
 fn codecs_that_only_flv_knows_are_left_out() {
     let opaque = |stage: &mut Stage, codec| {
-        let frame = stage.frame_of(Track::AUDIO, codec, Role::Key, Bytes::from_static(b"x"));
+        let frame = stage.frame_of(Track::AUDIO, codec, FrameKind::Key, Bytes::from_static(b"x"));
         stage.learn(&frame, None);
         stage.send(&frame);
     };
@@ -208,7 +208,8 @@ const OPUS_HEAD: &[u8] = b"OpusHead\x01\x02\x38\x01\x80\xbb\0\0\0\0\0";
 fn sound_that_is_left_out_for_late_pictures_takes_no_break_with_it() {
     let mut stage = Stage::with_both(settings());
     stage.gops(3, 2000).republish(0);
-    stage.headers = Arc::new(Headers { number: stage.headers.number + 1, ..Headers::default() });
+    stage.stream_info =
+        Arc::new(StreamInfo { number: stage.stream_info.number + 1, ..StreamInfo::default() });
     stage.configure(Track::AUDIO, Codec::Aac, b"\x12\x10");
     stage.sounds(10);
     stage.configure(Track::VIDEO, Codec::H264, AVCC);
@@ -220,8 +221,9 @@ fn sound_that_is_left_out_for_late_pictures_takes_no_break_with_it() {
 fn the_layout_of_the_first_segment_holds_before_it_is_complete() {
     let mut stage = Stage::new(settings());
     stage.configure(Track::AUDIO, Codec::Flac, &[0; 34]);
-    let sound =
-        |stage: &Stage, codec| stage.frame_of(Track::AUDIO, codec, Role::Key, Bytes::from_static(b"abc"));
+    let sound = |stage: &Stage, codec| {
+        stage.frame_of(Track::AUDIO, codec, FrameKind::Key, Bytes::from_static(b"abc"))
+    };
     stage.send(&sound(&stage, Codec::Flac));
     stage.at_us += 1_000_000;
     stage.configure(Track::AUDIO, Codec::Aac, b"\x12\x10");

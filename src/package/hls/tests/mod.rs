@@ -10,7 +10,7 @@ use super::*;
 use crate::base::fetched::Fetched;
 use crate::base::rng::Seed;
 use crate::media::codec::{AudioParams, Params, VideoParams};
-use crate::media::frame::{Codec, Role, Track};
+use crate::media::frame::{Codec, FrameKind, Track};
 use crate::wire::m3u8::HlsFile::{Master, Media};
 use crate::wire::m3u8::{Layout, MediaPlaylist, reader};
 use bytes::Bytes;
@@ -36,7 +36,7 @@ fn m4s(number: u64) -> HlsFile {
 /// A stream on its way into a packager.
 struct Stage {
     hls: Hls,
-    headers: Arc<Headers>,
+    stream_info: Arc<StreamInfo>,
     /// Where the publisher is in its stream, in microseconds.
     at_us: i64,
     /// How much later the wall clock is than the stream, in microseconds.
@@ -51,7 +51,7 @@ impl Stage {
     fn new(settings: config::Hls) -> Stage {
         let name = StreamName::new("live", "cam");
         let hls = Hls::new(&settings, &name, Seed::from_u64(1).fork(b"hls"), WALL_MS);
-        Stage { hls, headers: Arc::default(), at_us: 0, late_us: 0 }
+        Stage { hls, stream_info: Arc::default(), at_us: 0, late_us: 0 }
     }
 
     /// With H.264 and AAC.
@@ -70,7 +70,7 @@ impl Stage {
 
     fn configure(&mut self, track: Track, codec: Codec, config: &'static [u8]) {
         let params = match track.kind {
-            Kind::Video => Params::Video(VideoParams {
+            TrackKind::Video => Params::Video(VideoParams {
                 width: 1280,
                 height: 720,
                 rfc6381: "avc1.64001f".to_owned(),
@@ -83,19 +83,19 @@ impl Stage {
                 ..AudioParams::default()
             }),
         };
-        let frame = self.frame_of(track, codec, Role::Config, Bytes::from_static(config));
+        let frame = self.frame_of(track, codec, FrameKind::Config, Bytes::from_static(config));
         self.learn(&frame, Some(params));
         self.send(&frame);
     }
 
     fn learn(&mut self, frame: &Frame, params: Option<Params>) {
-        if let Some(headers) = self.headers.with(frame, params) {
-            self.headers = headers;
+        if let Some(stream_info) = self.stream_info.with(frame, params) {
+            self.stream_info = stream_info;
         }
     }
 
-    fn frame_of(&self, track: Track, codec: Codec, role: Role, payload: Bytes) -> Frame {
-        Frame { track, codec, role, sound: 0, dts: Timestamp(self.at_us), cts: 0, payload }
+    fn frame_of(&self, track: Track, codec: Codec, kind: FrameKind, payload: Bytes) -> Frame {
+        Frame { track, codec, kind, sound: 0, dts: Timestamp(self.at_us), cts: 0, payload }
     }
 
     fn now(&self) -> Instant {
@@ -105,17 +105,22 @@ impl Stage {
 
     fn send(&mut self, frame: &Frame) {
         let wall_ms = WALL_MS + self.now().as_millis();
-        self.hls.frame(self.now(), wall_ms, frame, &self.headers.clone());
+        self.hls.frame(self.now(), wall_ms, frame, &self.stream_info.clone());
     }
 
-    fn picture(&mut self, role: Role) {
-        let slice = if role == Role::Key { 0x65 } else { 0x41 };
+    fn picture(&mut self, kind: FrameKind) {
+        let slice = if kind == FrameKind::Key { 0x65 } else { 0x41 };
         let payload = Bytes::from(vec![0, 0, 0, 2, slice, (self.at_us / 1000) as u8]);
-        self.send(&self.frame_of(Track::VIDEO, Codec::H264, role, payload));
+        self.send(&self.frame_of(Track::VIDEO, Codec::H264, kind, payload));
     }
 
     fn sound(&mut self) {
-        self.send(&self.frame_of(Track::AUDIO, Codec::Aac, Role::Key, Bytes::from_static(b"\x21\x00\x49")));
+        self.send(&self.frame_of(
+            Track::AUDIO,
+            Codec::Aac,
+            FrameKind::Key,
+            Bytes::from_static(b"\x21\x00\x49"),
+        ));
     }
 
     /// `gops` groups of pictures of `gop_ms` each, 25 a second, with sound.
@@ -123,7 +128,7 @@ impl Stage {
         for _ in 0..gops {
             let begin = self.at_us;
             while self.at_us < begin + gop_ms * 1000 {
-                self.picture(if self.at_us == begin { Role::Key } else { Role::Inter });
+                self.picture(if self.at_us == begin { FrameKind::Key } else { FrameKind::Inter });
                 self.sound();
                 self.at_us += 40_000;
             }
@@ -151,7 +156,8 @@ impl Stage {
         self.end();
         self.late_us += pause_ms * 1000;
         self.hls.discontinuity(self.now());
-        self.headers = Arc::new(Headers { number: self.headers.number + 1, ..(*self.headers).clone() });
+        self.stream_info =
+            Arc::new(StreamInfo { number: self.stream_info.number + 1, ..(*self.stream_info).clone() });
         self
     }
 

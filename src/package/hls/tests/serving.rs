@@ -140,8 +140,8 @@ fn what_is_held_is_bounded_whatever_comes() {
     let mut stage = Stage::with_both(settings.clone());
     let large = Bytes::from([&[0, 0x0f, 0xff, 0xfc, 0x65][..], &vec![7; (1 << 20) - 5]].concat());
     for number in 0..100 {
-        let role = if number % 5 == 0 { Role::Key } else { Role::Inter };
-        stage.send(&stage.frame_of(Track::VIDEO, Codec::H264, role, large.clone()));
+        let kind = if number % 5 == 0 { FrameKind::Key } else { FrameKind::Inter };
+        stage.send(&stage.frame_of(Track::VIDEO, Codec::H264, kind, large.clone()));
         stage.at_us += 40_000;
     }
     assert_eq!(Hls::bytes_max(&settings), 16 << 20);
@@ -154,7 +154,7 @@ fn a_flood_of_tiny_frames_is_bounded_too() {
     let mut stage = Stage::with_both(settings.clone());
     // All at one time, so that nothing but their number can end a segment.
     for _ in 0..10_000 {
-        stage.picture(Role::Key);
+        stage.picture(FrameKind::Key);
         assert!(stage.hls.bytes() <= Hls::bytes_max(&settings) + settings.segment_bytes_max);
     }
     assert!(stage.hls.window.listed().count() > 1);

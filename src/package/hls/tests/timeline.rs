@@ -59,15 +59,15 @@ impl Story {
     fn tell(&mut self, event: &Event) {
         match *event {
             Event::Pictures(count, key) => {
-                self.picture(if key { Role::Key } else { Role::Inter });
-                (1..count).for_each(|_| self.picture(Role::Inter));
+                self.picture(if key { FrameKind::Key } else { FrameKind::Inter });
+                (1..count).for_each(|_| self.picture(FrameKind::Inter));
             }
             Event::Reconfigure => {
                 self.other = !self.other;
                 let config = if self.other { OTHER_AVCC } else { AVCC };
                 self.stage.configure(Track::VIDEO, Codec::H264, config);
                 self.break_off();
-                self.picture(Role::Key);
+                self.picture(FrameKind::Key);
             }
             Event::Pause(ms) => {
                 self.stage.at_us += ms * 1000;
@@ -93,8 +93,8 @@ impl Story {
         self.breaks.push(WALL_MS + self.stage.now().as_millis());
     }
 
-    fn picture(&mut self, role: Role) {
-        self.stage.picture(role);
+    fn picture(&mut self, kind: FrameKind) {
+        self.stage.picture(kind);
         self.look();
         self.stage.sound();
         self.look();

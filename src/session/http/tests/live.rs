@@ -1,7 +1,7 @@
 //! Live streams over HTTP.
 
 use super::*;
-use crate::media::headers::Headers;
+use crate::media::stream_info::StreamInfo;
 use crate::session::ask::{Playing, Refusal};
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ const HEAD: &str = "HTTP/1.1 200 OK\r\n\
     Transfer-Encoding: chunked\r\n\
     \r\n";
 
-fn live() -> Arc<Headers> {
-    Arc::new(Headers::default())
+fn live() -> Arc<StreamInfo> {
+    Arc::new(StreamInfo::default())
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! However a peer's bytes are cut into reads, it hears the same (I31), and no bytes make a session panic.
 
 use super::*;
-use crate::media::headers::Headers;
+use crate::media::stream_info::StreamInfo;
 use crate::session::ask::{Playing, Refusal};
 use crate::status::Query;
 use crate::wire::m3u8::HlsFile;
@@ -14,7 +14,7 @@ fn answer(ask: Ask) -> Option<Answer> {
         Ask::Fetch { file: HlsFile::Segment { .. }, .. } => Answer::Fetch(Ok(segment())),
         Ask::Fetch { .. } => Answer::Fetch(Err(Refusal::NotFound)),
         Ask::Play { name, .. } if name.stream == "cam" => {
-            Answer::Play(Ok(Playing::Live(Arc::new(Headers::default()))))
+            Answer::Play(Ok(Playing::Live(Arc::new(StreamInfo::default()))))
         }
         Ask::Play { .. } => Answer::Play(Err(Refusal::Limit("players_per_stream"))),
         Ask::Query(Query::Identity) => report(ReportBody::Identity),

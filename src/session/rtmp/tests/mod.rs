@@ -13,7 +13,7 @@ use crate::base::outbox::Outbox;
 use crate::base::rng::{Rng, Seed};
 use crate::base::time::Epoch;
 use crate::config::Config;
-use crate::media::headers::Headers;
+use crate::media::stream_info::StreamInfo;
 use crate::session::ask::{Ask, Playing, Refusal};
 use crate::wire::amf0::Value;
 use crate::wire::rtmp::chunk::{Limits, Message, Reader, write_message};
@@ -180,7 +180,7 @@ impl Peer {
             let answer = match ask {
                 Ask::Publish { .. } => Answer::Publish(self.publish.clone()),
                 Ask::Play { .. } => Answer::Play(self.play.clone().map(|live| match live {
-                    true => Playing::Live(Arc::new(Headers::default())),
+                    true => Playing::Live(Arc::new(StreamInfo::default())),
                     false => Playing::Waiting,
                 })),
                 _ => continue,

@@ -1,11 +1,11 @@
-//! Straightens what publishers call time.
+//! Normalizes the timestamps of publishers.
 //!
 //! In: a publisher's timestamps, unwrapped to 64 bits, as they come. Out: a place on the stream's own
 //! timeline that never goes back on any track (I9) and goes on where the publisher before left off.
 //! A publisher whose clock is sane sees its differences kept to the microsecond; one that jumps is
 //! re-anchored once, for all its tracks together, so that sound and picture stay in step (I11).
 
-use crate::media::frame::{Frame, Kind, Track};
+use crate::media::frame::{Frame, Track, TrackKind};
 use crate::media::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ const VIDEO_STEP_US_MIN: i64 = 1_000;
 
 /// The timeline of one stream.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Clock {
+pub struct Timeline {
     /// Added to the publisher's time; `None` before its first frame of sound or picture.
     offset: Option<i64>,
     /// Last time given out on each track. A handful of entries.
@@ -35,7 +35,7 @@ pub struct Clock {
     repairs: u64,
 }
 
-impl Clock {
+impl Timeline {
     /// Another publisher begins: its first frame follows the last one that was given out.
     pub fn restart(&mut self) {
         self.offset = None;
@@ -53,7 +53,7 @@ impl Clock {
 
     /// Moves a frame from its publisher's time to the stream's. Frames that are not sound or picture take
     /// the time of what came before them: encoders stamp their headers with anything.
-    pub fn straighten(&mut self, frame: &mut Frame) {
+    pub fn normalize(&mut self, frame: &mut Frame) {
         if !frame.is_media() {
             frame.dts = self.end();
             return;
@@ -74,7 +74,7 @@ impl Clock {
             self.offset = Some(dts.0 - raw);
         }
         let floor = match last {
-            Some(last) if frame.track.kind == Kind::Video => last + VIDEO_STEP_US_MIN,
+            Some(last) if frame.track.kind == TrackKind::Video => last + VIDEO_STEP_US_MIN,
             Some(last) => last,
             None => Timestamp::ZERO,
         };
@@ -99,76 +99,76 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::frame::{Codec, Role};
+    use crate::media::frame::{Codec, FrameKind};
     use bytes::Bytes;
 
-    fn straighten(clock: &mut Clock, track: Track, ms: i64) -> i64 {
+    fn normalize(timeline: &mut Timeline, track: Track, ms: i64) -> i64 {
         let mut frame = Frame {
             track,
             codec: Codec::H264,
-            role: Role::Key,
+            kind: FrameKind::Key,
             sound: 0,
             dts: Timestamp::from_millis(ms),
             cts: 0,
             payload: Bytes::new(),
         };
-        clock.straighten(&mut frame);
+        timeline.normalize(&mut frame);
         frame.dts.as_millis()
     }
 
     #[test]
     fn a_sane_clock_is_left_alone() {
-        let mut clock = Clock::default();
+        let mut timeline = Timeline::default();
         for ms in [0, 40, 80, 121, 5_000] {
-            assert_eq!(straighten(&mut clock, Track::VIDEO, ms), ms);
+            assert_eq!(normalize(&mut timeline, Track::VIDEO, ms), ms);
         }
-        assert_eq!(clock.repairs(), 0);
+        assert_eq!(timeline.repairs(), 0);
     }
 
     #[test]
     fn a_publisher_that_starts_late_on_its_clock_starts_near_zero() {
-        let mut clock = Clock::default();
-        assert_eq!(straighten(&mut clock, Track::AUDIO, 3_600_000), 1_000);
-        assert_eq!(straighten(&mut clock, Track::VIDEO, 3_599_980), 980);
+        let mut timeline = Timeline::default();
+        assert_eq!(normalize(&mut timeline, Track::AUDIO, 3_600_000), 1_000);
+        assert_eq!(normalize(&mut timeline, Track::VIDEO, 3_599_980), 980);
     }
 
     #[test]
     fn a_jump_is_taken_out_for_all_tracks_together() {
-        let mut clock = Clock::default();
-        straighten(&mut clock, Track::VIDEO, 0);
-        straighten(&mut clock, Track::AUDIO, 10);
-        assert_eq!(straighten(&mut clock, Track::VIDEO, 100_000), 50);
-        assert_eq!(straighten(&mut clock, Track::AUDIO, 100_010), 60);
-        assert_eq!(clock.repairs(), 1);
+        let mut timeline = Timeline::default();
+        normalize(&mut timeline, Track::VIDEO, 0);
+        normalize(&mut timeline, Track::AUDIO, 10);
+        assert_eq!(normalize(&mut timeline, Track::VIDEO, 100_000), 50);
+        assert_eq!(normalize(&mut timeline, Track::AUDIO, 100_010), 60);
+        assert_eq!(timeline.repairs(), 1);
     }
 
     #[test]
     fn a_reset_to_zero_goes_on_where_it_was() {
-        let mut clock = Clock::default();
-        straighten(&mut clock, Track::VIDEO, 0);
-        straighten(&mut clock, Track::VIDEO, 9_000);
-        straighten(&mut clock, Track::VIDEO, 18_000);
-        assert_eq!(straighten(&mut clock, Track::VIDEO, 0), 18_040);
-        assert_eq!(straighten(&mut clock, Track::VIDEO, 40), 18_080);
+        let mut timeline = Timeline::default();
+        normalize(&mut timeline, Track::VIDEO, 0);
+        normalize(&mut timeline, Track::VIDEO, 9_000);
+        normalize(&mut timeline, Track::VIDEO, 18_000);
+        assert_eq!(normalize(&mut timeline, Track::VIDEO, 0), 18_040);
+        assert_eq!(normalize(&mut timeline, Track::VIDEO, 40), 18_080);
     }
 
     #[test]
     fn video_moves_forward_strictly_and_audio_never_back() {
-        let mut clock = Clock::default();
-        assert_eq!(straighten(&mut clock, Track::VIDEO, 100), 100);
-        assert_eq!(straighten(&mut clock, Track::VIDEO, 100), 101);
-        assert_eq!(straighten(&mut clock, Track::VIDEO, 60), 102);
-        assert_eq!(straighten(&mut clock, Track::AUDIO, 100), 100);
-        assert_eq!(straighten(&mut clock, Track::AUDIO, 90), 100);
+        let mut timeline = Timeline::default();
+        assert_eq!(normalize(&mut timeline, Track::VIDEO, 100), 100);
+        assert_eq!(normalize(&mut timeline, Track::VIDEO, 100), 101);
+        assert_eq!(normalize(&mut timeline, Track::VIDEO, 60), 102);
+        assert_eq!(normalize(&mut timeline, Track::AUDIO, 100), 100);
+        assert_eq!(normalize(&mut timeline, Track::AUDIO, 90), 100);
     }
 
     #[test]
     fn another_publisher_goes_on_after_the_last_frame() {
-        let mut clock = Clock::default();
-        straighten(&mut clock, Track::VIDEO, 0);
-        straighten(&mut clock, Track::VIDEO, 500);
-        clock.restart();
-        assert_eq!(straighten(&mut clock, Track::VIDEO, 7_777_000), 540);
-        assert_eq!(straighten(&mut clock, Track::VIDEO, 7_777_040), 580);
+        let mut timeline = Timeline::default();
+        normalize(&mut timeline, Track::VIDEO, 0);
+        normalize(&mut timeline, Track::VIDEO, 500);
+        timeline.restart();
+        assert_eq!(normalize(&mut timeline, Track::VIDEO, 7_777_000), 540);
+        assert_eq!(normalize(&mut timeline, Track::VIDEO, 7_777_040), 580);
     }
 }

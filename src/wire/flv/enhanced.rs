@@ -9,7 +9,7 @@
 //! ```
 
 use super::{FlvError, codec_of, packet, take, take_array, u24};
-use crate::media::frame::{Codec, Kind, Track};
+use crate::media::frame::{Codec, Track, TrackKind};
 use crate::media::timestamp::Timestamp;
 use bytes::Bytes;
 
@@ -51,12 +51,13 @@ pub fn take_modifiers(
 
 /// Calls `each` for every track that `body` speaks of. `body` begins behind the modifiers.
 pub fn for_each_track(
-    kind: Kind,
+    kind: TrackKind,
     mut body: Bytes,
     packet_type: u8,
     mut each: impl FnMut(Packet) -> Result<(), FlvError>,
 ) -> Result<(), FlvError> {
-    let multitrack = if kind == Kind::Video { packet::VIDEO_MULTITRACK } else { packet::AUDIO_MULTITRACK };
+    let multitrack =
+        if kind == TrackKind::Video { packet::VIDEO_MULTITRACK } else { packet::AUDIO_MULTITRACK };
     if packet_type != multitrack {
         let codec = codec_of(take_array(&mut body)?, kind)?;
         return each(Packet { track: Track { kind, id: 0 }, codec, packet_type, body });
