@@ -6,8 +6,6 @@ use serde::{Deserialize, Serialize};
 /// A question about the state of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Query {
-    /// Who the server is, and nothing else.
-    Identity,
     /// The process and the machine.
     Summaries,
     /// All vhosts.
@@ -48,18 +46,7 @@ pub struct Identity {
 
 /// The answer to a [`Query`].
 #[derive(Clone, Debug)]
-pub struct Report {
-    /// Who answers.
-    pub identity: Identity,
-    /// What it knows.
-    pub body: ReportBody,
-}
-
-/// What was asked for.
-#[derive(Clone, Debug)]
-pub enum ReportBody {
-    /// To [`Query::Identity`].
-    Identity,
+pub enum Report {
     /// To [`Query::Summaries`].
     Summaries(Box<Summaries>),
     /// To [`Query::Vhosts`].

@@ -100,6 +100,7 @@ impl Server {
             config: &self.config,
             cid: conn.cid,
             peer: conn.peer,
+            identity: &self.identity,
             rng: &mut conn.rng,
             out: &mut conn.outbox,
             asks: &mut self.scratch,

@@ -51,6 +51,7 @@ use crate::session::ask::{Ask, Introduction};
 use crate::session::http::HttpSession;
 use crate::session::rtmp::RtmpSession;
 use crate::session::{AnySession, Cx};
+use crate::status::Identity;
 use crate::stream::registry::{Registry, StreamKey};
 use conn::{Conn, Conns, Role};
 use hosted::Hosted;
@@ -113,6 +114,9 @@ pub struct Server {
     tickets: u64,
     /// The process that this is, once the shell has told.
     pid: u32,
+    /// Follows from the configuration, the seed and `pid`.
+    #[serde(skip)]
+    identity: Identity,
     /// Who waits for a measurement.
     pending: BTreeMap<Ticket, ConnId>,
     /// Set once a drain has begun.
@@ -127,7 +131,7 @@ impl Server {
     /// A server without peers. Seed and time are given once, at birth; everything random or timed follows
     /// from them.
     pub fn new(config: Config, seed: Seed, now: Instant, epoch: Epoch) -> Self {
-        Server {
+        let mut server = Server {
             services: config.listeners().into_iter().map(|(_, service, _)| service).collect(),
             config: Arc::new(config),
             seed,
@@ -143,12 +147,15 @@ impl Server {
             woken: VecDeque::new(),
             tickets: 0,
             pid: 0,
+            identity: Identity::default(),
             pending: BTreeMap::new(),
             draining: None,
             finished: false,
             overload_told: None,
             traffic: Traffic::new(now),
-        }
+        };
+        server.introduce();
+        server
     }
 
     /// A peer has come to `listener`. `None`: refused, since a limit is reached or the server is draining.
@@ -184,6 +191,7 @@ impl Server {
             config: &self.config,
             cid,
             peer,
+            identity: &self.identity,
             rng: &mut rng,
             out: &mut outbox,
             asks: &mut self.scratch,
@@ -246,6 +254,7 @@ impl Server {
             | Input::Exited { .. } => {}
             Input::Reload { config } => {
                 self.config = Arc::new(*config);
+                self.introduce();
                 log::info!("the configuration was reloaded; it holds for new connections and publishers");
             }
             Input::Drain => self.drain(),

@@ -8,7 +8,7 @@ use crate::server::output::Output;
 use crate::server::vid::vid;
 use crate::session::ask::Answer;
 use crate::status::{
-    Identity, Query, RecorderAnswer, RecorderRefusal, RecorderWish, Report, ReportBody, Summaries, Vitals,
+    Identity, Query, RecorderAnswer, RecorderRefusal, RecorderWish, Report, Summaries, Vitals,
 };
 
 impl Server {
@@ -17,13 +17,10 @@ impl Server {
             self.measure(id);
             return;
         }
-        let body = match query {
+        let report = match query {
             Query::Summaries => None,
-            Query::Identity => Some(ReportBody::Identity),
-            Query::Vhosts => Some(ReportBody::Vhosts(self.vhosts())),
-            Query::Vhost(vid) => {
-                self.vhosts().into_iter().find(|vhost| vhost.id == vid).map(ReportBody::Vhost)
-            }
+            Query::Vhosts => Some(Report::Vhosts(self.vhosts())),
+            Query::Vhost(vid) => self.vhosts().into_iter().find(|vhost| vhost.id == vid).map(Report::Vhost),
             Query::Streams(page) => Some(self.streams_page(page, Hosted::is_published)),
             Query::Live(page) => {
                 Some(self.streams_page(page, |hosted| hosted.stream.publication().is_some()))
@@ -32,22 +29,22 @@ impl Server {
             Query::Clients(page) => Some(self.clients_page(page)),
             Query::Client(cid) => {
                 let conn = self.clients().find(|conn| conn.cid.as_str() == cid);
-                conn.map(|conn| ReportBody::Client(Box::new(self.client_status(conn))))
+                conn.map(|conn| Report::Client(Box::new(self.client_status(conn))))
             }
         };
-        let report = body.map(|body| Box::new(Report { identity: self.identity(), body }));
-        self.answer(id, Answer::Report(report));
+        self.answer(id, Answer::Report(report.map(Box::new)));
     }
 
-    /// The server is known by where it listens, this run of it by its random generator.
-    fn identity(&self) -> Identity {
+    /// Renews [`Identity`] after the configuration or the process id has changed. The server is known by the
+    /// addresses that it listens on, this run of it by a word from its seed.
+    pub(super) fn introduce(&mut self) {
         let listeners = self.config.listeners();
         let service: [u8; 8] = self.seed.fork(b"service").random_word();
-        Identity {
+        self.identity = Identity {
             server: vid(&format!("{listeners:?}")),
             service: String::from_utf8_lossy(&service).into_owned(),
             pid: self.pid,
-        }
+        };
     }
 
     /// Only the shell can look at the process; the answer comes with `Input::Measured`.
@@ -63,7 +60,10 @@ impl Server {
 
     /// A measurement came; the shell may also send one that nobody asked for, to introduce the process.
     pub(super) fn measured(&mut self, ticket: Ticket, vitals: Vitals) {
-        self.pid = vitals.pid;
+        if self.pid != vitals.pid {
+            self.pid = vitals.pid;
+            self.introduce();
+        }
         let Some(id) = self.pending.remove(&ticket) else { return };
         let summaries = Summaries {
             now_ms: self.epoch.unix_millis(self.now),
@@ -74,15 +74,13 @@ impl Server {
             kbps: self.traffic.kbps(self.now),
             vitals,
         };
-        let body = ReportBody::Summaries(Box::new(summaries));
-        let report = Report { identity: self.identity(), body };
-        self.answer(id, Answer::Report(Some(Box::new(report))));
+        self.answer(id, Answer::Report(Some(Box::new(Report::Summaries(Box::new(summaries))))));
     }
 
     /// Only the shell can record; the answer comes with `Input::Recorder`.
     pub(super) fn request_recorder(&mut self, id: ConnId, wish: RecorderWish) {
         if self.pending.len() >= PENDING_MAX {
-            let answer = Answer::Recorder(self.identity(), Err(RecorderRefusal::Busy));
+            let answer = Answer::Recorder(Err(RecorderRefusal::Busy));
             self.answer(id, answer);
             return;
         }
@@ -98,7 +96,7 @@ impl Server {
         result: Result<RecorderAnswer, RecorderRefusal>,
     ) {
         let Some(id) = self.pending.remove(&ticket) else { return };
-        let answer = Answer::Recorder(self.identity(), result);
+        let answer = Answer::Recorder(result);
         self.answer(id, answer);
     }
 }

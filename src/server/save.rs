@@ -75,7 +75,7 @@ impl Server {
         let other_build = |part: String| Unloadable::OtherBuild { build: build.clone(), part };
         // Whole, and yet not understood: it was never meant for this build.
         let whole = || other_build("something".to_owned());
-        let (server, rest) = postcard::take_from_bytes::<Server>(rest).map_err(|_| whole())?;
+        let (mut server, rest) = postcard::take_from_bytes::<Server>(rest).map_err(|_| whole())?;
         if let Some((part, _)) = saved.symmetric_difference(&schema(&server)).next() {
             return Err(other_build(format!("`{part}`")));
         }
@@ -83,6 +83,7 @@ impl Server {
             return Err(whole());
         }
         server.is_sound().map_err(Unloadable::Unsound)?;
+        server.introduce();
         Ok(server)
     }
 

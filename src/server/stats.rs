@@ -9,7 +9,7 @@ use crate::server::conn::{Conn, Role};
 use crate::server::hosted::Hosted;
 use crate::server::vid::{stream_vid, vid};
 use crate::status::{
-    AudioStatus, ClientStatus, HlsStatus, Kbps, Page, PublishStatus, ReportBody, StreamStatus, VhostStatus,
+    AudioStatus, ClientStatus, HlsStatus, Kbps, Page, PublishStatus, Report, StreamStatus, VhostStatus,
     VideoStatus,
 };
 use std::collections::BTreeMap;
@@ -42,16 +42,16 @@ impl Server {
         vhosts.into_values().collect()
     }
 
-    pub(super) fn streams_page(&self, page: Page, of: impl Fn(&Hosted) -> bool) -> ReportBody {
+    pub(super) fn streams_page(&self, page: Page, of: impl Fn(&Hosted) -> bool) -> Report {
         let all = || self.streams.iter().filter(|(_, _, hosted)| of(hosted));
         let streams = all().skip(page.start).take(page.count);
         let streams = streams.map(|(name, _, hosted)| self.stream_status(name, hosted)).collect();
-        ReportBody::Streams(streams, all().count())
+        Report::Streams(streams, all().count())
     }
 
-    pub(super) fn stream_by_vid(&self, vid: &str) -> Option<ReportBody> {
+    pub(super) fn stream_by_vid(&self, vid: &str) -> Option<Report> {
         let (name, _, hosted) = self.streams.iter().find(|(name, _, _)| stream_vid(name) == vid)?;
-        Some(ReportBody::Stream(Box::new(self.stream_status(name, hosted))))
+        Some(Report::Stream(Box::new(self.stream_status(name, hosted))))
     }
 
     fn stream_status(&self, name: &StreamName, hosted: &Hosted) -> StreamStatus {
@@ -97,9 +97,9 @@ impl Server {
         around as u64 + u64::from(hosted.stream.publication().is_some())
     }
 
-    pub(super) fn clients_page(&self, page: Page) -> ReportBody {
+    pub(super) fn clients_page(&self, page: Page) -> Report {
         let clients = self.clients().skip(page.start).take(page.count);
-        ReportBody::Clients(clients.map(|conn| self.client_status(conn)).collect(), self.clients().count())
+        Report::Clients(clients.map(|conn| self.client_status(conn)).collect(), self.clients().count())
     }
 
     pub(super) fn client_status(&self, conn: &Conn) -> ClientStatus {

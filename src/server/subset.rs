@@ -43,6 +43,7 @@ impl Server {
             woken: self.woken.iter().copied().filter(|conn| stay(*conn)).collect(),
             tickets: self.tickets,
             pid: self.pid,
+            identity: self.identity.clone(),
             pending: self.pending.iter().filter(|(_, conn)| stay(**conn)).map(|(a, b)| (*a, *b)).collect(),
             draining: self.draining,
             overload_told: self.overload_told,

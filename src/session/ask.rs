@@ -5,7 +5,7 @@ use crate::base::name::StreamName;
 use crate::base::reason::Reason;
 use crate::media::frame::Frame;
 use crate::media::stream_info::StreamInfo;
-use crate::status::{Identity, Query, RecorderAnswer, RecorderRefusal, RecorderWish, Report};
+use crate::status::{Query, RecorderAnswer, RecorderRefusal, RecorderWish, Report};
 use crate::wire::format::Format;
 use crate::wire::m3u8::HlsFile;
 use serde::{Deserialize, Serialize};
@@ -114,8 +114,8 @@ pub enum Answer {
     Report(Option<Box<Report>>),
     /// To [`Ask::Kick`]: whether there was such a connection.
     Kick(bool),
-    /// To [`Ask::Recorder`]: who answers, and what.
-    Recorder(Identity, Result<RecorderAnswer, RecorderRefusal>),
+    /// To [`Ask::Recorder`].
+    Recorder(Result<RecorderAnswer, RecorderRefusal>),
     /// The server is about to end this connection for `Reason`; last words, in the protocol's own way.
     Farewell(Reason),
 }

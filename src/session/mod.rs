@@ -15,6 +15,7 @@ use crate::base::reason::Reason;
 use crate::base::rng::Rng;
 use crate::base::time::{Epoch, Instant};
 use crate::config::{Config, Service};
+use crate::status::Identity;
 use ask::{Answer, Ask};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -30,9 +31,11 @@ pub struct Cx<'a> {
     pub config: &'a Config,
     /// The id that stands on every log line of this connection: `log::info!(cid:% = cx.cid; "…")`.
     pub cid: Cid,
-    /// Who is at the other end.
+    /// The peer's address.
     pub peer: SocketAddr,
-    /// The random generator of the connection.
+    /// What the API says of this server in every answer.
+    pub identity: &'a Identity,
+    /// The connection's random generator.
     pub rng: &'a mut Rng,
     /// Where the session's own bytes go. It has a limit; past it the connection is ended by the server.
     pub out: &'a mut Outbox,

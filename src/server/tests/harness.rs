@@ -103,7 +103,7 @@ impl World {
         self.server.handle(self.now, Input::Sent { conn, len, room });
     }
 
-    fn handle(&mut self, input: Input<'_>) {
+    pub fn handle(&mut self, input: Input<'_>) {
         self.server.handle(self.now, input);
         self.drain();
     }

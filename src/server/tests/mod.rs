@@ -5,7 +5,10 @@ mod harness;
 mod overload;
 pub mod save;
 
+use crate::base::id::Ticket;
 use crate::config::{Config, Second};
+use crate::server::{Input, Server};
+use crate::status::Vitals;
 use harness::{World, bodies};
 use std::time::Duration;
 
@@ -273,4 +276,32 @@ fn a_waiting_player_gets_a_burst_from_its_beginning() {
 fn a_server_is_a_value_that_can_be_copied_and_sent() {
     fn is_a_value<T: Clone + Send + 'static>() {}
     is_a_value::<crate::server::Server>();
+}
+
+#[test]
+fn every_answer_of_the_api_names_the_server_as_it_is_by_then() {
+    let mut world = World::new(Config::default());
+    let envelope = |world: &mut World| {
+        let api = world.api("GET /api/v1/versions HTTP/1.1\r\nHost: a\r\n\r\n");
+        let text = String::from_utf8_lossy(&world.sent(api)).into_owned();
+        let (_, json) = text.split_once("\r\n\r\n").expect("a head and a body");
+        json.split_once(",\"data\"").expect("an envelope and data").0.to_owned()
+    };
+    let at_birth = envelope(&mut world);
+    assert!(at_birth.ends_with("\"pid\":\"0\""), "{at_birth}");
+    let vitals = Box::new(Vitals { pid: 4242, ..Vitals::default() });
+    world.handle(Input::Measured { ticket: Ticket(0), vitals });
+    let measured = at_birth.replace("\"0\"", "\"4242\"");
+    assert_eq!(envelope(&mut world), measured);
+    world.server = Server::load(&world.server.save()).expect("it was just saved");
+    assert_eq!(envelope(&mut world), measured);
+    world.server = world.server.subset(|_| true);
+    assert_eq!(envelope(&mut world), measured);
+    let mut config = Config::default();
+    config.rtmp.listen = vec![([127, 0, 0, 1], 1936).into()];
+    world.handle(Input::Reload { config: Box::new(config.clone()) });
+    let reloaded = envelope(&mut world);
+    assert_ne!(reloaded, measured, "the addresses are other ones");
+    let server = |text: &str| text.split("\"server\":").nth(1).map(|rest| rest[..13].to_owned());
+    assert_eq!(server(&reloaded), server(&envelope(&mut World::new(config))));
 }

@@ -23,7 +23,7 @@
 use crate::session::ask::Ask;
 use crate::session::http::json;
 use crate::session::http::response::Reply;
-use crate::status::{Page, Query, Report, ReportBody};
+use crate::status::{Identity, Page, Query, Report};
 use crate::wire::http1::{Method, Status, Target};
 use serde::{Deserialize, Serialize};
 
@@ -83,10 +83,10 @@ impl Call {
         })
     }
 
-    /// What the server is asked first.
-    pub fn ask(&self) -> Ask {
-        Ask::Query(match self {
-            Call::Urls(_) | Call::Versions => Query::Identity,
+    /// What the server is asked first; `None` if the answer is known.
+    pub fn ask(&self) -> Option<Ask> {
+        Some(Ask::Query(match self {
+            Call::Urls(_) | Call::Versions => return None,
             Call::Summaries => Query::Summaries,
             Call::Vhosts => Query::Vhosts,
             Call::Vhost(id) => Query::Vhost(id.clone()),
@@ -94,28 +94,24 @@ impl Call {
             Call::Stream(id) => Query::Stream(id.clone()),
             Call::Clients(page) => Query::Clients(*page),
             Call::Client(id) => Query::Client(id.clone()),
-            Call::Kick(id) => return Ask::Kick { id: id.clone() },
-        })
+            Call::Kick(id) => return Some(Ask::Kick { id: id.clone() }),
+        }))
     }
 
-    /// The response, once the server has answered. (A kick that succeeded is answered by a report as well:
-    /// the session asks for [`Query::Identity`] then.)
-    pub fn reply(&self, report: Option<&Report>) -> Reply {
-        let Some(report) = report else {
-            return self.unknown();
-        };
-        let who = &report.identity;
-        let json = match (self, &report.body) {
-            (Call::Urls(level), ReportBody::Identity) => json::urls(who, *level),
-            (Call::Versions, ReportBody::Identity) => json::versions(who),
-            (Call::Kick(_), ReportBody::Identity) => json::nothing(who),
-            (Call::Summaries, ReportBody::Summaries(summaries)) => json::summaries(who, summaries),
-            (Call::Vhosts, ReportBody::Vhosts(vhosts)) => json::vhosts(who, vhosts),
-            (Call::Vhost(_), ReportBody::Vhost(vhost)) => json::vhost(who, vhost),
-            (Call::Streams(_), ReportBody::Streams(streams, total)) => json::streams(who, streams, *total),
-            (Call::Stream(_), ReportBody::Stream(stream)) => json::stream(who, stream),
-            (Call::Clients(_), ReportBody::Clients(clients, total)) => json::clients(who, clients, *total),
-            (Call::Client(_), ReportBody::Client(client)) => json::client(who, client),
+    /// The response, with what the server has answered if it was asked for a report.
+    pub fn reply(&self, who: &Identity, report: Option<&Report>) -> Reply {
+        let json = match (self, report) {
+            (Call::Urls(level), _) => json::urls(who, *level),
+            (Call::Versions, _) => json::versions(who),
+            (Call::Kick(_), _) => json::nothing(who),
+            (_, None) => return self.unknown(),
+            (Call::Summaries, Some(Report::Summaries(summaries))) => json::summaries(who, summaries),
+            (Call::Vhosts, Some(Report::Vhosts(vhosts))) => json::vhosts(who, vhosts),
+            (Call::Vhost(_), Some(Report::Vhost(vhost))) => json::vhost(who, vhost),
+            (Call::Streams(_), Some(Report::Streams(streams, total))) => json::streams(who, streams, *total),
+            (Call::Stream(_), Some(Report::Stream(stream))) => json::stream(who, stream),
+            (Call::Clients(_), Some(Report::Clients(clients, total))) => json::clients(who, clients, *total),
+            (Call::Client(_), Some(Report::Client(client))) => json::client(who, client),
             _ => {
                 log::error!("the server answered another question than {self:?}");
                 return Reply::sentence(Status::INTERNAL_ERROR, "the server answered another question");

@@ -32,7 +32,7 @@ use crate::base::time::Instant;
 use crate::config::Service;
 use crate::session::ask::{Answer, Ask, Introduction, Playing, Refusal};
 use crate::session::{Cx, Session};
-use crate::status::{RecorderAnswer, ReportBody};
+use crate::status::{RecorderAnswer, Report};
 use crate::wire::http1::{Drain, HeadLimits, HeadScan, HttpError, Method, Request, ResponseHead, Status};
 use live::{Carrier, Live};
 use response::{Exchange, Reply, names};
@@ -282,19 +282,18 @@ impl HttpSession {
             }
             Route::Icon => self.reply(cx, exchange, files::reply(page::icon(), &wants())),
             Route::LiveList => self.ask(cx, exchange, Pending::LiveList, Ask::Query(page::query())),
-            Route::Api(call) => {
-                let ask = call.ask();
-                self.ask(cx, exchange, Pending::Api(call), ask);
-            }
+            Route::Api(call) => match call.ask() {
+                Some(ask) => self.ask(cx, exchange, Pending::Api(call), ask),
+                None => self.reply(cx, exchange, call.reply(cx.identity, None)),
+            },
             Route::Recorder(command) => match (recorder::denied(cx.config, request), &command) {
                 (Some(reply), _) => self.reply(cx, exchange, reply),
                 (None, recorder::Command::Wish(wish)) => {
                     let ask = Ask::Recorder(wish.clone());
                     self.ask(cx, exchange, Pending::Recorder(command), ask);
                 }
-                (None, recorder::Command::Unclear(_)) => {
-                    let ask = Ask::Query(crate::status::Query::Identity);
-                    self.ask(cx, exchange, Pending::Recorder(command), ask);
+                (None, recorder::Command::Unclear(why)) => {
+                    self.reply(cx, exchange, recorder::unclear(cx.identity, why));
                 }
             },
             Route::File(name, file) => {
@@ -394,28 +393,22 @@ impl HttpSession {
             }
             (Pending::File(wants), Answer::Fetch(Ok(file))) => files::reply(file, wants),
             (Pending::File(_), Answer::Fetch(Err(refusal))) => Reply::refusal(&refusal),
-            (Pending::LiveList, Answer::Report(Some(report))) => match &report.body {
-                ReportBody::Streams(streams, total) => {
+            (Pending::LiveList, Answer::Report(Some(report))) => match &*report {
+                Report::Streams(streams, total) => {
                     Reply::json(page::LIVE_LIST_MAX_AGE_SECS, page::live_list(cx.config, streams, *total))
                 }
                 _ => Reply::unavailable("the list of streams cannot be had now"),
             },
-            (Pending::Api(call), Answer::Report(report)) => call.reply(report.as_deref()),
-            (Pending::Api(_), Answer::Kick(true)) => {
-                self.ask(cx, exchange, *pending, Ask::Query(crate::status::Query::Identity));
-                return Ok(());
-            }
+            (Pending::Api(call), Answer::Report(report)) => call.reply(cx.identity, report.as_deref()),
+            (Pending::Api(call), Answer::Kick(true)) => call.reply(cx.identity, None),
             (Pending::Api(call), Answer::Kick(false)) => call.unknown(),
-            (Pending::Recorder(command), Answer::Recorder(who, result)) => {
+            (Pending::Recorder(command), Answer::Recorder(result)) => {
                 let last = Exchange { keep_alive: false, ..exchange };
                 let part = matches!(result, Ok(RecorderAnswer::Part { .. }));
                 let exchange = if part { last } else { exchange };
-                recorder::answer(cx, &exchange, command, &who, result);
+                recorder::answer(cx, &exchange, command, result);
                 self.finish(cx, exchange);
                 return Ok(());
-            }
-            (Pending::Recorder(recorder::Command::Unclear(why)), Answer::Report(Some(report))) => {
-                recorder::unclear(&report.identity, why)
             }
             (_, Answer::Farewell(reason)) => {
                 let exchange = Exchange { keep_alive: false, ..exchange };

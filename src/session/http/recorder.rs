@@ -110,9 +110,9 @@ pub fn answer(
     cx: &mut Cx<'_>,
     exchange: &Exchange,
     command: &Command,
-    who: &Identity,
     result: Result<RecorderAnswer, RecorderRefusal>,
 ) {
+    let who = cx.identity;
     let reply = match (command, result) {
         (Command::Wish(RecorderWish::Fetch { name }), Ok(RecorderAnswer::Part { bytes })) => {
             let head = exchange

@@ -15,8 +15,19 @@ fn get(target: &str, answer: Answer) -> Heard {
     Heard::parse(&peer.hears_bytes())
 }
 
-fn body(target: &str, answer: ReportBody) -> String {
-    let heard = get(target, report(answer));
+fn body(target: &str, answer: Report) -> String {
+    json_of(&get(target, report(answer)))
+}
+
+/// What is answered without asking the server.
+fn known(target: &str) -> String {
+    let mut peer = Peer::on(Service::Api);
+    peer.requests("GET", target, &[]);
+    assert!(peer.asks().is_none(), "{target}");
+    json_of(&Heard::parse(&peer.hears_bytes()))
+}
+
+fn json_of(heard: &Heard) -> String {
     assert_eq!(heard.status, 200);
     assert_eq!(heard.header("Content-Type"), Some("application/json"));
     assert_eq!(heard.header("Cache-Control"), Some("no-store"));
@@ -120,10 +131,10 @@ const ENVELOPE: &str = r#""code":0,"server":"vid-0a1b2c3","service":"s5v7x9z1","
 #[test]
 fn the_roots_tell_what_stands_below_them() {
     let root = format!(r#"{{{ENVELOPE},"urls":{{"api":"the HTTP API"}}}}"#);
-    assert_eq!(body("/", ReportBody::Identity), root);
+    assert_eq!(known("/"), root);
     let api = format!(r#"{{{ENVELOPE},"urls":{{"v1":"version 1 of the HTTP API"}}}}"#);
-    assert_eq!(body("/api/", ReportBody::Identity), api);
-    let v1 = body("/api/v1/", ReportBody::Identity);
+    assert_eq!(known("/api/"), api);
+    let v1 = known("/api/v1/");
     assert!(v1.starts_with(&format!(r#"{{{ENVELOPE},"urls":{{"versions":""#)));
     for endpoint in ["versions", "summaries", "vhosts", "streams", "clients"] {
         assert!(v1.contains(&format!("\"{endpoint}\":")), "{endpoint}");
@@ -135,7 +146,7 @@ fn the_version_is_that_of_the_program() {
     let version = env!("CARGO_PKG_VERSION");
     let [major, minor, revision] = version.split('.').collect::<Vec<_>>()[..] else { panic!("{version}") };
     assert_eq!(
-        body("/api/v1/versions", ReportBody::Identity),
+        known("/api/v1/versions"),
         line(&format!(
             r#"{{{ENVELOPE},"data":{{
                 "major":{major},"minor":{minor},"revision":{revision},"version":"{version}"}}}}"#
@@ -189,7 +200,7 @@ fn summaries_have_every_field_that_scripts_look_for() {
         "srs_sample_time":1700000000000,"srs_recv_bytes":33,"srs_send_bytes":44,
         "conn_sys":0,"conn_sys_et":0,"conn_sys_tw":0,"conn_sys_udp":0,"conn_srs":5}"#;
     assert_eq!(
-        body("/api/v1/summaries", ReportBody::Summaries(Box::new(summaries))),
+        body("/api/v1/summaries", Report::Summaries(Box::new(summaries))),
         line(&format!(
             r#"{{{ENVELOPE},"data":{{"ok":true,"now_ms":1700000000000,
                 "self":{process},"system":{system}}}}}"#
@@ -200,15 +211,15 @@ fn summaries_have_every_field_that_scripts_look_for() {
 #[test]
 fn vhosts_streams_and_clients_are_listed() {
     assert_eq!(
-        body("/api/v1/vhosts/", ReportBody::Vhosts(vec![vhost()])),
+        body("/api/v1/vhosts/", Report::Vhosts(vec![vhost()])),
         line(&format!(r#"{{{ENVELOPE},"vhosts":[{VHOST}]}}"#))
     );
     assert_eq!(
-        body("/api/v1/streams/", ReportBody::Streams(vec![stream(), stream()], 12)),
+        body("/api/v1/streams/", Report::Streams(vec![stream(), stream()], 12)),
         line(&format!(r#"{{{ENVELOPE},"total":12,"streams":[{STREAM},{STREAM}]}}"#))
     );
     assert_eq!(
-        body("/api/v1/clients/", ReportBody::Clients(vec![client()], 1)),
+        body("/api/v1/clients/", Report::Clients(vec![client()], 1)),
         line(&format!(r#"{{{ENVELOPE},"total":1,"clients":[{CLIENT}]}}"#))
     );
 }
@@ -216,15 +227,15 @@ fn vhosts_streams_and_clients_are_listed() {
 #[test]
 fn one_of_them_is_found_by_its_id() {
     assert_eq!(
-        body("/api/v1/vhosts/vid-0000001", ReportBody::Vhost(vhost())),
+        body("/api/v1/vhosts/vid-0000001", Report::Vhost(vhost())),
         line(&format!(r#"{{{ENVELOPE},"vhost":{VHOST}}}"#))
     );
     assert_eq!(
-        body("/api/v1/streams/vid-1a2b3c4", ReportBody::Stream(Box::new(stream()))),
+        body("/api/v1/streams/vid-1a2b3c4", Report::Stream(Box::new(stream()))),
         line(&format!(r#"{{{ENVELOPE},"stream":{STREAM}}}"#))
     );
     assert_eq!(
-        body("/api/v1/clients/abcdefgh", ReportBody::Client(Box::new(client()))),
+        body("/api/v1/clients/abcdefgh", Report::Client(Box::new(client()))),
         line(&format!(r#"{{{ENVELOPE},"client":{CLIENT}}}"#))
     );
 }
@@ -233,7 +244,7 @@ fn one_of_them_is_found_by_its_id() {
 fn a_stream_without_tracks_and_publisher_says_so() {
     let publish = PublishStatus { active: false, cid: None };
     let silent = StreamStatus { publish, video: None, audio: None, ..stream() };
-    let json = body("/api/v1/streams/x", ReportBody::Stream(Box::new(silent)));
+    let json = body("/api/v1/streams/x", Report::Stream(Box::new(silent)));
     assert!(json.ends_with(r#""publish":{"active":false},"video":null,"audio":null}}"#));
 }
 
@@ -252,7 +263,7 @@ fn an_unknown_id_has_its_code() {
 #[test]
 fn questions_reach_the_server_with_and_without_the_last_slash() {
     for slash in ["", "/"] {
-        assert_eq!(asked("GET", &format!("/api{slash}")), "Query(Identity)");
+        assert_eq!(known(&format!("/api{slash}")), known("/api"));
         assert_eq!(asked("GET", &format!("/api/v1/summaries{slash}")), "Query(Summaries)");
         assert_eq!(asked("GET", &format!("/api/v1/vhosts{slash}")), "Query(Vhosts)");
         assert_eq!(asked("GET", &format!("/api/v1/vhosts/v1{slash}")), "Query(Vhost(\"v1\"))");
@@ -273,8 +284,7 @@ fn a_kick_answers_with_the_envelope_alone() {
     peer.requests("DELETE", "/api/v1/clients/abcdefgh", &[]);
     assert!(matches!(peer.asks(), Some(Ask::Kick { id }) if id == "abcdefgh"));
     peer.answers(Answer::Kick(true));
-    assert!(matches!(peer.asks(), Some(Ask::Query(Query::Identity))));
-    peer.answers(report(ReportBody::Identity));
+    assert!(peer.asks().is_none());
     assert_eq!(Heard::parse(&peer.hears_bytes()).text(), format!("{{{ENVELOPE}}}"));
     peer.requests("DELETE", "/api/v1/clients/nobody", &[]).answers(Answer::Kick(false));
     assert_eq!(Heard::parse(&peer.hears_bytes()).text(), r#"{"code":2049}"#);
@@ -318,7 +328,7 @@ fn the_public_list_tells_no_more_than_the_page_shows() {
     peer.requests("GET", "/live.json", &[]);
     assert_eq!(peer.asks_text(), "Query(Live(Page { start: 0, count: 200 }))");
     let named = StreamStatus { vhost_name: "a.tv".into(), clients: 1, audio: None, ..stream() };
-    peer.answers(report(ReportBody::Streams(vec![stream(), named], 3)));
+    peer.answers(report(Report::Streams(vec![stream(), named], 3)));
     let heard = Heard::parse(&peer.hears_bytes());
     assert_eq!(heard.header("Cache-Control"), Some("max-age=1"));
     let expected = r#"{"rtmp_port":1935,"total":3,"streams":[

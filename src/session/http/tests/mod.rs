@@ -18,7 +18,7 @@ use crate::config::{Config, Service};
 use crate::session::ask::{Answer, Ask};
 use crate::session::http::HttpSession;
 use crate::session::{Cx, Session};
-use crate::status::{Identity, Report, ReportBody};
+use crate::status::{Identity, Report};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -50,6 +50,7 @@ impl Peer {
             config: &config,
             cid: CID,
             peer: ([192, 0, 2, 1], 4711).into(),
+            identity: &identity(),
             rng: &mut rng,
             out: &mut out,
             asks: &mut asks,
@@ -71,6 +72,7 @@ impl Peer {
             config: &self.config,
             cid: CID,
             peer: ([192, 0, 2, 1], 4711).into(),
+            identity: &identity(),
             rng: &mut self.rng,
             out: &mut self.out,
             asks: &mut self.asks,
@@ -191,9 +193,12 @@ impl Heard {
     }
 }
 
-fn report(body: ReportBody) -> Answer {
-    let identity = Identity { server: "vid-0a1b2c3".into(), service: "s5v7x9z1".into(), pid: 4242 };
-    Answer::Report(Some(Box::new(Report { identity, body })))
+fn report(report: Report) -> Answer {
+    Answer::Report(Some(Box::new(report)))
+}
+
+fn identity() -> Identity {
+    Identity { server: "vid-0a1b2c3".into(), service: "s5v7x9z1".into(), pid: 4242 }
 }
 
 fn segment() -> Fetched {

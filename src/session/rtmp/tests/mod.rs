@@ -15,6 +15,7 @@ use crate::base::time::Epoch;
 use crate::config::Config;
 use crate::media::stream_info::StreamInfo;
 use crate::session::ask::{Ask, Playing, Refusal};
+use crate::status::Identity;
 use crate::wire::amf0::Value;
 use crate::wire::rtmp::chunk::{Limits, Message, Reader, write_message};
 use crate::wire::rtmp::message::{Command, type_id};
@@ -279,6 +280,8 @@ impl Peer {
 const LIMITS: Limits =
     Limits { chunk_size_max: 1 << 24, message_bytes_max: 1 << 24, partial_bytes_max: 1 << 24 };
 
+static IDENTITY: Identity = Identity { server: String::new(), service: String::new(), pid: 0 };
+
 fn cx<'a>(
     now: Instant,
     config: &'a Config,
@@ -287,7 +290,7 @@ fn cx<'a>(
     asks: &'a mut VecDeque<Ask>,
 ) -> Cx<'a> {
     let peer = ([127, 0, 0, 1], 40_000).into();
-    Cx { now, epoch: Epoch(0), config, cid: Cid(*b"testpeer"), peer, rng, out, asks }
+    Cx { now, epoch: Epoch(0), config, cid: Cid(*b"testpeer"), peer, identity: &IDENTITY, rng, out, asks }
 }
 
 /// An ask as a line.
