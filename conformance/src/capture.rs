@@ -16,7 +16,7 @@ use dacapo::base::id::ListenerId;
 use dacapo::base::rng::Seed;
 use dacapo::base::time::{Epoch, Instant};
 use dacapo::config::{Config, Service};
-use dacapo::record::{self, Contents, Entry, Event, Header, Kernel, Seat};
+use dacapo::record::{self, ConnNo, Contents, Entry, Event, Header, Kernel};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -71,7 +71,7 @@ pub struct Capture {
     pub entries: Vec<Entry>,
     /// What took the server's bytes.
     pub kernel: Kernel,
-    /// What the server of that day said: each [`Event::Received`] is what came from it on that seat.
+    /// What the server of that day said: each [`Event::Received`] is what came from it on that connection.
     pub reference: Vec<Entry>,
 }
 
@@ -198,12 +198,12 @@ pub fn listener(service: Service) -> ListenerId {
 /// A peer that comes, says `words` at once and stays.
 fn one_connection(words: Bytes) -> Vec<Entry> {
     let peer = "192.0.2.1:50000".parse().expect("an address");
-    let seat = Seat(0);
-    let came = Event::Accepted { listener: listener(Service::Rtmp), peer, seat: Some(seat) };
+    let conn_no = ConnNo(0);
+    let came = Event::Accepted { listener: listener(Service::Rtmp), peer, conn_no: Some(conn_no) };
     let at = Instant::from_micros;
     vec![
         Entry { at: at(0), event: came },
-        Entry { at: at(1000), event: Event::Received { seat, bytes: words } },
+        Entry { at: at(1000), event: Event::Received { conn_no, bytes: words } },
     ]
 }
 

@@ -162,7 +162,7 @@ fn import_file(
         return Err(format!("--config: {fault}"));
     }
     capture.save(shelf).map_err(|error| error.to_string())?;
-    let talks = vary::seats(&capture.entries).len();
+    let talks = vary::conns(&capture.entries).len();
     println!("{} packets, {talks} connections in {}", traffic.packets, shelf.join(name).display());
     if capture.about.server != "dacapo" {
         print!("How Dacapo answers otherwise:\n{}", differ::report(&capture));

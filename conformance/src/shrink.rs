@@ -6,7 +6,7 @@
 //! may be asked. Never: knows what a failure is, or changes the order of entries.
 
 use dacapo::base::time::Instant;
-use dacapo::record::{Entry, Event, Header, Kernel, Seat};
+use dacapo::record::{ConnNo, Entry, Event, Header, Kernel};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
@@ -146,17 +146,18 @@ impl<F: FnMut(&[Entry]) -> bool, T: FnMut(Progress)> Work<F, T> {
     /// Takes away connections with all that is about them: many at once, then fewer.
     fn connections(&mut self) {
         self.what = "connections";
-        let seats: BTreeSet<Seat> = self.entries.iter().filter_map(|entry| entry.event.seat()).collect();
-        let mut seats: Vec<Seat> = seats.into_iter().collect();
-        let mut step = seats.len();
+        let conns: BTreeSet<ConnNo> = self.entries.iter().filter_map(|entry| entry.event.conn_no()).collect();
+        let mut conns: Vec<ConnNo> = conns.into_iter().collect();
+        let mut step = conns.len();
         while step > 0 {
             let mut at = 0;
-            while at < seats.len() {
-                let gone = &seats[at..(at + step).min(seats.len())];
-                let about = |entry: &&Entry| !entry.event.seat().is_some_and(|seat| gone.contains(&seat));
+            while at < conns.len() {
+                let gone = &conns[at..(at + step).min(conns.len())];
+                let about =
+                    |entry: &&Entry| !entry.event.conn_no().is_some_and(|conn_no| gone.contains(&conn_no));
                 let left = self.entries.iter().filter(about).cloned().collect();
                 if self.attempt(left) {
-                    seats.drain(at..(at + step).min(seats.len()));
+                    conns.drain(at..(at + step).min(conns.len()));
                 } else {
                     at += step;
                 }
@@ -255,7 +256,7 @@ mod tests {
     use dacapo::base::rng::Seed;
     use dacapo::base::time::{Epoch, Instant};
     use dacapo::config::Config;
-    use dacapo::record::{Entry, Event, Header, Kernel, Seat};
+    use dacapo::record::{ConnNo, Entry, Event, Header, Kernel};
     use std::time::Duration;
 
     fn header() -> Header {
@@ -270,24 +271,24 @@ mod tests {
         let at = |ms| Instant::from_micros(ms * 1000);
         let mut list = Vec::new();
         for number in 0..20 {
-            let event = Event::Accepted { listener: ListenerId(0), peer, seat: Some(Seat(number)) };
+            let event = Event::Accepted { listener: ListenerId(0), peer, conn_no: Some(ConnNo(number)) };
             list.push(Entry { at: at(u64::from(number)), event });
         }
         for turn in 0..30 {
             for number in 0..20u8 {
                 let mut bytes = vec![100 + turn; 16];
                 bytes[8] = number;
-                let event = Event::Received { seat: Seat(number.into()), bytes: Bytes::from(bytes) };
+                let event = Event::Received { conn_no: ConnNo(number.into()), bytes: Bytes::from(bytes) };
                 list.push(Entry { at: at(100 + 1000 * u64::from(turn)), event });
             }
         }
         list
     }
 
-    fn says(entries: &[Entry], seat: u32, wanted: [u8; 2]) -> bool {
+    fn says(entries: &[Entry], conn_no: u32, wanted: [u8; 2]) -> bool {
         entries.iter().any(|entry| match &entry.event {
-            Event::Received { seat: Seat(other), bytes } => {
-                *other == seat && bytes.windows(2).any(|pair| pair == wanted)
+            Event::Received { conn_no: ConnNo(other), bytes } => {
+                *other == conn_no && bytes.windows(2).any(|pair| pair == wanted)
             }
             _ => false,
         })

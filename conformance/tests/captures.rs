@@ -11,7 +11,7 @@ use conformance::replaying::{Company, REST, Run, first_publish, play, told, vary
 use conformance::shrink;
 use conformance::text::difference_in_context;
 use dacapo::base::time::Instant;
-use dacapo::record::{Entry, Event, Seat};
+use dacapo::record::{ConnNo, Entry, Event};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -81,17 +81,17 @@ fn judged(capture: &Capture, entries: &[Entry], company: Company, after: Duratio
 }
 
 /// What all connections, guests too, were sent.
-fn sent(run: &Run) -> BTreeMap<Seat, Vec<u8>> {
-    run.talks.iter().map(|(seat, talk)| (*seat, talk.bytes())).collect()
+fn sent(run: &Run) -> BTreeMap<ConnNo, Vec<u8>> {
+    run.talks.iter().map(|(conn_no, talk)| (*conn_no, talk.bytes())).collect()
 }
 
 /// Where two runs part: which connection, at which byte.
-fn parting(one: &BTreeMap<Seat, Vec<u8>>, other: &BTreeMap<Seat, Vec<u8>>) -> Option<String> {
-    for (seat, bytes) in one {
-        let against = other.get(seat).map_or(&[][..], Vec::as_slice);
+fn parting(one: &BTreeMap<ConnNo, Vec<u8>>, other: &BTreeMap<ConnNo, Vec<u8>>) -> Option<String> {
+    for (conn_no, bytes) in one {
+        let against = other.get(conn_no).map_or(&[][..], Vec::as_slice);
         if bytes != against {
             let at = bytes.iter().zip(against).take_while(|(a, b)| a == b).count();
-            return Some(format!("{seat} from byte {at} of {} and {}", bytes.len(), against.len()));
+            return Some(format!("{conn_no} from byte {at} of {} and {}", bytes.len(), against.len()));
         }
     }
     None
@@ -149,10 +149,10 @@ fn every_beginning_ends_well_when_all_hang_up() {
         let mut dice = Dice::new(32);
         let config = capture.header().config().expect("it was checked");
         let handshake = Duration::from_millis(config.rtmp.handshake_timeout_ms);
-        for seat in vary::seats(&capture.entries) {
-            for place in places(vary::said(&capture.entries, seat).len(), &mut dice) {
-                let entries = vary::prefix(&capture.entries, seat, place);
-                let about = format!("{}, {place} bytes of {seat}", capture.name);
+        for conn_no in vary::conns(&capture.entries) {
+            for place in places(vary::said(&capture.entries, conn_no).len(), &mut dice) {
+                let entries = vary::prefix(&capture.entries, conn_no, place);
+                let about = format!("{}, {place} bytes of {conn_no}", capture.name);
                 let mut run = judged(&capture, &entries, Company::Alone, handshake, &about);
                 assert_eq!(left_over(&mut run).0, 0, "{about}: somebody is left");
                 let end = run.replay.summary().end + REST;
@@ -170,12 +170,12 @@ fn every_beginning_ends_well_when_all_hang_up() {
 fn every_beginning_ends_well_when_all_fall_silent() {
     for capture in captures() {
         let mut dice = Dice::new(33);
-        for seat in vary::seats(&capture.entries) {
-            let len = vary::said(&capture.entries, seat).len();
+        for conn_no in vary::conns(&capture.entries) {
+            let len = vary::said(&capture.entries, conn_no).len();
             for place in [dice.below(len.min(3200) + 1), dice.below(len + 1)] {
-                let mut entries = vary::prefix(&capture.entries, seat, place);
+                let mut entries = vary::prefix(&capture.entries, conn_no, place);
                 entries.retain(|entry| !matches!(entry.event, Event::Ended { .. }));
-                let about = format!("{place} bytes of {seat}");
+                let about = format!("{place} bytes of {conn_no}");
                 let mut run = judged(&capture, &entries, Company::Guests, REST, &about);
                 // A stream that was published until its publisher timed out is disposed of later.
                 let end = run.replay.summary().end + REST;
@@ -187,7 +187,7 @@ fn every_beginning_ends_well_when_all_fall_silent() {
 }
 
 /// What each connection was shown, without times: the frames in order.
-fn frames(capture: &Capture, factor: u64) -> BTreeMap<Seat, Vec<String>> {
+fn frames(capture: &Capture, factor: u64) -> BTreeMap<ConnNo, Vec<String>> {
     let entries = vary::stretched(&capture.entries, factor);
     // HLS numbers follow from the wall time at which a stream begins: that stays as it was.
     let begins = first_publish(&capture.entries).map_or(0, Instant::as_micros);
@@ -208,13 +208,13 @@ fn time_may_go_faster_or_slower() {
     for capture in captures() {
         let as_recorded = frames(&capture, 1000);
         for factor in [3000, 100] {
-            for (seat, shown) in frames(&capture, factor) {
-                if shown == as_recorded[&seat] {
+            for (conn_no, shown) in frames(&capture, factor) {
+                if shown == as_recorded[&conn_no] {
                     same += 1;
                 } else {
-                    let (now, then) = (shown.len(), as_recorded[&seat].len());
+                    let (now, then) = (shown.len(), as_recorded[&conn_no].len());
                     others.push(format!(
-                        "{} {seat} in {factor} thousandths: {now} frames, {then} as recorded",
+                        "{} {conn_no} in {factor} thousandths: {now} frames, {then} as recorded",
                         capture.name
                     ));
                 }
@@ -254,5 +254,5 @@ fn a_capture_is_made_small_by_what_matters_of_it() {
     assert!(refused(&small));
     // Handshakes cannot be made smaller: 3073 bytes each.
     assert!(after.0 <= 24 && after.1 < 2 * 3073 + 1000, "{before:?} became {after:?}");
-    assert_eq!(vary::seats(&small).len(), 2);
+    assert_eq!(vary::conns(&small).len(), 2);
 }

@@ -8,7 +8,7 @@ use conformance::http::{Answer, dial, exchange};
 use conformance::media;
 use conformance::process::{Running, Tool, secs, until};
 use conformance::server::{Server, binary};
-use dacapo::record::{Contents, Difference, Replay, Scope, Start, Witness, read};
+use dacapo::record::{Contents, Difference, Observer, Replay, Scope, Start, read};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -29,9 +29,9 @@ struct Played {
     differences: Vec<Difference>,
 }
 
-impl Witness for Played {
-    fn sent(&mut self, _: dacapo::base::time::Instant, seat: dacapo::record::Seat, bytes: &[u8]) {
-        *self.bytes.entry(seat.0).or_default() += bytes.len() as u64;
+impl Observer for Played {
+    fn sent(&mut self, _: dacapo::base::time::Instant, conn_no: dacapo::record::ConnNo, bytes: &[u8]) {
+        *self.bytes.entry(conn_no.0).or_default() += bytes.len() as u64;
     }
 
     fn differs(&mut self, difference: &Difference) {

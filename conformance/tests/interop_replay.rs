@@ -61,7 +61,7 @@ impl Shell {
     fn accept(&mut self, listener: ListenerId, peer: SocketAddr) -> ConnId {
         let conn = self.server.accept(self.now, listener, peer);
         self.tape.accepted(self.now, listener, peer, conn);
-        self.tape.settle(&self.server);
+        self.tape.after_input(&self.server);
         self.drain();
         conn.expect("there is room")
     }
@@ -69,7 +69,7 @@ impl Shell {
     fn tell(&mut self, input: Input<'_>) {
         self.tape.input(&self.server, self.now, &input);
         self.server.handle(self.now, input);
-        self.tape.settle(&self.server);
+        self.tape.after_input(&self.server);
         self.drain();
     }
 
@@ -97,7 +97,7 @@ impl Shell {
         self.tape.sent(self.now, conn, &slices, len, room);
         *self.sent.entry(conn).or_default() += len;
         self.server.handle(self.now, Input::Sent { conn, len, room });
-        self.tape.settle(&self.server);
+        self.tape.after_input(&self.server);
     }
 
     fn pass(&mut self, ms: u64) {

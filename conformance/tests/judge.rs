@@ -26,63 +26,63 @@ impl Stage {
         Stage { judge: Judge::new(rules), at_us: 0 }
     }
 
-    fn open(&mut self, seat: u32, service: Service) {
+    fn open(&mut self, conn_no: u32, service: Service) {
         self.at_us += MOMENT;
-        self.judge.opened(self.at_us, seat, service);
+        self.judge.opened(self.at_us, conn_no, service);
     }
 
-    fn said(&mut self, seat: u32, bytes: &[u8]) {
+    fn said(&mut self, conn_no: u32, bytes: &[u8]) {
         self.at_us += MOMENT;
-        self.judge.from_client(self.at_us, seat, bytes);
+        self.judge.from_client(self.at_us, conn_no, bytes);
     }
 
-    fn told(&mut self, seat: u32, bytes: &[u8]) {
+    fn told(&mut self, conn_no: u32, bytes: &[u8]) {
         self.at_us += MOMENT;
-        self.judge.to_client(self.at_us, seat, bytes);
+        self.judge.to_client(self.at_us, conn_no, bytes);
     }
 
     /// Connects, shakes hands.
-    fn rtmp(&mut self, seat: u32) {
-        self.open(seat, Service::Rtmp);
-        self.said(seat, &[rtmp::handshake(), rtmp::connect("live").chunks(128)].concat());
-        self.told(seat, &[0; 3073]);
+    fn rtmp(&mut self, conn_no: u32) {
+        self.open(conn_no, Service::Rtmp);
+        self.said(conn_no, &[rtmp::handshake(), rtmp::connect("live").chunks(128)].concat());
+        self.told(conn_no, &[0; 3073]);
     }
 
-    fn asks_to_publish(&mut self, seat: u32, stream: &str) {
-        self.rtmp(seat);
-        self.said(seat, &rtmp::publish(stream).chunks(128));
-        self.said(seat, &Message::set_chunk_size(4096).chunks(128));
+    fn asks_to_publish(&mut self, conn_no: u32, stream: &str) {
+        self.rtmp(conn_no);
+        self.said(conn_no, &rtmp::publish(stream).chunks(128));
+        self.said(conn_no, &Message::set_chunk_size(4096).chunks(128));
     }
 
     /// A publisher that is let in.
-    fn publisher(&mut self, seat: u32, stream: &str) {
-        self.asks_to_publish(seat, stream);
-        self.told(seat, &status("NetStream.Publish.Start"));
+    fn publisher(&mut self, conn_no: u32, stream: &str) {
+        self.asks_to_publish(conn_no, stream);
+        self.told(conn_no, &status("NetStream.Publish.Start"));
     }
 
-    fn publishes(&mut self, seat: u32, tags: &[Tag]) {
+    fn publishes(&mut self, conn_no: u32, tags: &[Tag]) {
         for tag in tags {
-            self.said(seat, &Message::media(tag).chunks(4096));
+            self.said(conn_no, &Message::media(tag).chunks(4096));
         }
     }
 
     /// A player of FLV that is let in.
-    fn player(&mut self, seat: u32, stream: &str) {
-        self.open(seat, Service::Http);
-        self.said(seat, format!("GET /live/{stream}.flv HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
-        self.told(seat, b"HTTP/1.1 200 OK\r\nContent-Type: video/x-flv\r\n\r\n");
-        self.told(seat, b"FLV\x01\x05\0\0\0\x09\0\0\0\0");
+    fn player(&mut self, conn_no: u32, stream: &str) {
+        self.open(conn_no, Service::Http);
+        self.said(conn_no, format!("GET /live/{stream}.flv HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
+        self.told(conn_no, b"HTTP/1.1 200 OK\r\nContent-Type: video/x-flv\r\n\r\n");
+        self.told(conn_no, b"FLV\x01\x05\0\0\0\x09\0\0\0\0");
     }
 
-    fn gets(&mut self, seat: u32, tags: &[Tag]) {
+    fn gets(&mut self, conn_no: u32, tags: &[Tag]) {
         for tag in tags {
-            self.told(seat, &tag.bytes());
+            self.told(conn_no, &tag.bytes());
         }
     }
 
-    fn close(&mut self, seat: u32) {
+    fn close(&mut self, conn_no: u32) {
         self.at_us += MOMENT;
-        self.judge.closed(self.at_us, seat, false);
+        self.judge.closed(self.at_us, conn_no, false);
     }
 
     /// What was found, without repeats.
@@ -166,7 +166,7 @@ fn a_clean_run_is_clean_and_counted() {
     let publisher = &report.streams["live/a"].publishers[0];
     assert_eq!((publisher.video_frames, publisher.audio_frames, publisher.refused_frames), (40, 40, 0));
     let play = &report.plays[0];
-    assert_eq!((play.seat, play.format, play.stream.as_str(), play.gaps), (2, "flv", "live/a", 0));
+    assert_eq!((play.conn_no, play.format, play.stream.as_str(), play.gaps), (2, "flv", "live/a", 0));
     let video = &play.tracks[&(VIDEO, 0)];
     assert_eq!((video.frames, video.keys, video.configs, video.dts_us), (10, 1, 1, (1_200_000, 1_560_000)));
 }
@@ -417,12 +417,12 @@ fn players_of_rtmp_and_web_sockets_are_judged_alike() {
         stage.told(3, &ws::frame(ws::opcode::BINARY, &tag.bytes(), None));
     }
     stage.is_clean();
-    let formats: Vec<_> = stage.judge.report().plays.iter().map(|play| (play.seat, play.format)).collect();
+    let formats: Vec<_> = stage.judge.report().plays.iter().map(|play| (play.conn_no, play.format)).collect();
     assert_eq!(formats, [(2, "rtmp"), (3, "ws-flv")]);
     stage.told(2, &Message::media(&film(1)[60]).chunks(128));
     stage.told(3, &ws::frame(ws::opcode::BINARY, &film(1)[60].bytes(), None));
-    let seats: Vec<_> = stage.judge.violations().iter().map(|violation| violation.seat).collect();
-    assert!(seats.contains(&Some(2)) && seats.contains(&Some(3)), "{:?}", stage.judge.violations());
+    let conns: Vec<_> = stage.judge.violations().iter().map(|violation| violation.conn_no).collect();
+    assert!(conns.contains(&Some(2)) && conns.contains(&Some(3)), "{:?}", stage.judge.violations());
 }
 
 #[test]

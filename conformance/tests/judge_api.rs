@@ -25,9 +25,10 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let mut stage = Stage { judge: Judge::new(Rules::default()), at_us: 0, bytes: [(0, 0); 4] };
-        for (seat, service) in [(PUBLISHER, Service::Rtmp), (PLAYER, Service::Http), (OPERATOR, Service::Api)]
+        for (conn_no, service) in
+            [(PUBLISHER, Service::Rtmp), (PLAYER, Service::Http), (OPERATOR, Service::Api)]
         {
-            stage.judge.opened(0, seat, service);
+            stage.judge.opened(0, conn_no, service);
         }
         stage.said(PUBLISHER, &[rtmp::handshake(), rtmp::connect("live").chunks(128)].concat());
         stage.told(PUBLISHER, &[0; 3073]);
@@ -38,15 +39,15 @@ impl Stage {
         stage
     }
 
-    fn said(&mut self, seat: u32, bytes: &[u8]) {
+    fn said(&mut self, conn_no: u32, bytes: &[u8]) {
         self.at_us += 1_000;
-        self.bytes[seat as usize].0 += bytes.len() as u64;
-        self.judge.from_client(self.at_us, seat, bytes);
+        self.bytes[conn_no as usize].0 += bytes.len() as u64;
+        self.judge.from_client(self.at_us, conn_no, bytes);
     }
 
-    fn told(&mut self, seat: u32, bytes: &[u8]) {
-        self.bytes[seat as usize].1 += bytes.len() as u64;
-        self.judge.to_client(self.at_us, seat, bytes);
+    fn told(&mut self, conn_no: u32, bytes: &[u8]) {
+        self.bytes[conn_no as usize].1 += bytes.len() as u64;
+        self.judge.to_client(self.at_us, conn_no, bytes);
     }
 
     /// A picture or a sound is published, and reaches the player if that has come.

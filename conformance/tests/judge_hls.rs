@@ -77,7 +77,7 @@ impl Run {
     fn answer(&mut self, path: &str, status: u16, body: &[u8]) {
         self.now_us += SECOND / 10;
         let (asked_us, at_us) = (self.now_us - 1000, self.now_us);
-        self.judge.answered(Answer { seat: 3, asked_us, at_us, path, status, body });
+        self.judge.answered(Answer { conn_no: 3, asked_us, at_us, path, status, body });
     }
 
     fn show(&mut self, list: &str) {
@@ -222,7 +222,7 @@ fn an_old_playlist_may_reach_a_slow_client_late() {
     let (old, new) = (run.list(0..3), run.list(1..4));
     run.show(&new);
     let (asked_us, at_us) = (run.now_us - SECOND / 2, run.now_us + SECOND);
-    run.judge.answered(Answer { seat: 9, asked_us, at_us, path: LIST, status: 200, body: old.as_bytes() });
+    run.judge.answered(Answer { conn_no: 9, asked_us, at_us, path: LIST, status: 200, body: old.as_bytes() });
     run.is_content();
 }
 

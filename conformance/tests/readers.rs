@@ -12,7 +12,7 @@ use conformance::reader::es;
 use conformance::reader::flv::{AUDIO, Codec, Flv, VIDEO, What};
 use conformance::reader::fmp4::Movie;
 use conformance::reader::ts::{TsReader, Unit};
-use dacapo::record::{Event, Seat};
+use dacapo::record::{ConnNo, Event};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -300,13 +300,13 @@ fn rtmp_is_read_as_tshark_reads_it() {
     for name in names(&shelf()).into_iter().filter(|name| name.starts_with("rtmp/")) {
         let capture = Capture::load(&shelf(), &name).unwrap_or_else(|error| panic!("{error}"));
         for entries in [&capture.entries, &capture.reference] {
-            let mut said: BTreeMap<Seat, Vec<u8>> = BTreeMap::new();
+            let mut said: BTreeMap<ConnNo, Vec<u8>> = BTreeMap::new();
             for entry in entries {
-                if let Event::Received { seat, bytes } = &entry.event {
-                    said.entry(*seat).or_default().extend_from_slice(bytes);
+                if let Event::Received { conn_no, bytes } = &entry.event {
+                    said.entry(*conn_no).or_default().extend_from_slice(bytes);
                 }
             }
-            for (seat, bytes) in said.into_iter().filter(|(_, bytes)| bytes.first() == Some(&3)) {
+            for (conn_no, bytes) in said.into_iter().filter(|(_, bytes)| bytes.first() == Some(&3)) {
                 let mut reader = ChunkReader::with_handshake().lenient();
                 let ours = reader.push(&bytes).unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
                 let ours: Vec<Told> =
@@ -316,7 +316,7 @@ fn rtmp_is_read_as_tshark_reads_it() {
                 // tshark tells a message whose end the capture does not have.
                 let whole = same == ours.len() && theirs.len() <= same + 1;
                 let parts = (theirs.get(same), ours.get(same));
-                assert!(whole, "{name}, {seat:?}: message {same} of {}: {parts:?}", theirs.len());
+                assert!(whole, "{name}, {conn_no:?}: message {same} of {}: {parts:?}", theirs.len());
                 connections += 1;
                 messages += same;
             }

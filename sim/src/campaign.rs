@@ -54,10 +54,10 @@ pub fn watched<W: World>(mut run: Run<'_, W>) -> Outcome {
     let logged = errors.first().map(|words| Failure {
         invariant: "LOG".to_owned(),
         at_us,
-        seat: None,
+        conn_no: None,
         words: format!("an error was logged: {words}"),
     });
-    let panic = panic.map(|(invariant, words)| Failure { invariant, at_us, seat: None, words });
+    let panic = panic.map(|(invariant, words)| Failure { invariant, at_us, conn_no: None, words });
     outcome.failure = panic.or(outcome.failure).or(logged);
     outcome
 }
@@ -81,7 +81,7 @@ pub fn exit_code(failure: &Failure) -> u8 {
 
 /// The one line that a failing run ends with.
 pub fn fail_line(failure: &Failure, options: &Options, place: Place, commit: &str) -> String {
-    let seat = failure.seat.map_or_else(String::new, |seat| format!(" conn={seat}"));
+    let conn_no = failure.conn_no.map_or_else(String::new, |conn_no| format!(" conn={conn_no}"));
     let mode = if options.mode == Mode::Swarm {
         String::new()
     } else {
@@ -90,7 +90,7 @@ pub fn fail_line(failure: &Failure, options: &Options, place: Place, commit: &st
     let world = if place == Place::Turmoil { " --world turmoil" } else { "" };
     let (seed, seconds) = (options.seed, failure.at_us as f64 / 1e6);
     format!(
-        "FAIL {} seed={seed} commit={commit} t={seconds:.3}s{seat} \"{}\"  ->  cargo run -p sim --release -- \
+        "FAIL {} seed={seed} commit={commit} t={seconds:.3}s{conn_no} \"{}\"  ->  cargo run -p sim --release -- \
          {seed}{mode}{world}",
         failure.invariant,
         failure.words.replace(['"', '\n'], "'"),
@@ -169,7 +169,7 @@ mod tests {
     fn a_failure_knows_its_exit_code() {
         let code = |invariant: &str| {
             let (invariant, words) = (invariant.to_owned(), String::new());
-            exit_code(&Failure { invariant, at_us: 0, seat: None, words })
+            exit_code(&Failure { invariant, at_us: 0, conn_no: None, words })
         };
         assert_eq!(code("I3"), exit::INVARIANT);
         assert_eq!(code("LOG"), exit::INVARIANT);

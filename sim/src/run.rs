@@ -65,7 +65,7 @@ impl Outcome {
                 self.hash, self.events, again.hash, again.events
             );
             let invariant = "DETERMINISM".to_owned();
-            self.failure = Some(Failure { invariant, at_us: self.virtual_us, seat: None, words });
+            self.failure = Some(Failure { invariant, at_us: self.virtual_us, conn_no: None, words });
         }
     }
 }
@@ -273,7 +273,7 @@ impl<'a, W: World> Run<'a, W> {
         let at_us = self.world.now_us();
         self.world.with_shell(|shell| {
             let at_us = shell.time(at_us).as_micros();
-            shell.watch.fail(Failure { invariant: invariant.to_owned(), at_us, seat: None, words });
+            shell.watch.fail(Failure { invariant: invariant.to_owned(), at_us, conn_no: None, words });
         });
     }
 

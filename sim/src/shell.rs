@@ -340,7 +340,7 @@ impl Shell {
         });
         self.by_sock.insert(sock, id);
         self.line.push_back(id);
-        self.tape.settle(&self.server);
+        self.tape.after_input(&self.server);
         self.drain(net);
     }
 
@@ -431,13 +431,13 @@ impl Shell {
         self.watch.about_to_hear(self.now, &self.server, &input);
         self.tape.input(&self.server, self.now, &input);
         self.server.handle(self.now, input);
-        self.tape.settle(&self.server);
+        self.tape.after_input(&self.server);
     }
 
     fn drain(&mut self, net: &mut dyn Sockets) {
         while let Some(output) = self.server.poll() {
             self.tape.output(self.now, &output);
-            self.watch.wished(self.now, &output);
+            self.watch.requested(self.now, &output);
             match output {
                 Output::Write { conn } => self.write(conn, net),
                 Output::Read { conn, on } => self.set_reading(conn, on),
@@ -502,7 +502,7 @@ impl Shell {
         let input = Input::Sent { conn: id, len, room };
         self.watch.about_to_hear(self.now, &self.server, &input);
         self.server.handle(self.now, input);
-        self.tape.settle(&self.server);
+        self.tape.after_input(&self.server);
     }
 
     fn set_reading(&mut self, id: ConnId, on: bool) {

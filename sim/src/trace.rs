@@ -25,15 +25,15 @@ impl Trace {
         Trace { loud, ..Trace::default() }
     }
 
-    /// Something happened to the connection with this seat; `bytes` belong to it.
-    pub fn note(&mut self, at_us: u64, seat: Option<u32>, what: &str, bytes: &[u8]) {
+    /// Something happened to the connection with this number; `bytes` belong to it.
+    pub fn note(&mut self, at_us: u64, conn_no: Option<u32>, what: &str, bytes: &[u8]) {
         self.events += 1;
         self.digest.extend(&at_us.to_le_bytes());
-        self.digest.extend(&seat.map_or(u64::MAX, u64::from).to_le_bytes());
+        self.digest.extend(&conn_no.map_or(u64::MAX, u64::from).to_le_bytes());
         self.digest.extend(what.as_bytes());
         self.digest.extend(bytes);
         if self.loud {
-            self.print(at_us, seat, what, bytes.len());
+            self.print(at_us, conn_no, what, bytes.len());
         }
     }
 
@@ -49,10 +49,11 @@ impl Trace {
         }
     }
 
-    fn print(&self, at_us: u64, seat: Option<u32>, what: &str, len: usize) {
-        let seat = seat.map_or_else(|| "    -".to_owned(), |seat| format!("{:>5}", format!("#{seat}")));
+    fn print(&self, at_us: u64, conn_no: Option<u32>, what: &str, len: usize) {
+        let conn_no =
+            conn_no.map_or_else(|| "    -".to_owned(), |conn_no| format!("{:>5}", format!("#{conn_no}")));
         let len = if len == 0 { String::new() } else { format!(" {len} B") };
-        eprintln!("{:>6}.{:06} {seat} {what}{len}", at_us / 1_000_000, at_us % 1_000_000);
+        eprintln!("{:>6}.{:06} {conn_no} {what}{len}", at_us / 1_000_000, at_us % 1_000_000);
     }
 
     /// The number.

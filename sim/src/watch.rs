@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Most outputs of one input that are no writes and no closes of somebody (I19).
-const WISHES_MAX: u64 = 10_000;
+const REQUESTS_MAX: u64 = 10_000;
 
 /// Most ticks in one moment (I28).
 const TICKS_MAX: u64 = 1_000;
@@ -36,7 +36,7 @@ pub struct Failure {
     /// When, in microseconds of the server's time.
     pub at_us: u64,
     /// For whom.
-    pub seat: Option<u32>,
+    pub conn_no: Option<u32>,
     /// What, as a sentence.
     pub words: String,
 }
@@ -46,7 +46,7 @@ impl Failure {
     /// names none, the talk itself is wrong.
     pub fn told(at_us: u64, words: String) -> Self {
         let invariant = invariant(&words).unwrap_or_else(|| "TALK".to_owned());
-        Failure { invariant, at_us, seat: None, words }
+        Failure { invariant, at_us, conn_no: None, words }
     }
 }
 
@@ -97,7 +97,7 @@ impl Patience {
 
 /// A connection.
 #[derive(Debug)]
-struct Seat {
+struct Watched {
     conn: ConnId,
     /// When it last said something, or changed what it does.
     heard: Instant,
@@ -122,11 +122,11 @@ pub struct Watch {
     /// False: nobody judges the bytes.
     pub judges: bool,
     now: Instant,
-    seats: BTreeMap<u32, Seat>,
+    conns: BTreeMap<u32, Watched>,
     /// When the server must be told something at the latest.
     due: Option<Instant>,
     ticks: u64,
-    wishes: u64,
+    requests: u64,
     looked: Instant,
     /// Most payload bytes that the server held.
     pub bytes_max: u64,
@@ -152,10 +152,10 @@ impl Watch {
             judged: 0,
             judges: true,
             now: Instant::ZERO,
-            seats: BTreeMap::new(),
+            conns: BTreeMap::new(),
             due: None,
             ticks: 0,
-            wishes: 0,
+            requests: 0,
             looked: Instant::ZERO,
             bytes_max: 0,
         };
@@ -173,82 +173,82 @@ impl Watch {
         self.failures.push(failure);
     }
 
-    fn wrong(&mut self, invariant: &str, seat: Option<u32>, words: String) {
+    fn wrong(&mut self, invariant: &str, conn_no: Option<u32>, words: String) {
         let (invariant, at_us) = (invariant.to_owned(), self.now.as_micros());
-        self.fail(Failure { invariant, at_us, seat, words });
+        self.fail(Failure { invariant, at_us, conn_no, words });
     }
 
     /// A peer was let in (as `conn`) or turned away.
-    pub fn accepted(&mut self, now: Instant, seat: Option<u32>, service: Service, conn: Option<ConnId>) {
+    pub fn accepted(&mut self, now: Instant, conn_no: Option<u32>, service: Service, conn: Option<ConnId>) {
         self.now = now;
-        let (Some(seat), Some(conn)) = (seat, conn) else { return };
-        self.seats.insert(seat, Seat { conn, heard: now, activity: Activity::Nothing, stuck: None });
+        let (Some(conn_no), Some(conn)) = (conn_no, conn) else { return };
+        self.conns.insert(conn_no, Watched { conn, heard: now, activity: Activity::Nothing, stuck: None });
         let service = match service {
             Service::Rtmp => conformance::judge::Service::Rtmp,
             Service::Http => conformance::judge::Service::Http,
             Service::Api => conformance::judge::Service::Api,
         };
-        self.judge.opened(now.as_micros(), seat, service);
+        self.judge.opened(now.as_micros(), conn_no, service);
     }
 
     /// The server is given these bytes.
-    pub fn from_client(&mut self, now: Instant, seat: Option<u32>, bytes: &[u8]) {
-        if let Some(seat) = seat.filter(|_| self.judges) {
-            self.judge.from_client(now.as_micros(), seat, bytes);
+    pub fn from_client(&mut self, now: Instant, conn_no: Option<u32>, bytes: &[u8]) {
+        if let Some(conn_no) = conn_no.filter(|_| self.judges) {
+            self.judge.from_client(now.as_micros(), conn_no, bytes);
         }
-        if let Some(seat) = seat.and_then(|seat| self.seats.get_mut(&seat)) {
-            seat.heard = now;
+        if let Some(conn) = conn_no.and_then(|conn_no| self.conns.get_mut(&conn_no)) {
+            conn.heard = now;
         }
     }
 
     /// The kernel took these bytes of the server.
-    pub fn to_client(&mut self, now: Instant, seat: u32, bytes: &[u8]) {
+    pub fn to_client(&mut self, now: Instant, conn_no: u32, bytes: &[u8]) {
         if self.judges {
-            self.judge.to_client(now.as_micros(), seat, bytes);
+            self.judge.to_client(now.as_micros(), conn_no, bytes);
         }
-        if let Some(seat) = self.seats.get_mut(&seat).filter(|_| !bytes.is_empty()) {
-            seat.stuck = None;
-            if seat.activity == Activity::Waiting {
+        if let Some(conn) = self.conns.get_mut(&conn_no).filter(|_| !bytes.is_empty()) {
+            conn.stuck = None;
+            if conn.activity == Activity::Waiting {
                 // It was answered, and waits for what it asked behind that.
-                seat.heard = now;
+                conn.heard = now;
             }
         }
     }
 
     /// A write was not taken whole.
-    pub fn stalled(&mut self, now: Instant, seat: u32) {
-        if let Some(seat) = self.seats.get_mut(&seat) {
-            seat.stuck.get_or_insert(now);
+    pub fn stalled(&mut self, now: Instant, conn_no: u32) {
+        if let Some(conn) = self.conns.get_mut(&conn_no) {
+            conn.stuck.get_or_insert(now);
         }
-        self.judge.stalled(now.as_micros(), seat);
+        self.judge.stalled(now.as_micros(), conn_no);
     }
 
     /// The server closed it.
-    pub fn closed(&mut self, now: Instant, seat: Option<u32>) {
+    pub fn closed(&mut self, now: Instant, conn_no: Option<u32>) {
         self.now = now;
-        if seat.and_then(|seat| self.seats.remove(&seat)).is_none() {
-            self.wrong("I23", seat, "the server closed a connection that is closed already".to_owned());
+        if conn_no.and_then(|conn_no| self.conns.remove(&conn_no)).is_none() {
+            self.wrong("I23", conn_no, "the server closed a connection that is closed already".to_owned());
         }
-        if let Some(seat) = seat {
-            self.judge.closed(now.as_micros(), seat, true);
+        if let Some(conn_no) = conn_no {
+            self.judge.closed(now.as_micros(), conn_no, true);
         }
     }
 
     /// The server wants something.
-    pub fn wished(&mut self, _: Instant, output: &Output) {
-        self.wishes += 1;
-        if self.wishes > WISHES_MAX {
+    pub fn requested(&mut self, _: Instant, output: &Output) {
+        self.requests += 1;
+        if self.requests > REQUESTS_MAX {
             self.wrong(
                 "I19",
                 None,
-                format!("one input leads to {WISHES_MAX} outputs, the last is {output:?}"),
+                format!("one input leads to {REQUESTS_MAX} outputs, the last is {output:?}"),
             );
         }
     }
 
     /// The server is about to be told something.
     pub fn about_to_hear(&mut self, now: Instant, server: &Server, input: &Input<'_>) {
-        self.wishes = 0;
+        self.requests = 0;
         if now < self.now {
             self.wrong("I13", None, format!("the clock went back from {:?} to {now:?}", self.now));
         }
@@ -297,7 +297,7 @@ impl Watch {
             let failure = Failure {
                 invariant: violation.invariant.to_owned(),
                 at_us: violation.at_us,
-                seat: violation.seat,
+                conn_no: violation.conn_no,
                 words: violation.words.clone(),
             };
             self.failures.push(failure);
@@ -323,10 +323,10 @@ impl Watch {
         }
         let mut wrong = None;
         let (now, patience) = (self.now, self.patience);
-        for (number, seat) in &mut self.seats {
-            let activity = server.activity(seat.conn).unwrap_or(Activity::Nothing);
-            if activity != seat.activity {
-                (seat.activity, seat.heard) = (activity, now);
+        for (number, conn) in &mut self.conns {
+            let activity = server.activity(conn.conn).unwrap_or(Activity::Nothing);
+            if activity != conn.activity {
+                (conn.activity, conn.heard) = (activity, now);
             }
             let silence = match activity {
                 Activity::Nothing => Some(patience.idle),
@@ -337,25 +337,25 @@ impl Watch {
             };
             let margin = LAST_WORDS + self.pause + LOOK_EVERY;
             if let Some(silence) = silence
-                && seat.heard + silence + margin < now
-                && seat.stuck.is_none()
+                && conn.heard + silence + margin < now
+                && conn.stuck.is_none()
             {
-                let words = format!("it is {activity:?} and silent since {:?}", seat.heard);
+                let words = format!("it is {activity:?} and silent since {:?}", conn.heard);
                 wrong.get_or_insert(("L3", *number, words));
             }
-            if let Some(since) = seat.stuck.filter(|since| *since + patience.send + margin < now) {
+            if let Some(since) = conn.stuck.filter(|since| *since + patience.send + margin < now) {
                 let words = format!("it takes no bytes since {since:?} and is still kept");
                 wrong.get_or_insert(("L2", *number, words));
             }
         }
-        if let Some((invariant, seat, words)) = wrong {
-            self.wrong(invariant, Some(seat), words);
+        if let Some((invariant, conn_no, words)) = wrong {
+            self.wrong(invariant, Some(conn_no), words);
         }
     }
 
     /// A connection has bytes, its socket has room, and nobody writes.
-    pub fn forgotten(&mut self, seat: u32) {
-        self.wrong("I29", Some(seat), "it has bytes and room, and no write is wanted".to_owned());
+    pub fn forgotten(&mut self, conn_no: u32) {
+        self.wrong("I29", Some(conn_no), "it has bytes and room, and no write is wanted".to_owned());
     }
 
     /// The run is over: nobody is connected, and enough time has passed for everything to be forgotten.
@@ -363,10 +363,10 @@ impl Watch {
         self.now = now;
         self.judge.finish(now.as_micros());
         self.take_verdicts();
-        if let Some((seat, _)) = self.seats.first_key_value() {
-            let (seat, many) = (*seat, self.seats.len());
+        if let Some((conn_no, _)) = self.conns.first_key_value() {
+            let (conn_no, many) = (*conn_no, self.conns.len());
             let words = format!("{many} connections were never closed");
-            self.wrong("I23", Some(seat), words);
+            self.wrong("I23", Some(conn_no), words);
         }
         if sockets > 0 {
             self.wrong("I23", None, format!("{sockets} sockets are still open"));

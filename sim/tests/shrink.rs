@@ -42,7 +42,8 @@ fn failing(place: Place, canary: Fault) -> (String, Contents) {
 /// What is broken if these entries are given to a server with this canary in its mouth.
 fn broken(header: &Header, entries: &[Entry], canary: Fault) -> Option<String> {
     let mut canary = Canary::picky(canary);
-    let tampers = |seat: dacapo::record::Seat, bytes: &[u8]| canary.tampers(seat.0, &[IoSlice::new(bytes)]);
+    let tampers =
+        |conn_no: dacapo::record::ConnNo, bytes: &[u8]| canary.tampers(conn_no.0, &[IoSlice::new(bytes)]);
     let fault = planted(header, entries, tampers).expect("the header is one of this build");
     fault.map(|fault| fault.kind)
 }

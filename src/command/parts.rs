@@ -84,7 +84,7 @@ pub fn join(parts: Vec<Part>) -> Result<Contents, String> {
         }
         // Who is connected is known already.
         let entries = contents.entries.into_iter();
-        whole.entries.extend(entries.filter(|entry| !matches!(entry.event, Event::Seated { .. })));
+        whole.entries.extend(entries.filter(|entry| !matches!(entry.event, Event::Resumed { .. })));
         number = contents.header.part;
         (whole.ended, whole.torn, last) = (contents.ended, contents.torn, part.path);
     }

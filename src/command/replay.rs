@@ -14,7 +14,9 @@ use dacapo::config::{Levels, Pattern};
 use dacapo::net::clock::Clock;
 use dacapo::record::dump::{Dump, Part as DumpPart};
 use dacapo::record::timeline::{Choice, Timeline};
-use dacapo::record::{BUILD, Difference, Entry, Event, Fault, Replay, Scope, Seat, Start, Summary, Witness};
+use dacapo::record::{
+    BUILD, ConnNo, Difference, Entry, Event, Fault, Observer, Replay, Scope, Start, Summary,
+};
 use dacapo::server::{Output, Server};
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -181,7 +183,7 @@ fn endings(parts: &[Part]) -> Vec<String> {
 }
 
 /// Takes files out of a dump, given what connections are about.
-type Take = fn(&mut Dump, &dyn Fn(Seat) -> Option<String>) -> Vec<DumpPart>;
+type Take = fn(&mut Dump, &dyn Fn(ConnNo) -> Option<String>) -> Vec<DumpPart>;
 
 /// Watches a replay and prints what there is to tell.
 struct Teller<'a> {
@@ -209,7 +211,7 @@ impl Teller<'_> {
     fn write_dump(&mut self, take: Take) {
         let Some((dump, folder)) = &mut self.dump else { return };
         let timeline = &self.timeline;
-        let parts = take(dump, &|seat| timeline.stream(seat).map(StreamName::path));
+        let parts = take(dump, &|conn_no| timeline.stream(conn_no).map(StreamName::path));
         if let Err(error) = folder.write(parts) {
             self.error.get_or_insert(error);
             self.over.set(true);
@@ -269,37 +271,37 @@ impl Teller<'_> {
     }
 }
 
-impl Witness for Teller<'_> {
+impl Observer for Teller<'_> {
     fn happened(&mut self, at: Instant, event: &Event) {
         self.listen();
         if let Some((dump, _)) = &mut self.dump {
             match event {
-                Event::Accepted { listener, seat: Some(seat), .. } => dump.came(*seat, *listener),
-                Event::Received { seat, bytes } => dump.received(*seat, bytes),
+                Event::Accepted { listener, conn_no: Some(conn_no), .. } => dump.came(*conn_no, *listener),
+                Event::Received { conn_no, bytes } => dump.received(*conn_no, bytes),
                 _ => {}
             }
         }
         self.timeline.happened(at, event);
     }
 
-    fn seated(&mut self, at: Instant, seat: Seat, conn: ConnId, server: &Server) {
-        self.timeline.seated(at, seat, conn, server);
+    fn opened(&mut self, at: Instant, conn_no: ConnNo, conn: ConnId, server: &Server) {
+        self.timeline.opened(at, conn_no, conn, server);
     }
 
-    fn sent(&mut self, _: Instant, seat: Seat, bytes: &[u8]) {
+    fn sent(&mut self, _: Instant, conn_no: ConnNo, bytes: &[u8]) {
         if let Some((dump, _)) = &mut self.dump {
-            dump.sent(seat, bytes);
+            dump.sent(conn_no, bytes);
         }
     }
 
-    fn wished(&mut self, at: Instant, seat: Option<Seat>, output: &Output) {
+    fn requested(&mut self, at: Instant, conn_no: Option<ConnNo>, output: &Output) {
         self.listen();
-        self.timeline.wished(at, seat, output);
+        self.timeline.requested(at, conn_no, output);
     }
 
-    fn settled(&mut self, at: Instant, server: &Server) {
+    fn after_input(&mut self, at: Instant, server: &Server) {
         self.listen();
-        self.timeline.settled(at, server);
+        self.timeline.after_input(at, server);
         let lines = self.timeline.take();
         self.print(&lines);
         self.write_dump(Dump::take);

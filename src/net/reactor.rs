@@ -366,7 +366,7 @@ impl Reactor {
     fn hand_in(&mut self, now: Instant, input: Input<'_>) {
         self.recorder.input(&self.server, now, &input);
         self.server.handle(now, input);
-        self.recorder.settle(&self.server);
+        self.recorder.after_input(&self.server);
     }
 
     fn drain(&mut self, now: Instant) {
@@ -398,7 +398,7 @@ impl Reactor {
             Put::Taken(len, room) => {
                 self.recorder.sent(now, id, &slices, len, room);
                 self.server.handle(now, Input::Sent { conn: id, len, room });
-                self.recorder.settle(&self.server);
+                self.recorder.after_input(&self.server);
             }
             Put::Broken(how) => self.hand_in(now, Input::Ended { conn: id, end: End::Broken(how) }),
         }

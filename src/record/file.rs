@@ -6,8 +6,8 @@
 use crate::base::rng::Seed;
 use crate::base::time::{Epoch, Instant};
 use crate::config::{self, Config};
-use crate::record::code;
-use crate::record::list::Entry;
+use crate::record::codec;
+use crate::record::event::Entry;
 use bytes::{Buf, Bytes};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -88,7 +88,7 @@ pub enum Start {
     /// A newborn server.
     Birth,
     /// A saved server, which follows in blocks of its own. The configuration and seed of the header are what
-    /// it runs with too; who is connected is said by [`crate::record::Event::Seated`] entries.
+    /// it runs with too; who is connected is said by [`crate::record::Event::Resumed`] entries.
     Saved,
     /// Where the part before ended: it cannot be played without that one.
     Part,
@@ -233,7 +233,7 @@ pub fn write(header: &Header, entries: &[Entry]) -> Vec<u8> {
         let mut last = entries[0].at;
         let mut body = last.as_micros().to_le_bytes().to_vec();
         for entry in entries {
-            code::put(&mut body, last, entry.at, &entry.event);
+            codec::put(&mut body, last, entry.at, &entry.event);
             last = last.max(entry.at);
         }
         out.extend(block_entries(&body, false));
@@ -333,8 +333,8 @@ fn entries(mut body: Bytes, ordered: bool, list: &mut Vec<(u64, Entry)>) -> Opti
     let mut last = Instant::from_micros(body.try_get_u64_le().ok()?);
     let mut place = list.last().map_or(0, |(place, _)| *place);
     while !body.is_empty() {
-        place = if ordered { code::take_number(&mut body)? } else { place };
-        let entry = code::take(&mut body, last)?;
+        place = if ordered { codec::take_number(&mut body)? } else { place };
+        let entry = codec::take(&mut body, last)?;
         last = entry.at;
         list.push((place, entry));
     }

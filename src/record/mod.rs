@@ -20,11 +20,11 @@
 //!
 //! Pure: no files, no clock. Never: decides what to keep (the shell's settings do), or changes an outcome.
 
-mod code;
+mod codec;
+mod digest_cache;
 pub mod dump;
+mod event;
 mod file;
-mod known;
-mod list;
 pub mod redact;
 mod replay;
 pub mod rolling_hash;
@@ -33,9 +33,9 @@ mod tape;
 mod tests;
 pub mod timeline;
 
+pub use event::{ConnNo, Entry, Event};
 pub use file::{
     BUILD, Contents, Fault, Header, Kernel, Scope, Start, Torn, block_end, block_saved, head, read, write,
 };
-pub use list::{Entry, Event, Seat};
-pub use replay::{Difference, Replay, Summary, Witness};
+pub use replay::{Difference, Observer, Replay, Summary};
 pub use tape::Tape;

@@ -12,10 +12,10 @@ use crate::base::slices::Slices;
 use crate::base::store::StoreOp;
 use crate::base::time::Instant;
 use crate::config::{self, Pattern};
-use crate::record::code;
+use crate::record::codec;
+use crate::record::digest_cache::DigestCache;
+use crate::record::event::{ConnNo, Event};
 use crate::record::file;
-use crate::record::known::Known;
-use crate::record::list::{Event, Seat};
 use crate::record::rolling_hash::RollingHash;
 use crate::server::{Input, Output, Server};
 use bytes::Bytes;
@@ -34,13 +34,14 @@ pub struct Tape {
     ready: Vec<u8>,
     /// By the server's place for the connection.
     tracks: Vec<Option<Track>>,
-    seats: u32,
+    /// The number of the next connection.
+    next_conn_no: u32,
     /// Inputs seen so far, recorded or not.
     place: u64,
-    wishes: RollingHash,
+    requests: RollingHash,
     /// The same when it was last written down.
-    wishes_checked: RollingHash,
-    known: Known,
+    requests_checked: RollingHash,
+    digests: DigestCache,
     /// Whom the last input was about, while it is not known whether that one is recorded.
     undecided: Option<ConnId>,
     forgotten: u64,
@@ -50,7 +51,7 @@ pub struct Tape {
 #[derive(Debug)]
 struct Track {
     conn: ConnId,
-    seat: Seat,
+    conn_no: ConnNo,
     state: State,
     sent: RollingHash,
     /// The same when it was last written down.
@@ -101,29 +102,29 @@ impl Tape {
             chosen,
             ready: Vec::new(),
             tracks: Vec::new(),
-            seats: 0,
+            next_conn_no: 0,
             place: 0,
-            wishes: RollingHash::default(),
-            wishes_checked: RollingHash::default(),
-            known: Known::default(),
+            requests: RollingHash::default(),
+            requests_checked: RollingHash::default(),
+            digests: DigestCache::default(),
             undecided: None,
             forgotten: 0,
         }
     }
 
     /// From here on a recording stands that begins with `server`, saved: writes down who is connected. Who
-    /// has a seat already keeps it. What was recorded before is to be taken first.
+    /// has a number already keeps it. What was recorded before is to be taken first.
     pub fn resume(&mut self, server: &Server, now: Instant) {
         self.place += 1;
-        (self.wishes, self.wishes_checked, self.undecided) = Default::default();
+        (self.requests, self.requests_checked, self.undecided) = Default::default();
         for conn in server.connections() {
             let slot = self.tracks.get(conn.index as usize).and_then(Option::as_ref);
             let (before, state) = match slot.filter(|track| track.conn == conn) {
-                Some(track) => (Some(track.seat), track.state.again()),
+                Some(track) => (Some(track.conn_no), track.state.again()),
                 None => (None, self.state_of(server.about(conn))),
             };
-            let seat = self.track(conn, state, before);
-            self.about(conn, now, |_| Event::Seated { seat, conn });
+            let conn_no = self.track(conn, state, before);
+            self.about(conn, now, |_| Event::Resumed { conn_no, conn });
         }
         self.undecided = None;
     }
@@ -143,25 +144,25 @@ impl Tape {
         self.place += 1;
         let Some(conn) = conn else {
             if self.chosen.is_none() {
-                self.body.put(self.place, now, &Event::Accepted { listener, peer, seat: None });
+                self.body.put(self.place, now, &Event::Accepted { listener, peer, conn_no: None });
             }
             return;
         };
         let state = self.state_of(None);
-        let seat = self.track(conn, state, None);
-        self.about(conn, now, |_| Event::Accepted { listener, peer, seat: Some(seat) });
+        let conn_no = self.track(conn, state, None);
+        self.about(conn, now, |_| Event::Accepted { listener, peer, conn_no: Some(conn_no) });
     }
 
-    fn track(&mut self, conn: ConnId, state: State, seat: Option<Seat>) -> Seat {
-        let seat = seat.unwrap_or(Seat(self.seats));
-        self.seats = self.seats.max(seat.0 + 1);
+    fn track(&mut self, conn: ConnId, state: State, conn_no: Option<ConnNo>) -> ConnNo {
+        let conn_no = conn_no.unwrap_or(ConnNo(self.next_conn_no));
+        self.next_conn_no = self.next_conn_no.max(conn_no.0 + 1);
         let index = conn.index as usize;
         if index >= self.tracks.len() {
             self.tracks.resize_with(index + 1, || None);
         }
         let empty = RollingHash::default();
-        self.tracks[index] = Some(Track { conn, seat, state, sent: empty, checked: empty });
-        seat
+        self.tracks[index] = Some(Track { conn, conn_no, state, sent: empty, checked: empty });
+        conn_no
     }
 
     /// The server is about to be told `input`. Of [`Input::Sent`], [`Tape::sent`] is told instead.
@@ -169,12 +170,12 @@ impl Tape {
         self.place += 1;
         match input {
             Input::Received { conn, bytes } => self.received(*conn, now, bytes),
-            Input::Writable { conn } => self.about(*conn, now, |seat| Event::Writable { seat }),
+            Input::Writable { conn } => self.about(*conn, now, |conn_no| Event::Writable { conn_no }),
             Input::Ended { conn, end } => {
-                self.about(*conn, now, |seat| Event::Ended { seat, end: end.clone() });
+                self.about(*conn, now, |conn_no| Event::Ended { conn_no, end: end.clone() });
             }
             Input::Connected { conn, result } => {
-                self.about(*conn, now, |seat| Event::Connected { seat, result: result.clone() });
+                self.about(*conn, now, |conn_no| Event::Connected { conn_no, result: result.clone() });
             }
             Input::Tick => return self.general(now, &Event::Tick),
             Input::Drain => return self.general(now, &Event::Drain),
@@ -213,9 +214,9 @@ impl Tape {
 
     fn received(&mut self, conn: ConnId, now: Instant, bytes: &[u8]) {
         let place = self.place;
-        let Some((seat, body)) = self.writes_to(conn) else { return };
-        let out = body.begin(place, code::RECEIVED, now);
-        code::received(out, seat, bytes);
+        let Some((conn_no, body)) = self.writes_to(conn) else { return };
+        let out = body.begin(place, codec::RECEIVED, now);
+        codec::received(out, conn_no, bytes);
     }
 
     /// The kernel took `len` of the bytes that it was shown, and the server is about to be told.
@@ -230,7 +231,7 @@ impl Tape {
         let mut left = len;
         for (slice, shared) in shown.iter() {
             match shared {
-                Some(piece) if slice.len() <= left => track.sent.append(self.known.digest(piece)),
+                Some(piece) if slice.len() <= left => track.sent.append(self.digests.digest(piece)),
                 _ => track.sent.extend(&slice[..left.min(slice.len())]),
             }
             left = left.saturating_sub(slice.len());
@@ -240,29 +241,29 @@ impl Tape {
         }
         let check = track.sent.short();
         let len = u32::try_from(len).expect("one write is limited");
-        let Some((seat, body)) = self.writes_to(conn) else { return };
-        let out = body.begin(place, code::SENT, now);
-        code::sent(out, seat, len, room, check);
+        let Some((conn_no, body)) = self.writes_to(conn) else { return };
+        let out = body.begin(place, codec::SENT, now);
+        codec::sent(out, conn_no, len, room, check);
     }
 
     /// Where entries about `conn` go, and under which number.
-    fn writes_to(&mut self, conn: ConnId) -> Option<(Seat, &mut Body)> {
+    fn writes_to(&mut self, conn: ConnId) -> Option<(ConnNo, &mut Body)> {
         let slot = self.tracks.get_mut(conn.index as usize)?.as_mut();
         let track = slot.filter(|track| track.conn == conn)?;
         match &mut track.state {
-            State::Recorded => Some((track.seat, &mut self.body)),
+            State::Recorded => Some((track.conn_no, &mut self.body)),
             State::Pending(first) => {
                 self.undecided = Some(conn);
-                Some((track.seat, first))
+                Some((track.conn_no, first))
             }
             State::Forgotten => None,
         }
     }
 
-    fn about(&mut self, conn: ConnId, now: Instant, event: impl FnOnce(Seat) -> Event) {
+    fn about(&mut self, conn: ConnId, now: Instant, event: impl FnOnce(ConnNo) -> Event) {
         let place = self.place;
-        if let Some((seat, body)) = self.writes_to(conn) {
-            body.put(place, now, &event(seat));
+        if let Some((conn_no, body)) = self.writes_to(conn) {
+            body.put(place, now, &event(conn_no));
         }
     }
 
@@ -272,7 +273,7 @@ impl Tape {
 
     /// The server has taken the last input: a connection whose words were held back may have said what it is
     /// about. To be called after every `accept` and `handle`, before the server is asked what it wants.
-    pub fn settle(&mut self, server: &Server) {
+    pub fn after_input(&mut self, server: &Server) {
         let Some(conn) = self.undecided.take() else { return };
         let slot = self.tracks.get_mut(conn.index as usize).and_then(Option::as_mut);
         let (Some(track), Some(chosen)) = (slot.filter(|track| track.conn == conn), &self.chosen) else {
@@ -298,11 +299,11 @@ impl Tape {
         match output {
             Output::Write { .. } | Output::Finished => {}
             Output::Close { conn, linger } => self.closed(now, *conn, *linger),
-            wish if self.chosen.is_none() => {
-                let seat =
-                    |conn| self.tracks.get(conn as usize).and_then(Option::as_ref).map(|track| track.seat);
-                let words = wish_words(wish, seat);
-                self.wishes.extend(words.as_bytes());
+            request if self.chosen.is_none() => {
+                let conn_no =
+                    |conn| self.tracks.get(conn as usize).and_then(Option::as_ref).map(|track| track.conn_no);
+                let words = request_text(request, conn_no);
+                self.requests.extend(words.as_bytes());
             }
             _ => {}
         }
@@ -312,7 +313,7 @@ impl Tape {
         let slot = self.tracks.get_mut(conn.index as usize);
         let Some(track) = slot.and_then(|slot| slot.take_if(|track| track.conn == conn)) else { return };
         if matches!(track.state, State::Recorded) {
-            let event = Event::Closed { seat: track.seat, linger, sent: track.sent };
+            let event = Event::Closed { conn_no: track.conn_no, linger, sent: track.sent };
             self.body.put(self.place, now, &event);
         }
     }
@@ -322,12 +323,12 @@ impl Tape {
         for track in self.tracks.iter_mut().flatten() {
             if matches!(track.state, State::Recorded) && track.sent != track.checked {
                 track.checked = track.sent;
-                self.body.put(self.place, now, &Event::Checked { seat: track.seat, sent: track.sent });
+                self.body.put(self.place, now, &Event::Checked { conn_no: track.conn_no, sent: track.sent });
             }
         }
-        if self.wishes != self.wishes_checked {
-            self.wishes_checked = self.wishes;
-            self.body.put(self.place, now, &Event::Wished { wishes: self.wishes });
+        if self.requests != self.requests_checked {
+            self.requests_checked = self.requests;
+            self.body.put(self.place, now, &Event::Requested { requests: self.requests });
         }
     }
 
@@ -354,12 +355,12 @@ impl Default for Tape {
     }
 }
 
-/// A wish as it is fingerprinted: without anything that depends on who else is connected.
-pub(super) fn wish_words(wish: &Output, seat: impl Fn(u32) -> Option<Seat>) -> String {
-    match wish {
-        Output::Read { conn, on } => format!("Read {:?} {on}", seat(conn.index)),
-        Output::Append { conn, name, bytes } => format!("Append {:?} {name} {bytes}", seat(conn.index)),
-        Output::Connect { conn, peer } => format!("Connect {:?} {peer}", seat(conn.index)),
+/// A request as it is fingerprinted: without anything that depends on who else is connected.
+pub(super) fn request_text(request: &Output, conn_no: impl Fn(u32) -> Option<ConnNo>) -> String {
+    match request {
+        Output::Read { conn, on } => format!("Read {:?} {on}", conn_no(conn.index)),
+        Output::Append { conn, name, bytes } => format!("Append {:?} {name} {bytes}", conn_no(conn.index)),
+        Output::Connect { conn, peer } => format!("Connect {:?} {peer}", conn_no(conn.index)),
         Output::Store { ticket, op: StoreOp::Write { path, body } } => {
             let mut content = RollingHash::default();
             body.iter().for_each(|piece| content.extend(piece));
@@ -390,20 +391,20 @@ impl Body {
             self.last = at;
         }
         if self.ordered {
-            code::number(&mut self.bytes, place);
+            codec::number(&mut self.bytes, place);
         }
         std::mem::replace(&mut self.last, at)
     }
 
     fn put(&mut self, place: u64, at: Instant, event: &Event) {
         let last = self.open(place, at);
-        code::put(&mut self.bytes, last, at, event);
+        codec::put(&mut self.bytes, last, at, event);
     }
 
     /// Begins an entry whose content the caller appends.
     fn begin(&mut self, place: u64, kind: u8, at: Instant) -> &mut Vec<u8> {
         let last = self.open(place, at);
-        code::begin(&mut self.bytes, kind, last, at);
+        codec::begin(&mut self.bytes, kind, last, at);
         &mut self.bytes
     }
 

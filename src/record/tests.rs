@@ -7,8 +7,8 @@ use crate::base::time::{Epoch, Instant};
 use crate::config::{Config, Service};
 use crate::record::rolling_hash::RollingHash;
 use crate::record::{
-    Contents, Difference, Entry, Event, Fault, Header, Kernel, Replay, Scope, Seat, Start, Tape, Torn,
-    Witness, block_end, block_saved, head, read,
+    ConnNo, Contents, Difference, Entry, Event, Fault, Header, Kernel, Observer, Replay, Scope, Start, Tape,
+    Torn, block_end, block_saved, head, read,
 };
 use crate::server::{End, Input, Output, Server};
 use crate::status::{RecorderAnswer, RecorderRefusal, Vitals};
@@ -71,7 +71,7 @@ impl Shell {
         let conn = self.server.accept(self.now, listener, peer);
         for tape in &mut self.tapes {
             tape.accepted(self.now, listener, peer, conn);
-            tape.settle(&self.server);
+            tape.after_input(&self.server);
         }
         self.drain();
         conn.expect("there is room")
@@ -80,7 +80,7 @@ impl Shell {
     pub fn tell(&mut self, input: Input<'_>) {
         self.tapes.iter_mut().for_each(|tape| tape.input(&self.server, self.now, &input));
         self.server.handle(self.now, input);
-        self.tapes.iter_mut().for_each(|tape| tape.settle(&self.server));
+        self.tapes.iter_mut().for_each(|tape| tape.after_input(&self.server));
         self.drain();
     }
 
@@ -105,7 +105,7 @@ impl Shell {
         let all: Vec<u8> = slices.iter().flat_map(|(slice, _)| slice.to_vec()).collect();
         self.sent.entry(conn).or_default().extend_from_slice(&all[..len]);
         self.server.handle(self.now, Input::Sent { conn, len, room });
-        self.tapes.iter_mut().for_each(|tape| tape.settle(&self.server));
+        self.tapes.iter_mut().for_each(|tape| tape.after_input(&self.server));
     }
 
     pub fn pass(&mut self, time: Duration) {
@@ -221,13 +221,13 @@ fn a_run_with_a_beginning(allowance: usize, begin: Option<usize>) -> Shell {
 
 #[derive(Default)]
 struct Watcher {
-    sent: BTreeMap<Seat, Vec<u8>>,
+    sent: BTreeMap<ConnNo, Vec<u8>>,
     differences: Vec<Difference>,
 }
 
-impl Witness for Watcher {
-    fn sent(&mut self, _: Instant, seat: Seat, bytes: &[u8]) {
-        self.sent.entry(seat).or_default().extend_from_slice(bytes);
+impl Observer for Watcher {
+    fn sent(&mut self, _: Instant, conn_no: ConnNo, bytes: &[u8]) {
+        self.sent.entry(conn_no).or_default().extend_from_slice(bytes);
     }
 
     fn differs(&mut self, difference: &Difference) {
@@ -257,7 +257,7 @@ fn a_run_replays_bit_for_bit() {
         let watcher = replay(&contents);
         assert_eq!(watcher.differences, []);
         let sent: Vec<&Vec<u8>> = watcher.sent.values().collect();
-        assert_eq!(sent, shell.sent.values().collect::<Vec<_>>(), "seats are in the order of arrival");
+        assert_eq!(sent, shell.sent.values().collect::<Vec<_>>(), "conns are in the order of arrival");
         let sent = sent.iter().map(|bytes| bytes.len()).sum::<usize>();
         assert!(sent > allowance.min(10_000), "{sent} bytes were sent");
     }
@@ -269,20 +269,20 @@ fn a_stream_replays_alone() {
     let [whole, part] = shell.recordings();
     assert!(part.len() < whole.len() / 4, "only one connection of six is about the film");
     let contents = recorded(&part);
-    let seats: Vec<Seat> = contents.entries.iter().filter_map(|entry| entry.event.seat()).collect();
-    assert!(!seats.is_empty() && seats.iter().all(|seat| *seat == Seat(4)), "{seats:?}");
+    let conns: Vec<ConnNo> = contents.entries.iter().filter_map(|entry| entry.event.conn_no()).collect();
+    assert!(!conns.is_empty() && conns.iter().all(|conn_no| *conn_no == ConnNo(4)), "{conns:?}");
     assert_eq!(replay(&contents).differences, []);
 }
 
 /// Everything that a recording says was sent to those who were there when it began, and what they were sent.
 fn since_then(shell: &Shell, contents: &Contents, watcher: &Watcher) -> Vec<(Vec<u8>, Vec<u8>)> {
     let seated = contents.entries.iter().filter_map(|entry| match entry.event {
-        Event::Seated { seat, conn } => Some((seat, conn)),
+        Event::Resumed { conn_no, conn } => Some((conn_no, conn)),
         _ => None,
     });
-    let sent = |seat| watcher.sent.get(&seat).cloned().unwrap_or_default();
+    let sent = |conn_no| watcher.sent.get(&conn_no).cloned().unwrap_or_default();
     let before = |conn| shell.sent_before.get(&conn).copied().unwrap_or_default();
-    seated.map(|(seat, conn)| (sent(seat), shell.sent[&conn][before(conn)..].to_vec())).collect()
+    seated.map(|(conn_no, conn)| (sent(conn_no), shell.sent[&conn][before(conn)..].to_vec())).collect()
 }
 
 #[test]
@@ -347,12 +347,12 @@ fn what_is_not_as_it_was_is_told_with_its_place() {
         (
             |list| {
                 list.retain(
-                    |e| !matches!(&e.event, Event::Received { seat: Seat(3), bytes } if bytes.len() > 200),
+                    |e| !matches!(&e.event, Event::Received { conn_no: ConnNo(3), bytes } if bytes.len() > 200),
                 )
             },
             "written then",
         ),
-        (|list| list.retain(|e| !matches!(e.event, Event::Sent { seat: Seat(5), .. })), "written now"),
+        (|list| list.retain(|e| !matches!(e.event, Event::Sent { conn_no: ConnNo(5), .. })), "written now"),
         (|list| list.retain(|e| !matches!(e.event, Event::Closed { .. })), "is closed now"),
         (|list| list.retain(|e| !matches!(e.event, Event::Ended { .. })), "was closed then and is not now"),
     ];
@@ -372,7 +372,7 @@ fn words_alone_are_a_run_too() {
     contents.entries.retain(|entry| matches!(entry.event, Event::Accepted { .. } | Event::Received { .. }));
     let watcher = replay(&contents);
     assert_eq!(watcher.differences, []);
-    assert!(watcher.sent[&Seat(0)].len() > 3_000, "the player got the stream");
+    assert!(watcher.sent[&ConnNo(0)].len() > 3_000, "the player got the stream");
 }
 
 #[test]
@@ -403,7 +403,7 @@ fn what_is_no_recording_is_refused_in_words() {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let seat = || any::<u32>().prop_map(Seat);
+    let conn_no = || any::<u32>().prop_map(ConnNo);
     let digest = || vec(any::<u8>(), 0..9).prop_map(|bytes| RollingHash::of(&bytes));
     let peer = || (any::<std::net::IpAddr>(), any::<u16>()).prop_map(SocketAddr::from);
     let bytes = || vec(any::<u8>(), 0..300).prop_map(Bytes::from);
@@ -411,30 +411,30 @@ fn event() -> impl Strategy<Value = Event> {
     let ticket = || any::<u64>().prop_map(crate::base::id::Ticket);
     let listener = || any::<u16>().prop_map(ListenerId);
     prop_oneof![
-        (listener(), peer(), proptest::option::of((0..u32::MAX).prop_map(Seat)))
-            .prop_map(|(listener, peer, seat)| Event::Accepted { listener, peer, seat }),
-        (seat(), any::<(u32, u32)>()).prop_map(|(seat, (index, generation))| Event::Seated {
-            seat,
+        (listener(), peer(), proptest::option::of((0..u32::MAX).prop_map(ConnNo)))
+            .prop_map(|(listener, peer, conn_no)| Event::Accepted { listener, peer, conn_no }),
+        (conn_no(), any::<(u32, u32)>()).prop_map(|(conn_no, (index, generation))| Event::Resumed {
+            conn_no,
             conn: ConnId { index, generation }
         }),
         Just(Event::Tick),
         Just(Event::Drain),
-        (seat(), bytes()).prop_map(|(seat, bytes)| Event::Received { seat, bytes }),
-        (seat(), any::<(u32, bool, u16)>()).prop_map(|(seat, (len, room, check))| Event::Sent {
-            seat,
+        (conn_no(), bytes()).prop_map(|(conn_no, bytes)| Event::Received { conn_no, bytes }),
+        (conn_no(), any::<(u32, bool, u16)>()).prop_map(|(conn_no, (len, room, check))| Event::Sent {
+            conn_no,
             len,
             room,
             check
         }),
-        seat().prop_map(|seat| Event::Writable { seat }),
-        (seat(), prop_oneof![Just(End::Eof), ".*".prop_map(End::Broken)])
-            .prop_map(|(seat, end)| Event::Ended { seat, end }),
+        conn_no().prop_map(|conn_no| Event::Writable { conn_no }),
+        (conn_no(), prop_oneof![Just(End::Eof), ".*".prop_map(End::Broken)])
+            .prop_map(|(conn_no, end)| Event::Ended { conn_no, end }),
         (listener(), peer(), bytes()).prop_map(|(listener, peer, bytes)| Event::Datagram {
             listener,
             peer,
             bytes
         }),
-        (seat(), result()).prop_map(|(seat, result)| Event::Connected { seat, result }),
+        (conn_no(), result()).prop_map(|(conn_no, result)| Event::Connected { conn_no, result }),
         (ticket(), prop_oneof![vec(any::<std::net::IpAddr>(), 0..4).prop_map(Ok), ".*".prop_map(Err)])
             .prop_map(|(ticket, result)| Event::Resolved { ticket, result }),
         (ticket(), result()).prop_map(|(ticket, result)| Event::Stored { ticket, result }),
@@ -452,13 +452,13 @@ fn event() -> impl Strategy<Value = Event> {
             result: result.map(|bytes| RecorderAnswer::Part { bytes }).map_err(RecorderRefusal::Disk),
         }),
         ".*".prop_map(|config| Event::Reload { config }),
-        (seat(), any::<bool>(), digest()).prop_map(|(seat, linger, sent)| Event::Closed {
-            seat,
+        (conn_no(), any::<bool>(), digest()).prop_map(|(conn_no, linger, sent)| Event::Closed {
+            conn_no,
             linger,
             sent
         }),
-        (seat(), digest()).prop_map(|(seat, sent)| Event::Checked { seat, sent }),
-        digest().prop_map(|wishes| Event::Wished { wishes }),
+        (conn_no(), digest()).prop_map(|(conn_no, sent)| Event::Checked { conn_no, sent }),
+        digest().prop_map(|requests| Event::Requested { requests }),
     ]
 }
 
@@ -471,7 +471,7 @@ proptest! {
         for (us, event) in list {
             let last = at;
             at = last + Duration::from_micros(us);
-            super::code::put(&mut body, last, at, &event);
+            super::codec::put(&mut body, last, at, &event);
             entries.push(Entry { at, event });
         }
         let mut file = head(&Header::new(&Config::default(), &seed(), EPOCH));

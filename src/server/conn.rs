@@ -189,7 +189,7 @@ pub struct Conns {
 }
 
 impl Conns {
-    /// Seats a connection; `make` gets its id.
+    /// Inserts a connection; `make` gets its id.
     pub fn insert(&mut self, make: impl FnOnce(ConnId) -> Conn) -> ConnId {
         let index = self.table.next_place();
         if index == self.generations.len() {

@@ -203,7 +203,7 @@ pub fn judge_hls(bytes: &[u8]) {
             0 | 1 => {
                 let status = if what & 1 == 0 { 200 } else { 404 };
                 let (asked_us, at_us) = (now_us.saturating_sub(u64::from(step)), now_us);
-                judge.answered(Answer { seat: 1, asked_us, at_us, path, status, body: source.bytes() });
+                judge.answered(Answer { conn_no: 1, asked_us, at_us, path, status, body: source.bytes() });
             }
             2 => judge.published(
                 "live/a",

@@ -7,7 +7,7 @@ use conformance::capture::{Capture, fixtures, names, shelf};
 use conformance::reader::chunk::ChunkReader;
 use conformance::reader::flv::{AUDIO, Tag, VIDEO, packets};
 use conformance::reader::rtmp::Message;
-use dacapo::record::{Event, Seat};
+use dacapo::record::{ConnNo, Event};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -75,10 +75,10 @@ fn said(begin: &str, first: u8) -> Vec<Vec<u8>> {
     for name in names(&shelf()).into_iter().filter(|name| name.starts_with(begin)) {
         let Ok(capture) = Capture::load(&shelf(), &name) else { continue };
         for entries in [&capture.entries, &capture.reference] {
-            let mut said: BTreeMap<Seat, Vec<u8>> = BTreeMap::new();
+            let mut said: BTreeMap<ConnNo, Vec<u8>> = BTreeMap::new();
             for entry in entries {
-                if let Event::Received { seat, bytes } = &entry.event {
-                    said.entry(*seat).or_default().extend_from_slice(bytes);
+                if let Event::Received { conn_no, bytes } = &entry.event {
+                    said.entry(*conn_no).or_default().extend_from_slice(bytes);
                 }
             }
             found.extend(said.into_values().filter(|bytes| bytes.first() == Some(&first)));

@@ -16,7 +16,7 @@ use dacapo::base::id::ConnId;
 use dacapo::base::rng::Seed;
 use dacapo::base::time::{Epoch, Instant};
 use dacapo::config::{Config, Flush, HlsLayout, Second, Service, Start, print};
-use dacapo::record::{Entry, Event, Header, Kernel, Replay, Seat, Witness};
+use dacapo::record::{ConnNo, Entry, Event, Header, Kernel, Observer, Replay};
 use dacapo::server::{End, Output, Server};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -45,7 +45,7 @@ struct Watch {
     idle: u32,
 }
 
-impl Witness for Watch {
+impl Observer for Watch {
     fn happened(&mut self, at: Instant, event: &Event) {
         assert!(at >= self.at, "I13: time goes on");
         let idle = matches!(event, Event::Tick) && at == self.at;
@@ -54,17 +54,17 @@ impl Witness for Watch {
         self.at = at;
     }
 
-    fn seated(&mut self, _at: Instant, _seat: Seat, conn: ConnId, _server: &Server) {
+    fn opened(&mut self, _at: Instant, _conn_no: ConnNo, conn: ConnId, _server: &Server) {
         assert!(self.conns.insert(conn), "I23: a connection that is there comes again");
     }
 
-    fn wished(&mut self, _at: Instant, _seat: Option<Seat>, output: &Output) {
+    fn requested(&mut self, _at: Instant, _conn_no: Option<ConnNo>, output: &Output) {
         if let Output::Close { conn, .. } = output {
             assert!(self.conns.remove(conn), "I23: closed once");
         }
     }
 
-    fn settled(&mut self, _at: Instant, server: &Server) {
+    fn after_input(&mut self, _at: Instant, server: &Server) {
         server.check();
     }
 }
@@ -121,48 +121,48 @@ fn config(first: u8, second: u8) -> Config {
 struct List {
     entries: Vec<Entry>,
     now: Instant,
-    seats: u32,
-    /// Milliseconds of media time, by seat.
+    conns: u32,
+    /// Milliseconds of media time, by number.
     clocks: Vec<u32>,
 }
 
 impl List {
     fn step(&mut self, source: &mut Source<'_>) {
         let (what, who) = (source.byte(), source.byte());
-        let seat = Seat(u32::from(who) % self.seats.max(1));
+        let conn_no = ConnNo(u32::from(who) % self.conns.max(1));
         let name = words::NAMES[usize::from(who >> 4) % words::NAMES.len()];
         match what % 20 {
             0 => self.comes(Service::Rtmp, who),
             1 => self.comes(Service::Http, who),
             2 => self.comes(Service::Api, who),
-            3 => self.says(seat, source.bytes().to_vec()),
-            4 => self.says(seat, words::rtmp_begin()),
-            5 => self.message(seat, &words::command(source.byte(), name)),
+            3 => self.says(conn_no, source.bytes().to_vec()),
+            4 => self.says(conn_no, words::rtmp_begin()),
+            5 => self.message(conn_no, &words::command(source.byte(), name)),
             6 => {
                 let (kind, step) = (source.byte(), source.word());
                 let length = usize::from(source.byte());
-                self.media(seat, kind, step, source.take(length));
+                self.media(conn_no, kind, step, source.take(length));
             }
             7 => {
                 let (kind, stream, timestamp) = (source.byte(), source.byte(), source.long());
                 let body = source.bytes().to_vec();
-                self.message(seat, &Message { kind, stream: u32::from(stream % 3), timestamp, body });
+                self.message(conn_no, &Message { kind, stream: u32::from(stream % 3), timestamp, body });
             }
-            8 => self.says(seat, words::request(source.byte(), name)),
+            8 => self.says(conn_no, words::request(source.byte(), name)),
             9 => {
                 let (len, room) = (source.word(), source.byte() & 1 == 1);
-                self.put(Event::Sent { seat, len: len.into(), room, check: 0 });
+                self.put(Event::Sent { conn_no, len: len.into(), room, check: 0 });
             }
-            10 => self.put(Event::Writable { seat }),
-            11 => self.put(Event::Ended { seat, end: End::Eof }),
-            12 => self.put(Event::Ended { seat, end: End::Broken("reset".to_owned()) }),
+            10 => self.put(Event::Writable { conn_no }),
+            11 => self.put(Event::Ended { conn_no, end: End::Eof }),
+            12 => self.put(Event::Ended { conn_no, end: End::Broken("reset".to_owned()) }),
             13 => self.pass(u64::from(source.word()) << (who & 3)),
             14 => self.now = self.now + Duration::from_micros(source.word().into()),
             15 => {
                 let length = usize::from(source.byte());
-                self.says(seat, words::ws_frame(who, source.take(length)));
+                self.says(conn_no, words::ws_frame(who, source.take(length)));
             }
-            16 => self.gop(seat, source.byte(), source.byte()),
+            16 => self.gop(conn_no, source.byte(), source.byte()),
             17 if who == 0x5a => self.put(Event::Drain),
             17 => self.put(Event::Reload { config: print(&config(source.byte(), source.byte())) }),
             18 => self.begins(name, source.byte()),
@@ -176,27 +176,27 @@ impl List {
 
     fn comes(&mut self, service: Service, who: u8) {
         let peer =
-            std::net::SocketAddr::from(([192, 0, 2, 1 + who % 3], 10_000 + (self.seats % 50_000) as u16));
-        let seat = Some(Seat(self.seats));
-        self.put(Event::Accepted { listener: listener(service), peer, seat });
-        self.seats += 1;
+            std::net::SocketAddr::from(([192, 0, 2, 1 + who % 3], 10_000 + (self.conns % 50_000) as u16));
+        let conn_no = Some(ConnNo(self.conns));
+        self.put(Event::Accepted { listener: listener(service), peer, conn_no });
+        self.conns += 1;
         self.clocks.push(0);
     }
 
-    fn says(&mut self, seat: Seat, bytes: Vec<u8>) {
-        self.put(Event::Received { seat, bytes: Bytes::from(bytes) });
+    fn says(&mut self, conn_no: ConnNo, bytes: Vec<u8>) {
+        self.put(Event::Received { conn_no, bytes: Bytes::from(bytes) });
     }
 
-    fn message(&mut self, seat: Seat, message: &Message) {
-        self.says(seat, message.chunks(words::CHUNK_SIZE as usize));
+    fn message(&mut self, conn_no: ConnNo, message: &Message) {
+        self.says(conn_no, message.chunks(words::CHUNK_SIZE as usize));
     }
 
     /// A media message, `step` milliseconds behind the one before it; from 0x8000 on it goes back.
-    fn media(&mut self, seat: Seat, kind: u8, step: u16, content: &[u8]) {
-        let Some(clock) = self.clocks.get_mut(seat.0 as usize) else { return };
+    fn media(&mut self, conn_no: ConnNo, kind: u8, step: u16, content: &[u8]) {
+        let Some(clock) = self.clocks.get_mut(conn_no.0 as usize) else { return };
         *clock = clock.wrapping_add_signed(step.cast_signed().into());
         let message = words::media(kind, *clock, content);
-        self.message(seat, &message);
+        self.message(conn_no, &message);
     }
 
     fn pass(&mut self, ms: u64) {
@@ -205,38 +205,38 @@ impl List {
     }
 
     /// A keyframe and the pictures that hang on it, with sound between them, and the time that they take.
-    fn gop(&mut self, seat: Seat, which: u8, count: u8) {
+    fn gop(&mut self, conn_no: ConnNo, which: u8, count: u8) {
         let codecs = which & 0x30;
         for number in 0..2 + count % 30 {
-            let content = [seat.0 as u8 | 1, number | 1, count | 1, 7];
-            self.media(seat, codecs | if number == 0 { 4 } else { 7 }, 40, &content);
-            self.media(seat, codecs | 11, 0, &content);
+            let content = [conn_no.0 as u8 | 1, number | 1, count | 1, 7];
+            self.media(conn_no, codecs | if number == 0 { 4 } else { 7 }, 40, &content);
+            self.media(conn_no, codecs | 11, 0, &content);
             self.now = self.now + Duration::from_millis(40);
         }
     }
 
     /// A publisher comes and says what it is going to send.
     fn begins(&mut self, name: &str, which: u8) {
-        let seat = Seat(self.seats);
+        let conn_no = ConnNo(self.conns);
         self.comes(Service::Rtmp, which);
-        self.says(seat, words::rtmp_begin());
-        self.message(seat, &words::command(0, name));
+        self.says(conn_no, words::rtmp_begin());
+        self.message(conn_no, &words::command(0, name));
         for kind in [0, 2] {
-            self.media(seat, which & 0x70 | kind, 0, &[]);
+            self.media(conn_no, which & 0x70 | kind, 0, &[]);
         }
-        self.gop(seat, which, which);
+        self.gop(conn_no, which, which);
     }
 
     /// Somebody asks for something of a stream.
     fn fetches(&mut self, name: &str, which: u8) {
-        let seat = Seat(self.seats);
+        let conn_no = ConnNo(self.conns);
         if which & 15 == 13 {
             self.comes(Service::Rtmp, which);
-            self.says(seat, words::rtmp_begin());
-            return self.message(seat, &words::command(3, name));
+            self.says(conn_no, words::rtmp_begin());
+            return self.message(conn_no, &words::command(3, name));
         }
         let api = (8..=12).contains(&(which & 15));
         self.comes(if api { Service::Api } else { Service::Http }, which);
-        self.says(seat, words::request(which, name));
+        self.says(conn_no, words::request(which, name));
     }
 }

@@ -12,7 +12,7 @@ use crate::replaying::{Company, lines, play};
 use crate::text::difference_in_context;
 use dacapo::base::time::Instant;
 use dacapo::config::Service;
-use dacapo::record::{Event, Seat};
+use dacapo::record::{ConnNo, Event};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -23,13 +23,13 @@ pub fn report(capture: &Capture) -> String {
     let after = last(&capture.reference).since(last(&capture.entries)) + Duration::from_millis(500);
     let run = play(capture, &capture.entries, Company::Alone, after, &mut ());
     let mut text = String::new();
-    for (seat, talk) in &run.talks {
-        let then = said_then(capture, *seat);
+    for (conn_no, talk) in &run.talks {
+        let then = said_then(capture, *conn_no);
         if then.is_empty() {
             continue;
         }
         let [then, now] = [then, talk.bytes()].map(|bytes| answers(talk.service, &bytes));
-        let title = format!("{seat} {:?}", talk.service);
+        let title = format!("{conn_no} {:?}", talk.service);
         if then == now {
             let _ = writeln!(text, "{title}: the same {} answers", then.len());
         } else {
@@ -41,9 +41,9 @@ pub fn report(capture: &Capture) -> String {
     text
 }
 
-fn said_then(capture: &Capture, wanted: Seat) -> Vec<u8> {
+fn said_then(capture: &Capture, wanted: ConnNo) -> Vec<u8> {
     let words = capture.reference.iter().filter_map(|entry| match &entry.event {
-        Event::Received { seat, bytes } if *seat == wanted => Some(bytes.to_vec()),
+        Event::Received { conn_no, bytes } if *conn_no == wanted => Some(bytes.to_vec()),
         _ => None,
     });
     words.flatten().collect()

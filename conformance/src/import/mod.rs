@@ -24,7 +24,7 @@ use crate::capture::{About, Capture, listener};
 use bytes::Bytes;
 use dacapo::base::time::Instant;
 use dacapo::config::Service;
-use dacapo::record::{Entry, Event, Kernel, Seat};
+use dacapo::record::{ConnNo, Entry, Event, Kernel};
 use dacapo::server::End;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -56,7 +56,7 @@ pub fn capture(name: &str, about: About, traffic: &Traffic) -> Result<Capture, S
     let mut inputs = Vec::new();
     let mut reference = Vec::new();
     for (number, conversation) in (0..).zip(&spoken) {
-        let seat = Seat(number);
+        let conn_no = ConnNo(number);
         let service = service(conversation)
             .ok_or_else(|| format!("{} does not begin like RTMP nor like HTTP", conversation.title()))?;
         let peer = conversation.client;
@@ -64,10 +64,10 @@ pub fn capture(name: &str, about: About, traffic: &Traffic) -> Result<Capture, S
             let at = Instant::from_micros(micros(moment.at.saturating_sub(birth)));
             list.push((moment.packet, Entry { at, event }));
         };
-        let came = Event::Accepted { listener: listener(service), peer, seat: Some(seat) };
+        let came = Event::Accepted { listener: listener(service), peer, conn_no: Some(conn_no) };
         push(&mut inputs, conversation.came, came);
         for (moment, bytes) in &conversation.to_server.said {
-            let event = Event::Received { seat, bytes: Bytes::copy_from_slice(bytes) };
+            let event = Event::Received { conn_no, bytes: Bytes::copy_from_slice(bytes) };
             push(&mut inputs, *moment, event);
         }
         if let Some((moment, end)) = conversation.client_end() {
@@ -75,10 +75,10 @@ pub fn capture(name: &str, about: About, traffic: &Traffic) -> Result<Capture, S
                 conversation::Ending::Fin => End::Eof,
                 conversation::Ending::Reset => End::Broken("reset by peer".to_owned()),
             };
-            push(&mut inputs, moment, Event::Ended { seat, end });
+            push(&mut inputs, moment, Event::Ended { conn_no, end });
         }
         for (moment, bytes) in &conversation.to_client.said {
-            let event = Event::Received { seat, bytes: Bytes::copy_from_slice(bytes) };
+            let event = Event::Received { conn_no, bytes: Bytes::copy_from_slice(bytes) };
             push(&mut reference, *moment, event);
         }
     }

@@ -53,7 +53,7 @@ pub(super) struct Totals {
 #[derive(Debug)]
 pub(super) struct Client {
     /// Its number.
-    pub seat: u32,
+    pub conn_no: u32,
     /// What it is about.
     pub standing: Standing,
     /// The server may have ended it, and could not say so yet.
@@ -129,7 +129,10 @@ impl Client {
     fn words(&self) -> String {
         let about = self.standing.abouts.first();
         let (kind, stream) = about.map_or(("", ""), |about| (about.kind, about.stream.as_str()));
-        format!("seat {} ({kind} of {stream}, {} bytes in, {} bytes out)", self.seat, self.recv, self.sent)
+        format!(
+            "connection {} ({kind} of {stream}, {} bytes in, {} bytes out)",
+            self.conn_no, self.recv, self.sent
+        )
     }
 }
 

@@ -12,11 +12,11 @@
 use super::Violation;
 use super::api::{Client, Question, Stream, Sums, Topic, Totals};
 use super::hls::{HlsJudge, HlsRules};
-use super::http::{ApiAnswer, HttpSeat};
+use super::http::{ApiAnswer, HttpConn};
 use super::ledger::{Ledger, Page, Span};
 use super::model::Model;
 use super::report::{JudgeReport, StreamReport};
-use super::rtmp::{Cx, RtmpSeat};
+use super::rtmp::{Cx, RtmpConn};
 use super::rules::Rules;
 use super::standing::Standing;
 use super::verdict::Verdict;
@@ -41,7 +41,7 @@ pub enum Service {
 pub struct Judge {
     model: Model,
     verdict: Verdict,
-    seats: BTreeMap<u32, Seat>,
+    conns: BTreeMap<u32, Conn>,
     ledger: Ledger,
     /// How many answers of the API were held against the books.
     api_judged: u64,
@@ -51,7 +51,7 @@ pub struct Judge {
 
 /// A connection.
 #[derive(Debug)]
-struct Seat {
+struct Conn {
     talk: Talk,
     page: Page,
     closed: bool,
@@ -59,8 +59,8 @@ struct Seat {
 
 #[derive(Debug)]
 enum Talk {
-    Rtmp(Box<RtmpSeat>),
-    Http(Box<HttpSeat>),
+    Rtmp(Box<RtmpConn>),
+    Http(Box<HttpConn>),
 }
 
 impl Judge {
@@ -73,8 +73,8 @@ impl Judge {
     pub fn with_hls(rules: Rules, hls: HlsRules) -> Self {
         let model = Model::new(rules, HlsJudge::new(hls));
         let verdict = Verdict::default();
-        let (seats, ledger) = (BTreeMap::new(), Ledger::default());
-        Judge { model, verdict, seats, ledger, api_judged: 0, hls_told: 0 }
+        let (conns, ledger) = (BTreeMap::new(), Ledger::default());
+        Judge { model, verdict, conns, ledger, api_judged: 0, hls_told: 0 }
     }
 
     /// Other rules hold from now on.
@@ -87,27 +87,27 @@ impl Judge {
         self.model.hls.rules = rules;
     }
 
-    /// Somebody was let in. Seats are never used again.
-    pub fn opened(&mut self, at_us: u64, seat: u32, service: Service) {
+    /// A connection was accepted. Its number is never used again.
+    pub fn opened(&mut self, at_us: u64, conn_no: u32, service: Service) {
         self.verdict.at_us = at_us;
         let talk = match service {
-            Service::Rtmp => Talk::Rtmp(Box::new(RtmpSeat::new(seat))),
+            Service::Rtmp => Talk::Rtmp(Box::new(RtmpConn::new(conn_no))),
             Service::Http | Service::Api => {
-                Talk::Http(Box::new(HttpSeat::new(seat, service == Service::Api)))
+                Talk::Http(Box::new(HttpConn::new(conn_no, service == Service::Api)))
             }
         };
         self.ledger.conns.0 += 1;
-        if self.seats.insert(seat, Seat { talk, page: Page::default(), closed: false }).is_some() {
-            self.verdict.add("I23", seat, "it was opened twice".to_owned());
+        if self.conns.insert(conn_no, Conn { talk, page: Page::default(), closed: false }).is_some() {
+            self.verdict.add("I23", conn_no, "it was opened twice".to_owned());
         }
     }
 
     /// The server is given these bytes. To be called before anything that the server does about them.
-    pub fn from_client(&mut self, at_us: u64, seat: u32, bytes: &[u8]) {
+    pub fn from_client(&mut self, at_us: u64, conn_no: u32, bytes: &[u8]) {
         self.verdict.at_us = at_us;
         self.ledger.quiet();
         let session = self.model.next_session();
-        let Some(Seat { talk, page, closed: false }) = self.seats.get_mut(&seat) else { return };
+        let Some(Conn { talk, page, closed: false }) = self.conns.get_mut(&conn_no) else { return };
         self.ledger.received(page, bytes.len() as u64);
         let mut cx = Cx { model: &mut self.model, verdict: &mut self.verdict };
         let topic = match talk {
@@ -117,25 +117,25 @@ impl Judge {
             }
             Talk::Http(talk) => talk.client_said(&mut cx, bytes),
         };
-        self.note(seat, session, true);
+        self.note(conn_no, session, true);
         if let Some(topic) = topic.filter(|_| self.model.rules.api) {
             let question = self.question(topic);
-            if let Some(Seat { talk: Talk::Http(talk), .. }) = self.seats.get_mut(&seat) {
+            if let Some(Conn { talk: Talk::Http(talk), .. }) = self.conns.get_mut(&conn_no) {
                 talk.expects(question);
             }
         }
     }
 
     /// The kernel took these bytes of the server.
-    pub fn to_client(&mut self, at_us: u64, seat: u32, bytes: &[u8]) {
+    pub fn to_client(&mut self, at_us: u64, conn_no: u32, bytes: &[u8]) {
         self.verdict.at_us = at_us;
         if bytes.is_empty() {
             return;
         }
         let session = self.model.next_session();
         let totals = self.totals();
-        let Some(Seat { talk, page, closed: false }) = self.seats.get_mut(&seat) else {
-            return self.verdict.add("I23", seat, format!("{} bytes after the end", bytes.len()));
+        let Some(Conn { talk, page, closed: false }) = self.conns.get_mut(&conn_no) else {
+            return self.verdict.add("I23", conn_no, format!("{} bytes after the end", bytes.len()));
         };
         let mut cx = Cx { model: &mut self.model, verdict: &mut self.verdict };
         match talk {
@@ -147,46 +147,46 @@ impl Judge {
                 let answers = talk.client_got(&mut cx, bytes);
                 for answer in answers {
                     self.api_judged += 1;
-                    judge_answer(&mut self.verdict, seat, &answer);
+                    judge_answer(&mut self.verdict, conn_no, &answer);
                 }
             }
         }
         self.ledger.sent(page, bytes.len() as u64, &talk.standing());
         page.blocked = false;
-        self.note(seat, session, false);
+        self.note(conn_no, session, false);
         self.look();
     }
 
     /// The connection is over. `by_server`: the server closed it, and not the peer or the network.
-    pub fn closed(&mut self, at_us: u64, seat: u32, by_server: bool) {
+    pub fn closed(&mut self, at_us: u64, conn_no: u32, by_server: bool) {
         self.verdict.at_us = at_us;
-        let Some(Seat { talk, page, closed }) = self.seats.get_mut(&seat) else {
-            return self.verdict.add("I23", seat, "it was closed and never opened".to_owned());
+        let Some(Conn { talk, page, closed }) = self.conns.get_mut(&conn_no) else {
+            return self.verdict.add("I23", conn_no, "it was closed and never opened".to_owned());
         };
         if std::mem::replace(closed, true) {
-            return self.verdict.add("I23", seat, "it was closed twice".to_owned());
+            return self.verdict.add("I23", conn_no, "it was closed twice".to_owned());
         }
         let mut cx = Cx { model: &mut self.model, verdict: &mut self.verdict };
         match talk {
             Talk::Rtmp(talk) => talk.closed(&mut cx, by_server),
             Talk::Http(talk) => {
                 if let Some(answer) = talk.closed(&mut cx) {
-                    judge_answer(&mut self.verdict, seat, &answer);
+                    judge_answer(&mut self.verdict, conn_no, &answer);
                 }
             }
         }
         self.ledger.conns.1 += 1;
         page.standing = Standing::default();
-        self.model.rivals.retain(|(_, first, second, _)| *first != seat && *second != seat);
+        self.model.rivals.retain(|(_, first, second, _)| *first != conn_no && *second != conn_no);
         self.look();
     }
 
     /// A write was not taken whole: from here on frames may be missing.
-    pub fn stalled(&mut self, at_us: u64, seat: u32) {
+    pub fn stalled(&mut self, at_us: u64, conn_no: u32) {
         self.verdict.at_us = at_us;
-        let Some(Seat { talk, page, .. }) = self.seats.get_mut(&seat) else { return };
+        let Some(Conn { talk, page, .. }) = self.conns.get_mut(&conn_no) else { return };
         page.blocked = true;
-        self.model.blocked(seat);
+        self.model.blocked(conn_no);
         match talk {
             Talk::Rtmp(talk) => talk.stalled(),
             Talk::Http(talk) => talk.stalled(),
@@ -196,23 +196,23 @@ impl Judge {
     /// Notes down how a peer stands after something was said, by itself or to it. Publishing sessions from
     /// `session` on have not begun before.
     fn note(&mut self, number: u32, session: u32, by_itself: bool) {
-        let Some(Seat { talk, page, .. }) = self.seats.get_mut(&number) else { return };
+        let Some(Conn { talk, page, .. }) = self.conns.get_mut(&number) else { return };
         let now = talk.standing();
         if now == page.standing {
             return;
         }
         let mut page = std::mem::take(page);
         let held = |stream: &str| {
-            self.seats.values().any(|seat| {
-                let page = &seat.page;
+            self.conns.values().any(|conn| {
+                let page = &conn.page;
                 let about = page.standing.sure().filter(|_| !page.blocked);
                 about.is_some_and(|about| about.holds() && about.stream == stream)
             })
         };
         let sessions = (session, self.model.next_session() - 1);
         self.ledger.stands(&mut page, (now, by_itself), sessions, held);
-        if let Some(seat) = self.seats.get_mut(&number) {
-            seat.page = page;
+        if let Some(conn) = self.conns.get_mut(&number) {
+            conn.page = page;
         }
     }
 
@@ -224,7 +224,8 @@ impl Judge {
     /// How everything stands.
     fn question(&mut self, topic: Topic) -> Question {
         let mut clients = Vec::new();
-        for (number, Seat { talk, page, .. }) in self.seats.iter_mut().filter(|(_, seat)| !seat.closed) {
+        for (number, Conn { talk, page, .. }) in self.conns.iter_mut().filter(|(_, conn_no)| !conn_no.closed)
+        {
             self.ledger.confirm(page);
             if !page.blocked {
                 self.model.unblocked(*number);
@@ -237,7 +238,7 @@ impl Judge {
                 Talk::Http(talk) => talk.dropped(&self.model),
             };
             clients.push(Client {
-                seat: *number,
+                conn_no: *number,
                 standing: page.standing.clone(),
                 blocked: page.blocked,
                 recv: page.recv,
@@ -275,7 +276,7 @@ impl Judge {
         self.model.rivals.retain(|(since, first, second, stream)| {
             let both = now > since + RIVAL_US;
             if both && rules.settings_hold {
-                verdict.add("I24", *second, format!("seats {first} and {second} both publish {stream}"));
+                verdict.add("I24", *second, format!("conns {first} and {second} both publish {stream}"));
             }
             !both
         });
@@ -300,7 +301,7 @@ impl Judge {
     pub fn report(&self) -> JudgeReport {
         let publishers = self.model.publishers().into_iter();
         let streams = publishers.map(|(name, publishers)| (name, StreamReport { publishers })).collect();
-        let plays = self.seats.values().flat_map(|seat| match &seat.talk {
+        let plays = self.conns.values().flat_map(|conn| match &conn.talk {
             Talk::Rtmp(talk) => talk.plays(),
             Talk::Http(talk) => talk.plays(),
         });
@@ -318,8 +319,8 @@ impl Talk {
 }
 
 /// I38.
-fn judge_answer(verdict: &mut Verdict, seat: u32, answer: &ApiAnswer) {
+fn judge_answer(verdict: &mut Verdict, conn_no: u32, answer: &ApiAnswer) {
     if let Err(words) = answer.question.judged(answer.status, &answer.body) {
-        verdict.add("I38", seat, words);
+        verdict.add("I38", conn_no, words);
     }
 }

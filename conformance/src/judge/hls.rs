@@ -33,7 +33,7 @@ impl Default for HlsRules {
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<'a> {
     /// Who asked.
-    pub seat: u32,
+    pub conn_no: u32,
     /// When the server had the request whole, in microseconds.
     pub asked_us: u64,
     /// When the client had the answer whole, in microseconds.
@@ -128,9 +128,9 @@ impl HlsJudge {
     }
 
     fn say(&mut self, invariant: &'static str, answer: Answer<'_>, words: String) {
-        let (at_us, seat) = (answer.at_us, Some(answer.seat));
+        let (at_us, conn_no) = (answer.at_us, Some(answer.conn_no));
         let words = format!("{}: {words}", answer.path);
-        self.violations.push(Violation { invariant, at_us, seat, words });
+        self.violations.push(Violation { invariant, at_us, conn_no, words });
     }
 
     fn playlist(&mut self, path: &str, answer: Answer<'_>) {

@@ -35,8 +35,8 @@ const KEPT_BYTES_MAX: usize = 64 << 20;
 
 /// A connection.
 #[derive(Debug)]
-pub(super) struct HttpSeat {
-    seat: u32,
+pub(super) struct HttpConn {
+    conn_no: u32,
     api: bool,
     client: RequestReader,
     server: ResponseReader,
@@ -75,11 +75,11 @@ enum Body {
     Ts(Box<TsPlay>),
 }
 
-impl HttpSeat {
+impl HttpConn {
     /// A client that has said nothing yet.
-    pub fn new(seat: u32, api: bool) -> Self {
-        HttpSeat {
-            seat,
+    pub fn new(conn_no: u32, api: bool) -> Self {
+        HttpConn {
+            conn_no,
             api,
             client: RequestReader::new(),
             server: ResponseReader::new(),
@@ -149,7 +149,7 @@ impl HttpSeat {
 
     fn wrong(&mut self, cx: &mut Cx<'_>, wrong: &Wrong) {
         if !std::mem::replace(&mut self.malformed, true) {
-            cx.verdict.add("W1", self.seat, format!("the server's bytes are malformed: {wrong}"));
+            cx.verdict.add("W1", self.conn_no, format!("the server's bytes are malformed: {wrong}"));
         }
     }
 
@@ -172,7 +172,7 @@ impl HttpSeat {
         self.introduce(status, &request);
         let named = name::of_http(&request.target).filter(|_| !self.api && request.method == "GET");
         let play =
-            |stream: &str, format| Box::new(Play::new(self.seat, stream, format, asked_us, self.stalled));
+            |stream: &str, format| Box::new(Play::new(self.conn_no, stream, format, asked_us, self.stalled));
         self.body = match (named, status) {
             (Some((stream, extension)), 200 | 101) if extension == "flv" => {
                 let ws = (status == 101).then(WsReader::new);
@@ -180,7 +180,7 @@ impl HttpSeat {
                 Body::Flv { play: play(&stream, format), tags: TagReader::new(), ws }
             }
             (Some((stream, extension)), 200) if extension == "ts" && !is_segment(&stream) => {
-                Body::Ts(Box::new(TsPlay::new(self.seat, &stream, self.stalled)))
+                Body::Ts(Box::new(TsPlay::new(self.conn_no, &stream, self.stalled)))
             }
             (Some((_, extension)), _) if extension == "aac" || extension == "mp3" => Body::Other,
             _ if request.method == "HEAD" || coding.is_some() => Body::Other,
@@ -243,13 +243,13 @@ impl HttpSeat {
                 }
             }
             Body::Flv { play, tags, ws } => {
-                let mut court = Court { model: cx.model, verdict: cx.verdict, seat: self.seat };
+                let mut court = Court { model: cx.model, verdict: cx.verdict, conn_no: self.conn_no };
                 if let Err(wrong) = flv(&mut court, play, tags, ws.as_mut(), piece) {
                     self.wrong(cx, &wrong);
                 }
             }
             Body::Ts(play) => {
-                let mut court = Court { model: cx.model, verdict: cx.verdict, seat: self.seat };
+                let mut court = Court { model: cx.model, verdict: cx.verdict, conn_no: self.conn_no };
                 if let Err(wrong) = play.push(&mut court, piece) {
                     self.wrong(cx, &wrong);
                 }
@@ -264,13 +264,13 @@ impl HttpSeat {
             Body::Flv { play, .. } => self.over.push(play.report),
             Body::Ts(play) => self.over.push(play.report()),
             Body::Kept { asked_us, request, status, bytes } => {
-                let (seat, at_us) = (self.seat, cx.verdict.at_us);
+                let (conn_no, at_us) = (self.conn_no, cx.verdict.at_us);
                 if self.api {
                     let question = self.question.take()?;
                     return Some(ApiAnswer { question, status, body: bytes });
                 }
                 let path = &request.target;
-                cx.model.answered(Answer { seat, asked_us, at_us, path, status, body: &bytes });
+                cx.model.answered(Answer { conn_no, asked_us, at_us, path, status, body: &bytes });
             }
         }
         None

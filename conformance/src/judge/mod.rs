@@ -37,7 +37,7 @@ pub struct Violation {
     /// When, in microseconds from the beginning of the run.
     pub at_us: u64,
     /// On which connection, if on one.
-    pub seat: Option<u32>,
+    pub conn_no: Option<u32>,
     /// What was seen.
     pub words: String,
 }
@@ -45,7 +45,7 @@ pub struct Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at {} µs", self.invariant, self.at_us)?;
-        self.seat.map_or(Ok(()), |seat| write!(f, ", seat {seat}"))?;
+        self.conn_no.map_or(Ok(()), |conn_no| write!(f, ", connection {conn_no}"))?;
         write!(f, ": {}", self.words)
     }
 }

@@ -51,8 +51,8 @@ pub(super) struct Model {
     pub streams: BTreeMap<String, Stream>,
     /// What is served in files.
     pub hls: HlsJudge,
-    /// Who was let in beside whom: when, the seats of the first and of the second, and the stream. One of the
-    /// two has to go.
+    /// Who was let in beside whom: when, the numbers of the first and of the second, and the stream. One of
+    /// the two has to go.
     pub rivals: Vec<(u64, u32, u32, String)>,
     /// Session numbers of the whole run.
     sessions: u32,
@@ -64,11 +64,11 @@ impl Model {
         Model { rules, streams: BTreeMap::new(), hls, rivals: Vec::new(), sessions: 0 }
     }
 
-    /// `seat` asks to publish `name`. The number of the session that this will be.
-    pub fn asked(&mut self, at_us: u64, seat: u32, name: &str) -> u32 {
+    /// `conn_no` asks to publish `name`. The number of the session that this will be.
+    pub fn asked(&mut self, at_us: u64, conn_no: u32, name: &str) -> u32 {
         self.sessions += 1;
         let stream = self.streams.entry(name.to_owned()).or_default();
-        stream.asked.push(Session::new(self.sessions, seat, at_us));
+        stream.asked.push(Session::new(self.sessions, conn_no, at_us));
         self.sessions
     }
 
@@ -77,20 +77,20 @@ impl Model {
         self.sessions + 1
     }
 
-    /// The socket of `seat` has no room from now on: the server may have ended what it publishes.
-    pub fn blocked(&mut self, seat: u32) {
+    /// The socket of `conn_no` has no room from now on: the server may have ended what it publishes.
+    pub fn blocked(&mut self, conn_no: u32) {
         let sessions = self.streams.values_mut().flat_map(|stream| stream.sessions.values_mut());
-        for session in sessions.filter(|session| session.seat == seat && session.over_us.is_none()) {
+        for session in sessions.filter(|session| session.conn_no == conn_no && session.over_us.is_none()) {
             let counted = (session.report.audio_frames, session.report.video_frames);
             session.floor.get_or_insert(counted);
         }
     }
 
-    /// The socket of `seat` had room when the server had done all that it wanted: what it publishes and has
-    /// not ended was taken.
-    pub fn unblocked(&mut self, seat: u32) {
+    /// The socket of `conn_no` had room when the server had done all that it wanted: what it publishes and
+    /// has not ended was taken.
+    pub fn unblocked(&mut self, conn_no: u32) {
         let sessions = self.streams.values_mut().flat_map(|stream| stream.sessions.values_mut());
-        let sessions = sessions.filter(|session| session.seat == seat && session.over_us.is_none());
+        let sessions = sessions.filter(|session| session.conn_no == conn_no && session.over_us.is_none());
         sessions.for_each(|session| session.floor = None);
     }
 
@@ -108,7 +108,7 @@ impl Model {
         session.timeline.restart(number);
         let rival = before.filter(|before| before.over_us.is_none()).map(|before| {
             before.over(at_us, false);
-            before.seat
+            before.conn_no
         });
         // Who heard of it late may have had to go before it heard that, too.
         session.floor = (!session.waiting.is_empty()).then_some((0, 0));
@@ -234,7 +234,7 @@ impl Stream {
         let many = self.sessions.len();
         let last = self.sessions.values().next_back().map(|last| {
             let over = last.over_us.map_or(String::new(), |over_us| format!(", over at {over_us} µs"));
-            format!("the last is seat {} with {} frames{over}", last.seat, last.end())
+            format!("the last is connection {} with {} frames{over}", last.conn_no, last.end())
         });
         let asked = self.asked.len();
         format!("{many} publishers, {asked} more have asked; {}", last.unwrap_or_default())

@@ -61,20 +61,20 @@ pub(super) struct Court<'a> {
     /// What is broken.
     pub verdict: &'a mut Verdict,
     /// Whose connection it is.
-    pub seat: u32,
+    pub conn_no: u32,
 }
 
 impl Court<'_> {
     fn say(&mut self, invariant: &'static str, words: String) {
-        self.verdict.add(invariant, self.seat, words);
+        self.verdict.add(invariant, self.conn_no, words);
     }
 }
 
 impl Play {
     /// The server has granted it.
-    pub fn new(seat: u32, stream: &str, format: &'static str, asked_us: u64, stalled: bool) -> Self {
+    pub fn new(conn_no: u32, stream: &str, format: &'static str, asked_us: u64, stalled: bool) -> Self {
         let report = PlayReport {
-            seat,
+            conn_no,
             stream: stream.to_owned(),
             format,
             tracks: BTreeMap::new(),

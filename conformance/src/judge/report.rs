@@ -23,7 +23,7 @@ pub struct StreamReport {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PublisherReport {
     /// Its connection.
-    pub seat: u32,
+    pub conn_no: u32,
     /// Sound that counts.
     pub audio_frames: u64,
     /// Pictures that count: from the first keyframe on.
@@ -38,7 +38,7 @@ pub struct PublisherReport {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlayReport {
     /// Its connection.
-    pub seat: u32,
+    pub conn_no: u32,
     /// What was played.
     pub stream: String,
     /// How: `rtmp`, `flv`, `ws-flv`, `ts`, `aac`, `mp3`.

@@ -26,8 +26,8 @@ const LATE_MAX: u32 = 16;
 
 /// A connection.
 #[derive(Debug)]
-pub(super) struct RtmpSeat {
-    seat: u32,
+pub(super) struct RtmpConn {
+    conn_no: u32,
     client: ChunkReader,
     server: ChunkReader,
     tc_url: Option<String>,
@@ -84,7 +84,7 @@ enum Role {
     },
 }
 
-/// What the seat may change.
+/// What the connection may change.
 pub(super) struct Cx<'a> {
     /// What was published.
     pub model: &'a mut Model,
@@ -92,11 +92,11 @@ pub(super) struct Cx<'a> {
     pub verdict: &'a mut Verdict,
 }
 
-impl RtmpSeat {
+impl RtmpConn {
     /// A peer that has said nothing yet.
-    pub fn new(seat: u32) -> Self {
-        RtmpSeat {
-            seat,
+    pub fn new(conn_no: u32) -> Self {
+        RtmpConn {
+            conn_no,
             client: ChunkReader::with_handshake().lenient(),
             server: ChunkReader::with_handshake(),
             tc_url: None,
@@ -197,7 +197,7 @@ impl RtmpSeat {
             "publish" => {
                 self.leave(cx);
                 let asked = self.named(text).map(|stream| Asked::Publish {
-                    session: cx.model.asked(cx.verdict.at_us, self.seat, &stream),
+                    session: cx.model.asked(cx.verdict.at_us, self.conn_no, &stream),
                     stream,
                     fmle: self.fmle,
                     left: false,
@@ -289,7 +289,7 @@ impl RtmpSeat {
 
     fn wrong(&mut self, cx: &mut Cx<'_>, words: &str) {
         if !std::mem::replace(&mut self.malformed, true) {
-            cx.verdict.add("W1", self.seat, format!("the server's bytes are malformed: {words}"));
+            cx.verdict.add("W1", self.conn_no, format!("the server's bytes are malformed: {words}"));
         }
     }
 
@@ -333,13 +333,13 @@ impl RtmpSeat {
         else {
             // Who cannot be understood here may have asked all the same.
             if !self.torn {
-                cx.verdict.add("I37", self.seat, "nobody asked to publish".to_owned());
+                cx.verdict.add("I37", self.conn_no, "nobody asked to publish".to_owned());
             }
             return;
         };
         let at_us = cx.verdict.at_us;
         if let Some(rival) = cx.model.granted(at_us, &stream, session) {
-            cx.model.rivals.push((at_us, rival, self.seat, stream.clone()));
+            cx.model.rivals.push((at_us, rival, self.conn_no, stream.clone()));
         }
         if self.asked.is_empty() && !self.torn && !left {
             self.role = Role::Publishing { stream, session, fmle };
@@ -368,12 +368,12 @@ impl RtmpSeat {
             place.and_then(|place| self.asked.drain(..=place).next_back())
         else {
             if !self.torn {
-                cx.verdict.add("I37", self.seat, "nobody asked to play".to_owned());
+                cx.verdict.add("I37", self.conn_no, "nobody asked to play".to_owned());
             }
             return;
         };
         self.play_over();
-        let mut play = Box::new(Play::new(self.seat, &stream, "rtmp", at_us, self.stalled));
+        let mut play = Box::new(Play::new(self.conn_no, &stream, "rtmp", at_us, self.stalled));
         play.steer(wants.0, wants.1);
         if left {
             self.late = LATE_MAX;
@@ -393,11 +393,11 @@ impl RtmpSeat {
     fn played(&mut self, cx: &mut Cx<'_>, message: &Message) {
         if let Role::Playing { play, begun, .. } = &mut self.role {
             *begun |= message.kind != DATA;
-            let mut court = Court { model: cx.model, verdict: cx.verdict, seat: self.seat };
+            let mut court = Court { model: cx.model, verdict: cx.verdict, conn_no: self.conn_no };
             play.media(&mut court, message.kind, message.timestamp, &message.body);
         } else if message.kind != DATA && self.late == 0 && !self.torn {
             let words = format!("media of {} bytes, and nothing is played", message.body.len());
-            cx.verdict.add("I37", self.seat, words);
+            cx.verdict.add("I37", self.conn_no, words);
         } else if message.kind != DATA {
             self.late = self.late.saturating_sub(1);
         }

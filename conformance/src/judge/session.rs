@@ -62,7 +62,7 @@ pub(super) struct Session {
     /// Among all of the run.
     pub number: u32,
     /// Its connection.
-    pub seat: u32,
+    pub conn_no: u32,
     /// When it ended.
     pub over_us: Option<u64>,
     /// It said so itself, or its connection ended: all that it sent before was taken.
@@ -103,10 +103,10 @@ const TELLING_BYTES: u64 = 64;
 
 impl Session {
     /// Somebody asked to publish.
-    pub fn new(number: u32, seat: u32, _at_us: u64) -> Self {
+    pub fn new(number: u32, conn_no: u32, _at_us: u64) -> Self {
         Session {
             number,
-            seat,
+            conn_no,
             over_us: None,
             by_itself: false,
             doubtful: false,
@@ -114,7 +114,7 @@ impl Session {
             presumed: false,
             floor: None,
             breath: (0, (0, 0)),
-            report: PublisherReport { seat, ..PublisherReport::default() },
+            report: PublisherReport { conn_no, ..PublisherReport::default() },
             configs: BTreeMap::new(),
             timeline: Timeline::default(),
             telling: BTreeMap::new(),

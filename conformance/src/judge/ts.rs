@@ -31,9 +31,9 @@ pub(super) struct TsPlay {
 
 impl TsPlay {
     /// The server has granted it.
-    pub fn new(seat: u32, stream: &str, stalled: bool) -> Self {
+    pub fn new(conn_no: u32, stream: &str, stalled: bool) -> Self {
         let report = PlayReport {
-            seat,
+            conn_no,
             stream: stream.to_owned(),
             format: "ts",
             tracks: BTreeMap::new(),
@@ -116,7 +116,7 @@ impl TsPlay {
         if !goes_on {
             let invariant = if *last % (1 << 33) > 0x1_ffff_0000 { "I12" } else { "I9" };
             let words = format!("time goes from {last} to {ticks} ticks in a transport stream");
-            court.verdict.add(invariant, court.seat, words);
+            court.verdict.add(invariant, court.conn_no, words);
         }
         *last = ticks;
         let at_us = ticks * 100 / 9;
@@ -135,7 +135,7 @@ impl TsPlay {
         let name = self.report.stream.clone();
         let before = self.positions.get(&kind).copied();
         if kind == VIDEO && !std::mem::replace(&mut self.seen_video, true) && !pes.random_access {
-            court.verdict.add("I2", court.seat, "the first picture is no keyframe".to_owned());
+            court.verdict.add("I2", court.conn_no, "the first picture is no keyframe".to_owned());
         }
         loop {
             if let Some(stream) = court.model.streams.get(&name)
@@ -171,7 +171,7 @@ impl TsPlay {
         };
         let track = if kind == VIDEO { "video" } else { "audio" };
         let words = format!("{track} at {dts} ticks");
-        court.verdict.add(invariant, court.seat, format!("{what}, in a transport stream: {words}"));
+        court.verdict.add(invariant, court.conn_no, format!("{what}, in a transport stream: {words}"));
     }
 
     fn went_on(&mut self, court: &mut Court<'_>, before: Position, position: Position) {
@@ -193,9 +193,9 @@ impl TsPlay {
             || std::iter::once(before).chain(places).any(|at| gap::overtaken(stream, rules, at));
         let words = format!("{} pictures are missing in a transport stream", gap.missed);
         if !key {
-            court.verdict.add("I3", court.seat, format!("a gap does not end at a keyframe: {words}"));
+            court.verdict.add("I3", court.conn_no, format!("a gap does not end at a keyframe: {words}"));
         } else if !excused {
-            court.verdict.add("I4", court.seat, format!("the player took everything: {words}"));
+            court.verdict.add("I4", court.conn_no, format!("the player took everything: {words}"));
         }
     }
 }

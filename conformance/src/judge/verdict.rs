@@ -15,10 +15,10 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    /// `invariant` does not hold for `seat`.
-    pub fn add(&mut self, invariant: &'static str, seat: u32, words: String) {
+    /// `invariant` does not hold for `conn_no`.
+    pub fn add(&mut self, invariant: &'static str, conn_no: u32, words: String) {
         if self.violations.len() < VIOLATIONS_MAX {
-            self.violations.push(Violation { invariant, at_us: self.at_us, seat: Some(seat), words });
+            self.violations.push(Violation { invariant, at_us: self.at_us, conn_no: Some(conn_no), words });
         }
     }
 }

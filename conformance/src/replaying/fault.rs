@@ -3,7 +3,7 @@
 use super::REST;
 use super::judged::Judged;
 use dacapo::base::time::Instant;
-use dacapo::record::{Entry, Event, Header, Replay, Seat, Witness};
+use dacapo::record::{ConnNo, Entry, Event, Header, Observer, Replay};
 use dacapo::server::Output;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -32,7 +32,7 @@ pub fn fault(header: &Header, entries: &[Entry]) -> Result<Option<Fault>, String
 pub fn planted(
     header: &Header,
     entries: &[Entry],
-    tampers: impl FnMut(Seat, &[u8]) -> Option<Vec<u8>>,
+    tampers: impl FnMut(ConnNo, &[u8]) -> Option<Vec<u8>>,
 ) -> Result<Option<Fault>, String> {
     let config = header.config().map_err(|fault| fault.to_string())?;
     let replay = Replay::new(header).map_err(|fault| fault.to_string())?;
@@ -52,7 +52,7 @@ pub fn planted(
 
 fn judge<T>(mut replay: Replay, mut mouth: Mouth<T>, entries: &[Entry]) -> Vec<String>
 where
-    T: FnMut(Seat, &[u8]) -> Option<Vec<u8>>,
+    T: FnMut(ConnNo, &[u8]) -> Option<Vec<u8>>,
 {
     replay.run(entries.iter().cloned(), &mut mouth);
     let end = replay.summary().end + REST;
@@ -66,19 +66,19 @@ struct Mouth<T> {
     judged: Judged,
 }
 
-impl<T: FnMut(Seat, &[u8]) -> Option<Vec<u8>>> Witness for Mouth<T> {
+impl<T: FnMut(ConnNo, &[u8]) -> Option<Vec<u8>>> Observer for Mouth<T> {
     fn happened(&mut self, at: Instant, event: &Event) {
         self.judged.happened(at, event);
     }
 
-    fn sent(&mut self, at: Instant, seat: Seat, bytes: &[u8]) {
-        match (self.tampers)(seat, bytes) {
-            Some(other) => self.judged.sent(at, seat, &other),
-            None => self.judged.sent(at, seat, bytes),
+    fn sent(&mut self, at: Instant, conn_no: ConnNo, bytes: &[u8]) {
+        match (self.tampers)(conn_no, bytes) {
+            Some(other) => self.judged.sent(at, conn_no, &other),
+            None => self.judged.sent(at, conn_no, bytes),
         }
     }
 
-    fn wished(&mut self, at: Instant, seat: Option<Seat>, output: &Output) {
-        self.judged.wished(at, seat, output);
+    fn requested(&mut self, at: Instant, conn_no: Option<ConnNo>, output: &Output) {
+        self.judged.requested(at, conn_no, output);
     }
 }

@@ -13,12 +13,12 @@ use crate::reader::m3u8;
 use crate::reader::rtmp::{self, Message, kind};
 use dacapo::base::time::Instant;
 use dacapo::config::Service;
-use dacapo::record::{Entry, Event, Replay, Seat};
+use dacapo::record::{ConnNo, Entry, Event, Replay};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The seat of the first guest.
+/// The number of the first guest.
 pub const FIRST_GUEST: u32 = 1000;
 
 /// How often a player of HLS asks for the playlist.
@@ -39,15 +39,17 @@ pub fn first_publish(entries: &[Entry]) -> Option<Instant> {
 
 /// The streams that somebody publishes, with the time of the first `publish` of each.
 fn publishes(entries: &[Entry]) -> Vec<(Instant, String)> {
-    let mut readers: BTreeMap<Seat, (ChunkReader, String)> = BTreeMap::new();
+    let mut readers: BTreeMap<ConnNo, (ChunkReader, String)> = BTreeMap::new();
     let mut found: Vec<(Instant, String)> = Vec::new();
     for entry in entries {
         match &entry.event {
-            Event::Accepted { listener: at, seat: Some(seat), .. } if *at == listener(Service::Rtmp) => {
-                readers.insert(*seat, (ChunkReader::with_handshake().lenient(), String::new()));
+            Event::Accepted { listener: at, conn_no: Some(conn_no), .. }
+                if *at == listener(Service::Rtmp) =>
+            {
+                readers.insert(*conn_no, (ChunkReader::with_handshake().lenient(), String::new()));
             }
-            Event::Received { seat, bytes } => {
-                let Some((reader, app)) = readers.get_mut(seat) else { continue };
+            Event::Received { conn_no, bytes } => {
+                let Some((reader, app)) = readers.get_mut(conn_no) else { continue };
                 for message in reader.push(bytes).unwrap_or_default() {
                     let values = command(&message);
                     match values.first().and_then(Amf::as_str) {
@@ -90,7 +92,7 @@ pub struct Guests {
 }
 
 struct Guest {
-    seat: Seat,
+    conn_no: ConnNo,
     name: String,
     part: Part,
 }
@@ -128,13 +130,13 @@ impl Guests {
 
     fn add(&mut self, at: Instant, name: String, part: Part) {
         let place = u32::try_from(self.list.len()).expect("few");
-        self.list.push(Guest { seat: Seat(FIRST_GUEST + place), name, part });
+        self.list.push(Guest { conn_no: ConnNo(FIRST_GUEST + place), name, part });
         self.due.insert((at, place));
     }
 
     /// Who they are.
-    pub fn names(&self) -> BTreeMap<Seat, String> {
-        self.list.iter().map(|guest| (guest.seat, guest.name.clone())).collect()
+    pub fn names(&self) -> BTreeMap<ConnNo, String> {
+        self.list.iter().map(|guest| (guest.conn_no, guest.name.clone())).collect()
     }
 
     /// Lets them do what they do until `until`.
@@ -145,17 +147,17 @@ impl Guests {
                 return;
             }
             let guest = &mut self.list[place as usize];
-            let seat = guest.seat;
+            let conn_no = guest.conn_no;
             match &mut guest.part {
                 Part::Blind(service, words) => {
-                    come(at, *service, seat, replay, ear);
-                    say(at, seat, std::mem::take(words), replay, ear);
+                    come(at, *service, conn_no, replay, ear);
+                    say(at, conn_no, std::mem::take(words), replay, ear);
                 }
                 Part::Hls(follower) => {
-                    if !ear.talks.contains_key(&seat) {
-                        come(at, Service::Http, seat, replay, ear);
+                    if !ear.talks.contains_key(&conn_no) {
+                        come(at, Service::Http, conn_no, replay, ear);
                     }
-                    if follower.turn(at, seat, replay, ear) {
+                    if follower.turn(at, conn_no, replay, ear) {
                         self.due.insert((at + POLL, place));
                     }
                 }
@@ -164,14 +166,14 @@ impl Guests {
     }
 }
 
-fn come(at: Instant, service: Service, seat: Seat, replay: &mut Replay, ear: &mut Ear<'_>) {
-    let peer = SocketAddr::from(([198, 51, 100, 1], 40_000 + seat.0 as u16));
-    let event = Event::Accepted { listener: listener(service), peer, seat: Some(seat) };
+fn come(at: Instant, service: Service, conn_no: ConnNo, replay: &mut Replay, ear: &mut Ear<'_>) {
+    let peer = SocketAddr::from(([198, 51, 100, 1], 40_000 + conn_no.0 as u16));
+    let event = Event::Accepted { listener: listener(service), peer, conn_no: Some(conn_no) };
     replay.run([Entry { at, event }], ear);
 }
 
-fn say(at: Instant, seat: Seat, words: Vec<u8>, replay: &mut Replay, ear: &mut Ear<'_>) {
-    replay.run([Entry { at, event: Event::Received { seat, bytes: words.into() } }], ear);
+fn say(at: Instant, conn_no: ConnNo, words: Vec<u8>, replay: &mut Replay, ear: &mut Ear<'_>) {
+    replay.run([Entry { at, event: Event::Received { conn_no, bytes: words.into() } }], ear);
 }
 
 /// What a player of RTMP says, without waiting for answers.
@@ -218,27 +220,27 @@ impl Follower {
     }
 
     /// Asks for the playlist, then for everything in it that is new. False once nothing is new for long.
-    fn turn(&mut self, at: Instant, seat: Seat, replay: &mut Replay, ear: &mut Ear<'_>) -> bool {
+    fn turn(&mut self, at: Instant, conn_no: ConnNo, replay: &mut Replay, ear: &mut Ear<'_>) -> bool {
         let news = *self.news.get_or_insert(at);
         if self.asked.is_none() {
             self.ahead.push_back(self.playlist.clone());
         }
         loop {
-            self.hear(at, seat, ear);
-            if ear.talks.get(&seat).is_none_or(|talk| talk.closed.is_some()) {
+            self.hear(at, conn_no, ear);
+            if ear.talks.get(&conn_no).is_none_or(|talk| talk.closed.is_some()) {
                 return false;
             }
             // An answer that takes its time is waited for.
             let (None, Some(target)) = (&self.asked, self.ahead.pop_front()) else { break };
-            say(at, seat, request(&target), replay, ear);
+            say(at, conn_no, request(&target), replay, ear);
             self.asked = Some((target, 0, Vec::new()));
         }
         !self.ended && at.since(self.news.unwrap_or(news)) < PATIENCE
     }
 
     /// Reads what came.
-    fn hear(&mut self, at: Instant, seat: Seat, ear: &Ear<'_>) {
-        let heard: Vec<u8> = ear.talks.get(&seat).map(super::Talk::bytes).unwrap_or_default();
+    fn hear(&mut self, at: Instant, conn_no: ConnNo, ear: &Ear<'_>) {
+        let heard: Vec<u8> = ear.talks.get(&conn_no).map(super::Talk::bytes).unwrap_or_default();
         let events = self.reader.push(&heard[self.read..]).unwrap_or_default();
         self.read = heard.len();
         for event in events {

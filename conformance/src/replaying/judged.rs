@@ -3,7 +3,7 @@
 use crate::judge::{Judge, JudgeReport, Rules, SecondPublisher, Service, StartAt};
 use dacapo::base::time::Instant;
 use dacapo::config::{self, Config, Flush, Second, Start};
-use dacapo::record::{Event, Seat, Witness};
+use dacapo::record::{ConnNo, Event, Observer};
 use dacapo::server::Output;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,9 +13,9 @@ pub struct Judged {
     judge: Judge,
     /// By listener.
     services: Vec<Service>,
-    open: BTreeSet<Seat>,
+    open: BTreeSet<ConnNo>,
     /// Whose end came from outside, and the server has not closed yet.
-    ended: BTreeMap<Seat, Instant>,
+    ended: BTreeMap<ConnNo, Instant>,
 }
 
 impl Judged {
@@ -36,8 +36,8 @@ impl Judged {
 
     /// The run is over: what was wrong, one line each, and what was seen.
     pub fn finish(mut self, at: Instant) -> (Vec<String>, JudgeReport) {
-        for (seat, at) in std::mem::take(&mut self.ended) {
-            self.judge.closed(at.as_micros(), seat.0, false);
+        for (conn_no, at) in std::mem::take(&mut self.ended) {
+            self.judge.closed(at.as_micros(), conn_no.0, false);
         }
         self.judge.finish(at.as_micros());
         let violations = self.judge.violations().iter().map(ToString::to_string).collect();
@@ -45,39 +45,39 @@ impl Judged {
     }
 }
 
-impl Witness for Judged {
+impl Observer for Judged {
     fn happened(&mut self, at: Instant, event: &Event) {
         match event {
-            Event::Accepted { listener, seat: Some(seat), .. } => {
+            Event::Accepted { listener, conn_no: Some(conn_no), .. } => {
                 if let Some(service) = self.services.get(usize::from(listener.0)) {
-                    self.open.insert(*seat);
-                    self.judge.opened(at.as_micros(), seat.0, *service);
+                    self.open.insert(*conn_no);
+                    self.judge.opened(at.as_micros(), conn_no.0, *service);
                 }
             }
-            Event::Received { seat, bytes } if self.open.contains(seat) => {
-                self.judge.from_client(at.as_micros(), seat.0, bytes);
+            Event::Received { conn_no, bytes } if self.open.contains(conn_no) => {
+                self.judge.from_client(at.as_micros(), conn_no.0, bytes);
             }
-            Event::Sent { seat, room: false, .. } if self.open.contains(seat) => {
-                self.judge.stalled(at.as_micros(), seat.0);
+            Event::Sent { conn_no, room: false, .. } if self.open.contains(conn_no) => {
+                self.judge.stalled(at.as_micros(), conn_no.0);
             }
-            Event::Ended { seat, .. } if self.open.contains(seat) => {
-                self.ended.entry(*seat).or_insert(at);
+            Event::Ended { conn_no, .. } if self.open.contains(conn_no) => {
+                self.ended.entry(*conn_no).or_insert(at);
             }
             _ => {}
         }
     }
 
-    fn sent(&mut self, at: Instant, seat: Seat, bytes: &[u8]) {
+    fn sent(&mut self, at: Instant, conn_no: ConnNo, bytes: &[u8]) {
         if !bytes.is_empty() {
-            self.judge.to_client(at.as_micros(), seat.0, bytes);
+            self.judge.to_client(at.as_micros(), conn_no.0, bytes);
         }
     }
 
-    fn wished(&mut self, at: Instant, seat: Option<Seat>, output: &Output) {
-        let (Some(seat), Output::Close { .. }) = (seat, output) else { return };
-        let by_server = self.ended.remove(&seat).is_none();
-        self.open.remove(&seat);
-        self.judge.closed(at.as_micros(), seat.0, by_server);
+    fn requested(&mut self, at: Instant, conn_no: Option<ConnNo>, output: &Output) {
+        let (Some(conn_no), Output::Close { .. }) = (conn_no, output) else { return };
+        let by_server = self.ended.remove(&conn_no).is_none();
+        self.open.remove(&conn_no);
+        self.judge.closed(at.as_micros(), conn_no.0, by_server);
     }
 }
 

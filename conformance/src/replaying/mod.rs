@@ -18,7 +18,7 @@ pub use guests::{FIRST_GUEST, first_publish, published};
 use crate::capture::Capture;
 use dacapo::base::time::Instant;
 use dacapo::config::Service;
-use dacapo::record::{Entry, Event, Header, Replay, Seat, Witness};
+use dacapo::record::{ConnNo, Entry, Event, Header, Observer, Replay};
 use dacapo::server::{End, Output, Server};
 use guests::Guests;
 use std::collections::BTreeMap;
@@ -64,26 +64,26 @@ impl Talk {
 #[derive(Debug)]
 pub struct Run {
     /// By connection.
-    pub talks: BTreeMap<Seat, Talk>,
+    pub talks: BTreeMap<ConnNo, Talk>,
     /// The server at the end.
     pub replay: Replay,
     /// What guests are there for, by name: `live/film`.
     pub streams: Vec<String>,
     /// Who the guests are.
-    pub guests: BTreeMap<Seat, String>,
+    pub guests: BTreeMap<ConnNo, String>,
 }
 
 impl Run {
     /// What was sent to the capture's own clients.
-    pub fn own(&self) -> BTreeMap<Seat, Vec<u8>> {
-        let own = self.talks.iter().filter(|(seat, _)| seat.0 < FIRST_GUEST);
-        own.map(|(seat, talk)| (*seat, talk.bytes())).collect()
+    pub fn own(&self) -> BTreeMap<ConnNo, Vec<u8>> {
+        let own = self.talks.iter().filter(|(conn_no, _)| conn_no.0 < FIRST_GUEST);
+        own.map(|(conn_no, talk)| (*conn_no, talk.bytes())).collect()
     }
 
     /// Connections that the server still has.
-    pub fn open(&self) -> Vec<Seat> {
+    pub fn open(&self) -> Vec<ConnNo> {
         let open = self.talks.iter().filter(|(_, talk)| talk.closed.is_none() && talk.left.is_none());
-        open.map(|(seat, _)| *seat).collect()
+        open.map(|(conn_no, _)| *conn_no).collect()
     }
 }
 
@@ -96,7 +96,7 @@ pub fn play(
     entries: &[Entry],
     company: Company,
     after: Duration,
-    listener: &mut dyn Witness,
+    listener: &mut dyn Observer,
 ) -> Run {
     play_with(&capture.header(), entries, company, after, listener)
 }
@@ -110,7 +110,7 @@ pub fn play_with(
     entries: &[Entry],
     company: Company,
     after: Duration,
-    listener: &mut dyn Witness,
+    listener: &mut dyn Observer,
 ) -> Run {
     let mut replay = Replay::new(header).expect("the header was checked when it was read");
     let services = header.config().expect("it was just used").listeners();
@@ -133,27 +133,27 @@ pub fn play_with(
 
 /// Writes down what happens on each connection.
 struct Ear<'a> {
-    talks: BTreeMap<Seat, Talk>,
+    talks: BTreeMap<ConnNo, Talk>,
     /// By listener.
     services: Vec<Service>,
-    listener: &'a mut dyn Witness,
+    listener: &'a mut dyn Observer,
 }
 
-impl Witness for Ear<'_> {
+impl Observer for Ear<'_> {
     fn happened(&mut self, at: Instant, event: &Event) {
         match event {
-            Event::Accepted { listener, seat: Some(seat), .. } => {
+            Event::Accepted { listener, conn_no: Some(conn_no), .. } => {
                 let service = self.services[usize::from(listener.0)];
                 let talk = Talk { service, came: at, said: vec![], heard: vec![], closed: None, left: None };
-                self.talks.insert(*seat, talk);
+                self.talks.insert(*conn_no, talk);
             }
-            Event::Received { seat, bytes } => {
-                if let Some(talk) = self.talks.get_mut(seat) {
+            Event::Received { conn_no, bytes } => {
+                if let Some(talk) = self.talks.get_mut(conn_no) {
                     talk.said.push((at, bytes.to_vec()));
                 }
             }
-            Event::Ended { seat, end: End::Eof | End::Broken(_) } => {
-                if let Some(talk) = self.talks.get_mut(seat)
+            Event::Ended { conn_no, end: End::Eof | End::Broken(_) } => {
+                if let Some(talk) = self.talks.get_mut(conn_no)
                     && talk.closed.is_none()
                 {
                     talk.left = Some(at);
@@ -164,26 +164,26 @@ impl Witness for Ear<'_> {
         self.listener.happened(at, event);
     }
 
-    fn sent(&mut self, at: Instant, seat: Seat, bytes: &[u8]) {
-        if let Some(talk) = self.talks.get_mut(&seat) {
+    fn sent(&mut self, at: Instant, conn_no: ConnNo, bytes: &[u8]) {
+        if let Some(talk) = self.talks.get_mut(&conn_no) {
             match talk.heard.last_mut() {
                 Some((last, piece)) if *last == at => piece.extend_from_slice(bytes),
                 _ => talk.heard.push((at, bytes.to_vec())),
             }
         }
-        self.listener.sent(at, seat, bytes);
+        self.listener.sent(at, conn_no, bytes);
     }
 
-    fn wished(&mut self, at: Instant, seat: Option<Seat>, output: &Output) {
-        if let (Some(seat), Output::Close { .. }) = (seat, output)
-            && let Some(talk) = self.talks.get_mut(&seat)
+    fn requested(&mut self, at: Instant, conn_no: Option<ConnNo>, output: &Output) {
+        if let (Some(conn_no), Output::Close { .. }) = (conn_no, output)
+            && let Some(talk) = self.talks.get_mut(&conn_no)
         {
             talk.closed = talk.closed.or(Some(at));
         }
-        self.listener.wished(at, seat, output);
+        self.listener.requested(at, conn_no, output);
     }
 
-    fn settled(&mut self, at: Instant, server: &Server) {
-        self.listener.settled(at, server);
+    fn after_input(&mut self, at: Instant, server: &Server) {
+        self.listener.after_input(at, server);
     }
 }

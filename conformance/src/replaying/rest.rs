@@ -5,11 +5,11 @@ use crate::capture::listener;
 use crate::reader::http::{HttpEvent, ResponseReader};
 use dacapo::base::time::Instant;
 use dacapo::config::Service;
-use dacapo::record::{Entry, Event, Seat, Witness};
+use dacapo::record::{ConnNo, Entry, Event, Observer};
 use serde_json::Value;
 use std::net::SocketAddr;
 
-/// The seat of who asks.
+/// The number of who asks.
 const OPERATOR: u32 = 9000;
 
 /// How many connections and streams the server says that it has, not counting who asks.
@@ -26,12 +26,12 @@ pub fn left_over(run: &mut Run) -> (usize, usize) {
 fn ask(run: &mut Run, at: Instant, number: u32, target: &str, list: &str) -> usize {
     // Who asked before is still there for a moment; so names are used once.
     let count = u32::try_from(run.replay.summary().conns).unwrap_or(0);
-    let seat = Seat(OPERATOR + 2 * count + number);
-    let peer = SocketAddr::from(([203, 0, 113, 9], 30_000 + (seat.0 % 10_000) as u16));
+    let conn_no = ConnNo(OPERATOR + 2 * count + number);
+    let peer = SocketAddr::from(([203, 0, 113, 9], 30_000 + (conn_no.0 % 10_000) as u16));
     let words = format!("GET {target}?count=10000 HTTP/1.1\r\nHost: operator\r\nConnection: close\r\n\r\n");
-    let came = Event::Accepted { listener: listener(Service::Api), peer, seat: Some(seat) };
-    let says = Event::Received { seat, bytes: words.into() };
-    let mut ear = Ear { seat, bytes: Vec::new() };
+    let came = Event::Accepted { listener: listener(Service::Api), peer, conn_no: Some(conn_no) };
+    let says = Event::Received { conn_no, bytes: words.into() };
+    let mut ear = Ear { conn_no, bytes: Vec::new() };
     run.replay.run([came, says].map(|event| Entry { at, event }), &mut ear);
     let mut reader = ResponseReader::new();
     let mut body = Vec::new();
@@ -46,13 +46,13 @@ fn ask(run: &mut Run, at: Instant, number: u32, target: &str, list: &str) -> usi
 }
 
 struct Ear {
-    seat: Seat,
+    conn_no: ConnNo,
     bytes: Vec<u8>,
 }
 
-impl Witness for Ear {
-    fn sent(&mut self, _: Instant, seat: Seat, bytes: &[u8]) {
-        if seat == self.seat {
+impl Observer for Ear {
+    fn sent(&mut self, _: Instant, conn_no: ConnNo, bytes: &[u8]) {
+        if conn_no == self.conn_no {
             self.bytes.extend_from_slice(bytes);
         }
     }

@@ -13,7 +13,7 @@ use crate::reader::flv::{self, Tag};
 use crate::reader::rtmp::Message;
 use dacapo::base::time::Instant;
 use dacapo::config::Service;
-use dacapo::record::Seat;
+use dacapo::record::ConnNo;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -69,27 +69,29 @@ pub fn tell(capture: &Capture, run: &Run) -> String {
     for talk in run.talks.values().filter(|talk| talk.service == Service::Http) {
         let _ = http::story(talk, &mut inits);
     }
-    for (seat, talk) in &run.talks {
-        stories.push((seat, talk, story(talk, &mut inits)));
+    for (conn_no, talk) in &run.talks {
+        stories.push((conn_no, talk, story(talk, &mut inits)));
     }
     let about = &capture.about;
     let mut text = format!("{} {}: {}\n", about.peer, about.version, about.what);
     // What is published first is what most captures are about; its RTMP player is the first guest.
-    let first = stories.iter().filter(|(seat, ..)| seat.0 >= FIRST_GUEST);
+    let first = stories.iter().filter(|(conn_no, ..)| conn_no.0 >= FIRST_GUEST);
     let mut lists = Vec::new();
     for (place, (_, _, story)) in first.step_by(5).enumerate() {
         let name = run.streams[place].clone();
         lists.push((name, List::of(story.frames('<'))));
     }
-    for (seat, talk, story) in &stories {
-        let who = run.guests.get(seat);
-        let title =
-            who.map_or_else(|| format!("{seat} speaks {:?}", talk.service), |name| format!("{seat} {name}"));
+    for (conn_no, talk, story) in &stories {
+        let who = run.guests.get(conn_no);
+        let title = who.map_or_else(
+            || format!("{conn_no} speaks {:?}", talk.service),
+            |name| format!("{conn_no} {name}"),
+        );
         let _ = writeln!(text, "\n== {title}");
         // A guest's list is that of its stream; the capture's own are told by the first, which nearly all
         // have.
         let list = match who {
-            Some(_) => lists.get((seat.0 - FIRST_GUEST) as usize / 5),
+            Some(_) => lists.get((conn_no.0 - FIRST_GUEST) as usize / 5),
             None => lists.first(),
         };
         let empty = List::default();
@@ -105,17 +107,17 @@ pub fn tell(capture: &Capture, run: &Run) -> String {
 }
 
 /// What each connection was shown, without times: kind and fingerprint of each frame.
-pub fn shown(run: &Run) -> BTreeMap<Seat, Vec<String>> {
+pub fn shown(run: &Run) -> BTreeMap<ConnNo, Vec<String>> {
     let mut inits = http::Inits::default();
     let mut frames = BTreeMap::new();
     for _ in 0..2 {
-        for (seat, talk) in &run.talks {
+        for (conn_no, talk) in &run.talks {
             let word = |frame: Frame| {
                 let kind = if frame.video { 'v' } else { 'a' };
                 format!("{kind} {} {:08x}", frame.size, frame.hash)
             };
             let shown = story(talk, &mut inits).frames('<').into_iter().map(word).collect();
-            frames.insert(*seat, shown);
+            frames.insert(*conn_no, shown);
         }
     }
     frames

@@ -5,7 +5,7 @@
 use crate::dice::Dice;
 use bytes::Bytes;
 use dacapo::base::time::Instant;
-use dacapo::record::{Entry, Event, Seat};
+use dacapo::record::{ConnNo, Entry, Event};
 use dacapo::server::End;
 use std::collections::BTreeMap;
 
@@ -13,9 +13,10 @@ use std::collections::BTreeMap;
 pub fn whole(entries: &[Entry]) -> Vec<Entry> {
     let mut list: Vec<Entry> = Vec::new();
     for entry in entries {
-        if let Event::Received { seat, bytes } = &entry.event
-            && let Some(Entry { at, event: Event::Received { seat: last, bytes: before } }) = list.last_mut()
-            && (*at, *last) == (entry.at, *seat)
+        if let Event::Received { conn_no, bytes } = &entry.event
+            && let Some(Entry { at, event: Event::Received { conn_no: last, bytes: before } }) =
+                list.last_mut()
+            && (*at, *last) == (entry.at, *conn_no)
         {
             *before = [&before[..], bytes].concat().into();
             continue;
@@ -44,45 +45,45 @@ pub fn split(entries: &[Entry], dice: &mut Dice) -> Vec<Entry> {
 fn cut(entries: &[Entry], mut next: impl FnMut(usize) -> usize) -> Vec<Entry> {
     let mut list = Vec::new();
     for entry in entries {
-        let Event::Received { seat, bytes } = &entry.event else {
+        let Event::Received { conn_no, bytes } = &entry.event else {
             list.push(entry.clone());
             continue;
         };
         let mut rest = bytes.clone();
         while !rest.is_empty() {
             let piece = rest.split_to(next(rest.len()).clamp(1, rest.len()));
-            list.push(Entry { at: entry.at, event: Event::Received { seat: *seat, bytes: piece } });
+            list.push(Entry { at: entry.at, event: Event::Received { conn_no: *conn_no, bytes: piece } });
         }
     }
     list
 }
 
 /// All bytes that a peer said.
-pub fn said(entries: &[Entry], wanted: Seat) -> Vec<u8> {
+pub fn said(entries: &[Entry], wanted: ConnNo) -> Vec<u8> {
     let words = |entry: &Entry| match &entry.event {
-        Event::Received { seat, bytes } if *seat == wanted => bytes.clone(),
+        Event::Received { conn_no, bytes } if *conn_no == wanted => bytes.clone(),
         _ => Bytes::new(),
     };
     entries.iter().flat_map(words).collect()
 }
 
-/// The run up to where `seat` has said `count` bytes; there everybody hangs up.
-pub fn prefix(entries: &[Entry], wanted: Seat, count: usize) -> Vec<Entry> {
+/// The run up to where `conn_no` has said `count` bytes; there everybody hangs up.
+pub fn prefix(entries: &[Entry], wanted: ConnNo, count: usize) -> Vec<Entry> {
     let mut left = count;
     let mut list = Vec::new();
-    let mut there: BTreeMap<Seat, Instant> = BTreeMap::new();
+    let mut there: BTreeMap<ConnNo, Instant> = BTreeMap::new();
     for entry in entries {
         let mut entry = entry.clone();
         let mut last = false;
         match &mut entry.event {
-            Event::Accepted { seat: Some(seat), .. } => {
-                there.insert(*seat, entry.at);
-                last = count == 0 && *seat == wanted;
+            Event::Accepted { conn_no: Some(conn_no), .. } => {
+                there.insert(*conn_no, entry.at);
+                last = count == 0 && *conn_no == wanted;
             }
-            Event::Ended { seat, .. } => {
-                there.remove(seat);
+            Event::Ended { conn_no, .. } => {
+                there.remove(conn_no);
             }
-            Event::Received { seat, bytes } if *seat == wanted => {
+            Event::Received { conn_no, bytes } if *conn_no == wanted => {
                 *bytes = bytes.slice(..left.min(bytes.len()));
                 left -= bytes.len();
                 last = left == 0;
@@ -92,7 +93,7 @@ pub fn prefix(entries: &[Entry], wanted: Seat, count: usize) -> Vec<Entry> {
         let at = entry.at;
         list.push(entry);
         if last {
-            let gone = |seat| Entry { at, event: Event::Ended { seat, end: End::Eof } };
+            let gone = |conn_no| Entry { at, event: Event::Ended { conn_no, end: End::Eof } };
             list.extend(there.keys().copied().map(gone));
             return list;
         }
@@ -107,9 +108,9 @@ pub fn stretched(entries: &[Entry], by: u64) -> Vec<Entry> {
 }
 
 /// Who comes, in order.
-pub fn seats(entries: &[Entry]) -> Vec<Seat> {
+pub fn conns(entries: &[Entry]) -> Vec<ConnNo> {
     let came = |entry: &Entry| match entry.event {
-        Event::Accepted { seat, .. } => seat,
+        Event::Accepted { conn_no, .. } => conn_no,
         _ => None,
     };
     entries.iter().filter_map(came).collect()
@@ -121,14 +122,16 @@ mod tests {
     use crate::dice::Dice;
     use dacapo::base::id::ListenerId;
     use dacapo::base::time::Instant;
-    use dacapo::record::{Entry, Event, Seat};
+    use dacapo::record::{ConnNo, Entry, Event};
     use dacapo::server::End;
 
     fn run() -> Vec<Entry> {
         let peer = "192.0.2.1:9".parse().expect("an address");
         let at = |us| Instant::from_micros(us);
-        let came = |seat| Event::Accepted { listener: ListenerId(0), peer, seat: Some(Seat(seat)) };
-        let says = |seat, words: &'static str| Event::Received { seat: Seat(seat), bytes: words.into() };
+        let came =
+            |conn_no| Event::Accepted { listener: ListenerId(0), peer, conn_no: Some(ConnNo(conn_no)) };
+        let says =
+            |conn_no, words: &'static str| Event::Received { conn_no: ConnNo(conn_no), bytes: words.into() };
         let events =
             [(0, came(0)), (1, came(1)), (5, says(0, "hello")), (9, says(1, "me too")), (9, says(1, "!"))];
         events.into_iter().map(|(us, event)| Entry { at: at(us), event }).collect()
@@ -139,7 +142,7 @@ mod tests {
         let mut dice = Dice::new(3);
         for list in [whole(&run()), bytewise(&run()), split(&run(), &mut dice)] {
             assert_eq!(
-                (said(&list, Seat(0)), said(&list, Seat(1))),
+                (said(&list, ConnNo(0)), said(&list, ConnNo(1))),
                 (b"hello".to_vec(), b"me too!".to_vec())
             );
         }
@@ -148,11 +151,11 @@ mod tests {
 
     #[test]
     fn a_prefix_ends_with_everybody_gone() {
-        let list = prefix(&run(), Seat(1), 2);
-        assert_eq!((said(&list, Seat(0)), said(&list, Seat(1))), (b"hello".to_vec(), b"me".to_vec()));
+        let list = prefix(&run(), ConnNo(1), 2);
+        assert_eq!((said(&list, ConnNo(0)), said(&list, ConnNo(1))), (b"hello".to_vec(), b"me".to_vec()));
         let gone = list.iter().filter(|entry| matches!(entry.event, Event::Ended { end: End::Eof, .. }));
         assert_eq!(gone.count(), 2);
-        assert_eq!(prefix(&run(), Seat(0), 0).len(), 2, "who had not come yet does not come");
+        assert_eq!(prefix(&run(), ConnNo(0), 0).len(), 2, "who had not come yet does not come");
         assert_eq!(stretched(&run(), 3000)[4].at.as_micros(), 27);
     }
 }

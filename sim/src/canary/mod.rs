@@ -135,8 +135,8 @@ impl Canary {
         }
     }
 
-    /// What leaves for the connection with this seat, instead of what should.
-    pub fn tampers(&mut self, seat: u32, slices: &[IoSlice<'_>]) -> Option<Vec<u8>> {
+    /// What leaves for the connection with this number, instead of what should.
+    pub fn tampers(&mut self, conn_no: u32, slices: &[IoSlice<'_>]) -> Option<Vec<u8>> {
         match self.fault {
             Fault::FrameTwice
             | Fault::FramesSwapped
@@ -147,11 +147,11 @@ impl Canary {
             | Fault::PayloadChanged
             | Fault::Panics => {
                 let bytes = slices.iter().flat_map(|slice| slice.iter().copied());
-                self.streams.entry(seat).or_default().pass(seat, bytes, &mut self.hand)
+                self.streams.entry(conn_no).or_default().pass(conn_no, bytes, &mut self.hand)
             }
             Fault::PlaylistShrinks => {
                 let bytes = slices.iter().flat_map(|slice| slice.iter().copied());
-                self.answers.entry(seat).or_default().pass(bytes, &mut self.done)
+                self.answers.entry(conn_no).or_default().pass(bytes, &mut self.done)
             }
             Fault::NumberChanged => {
                 let bytes = slices.iter().flat_map(|slice| slice.iter().copied()).collect();

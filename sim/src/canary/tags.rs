@@ -43,7 +43,7 @@ impl Tags {
     /// What leaves for a player instead of `bytes`; `None`: just those.
     pub(super) fn pass(
         &mut self,
-        seat: u32,
+        conn_no: u32,
         bytes: impl Iterator<Item = u8>,
         hand: &mut Hand,
     ) -> Option<Vec<u8>> {
@@ -75,7 +75,7 @@ impl Tags {
             && let Some(tag) = next_tag(&mut self.bytes)
         {
             self.seen += 1;
-            hand.tamper(seat, self, tag, &mut payload);
+            hand.tamper(conn_no, self, tag, &mut payload);
         }
         if self.chunked && !payload.is_empty() {
             out.extend(format!("{:x}\r\n", payload.len()).bytes());
@@ -131,7 +131,7 @@ impl Hand {
     }
 
     /// Puts a tag out, or does something wrong with it.
-    fn tamper(&mut self, seat: u32, tags: &mut Tags, mut tag: Vec<u8>, out: &mut Vec<u8>) {
+    fn tamper(&mut self, conn_no: u32, tags: &mut Tags, mut tag: Vec<u8>, out: &mut Vec<u8>) {
         let (video, first, second) = (tag[0] == 9, tag[TAG_HEAD], tag.get(TAG_HEAD + 1).copied());
         let key = video && first == 0x17 && second == Some(1);
         let config = video && first == 0x17 && second == Some(0);
@@ -177,12 +177,12 @@ impl Hand {
                 out.extend(tag);
             }
             Fault::CrossStream if inter => match &self.other {
-                Some((other, body)) if due && *other != seat => {
+                Some((other, body)) if due && *other != conn_no => {
                     self.done = true;
                     out.extend(with_content(&tag, body));
                 }
                 _ => {
-                    self.other = Some((seat, content(&tag).to_vec()));
+                    self.other = Some((conn_no, content(&tag).to_vec()));
                     out.extend(tag);
                 }
             },

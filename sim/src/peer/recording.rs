@@ -6,7 +6,7 @@ use super::{HangUp, Peer, PeerCx};
 use conformance::dice::Dice;
 use dacapo::base::time::Instant;
 use dacapo::config::Service;
-use dacapo::record::{self, Entry, Event, Seat};
+use dacapo::record::{self, ConnNo, Entry, Event};
 use dacapo::server::End;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -134,16 +134,16 @@ fn read(folder: &Path) -> Vec<Said> {
 
 /// Takes a recording apart by its connections.
 fn said(name: &str, services: &[Service], entries: &[Entry]) -> Vec<Said> {
-    let mut all: Vec<(Seat, Instant, Said)> = Vec::new();
+    let mut all: Vec<(ConnNo, Instant, Said)> = Vec::new();
     for entry in entries {
-        if let Event::Accepted { listener, seat: Some(seat), .. } = &entry.event {
+        if let Event::Accepted { listener, conn_no: Some(conn_no), .. } = &entry.event {
             let Some(service) = services.get(usize::from(listener.0)) else { continue };
-            let name = format!("{name} {seat}");
-            all.push((*seat, entry.at, Said { name, service: *service, words: Vec::new(), end: None }));
+            let name = format!("{name} {conn_no}");
+            all.push((*conn_no, entry.at, Said { name, service: *service, words: Vec::new(), end: None }));
             continue;
         }
-        let seat = entry.event.seat();
-        let Some((_, since, said)) = all.iter_mut().rev().find(|(other, ..)| Some(*other) == seat) else {
+        let conn_no = entry.event.conn_no();
+        let Some((_, since, said)) = all.iter_mut().rev().find(|(other, ..)| Some(*other) == conn_no) else {
             continue;
         };
         let us = entry.at.as_micros().saturating_sub(since.as_micros());
@@ -167,7 +167,7 @@ mod tests {
     use dacapo::base::id::ListenerId;
     use dacapo::base::time::Instant;
     use dacapo::config::Service;
-    use dacapo::record::{Entry, Event, Seat};
+    use dacapo::record::{ConnNo, Entry, Event};
     use dacapo::server::End;
     use std::time::Duration;
 
@@ -182,11 +182,11 @@ mod tests {
     fn a_recording_is_taken_apart_by_connections() {
         let at = |ms| Instant::ZERO + Duration::from_millis(ms);
         let peer = ([192, 0, 2, 1], 1).into();
-        let (listener, seat) = (ListenerId(0), Seat(0));
+        let (listener, conn_no) = (ListenerId(0), ConnNo(0));
         let entries = [
-            Entry { at: at(5), event: Event::Accepted { listener, peer, seat: Some(seat) } },
-            Entry { at: at(7), event: Event::Received { seat, bytes: b"hello".as_slice().into() } },
-            Entry { at: at(9), event: Event::Ended { seat, end: End::Eof } },
+            Entry { at: at(5), event: Event::Accepted { listener, peer, conn_no: Some(conn_no) } },
+            Entry { at: at(7), event: Event::Received { conn_no, bytes: b"hello".as_slice().into() } },
+            Entry { at: at(9), event: Event::Ended { conn_no, end: End::Eof } },
         ];
         let all = said("rtmp/x", &[Service::Rtmp], &entries);
         assert_eq!(all[0].words, [(2_000, b"hello".to_vec())]);

@@ -23,10 +23,10 @@ use std::time::Duration;
 struct Pipes {
     server: Server,
     now: Instant,
-    seats: Vec<Seat>,
+    piped: Vec<PipedPeer>,
 }
 
-struct Seat {
+struct PipedPeer {
     peer: Boxed,
     dice: Dice,
     conn: Option<ConnId>,
@@ -47,41 +47,41 @@ enum Tell<'a> {
 impl Pipes {
     fn new(config: Config) -> Self {
         let server = Server::new(config, Seed::from_u64(3), Instant::ZERO, Epoch(1_700_000_000_000_000));
-        Pipes { server, now: Instant::ZERO, seats: Vec::new() }
+        Pipes { server, now: Instant::ZERO, piped: Vec::new() }
     }
 
     fn add(&mut self, peer: impl Peer + 'static) -> usize {
-        self.seat(Box::new(peer))
+        self.add_peer(Box::new(peer))
     }
 
-    fn seat(&mut self, peer: Boxed) -> usize {
-        let dice = Dice::new(self.seats.len() as u64 + 1);
+    fn add_peer(&mut self, peer: Boxed) -> usize {
+        let dice = Dice::new(self.piped.len() as u64 + 1);
         let dial_us = Some(self.now.as_micros());
-        self.seats.push(Seat { peer, dice, conn: None, wake_us: None, dial_us, over: false });
-        self.seats.len() - 1
+        self.piped.push(PipedPeer { peer, dice, conn: None, wake_us: None, dial_us, over: false });
+        self.piped.len() - 1
     }
 
     fn cast(&mut self, role: Role, tame: bool, seed: u64) -> usize {
         let streams = ["live/a".to_owned(), "live/b".to_owned()];
         let cast = Cast { role, stream: 0, streams: &streams, tame };
-        self.seat(draw(&mut Dice::new(seed), &cast))
+        self.add_peer(draw(&mut Dice::new(seed), &cast))
     }
 
     fn tell(&mut self, at: usize, tell: Tell<'_>) {
-        let seat = &mut self.seats[at];
+        let piped = &mut self.piped[at];
         let now_us = self.now.as_micros();
-        let mut cx = PeerCx::new(now_us, &mut seat.dice, 0);
+        let mut cx = PeerCx::new(now_us, &mut piped.dice, 0);
         match tell {
-            Tell::Connected => seat.peer.connected(&mut cx),
-            Tell::Received(bytes) => seat.peer.received(&mut cx, bytes),
-            Tell::Woken => seat.peer.woken(&mut cx),
-            Tell::Ended(broken) => seat.peer.ended(&mut cx, broken),
+            Tell::Connected => piped.peer.connected(&mut cx),
+            Tell::Received(bytes) => piped.peer.received(&mut cx, bytes),
+            Tell::Woken => piped.peer.woken(&mut cx),
+            Tell::Ended(broken) => piped.peer.ended(&mut cx, broken),
         }
         let PeerCx { out, wake_at_us, hang_up, dial_at_us, .. } = cx;
-        seat.wake_us = wake_at_us.or(seat.wake_us);
-        seat.dial_us = dial_at_us.or(seat.dial_us);
-        let Some(conn) = seat.conn.filter(|_| !seat.over) else { return };
-        seat.over = hang_up.is_some();
+        piped.wake_us = wake_at_us.or(piped.wake_us);
+        piped.dial_us = dial_at_us.or(piped.dial_us);
+        let Some(conn) = piped.conn.filter(|_| !piped.over) else { return };
+        piped.over = hang_up.is_some();
         for bytes in out.chunks(65_536) {
             self.server.handle(self.now, Input::Received { conn, bytes });
         }
@@ -107,20 +107,20 @@ impl Pipes {
                         let bytes: Vec<u8> =
                             slices.as_io_slices().iter().flat_map(|slice| slice.iter().copied()).collect();
                         self.server.handle(self.now, Input::Sent { conn, len: bytes.len(), room: true });
-                        let at = self.seats.iter().position(|seat| seat.conn == Some(conn));
+                        let at = self.piped.iter().position(|piped| piped.conn == Some(conn));
                         said.push_back((at.expect("whose it is"), bytes));
                     }
                     Output::Close { conn, .. } => {
-                        let at = self.seats.iter().position(|seat| seat.conn == Some(conn));
+                        let at = self.piped.iter().position(|piped| piped.conn == Some(conn));
                         let at = at.expect("a connection is closed once (I23)");
                         said.retain(|(other, bytes)| *other != at || !bytes.is_empty());
                         while let Some(next) = said.iter().position(|(other, _)| *other == at) {
                             let (_, bytes) = said.remove(next).expect("it was found");
-                            self.seats[at].over = true;
+                            self.piped[at].over = true;
                             self.tell(at, Tell::Received(&bytes));
                         }
-                        self.seats[at].conn = None;
-                        self.seats[at].wake_us = None;
+                        self.piped[at].conn = None;
+                        self.piped[at].wake_us = None;
                         self.tell(at, Tell::Ended(false));
                     }
                     Output::Measure { ticket } => {
@@ -139,9 +139,9 @@ impl Pipes {
         let end = self.now + Duration::from_secs(seconds);
         loop {
             let due = |us: Option<u64>| us.map(|us| Instant::ZERO + Duration::from_micros(us));
-            let wakes = self.seats.iter().filter_map(|seat| due(seat.wake_us));
-            let free = self.seats.iter().filter(|seat| seat.conn.is_none());
-            let dials = free.filter_map(|seat| due(seat.dial_us));
+            let wakes = self.piped.iter().filter_map(|piped| due(piped.wake_us));
+            let free = self.piped.iter().filter(|piped| piped.conn.is_none());
+            let dials = free.filter_map(|piped| due(piped.dial_us));
             let deadline = self.server.deadline().map(|deadline| deadline.at);
             let next = wakes.chain(dials).chain(deadline).min().unwrap_or(end).max(self.now);
             if next > end {
@@ -150,7 +150,7 @@ impl Pipes {
             self.now = next;
             self.server.handle(self.now, Input::Tick);
             self.drain();
-            for at in 0..self.seats.len() {
+            for at in 0..self.piped.len() {
                 self.turn(at);
                 self.drain();
             }
@@ -160,28 +160,28 @@ impl Pipes {
 
     fn turn(&mut self, at: usize) {
         let now_us = self.now.as_micros();
-        let seat = &mut self.seats[at];
-        if seat.conn.is_none() && seat.dial_us.is_some_and(|us| us <= now_us) {
-            let service = seat.peer.service();
+        let piped = &mut self.piped[at];
+        if piped.conn.is_none() && piped.dial_us.is_some_and(|us| us <= now_us) {
+            let service = piped.peer.service();
             let listeners = Config::default().listeners();
             let place = listeners.iter().position(|(_, other, _)| *other == service).expect("it listens");
             let listener = ListenerId(u16::try_from(place).expect("few listeners"));
-            let port = 10_000 + u16::try_from(at).expect("few seats");
+            let port = 10_000 + u16::try_from(at).expect("few peers");
             let peer = SocketAddr::from(([192, 0, 2, 1], port));
-            seat.dial_us = None;
-            seat.wake_us = None;
-            seat.over = false;
-            seat.conn = self.server.accept(self.now, listener, peer);
-            assert!(seat.conn.is_some(), "there is room");
+            piped.dial_us = None;
+            piped.wake_us = None;
+            piped.over = false;
+            piped.conn = self.server.accept(self.now, listener, peer);
+            assert!(piped.conn.is_some(), "there is room");
             self.tell(at, Tell::Connected);
-        } else if seat.wake_us.is_some_and(|us| us <= now_us) {
-            seat.wake_us = None;
+        } else if piped.wake_us.is_some_and(|us| us <= now_us) {
+            piped.wake_us = None;
             self.tell(at, Tell::Woken);
         }
     }
 
     fn complaints(&self, since_us: u64) -> Vec<String> {
-        let peers = self.seats.iter().map(|seat| &seat.peer);
+        let peers = self.piped.iter().map(|piped| &piped.peer);
         peers.flat_map(|peer| [peer.grievance(), peer.pending(since_us)]).flatten().collect()
     }
 }
@@ -214,7 +214,7 @@ fn wild_peers_find_no_fault_with_the_server() {
             pipes.cast(role, false, seed);
         }
         pipes.pass(20);
-        let grievances: Vec<String> = pipes.seats.iter().filter_map(|seat| seat.peer.grievance()).collect();
+        let grievances: Vec<String> = pipes.piped.iter().filter_map(|piped| piped.peer.grievance()).collect();
         assert_eq!(grievances, [""; 0], "seed {seed}");
     }
 }
@@ -253,7 +253,7 @@ fn a_silent_publisher_is_sent_away() {
     let mut pipes = Pipes::new(Config::default());
     let at = pipes.add(Publisher::new(script));
     pipes.pass(30);
-    assert!(pipes.seats[at].conn.is_none(), "after publish.frame_timeout_ms it is gone (L3)");
+    assert!(pipes.piped[at].conn.is_none(), "after publish.frame_timeout_ms it is gone (L3)");
 }
 
 /// What a player of the film of `seed` gets in six seconds, as ffprobe sees it: the packets of each codec.

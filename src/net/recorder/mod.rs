@@ -54,7 +54,7 @@ pub struct Recorder {
     writer: Option<Writer>,
     handing: Handing,
     /// What operators want and was not looked at yet.
-    wishes: VecDeque<(Ticket, RecorderWish)>,
+    requests: VecDeque<(Ticket, RecorderWish)>,
     told: Receiver<Told>,
     tell: Sender<Told>,
     wake: Wake,
@@ -92,7 +92,7 @@ impl Recorder {
             running: None,
             writer: None,
             handing: Handing::default(),
-            wishes: VecDeque::new(),
+            requests: VecDeque::new(),
             told,
             tell,
             wake,
@@ -128,7 +128,7 @@ impl Recorder {
     ) {
         if let Some(running) = &mut self.running {
             running.tape.accepted(now, listener, peer, conn);
-            running.tape.settle(server);
+            running.tape.after_input(server);
         }
     }
 
@@ -156,9 +156,9 @@ impl Recorder {
     }
 
     /// The server has taken the last input.
-    pub fn settle(&mut self, server: &Server) {
+    pub fn after_input(&mut self, server: &Server) {
         if let Some(running) = &mut self.running {
-            running.tape.settle(server);
+            running.tape.after_input(server);
         }
     }
 
@@ -353,12 +353,12 @@ impl Recorder {
 impl Recorder {
     /// An operator wants something. What comes of it is told by [`Recorder::next_answer`].
     pub fn ask(&mut self, ticket: Ticket, wish: RecorderWish) {
-        self.wishes.push_back((ticket, wish));
+        self.requests.push_back((ticket, wish));
     }
 
     /// True if [`Recorder::next_answer`] has something although nothing will wake the poll.
     pub fn has_wishes(&self) -> bool {
-        !self.wishes.is_empty()
+        !self.requests.is_empty()
     }
 
     /// The next thing that the server is to be told. To be called when it wants nothing more, so that a
@@ -373,7 +373,7 @@ impl Recorder {
             let result = result.map(|()| RecorderAnswer::State(Box::new(self.status())));
             return Some(Input::Recorder { ticket, result });
         }
-        while let Some((ticket, wish)) = self.wishes.pop_front() {
+        while let Some((ticket, wish)) = self.requests.pop_front() {
             let result = match wish {
                 RecorderWish::Look => Ok(()),
                 // The answer comes when the file is there, or finished.

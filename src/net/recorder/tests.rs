@@ -7,7 +7,7 @@ use crate::base::rng::Seed;
 use crate::base::slices::Slices;
 use crate::base::time::{Epoch, Instant};
 use crate::config::{self, Config};
-use crate::record::{Contents, Difference, Entry, Replay, Start, Witness, read};
+use crate::record::{Contents, Difference, Entry, Observer, Replay, Start, read};
 use crate::server::{Input, Output, Server};
 use crate::status::{PartStatus, RecorderAnswer, RecorderRefusal, RecorderStatus, RecorderWish, Vitals};
 use bytes::Bytes;
@@ -124,7 +124,7 @@ impl Shell {
     fn hand_in(&mut self, input: Input<'_>) {
         self.recorder.input(&self.server, self.now, &input);
         self.server.handle(self.now, input);
-        self.recorder.settle(&self.server);
+        self.recorder.after_input(&self.server);
     }
 
     fn write(&mut self, conn: ConnId) {
@@ -133,7 +133,7 @@ impl Shell {
         let len = slices.len();
         self.recorder.sent(self.now, conn, &slices, len, true);
         self.server.handle(self.now, Input::Sent { conn, len, room: true });
-        self.recorder.settle(&self.server);
+        self.recorder.after_input(&self.server);
     }
 
     fn connect(&mut self) -> ConnId {
@@ -213,7 +213,7 @@ impl Shell {
 #[derive(Default)]
 struct Differences(Vec<Difference>);
 
-impl Witness for Differences {
+impl Observer for Differences {
     fn differs(&mut self, difference: &Difference) {
         self.0.push(difference.clone());
     }

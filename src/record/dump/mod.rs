@@ -12,7 +12,7 @@ mod rtmp;
 
 use crate::base::id::ListenerId;
 use crate::config::{Config, Service};
-use crate::record::list::Seat;
+use crate::record::event::ConnNo;
 use crate::wire::m3u8::{HlsFile, Layout};
 use hls::{Packages, Seen};
 use http::{Http, Piece};
@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 const WAITING_BYTES_MAX: usize = 64 << 20;
 
 /// What the stream of a connection is called.
-type Names<'a> = &'a dyn Fn(Seat) -> Option<String>;
+type Names<'a> = &'a dyn Fn(ConnNo) -> Option<String>;
 
 /// Bytes that join a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct Part {
 #[derive(Debug)]
 pub struct Dump {
     services: Vec<Service>,
-    conns: BTreeMap<Seat, Conn>,
+    conns: BTreeMap<ConnNo, Conn>,
     packages: Packages,
     files: Vec<File>,
     waiting: usize,
@@ -65,7 +65,7 @@ enum Answer {
 
 #[derive(Debug)]
 struct File {
-    seat: Seat,
+    conn_no: ConnNo,
     /// What it is of, as far as its request tells.
     about: String,
     extension: &'static str,
@@ -88,47 +88,47 @@ impl Dump {
     }
 
     /// A connection has come to a listener.
-    pub fn came(&mut self, seat: Seat, listener: ListenerId) {
+    pub fn came(&mut self, conn_no: ConnNo, listener: ListenerId) {
         let conn = match self.services.get(usize::from(listener.0)) {
             Some(Service::Rtmp) => Conn::Rtmp(Box::new(Rtmp::new()), None),
             Some(Service::Http) => Conn::Http(Box::default(), Answer::Nothing, Seen::default()),
             _ => return,
         };
-        self.conns.insert(seat, conn);
+        self.conns.insert(conn_no, conn);
     }
 
     /// The peer sent these bytes.
-    pub fn received(&mut self, seat: Seat, bytes: &[u8]) {
-        if let Some(Conn::Http(http, ..)) = self.conns.get_mut(&seat) {
+    pub fn received(&mut self, conn_no: ConnNo, bytes: &[u8]) {
+        if let Some(Conn::Http(http, ..)) = self.conns.get_mut(&conn_no) {
             http.asked(bytes);
         }
     }
 
     /// The server sent these bytes.
-    pub fn sent(&mut self, seat: Seat, bytes: &[u8]) {
-        let Some(mut conn) = self.conns.remove(&seat) else { return };
+    pub fn sent(&mut self, conn_no: ConnNo, bytes: &[u8]) {
+        let Some(mut conn) = self.conns.remove(&conn_no) else { return };
         match &mut conn {
             Conn::Rtmp(rtmp, place) => {
                 let bytes = rtmp.sent(bytes);
-                self.add_rtmp(seat, place, &bytes);
+                self.add_rtmp(conn_no, place, &bytes);
             }
             Conn::Http(http, answer, seen) => {
-                http.answered(bytes, &mut |piece| self.piece(seat, piece, answer, seen))
+                http.answered(bytes, &mut |piece| self.piece(conn_no, piece, answer, seen))
             }
         }
-        self.conns.insert(seat, conn);
+        self.conns.insert(conn_no, conn);
     }
 
-    fn add_rtmp(&mut self, seat: Seat, place: &mut Option<usize>, bytes: &[u8]) {
+    fn add_rtmp(&mut self, conn_no: ConnNo, place: &mut Option<usize>, bytes: &[u8]) {
         if !bytes.is_empty() {
-            let place = *place.get_or_insert_with(|| self.open(seat, String::new(), "flv"));
+            let place = *place.get_or_insert_with(|| self.open(conn_no, String::new(), "flv"));
             self.add(place, bytes);
         }
     }
 
-    fn piece(&mut self, seat: Seat, piece: Piece<'_>, answer: &mut Answer, seen: &mut Seen) {
+    fn piece(&mut self, conn_no: ConnNo, piece: Piece<'_>, answer: &mut Answer, seen: &mut Seen) {
         match piece {
-            Piece::Begin { target, status, kind } => *answer = self.begin(seat, &target, status, &kind),
+            Piece::Begin { target, status, kind } => *answer = self.begin(conn_no, &target, status, &kind),
             Piece::Content(bytes) => match answer {
                 Answer::Nothing => {}
                 Answer::File(place) => self.add(*place, bytes),
@@ -136,13 +136,13 @@ impl Dump {
             },
             Piece::End => {
                 if let Answer::Hls { folder, file, bytes } = std::mem::replace(answer, Answer::Nothing) {
-                    self.hls(seat, &folder, file, bytes, seen);
+                    self.hls(conn_no, &folder, file, bytes, seen);
                 }
             }
         }
     }
 
-    fn begin(&mut self, seat: Seat, target: &str, status: u16, kind: &str) -> Answer {
+    fn begin(&mut self, conn_no: ConnNo, target: &str, status: u16, kind: &str) -> Answer {
         if let Some((folder, file)) = hls::file(target).filter(|_| status == 200) {
             return Answer::Hls { folder, file, bytes: Vec::new() };
         }
@@ -155,10 +155,10 @@ impl Dump {
         };
         let path = target.split('?').next().unwrap_or_default();
         let about = path.rsplit_once('.').map_or(path, |(stem, _)| stem);
-        Answer::File(self.open(seat, about.to_owned(), extension))
+        Answer::File(self.open(conn_no, about.to_owned(), extension))
     }
 
-    fn hls(&mut self, seat: Seat, folder: &str, file: HlsFile, bytes: Vec<u8>, seen: &mut Seen) {
+    fn hls(&mut self, conn_no: ConnNo, folder: &str, file: HlsFile, bytes: Vec<u8>, seen: &mut Seen) {
         let extension = match file {
             HlsFile::Master | HlsFile::Media => {
                 return self.packages.playlist(folder, &String::from_utf8_lossy(&bytes));
@@ -175,14 +175,15 @@ impl Dump {
             return;
         };
         let about = format!("{folder}-hls");
-        let is_it = |other: &File| other.seat == seat && other.about == about && other.extension == extension;
+        let is_it =
+            |other: &File| other.conn_no == conn_no && other.about == about && other.extension == extension;
         let place = self.files.iter().rposition(is_it).filter(|_| !matches!(file, HlsFile::Init(_)));
-        let place = place.unwrap_or_else(|| self.open(seat, about, extension));
+        let place = place.unwrap_or_else(|| self.open(conn_no, about, extension));
         self.add(place, &bytes);
     }
 
-    fn open(&mut self, seat: Seat, about: String, extension: &'static str) -> usize {
-        self.files.push(File { seat, about, extension, name: None, bytes: Vec::new() });
+    fn open(&mut self, conn_no: ConnNo, about: String, extension: &'static str) -> usize {
+        self.files.push(File { conn_no, about, extension, name: None, bytes: Vec::new() });
         self.files.len() - 1
     }
 
@@ -198,10 +199,10 @@ impl Dump {
 
     /// The replay is over: what was not written so far.
     pub fn finish(&mut self, names: Names<'_>) -> Vec<Part> {
-        for (seat, mut conn) in std::mem::take(&mut self.conns) {
+        for (conn_no, mut conn) in std::mem::take(&mut self.conns) {
             if let Conn::Rtmp(rtmp, place) = &mut conn {
                 let bytes = rtmp.take();
-                self.add_rtmp(seat, place, &bytes);
+                self.add_rtmp(conn_no, place, &bytes);
             }
         }
         self.write(names)
@@ -221,7 +222,7 @@ impl Dump {
                 continue;
             }
             let file = &self.files[place];
-            let name = file.name.clone().unwrap_or_else(|| self.name(file, names(file.seat)));
+            let name = file.name.clone().unwrap_or_else(|| self.name(file, names(file.conn_no)));
             self.files[place].name = Some(name.clone());
             parts.push(Part { file: name, bytes });
         }
@@ -233,7 +234,7 @@ impl Dump {
         let about = if file.about.is_empty() { name.unwrap_or_default() } else { file.about.clone() };
         let about = plain(about.trim_matches('/'));
         let stem =
-            if about.is_empty() { file.seat.0.to_string() } else { format!("{}-{about}", file.seat.0) };
+            if about.is_empty() { file.conn_no.0.to_string() } else { format!("{}-{about}", file.conn_no.0) };
         let taken = |name: &String| self.files.iter().any(|other| other.name.as_ref() == Some(name));
         let first = format!("{stem}.{}", file.extension);
         let more = (2..).map(|count| format!("{stem}-{count}.{}", file.extension));

@@ -4,9 +4,9 @@
 
 use crate::base::id::ConnId;
 use crate::base::time::Instant;
+use crate::record::event::{ConnNo, Entry, Event};
 use crate::record::file::{Contents, Fault};
-use crate::record::list::{Entry, Event, Seat};
-use crate::record::replay::{Replay, Witness};
+use crate::record::replay::{Observer, Replay};
 use crate::record::rolling_hash::RollingHash;
 use crate::server::{Output, Server};
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub struct Again {
     entries: Vec<Entry>,
-    sent: BTreeMap<Seat, RollingHash>,
+    sent: BTreeMap<ConnNo, RollingHash>,
 }
 
 /// The same run, with checks that hold.
@@ -25,37 +25,38 @@ pub fn play(contents: &Contents) -> Result<Vec<Entry>, Fault> {
     Ok(again.entries)
 }
 
-impl Witness for Again {
+impl Observer for Again {
     fn happened(&mut self, at: Instant, event: &Event) {
         self.entries.push(Entry { at, event: event.clone() });
     }
 
-    fn seated(&mut self, at: Instant, seat: Seat, conn: ConnId, _: &Server) {
+    fn opened(&mut self, at: Instant, conn_no: ConnNo, conn: ConnId, _: &Server) {
         let last = self.entries.last().map(|entry| &entry.event);
         let came = last.is_some_and(
-            |event| matches!(event, Event::Accepted { seat: Some(other), .. } if *other == seat),
+            |event| matches!(event, Event::Accepted { conn_no: Some(other), .. } if *other == conn_no),
         );
         if !came {
             // It was there before.
-            self.entries.push(Entry { at, event: Event::Seated { seat, conn } });
+            self.entries.push(Entry { at, event: Event::Resumed { conn_no, conn } });
         }
     }
 
-    fn sent(&mut self, _: Instant, seat: Seat, bytes: &[u8]) {
-        self.sent.entry(seat).or_default().extend(bytes);
+    fn sent(&mut self, _: Instant, conn_no: ConnNo, bytes: &[u8]) {
+        self.sent.entry(conn_no).or_default().extend(bytes);
     }
 
-    fn wished(&mut self, at: Instant, seat: Option<Seat>, output: &Output) {
-        if let (Output::Close { linger, .. }, Some(seat)) = (output, seat) {
-            let sent = self.sent.remove(&seat).unwrap_or_default();
-            self.entries.push(Entry { at, event: Event::Closed { seat, linger: *linger, sent } });
+    fn requested(&mut self, at: Instant, conn_no: Option<ConnNo>, output: &Output) {
+        if let (Output::Close { linger, .. }, Some(conn_no)) = (output, conn_no) {
+            let sent = self.sent.remove(&conn_no).unwrap_or_default();
+            self.entries.push(Entry { at, event: Event::Closed { conn_no, linger: *linger, sent } });
         }
     }
 
     fn checked(&mut self, at: Instant, event: &Event) {
         // What was sent to who is closed stands in the entry before.
         let last = self.entries.last().map(|entry| &entry.event);
-        if last.is_some_and(|last| matches!(last, Event::Closed { .. }) && last.seat() == event.seat()) {
+        if last.is_some_and(|last| matches!(last, Event::Closed { .. }) && last.conn_no() == event.conn_no())
+        {
             return;
         }
         self.entries.push(Entry { at, event: event.clone() });

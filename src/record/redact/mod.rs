@@ -35,9 +35,9 @@ use crate::base::name::{DEFAULT_VHOST, StreamName};
 use crate::base::rng::Seed;
 use crate::base::time::Instant;
 use crate::config::{self, Config};
+use crate::record::event::{ConnNo, Entry, Event};
 use crate::record::file::{BUILD, Contents, Fault, Header, Kernel, Scope, block_saved, head, write};
-use crate::record::list::{Entry, Event, Seat};
-use crate::record::replay::{Replay, Witness};
+use crate::record::replay::{Observer, Replay};
 use crate::server::{self, End, Server};
 use crate::status::{RecorderAnswer, RecorderRefusal};
 use bytes::Bytes;
@@ -124,19 +124,19 @@ fn random_bytes(key: &Seed) -> [u8; 32] {
 fn names(contents: &Contents) -> Result<BTreeSet<StreamName>, Fault> {
     #[derive(Default)]
     struct Names {
-        conns: BTreeMap<Seat, ConnId>,
-        at_hand: Option<Seat>,
+        conns: BTreeMap<ConnNo, ConnId>,
+        at_hand: Option<ConnNo>,
         names: BTreeSet<StreamName>,
     }
-    impl Witness for Names {
+    impl Observer for Names {
         fn happened(&mut self, _: Instant, event: &Event) {
-            self.at_hand = event.seat();
+            self.at_hand = event.conn_no();
         }
-        fn seated(&mut self, _: Instant, seat: Seat, conn: ConnId, _: &Server) {
-            self.conns.insert(seat, conn);
+        fn opened(&mut self, _: Instant, conn_no: ConnNo, conn: ConnId, _: &Server) {
+            self.conns.insert(conn_no, conn);
         }
-        fn settled(&mut self, _: Instant, server: &Server) {
-            let conn = self.at_hand.and_then(|seat| self.conns.get(&seat));
+        fn after_input(&mut self, _: Instant, server: &Server) {
+            let conn = self.at_hand.and_then(|conn_no| self.conns.get(&conn_no));
             if let Some(name) = conn.and_then(|conn| server.about(*conn))
                 && !self.names.contains(name)
             {
@@ -210,7 +210,7 @@ fn cover_event(
     covers: &mut Covers,
     names: &BTreeSet<StreamName>,
     telling: &Known,
-    said: &mut BTreeMap<Seat, Bytes>,
+    said: &mut BTreeMap<ConnNo, Bytes>,
     event: &Event,
 ) -> Option<Event> {
     let words = |text: &String| {
@@ -219,20 +219,22 @@ fn cover_event(
         String::from_utf8_lossy(&bytes).into_owned()
     };
     Some(match event.clone() {
-        Event::Accepted { listener, mut peer, seat } => {
+        Event::Accepted { listener, mut peer, conn_no } => {
             peer.set_ip(covers.address(peer.ip()));
-            Event::Accepted { listener, peer, seat }
+            Event::Accepted { listener, peer, conn_no }
         }
-        Event::Received { seat, bytes } => {
-            Event::Received { seat, bytes: said.get_mut(&seat)?.split_to(bytes.len()) }
+        Event::Received { conn_no, bytes } => {
+            Event::Received { conn_no, bytes: said.get_mut(&conn_no)?.split_to(bytes.len()) }
         }
-        Event::Ended { seat, end: End::Broken(how) } => Event::Ended { seat, end: End::Broken(words(&how)) },
+        Event::Ended { conn_no, end: End::Broken(how) } => {
+            Event::Ended { conn_no, end: End::Broken(words(&how)) }
+        }
         Event::Datagram { listener, mut peer, bytes } => {
             peer.set_ip(covers.address(peer.ip()));
             Event::Datagram { listener, peer, bytes }
         }
-        Event::Connected { seat, result } => {
-            Event::Connected { seat, result: result.map_err(|error| words(&error)) }
+        Event::Connected { conn_no, result } => {
+            Event::Connected { conn_no, result: result.map_err(|error| words(&error)) }
         }
         Event::Resolved { ticket, result } => {
             let result = result.map(|list| list.into_iter().map(|ip| covers.address(ip)).collect());
@@ -290,7 +292,7 @@ struct Words {
 fn verify(contents: &Contents) -> Result<(), RedactError> {
     #[derive(Default)]
     struct First(Option<String>);
-    impl Witness for First {
+    impl Observer for First {
         fn differs(&mut self, difference: &crate::record::replay::Difference) {
             self.0.get_or_insert_with(|| difference.to_string());
         }

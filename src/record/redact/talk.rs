@@ -4,7 +4,7 @@
 
 use crate::base::id::ConnId;
 use crate::config::{Config, Service};
-use crate::record::list::{Entry, Event, Seat};
+use crate::record::event::{ConnNo, Entry, Event};
 use crate::record::redact::cover::Covers;
 use crate::record::redact::rtmp::Beginning;
 use crate::record::redact::saved::Saved;
@@ -41,7 +41,7 @@ enum Language {
 pub struct Talks {
     all: Vec<Talk>,
     conns: BTreeMap<ConnId, usize>,
-    seats: BTreeMap<Seat, usize>,
+    numbers: BTreeMap<ConnNo, usize>,
 }
 
 impl Talks {
@@ -55,19 +55,19 @@ impl Talks {
         }
         for entry in entries {
             match &entry.event {
-                Event::Accepted { listener, seat: Some(seat), .. } => {
+                Event::Accepted { listener, conn_no: Some(conn_no), .. } => {
                     if let Some(service) = services.get(usize::from(listener.0)) {
-                        talks.seats.insert(*seat, talks.all.len());
+                        talks.numbers.insert(*conn_no, talks.all.len());
                         talks.all.push(Talk::new(*service));
                     }
                 }
-                Event::Seated { seat, conn } => {
+                Event::Resumed { conn_no, conn } => {
                     if let Some(place) = talks.conns.get(conn) {
-                        talks.seats.entry(*seat).or_insert(*place);
+                        talks.numbers.entry(*conn_no).or_insert(*place);
                     }
                 }
-                Event::Received { seat, bytes } => {
-                    if let Some(place) = talks.seats.get(seat) {
+                Event::Received { conn_no, bytes } => {
+                    if let Some(place) = talks.numbers.get(conn_no) {
                         talks.all[*place].bytes.extend_from_slice(bytes);
                     }
                 }
@@ -111,8 +111,8 @@ impl Talks {
         left
     }
 
-    /// Gives a saved server what it had of them; the rest, by seat.
-    pub fn give_back(mut self, saved: Option<&mut Saved>) -> BTreeMap<Seat, Bytes> {
+    /// Gives a saved server what it had of them; the rest, by number.
+    pub fn give_back(mut self, saved: Option<&mut Saved>) -> BTreeMap<ConnNo, Bytes> {
         if let Some(saved) = saved {
             saved.each_conn(|conn| {
                 if let Some(place) = self.conns.get(&id(conn)) {
@@ -120,9 +120,9 @@ impl Talks {
                 }
             });
         }
-        let Talks { mut all, seats, .. } = self;
+        let Talks { mut all, numbers, .. } = self;
         let mut said = |place: usize| Bytes::from(std::mem::take(&mut all[place].bytes));
-        seats.into_iter().map(|(seat, place)| (seat, said(place))).collect()
+        numbers.into_iter().map(|(conn_no, place)| (conn_no, said(place))).collect()
     }
 }
 

@@ -5,22 +5,22 @@ use crate::base::id::{ListenerId, Ticket};
 use crate::base::rng::Seed;
 use crate::base::time::{Epoch, Instant};
 use crate::config::{Config, Secret};
+use crate::record::event::{ConnNo, Entry, Event};
 use crate::record::file::{Header, Kernel, write};
-use crate::record::list::{Entry, Event, Seat};
-use crate::record::replay::{Difference, Replay, Witness};
+use crate::record::replay::{Difference, Observer, Replay};
 use crate::record::tests::{a_run, recorded};
 use crate::status::{RecorderAnswer, RecorderStatus};
 use std::collections::BTreeMap;
 
 #[derive(Default)]
 pub struct Watcher {
-    pub sent: BTreeMap<Seat, usize>,
+    pub sent: BTreeMap<ConnNo, usize>,
     pub differences: Vec<Difference>,
 }
 
-impl Witness for Watcher {
-    fn sent(&mut self, _: Instant, seat: Seat, bytes: &[u8]) {
-        *self.sent.entry(seat).or_default() += bytes.len();
+impl Observer for Watcher {
+    fn sent(&mut self, _: Instant, conn_no: ConnNo, bytes: &[u8]) {
+        *self.sent.entry(conn_no).or_default() += bytes.len();
     }
     fn differs(&mut self, difference: &Difference) {
         self.differences.push(difference.clone());
@@ -67,8 +67,8 @@ fn chunks_and_reads_that_cut_a_name_hide_it_as_well() {
         .entries
         .into_iter()
         .flat_map(|entry| match &entry.event {
-            Event::Received { seat, bytes } => {
-                let one = |at: usize| Event::Received { seat: *seat, bytes: bytes.slice(at..=at) };
+            Event::Received { conn_no, bytes } => {
+                let one = |at: usize| Event::Received { conn_no: *conn_no, bytes: bytes.slice(at..=at) };
                 (0..bytes.len()).map(|at| crate::record::Entry { at: entry.at, event: one(at) }).collect()
             }
             _ => vec![entry],
@@ -76,10 +76,10 @@ fn chunks_and_reads_that_cut_a_name_hide_it_as_well() {
         .collect();
     let redacted = redact(&contents, Seed::from_u64(99)).expect("it can be covered");
     let entries = recorded(&redacted.bytes).entries;
-    let mut said: BTreeMap<Seat, Vec<u8>> = BTreeMap::new();
+    let mut said: BTreeMap<ConnNo, Vec<u8>> = BTreeMap::new();
     for entry in &entries {
-        if let Event::Received { seat, bytes } = &entry.event {
-            said.entry(*seat).or_default().extend_from_slice(bytes);
+        if let Event::Received { conn_no, bytes } = &entry.event {
+            said.entry(*conn_no).or_default().extend_from_slice(bytes);
         }
     }
     assert!(said.len() > 4);
@@ -99,17 +99,17 @@ fn an_operator_is_let_in_by_the_cover_of_a_word() {
     let status = RecorderStatus { directory: "/srv/flights".to_owned(), ..RecorderStatus::default() };
     let said = "GET /api/v1/recorder?action=look&streams=live/film HTTP/1.1\r\nHost: a\r\n\
         Authorization: Bearer correct-horse-battery\r\n\r\n";
-    let seat = Seat(0);
+    let conn_no = ConnNo(0);
     let events = [
-        Event::Accepted { listener: ListenerId(2), peer: ([192, 0, 2, 7], 9).into(), seat: Some(seat) },
-        Event::Received { seat, bytes: said.into() },
+        Event::Accepted { listener: ListenerId(2), peer: ([192, 0, 2, 7], 9).into(), conn_no: Some(conn_no) },
+        Event::Received { conn_no, bytes: said.into() },
         Event::Recorder { ticket: Ticket(1), result: Ok(RecorderAnswer::State(Box::new(status))) },
     ];
     let entries = events.map(|event| Entry { at: Instant::from_micros(7), event });
     let whole = write(&header, &entries);
     let redacted = redact(&recorded(&whole), Seed::from_u64(99)).expect("it can be covered");
     let (before, after) = (replay(&whole), replay(&redacted.bytes));
-    assert!(before.sent[&seat] > 200, "it is told how the recorder stands: {:?}", before.sent);
+    assert!(before.sent[&conn_no] > 200, "it is told how the recorder stands: {:?}", before.sent);
     assert_eq!(after.sent, before.sent);
     for word in ["correct-horse", "/srv/flights", "film", &config.recorder.api_token.to_string()] {
         assert!(!holds(&redacted.bytes, word), "{word} is left");

@@ -6,8 +6,8 @@ use super::{RedactError, redact};
 use crate::base::id::{ConnId, ListenerId};
 use crate::base::rng::Seed;
 use crate::config::{Config, Service};
+use crate::record::event::{Entry, Event};
 use crate::record::file::{Contents, Fault, Kernel, Start};
-use crate::record::list::{Entry, Event};
 use crate::record::tests::{PLAYER, PUBLISHER, Shell, recorded};
 use crate::server::save::saved;
 use crate::server::{Input, Server, cid};
@@ -177,7 +177,7 @@ fn everybody_goes_on_and_nothing_of_them_is_left() {
                     .map(|entry| {
                         let event = format!("{:?}", entry.event);
                         let kind = event.split([' ', '(']).next().map(str::to_owned);
-                        (entry.at, kind, entry.event.seat())
+                        (entry.at, kind, entry.event.conn_no())
                     })
                     .collect()
             };
@@ -201,7 +201,7 @@ fn dice_of_the_first(seed: &Seed) -> [u8; 32] {
 fn cids(contents: &Contents) -> Vec<String> {
     let server = Server::load(contents.saved.as_ref().expect("one")).expect("sound");
     let seated = contents.entries.iter().filter_map(|entry| match entry.event {
-        Event::Seated { conn, .. } => Some(conn),
+        Event::Resumed { conn, .. } => Some(conn),
         _ => None,
     });
     seated.filter_map(|conn| server.cid(conn)).map(|cid| cid.to_string()).collect()
@@ -213,17 +213,17 @@ fn words_for_connections_are_others_and_an_operator_still_finds_them() {
     let mut contents = recorded(&whole);
     let word = cids(&contents)[0].clone();
     let api = contents.entries.iter().find_map(|entry| match &entry.event {
-        Event::Received { seat, bytes } if bytes.starts_with(b"GET /api/v1/streams") => Some(*seat),
+        Event::Received { conn_no, bytes } if bytes.starts_with(b"GET /api/v1/streams") => Some(*conn_no),
         _ => None,
     });
-    let seat = api.expect("somebody asked");
+    let conn_no = api.expect("somebody asked");
     let said = format!("GET /api/v1/clients/{word} HTTP/1.1\r\nHost: a\r\n\r\n");
     let at = contents.entries.last().expect("one").at;
-    contents.entries.push(Entry { at, event: Event::Received { seat, bytes: said.into() } });
+    contents.entries.push(Entry { at, event: Event::Received { conn_no, bytes: said.into() } });
     contents.header.kernel = Kernel::Open;
     let sent = |contents: &Contents| {
         let file = super::whole(contents);
-        replay(&file).sent[&seat]
+        replay(&file).sent[&conn_no]
     };
     let before = sent(&contents);
     let redacted = redact(&contents, Seed::from_u64(99)).expect("it can be covered");

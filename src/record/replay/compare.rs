@@ -3,22 +3,22 @@
 //! In: writes, closed connections and checks. Out: differences, of each connection only the first. Never:
 //! changes what the server is told.
 
-use super::{Difference, Replay, Witness};
+use super::{Difference, Observer, Replay};
 use crate::base::id::ConnId;
+use crate::record::event::{ConnNo, Event};
 use crate::record::file::Kernel;
-use crate::record::list::{Event, Seat};
 use crate::record::rolling_hash::RollingHash;
 
 impl Replay {
     /// Holds one write against the recording.
     pub(super) fn compare(
         &mut self,
-        seat: Seat,
+        conn_no: ConnNo,
         wanted: Option<(usize, u16)>,
         offered: usize,
-        witness: &mut dyn Witness,
+        observer: &mut dyn Observer,
     ) {
-        let Some(place) = self.places.get_mut(&seat).filter(|_| self.kernel == Kernel::Recorded) else {
+        let Some(place) = self.places.get_mut(&conn_no).filter(|_| self.kernel == Kernel::Recorded) else {
             return;
         };
         let what = match wanted {
@@ -35,12 +35,14 @@ impl Replay {
                 return;
             }
         };
-        self.differ(Some(seat), what, witness);
+        self.differ(Some(conn_no), what, observer);
     }
 
-    pub(super) fn check(&mut self, seat: Seat, sent: RollingHash, witness: &mut dyn Witness) {
-        let Some(place) = self.places.get(&seat).filter(|_| self.kernel == Kernel::Recorded) else { return };
-        witness.checked(self.now, &Event::Checked { seat, sent: place.sent });
+    pub(super) fn check(&mut self, conn_no: ConnNo, sent: RollingHash, observer: &mut dyn Observer) {
+        let Some(place) = self.places.get(&conn_no).filter(|_| self.kernel == Kernel::Recorded) else {
+            return;
+        };
+        observer.checked(self.now, &Event::Checked { conn_no, sent: place.sent });
         if place.sent != sent {
             let what = format!(
                 "{} bytes were sent to it then and {} now, not the same ones from byte {} on",
@@ -48,45 +50,45 @@ impl Replay {
                 place.sent.len(),
                 place.same_bytes
             );
-            self.differ(Some(seat), what, witness);
+            self.differ(Some(conn_no), what, observer);
         }
     }
 
-    pub(super) fn close(&mut self, conn: ConnId, linger: bool, witness: &mut dyn Witness) {
-        let Some(seat) = self.seats.remove(&conn) else { return };
-        let Some(place) = self.places.get_mut(&seat) else { return };
+    pub(super) fn close(&mut self, conn: ConnId, linger: bool, observer: &mut dyn Observer) {
+        let Some(conn_no) = self.numbers.remove(&conn) else { return };
+        let Some(place) = self.places.get_mut(&conn_no) else { return };
         place.open = false;
         if self.kernel == Kernel::Open {
             return;
         }
         let sent = place.sent;
         let then = self.window.iter().find_map(|entry| match &entry.event {
-            Event::Closed { seat: other, linger, sent } if *other == seat => Some((*linger, *sent)),
+            Event::Closed { conn_no: other, linger, sent } if *other == conn_no => Some((*linger, *sent)),
             _ => None,
         });
         match then {
             Some((then, _)) if then != linger => {
                 let how = |linger| if linger { "after its final response" } else { "at once" };
                 let what = format!("was closed {} then and is closed {} now", how(then), how(linger));
-                self.differ(Some(seat), what, witness);
+                self.differ(Some(conn_no), what, observer);
             }
-            Some((_, then)) if then != sent => self.check(seat, then, witness),
+            Some((_, then)) if then != sent => self.check(conn_no, then, observer),
             Some(_) => {}
             None if self.goes_on || !self.window.is_empty() => {
-                self.differ(Some(seat), "is closed now and was not then".to_owned(), witness);
+                self.differ(Some(conn_no), "is closed now and was not then".to_owned(), observer);
             }
             None => {}
         }
     }
 
     /// Of each connection only the first difference is told: the others follow from it.
-    pub(super) fn differ(&mut self, seat: Option<Seat>, what: String, witness: &mut dyn Witness) {
-        if let Some(place) = seat.and_then(|seat| self.places.get_mut(&seat))
+    pub(super) fn differ(&mut self, conn_no: Option<ConnNo>, what: String, observer: &mut dyn Observer) {
+        if let Some(place) = conn_no.and_then(|conn_no| self.places.get_mut(&conn_no))
             && std::mem::replace(&mut place.differs, true)
         {
             return;
         }
         self.summary.differences += 1;
-        witness.differs(&Difference { at: self.now, seat, what });
+        observer.differs(&Difference { at: self.now, conn_no, what });
     }
 }

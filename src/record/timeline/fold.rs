@@ -4,7 +4,7 @@
 //! range is told with the count, when something more important happens to the connection, or after a while.
 
 use crate::base::time::Instant;
-use crate::record::list::Seat;
+use crate::record::event::ConnNo;
 use crate::record::timeline::line::{Line, time};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Lines that repeat themselves, by whom they are about and what stays the same in them.
 #[derive(Debug, Default)]
 pub struct Folds {
-    folds: BTreeMap<(Option<Seat>, String), Fold>,
+    folds: BTreeMap<(Option<ConnNo>, String), Fold>,
     looked: Instant,
 }
 
@@ -33,7 +33,7 @@ struct Fold {
 impl Folds {
     /// Takes a line; gives it back if it is to be told now.
     pub fn add(&mut self, line: Line) -> Option<Line> {
-        let key = (line.seat, shape(&line));
+        let key = (line.conn_no, shape(&line));
         let numbers: Vec<Option<i64>> = line.pairs.iter().map(|(_, value)| value.parse().ok()).collect();
         let Some(fold) = self.folds.get_mut(&key) else {
             let told = line.at;
@@ -52,9 +52,9 @@ impl Folds {
     }
 
     /// Tells the repetitions of a connection, and forgets what it said.
-    pub fn flush(&mut self, seat: Option<Seat>) -> Vec<Line> {
-        let first = (seat, String::new());
-        let keys = self.folds.range(first..).map(|(key, _)| key).take_while(|(other, _)| *other == seat);
+    pub fn flush(&mut self, conn_no: Option<ConnNo>) -> Vec<Line> {
+        let first = (conn_no, String::new());
+        let keys = self.folds.range(first..).map(|(key, _)| key).take_while(|(other, _)| *other == conn_no);
         let keys: Vec<_> = keys.cloned().collect();
         in_order(keys.iter().filter_map(|key| self.folds.remove(key)?.line()).collect())
     }
@@ -124,14 +124,14 @@ fn without_digits(words: &str) -> String {
 mod tests {
     use super::Folds;
     use crate::base::time::Instant;
-    use crate::record::list::Seat;
+    use crate::record::event::ConnNo;
     use crate::record::timeline::line::{Line, Mark};
     use log::Level;
 
-    fn line(ms: u64, seat: u32, words: &str, frame: u64) -> Line {
+    fn line(ms: u64, conn_no: u32, words: &str, frame: u64) -> Line {
         Line {
             at: Instant::from_micros(ms * 1000),
-            seat: Some(Seat(seat)),
+            conn_no: Some(ConnNo(conn_no)),
             mark: Mark::Decided,
             level: Level::Debug,
             words: words.to_owned(),
@@ -152,7 +152,7 @@ mod tests {
         for second in 1..=3 {
             assert!(folds.add(line(second * 1000, 1, "keyframe", second * 25)).is_none());
         }
-        assert_eq!(told(folds.flush(Some(Seat(1)))), ["keyframe (3 times since 0.000000) frame=25..75"]);
+        assert_eq!(told(folds.flush(Some(ConnNo(1)))), ["keyframe (3 times since 0.000000) frame=25..75"]);
         assert!(folds.add(line(4000, 1, "keyframe", 100)).is_some(), "it is news again");
     }
 

@@ -1,7 +1,7 @@
 //! One line of a timeline.
 
 use crate::base::time::Instant;
-use crate::record::list::Seat;
+use crate::record::event::ConnNo;
 use crate::record::timeline::people::Person;
 use log::Level;
 
@@ -41,7 +41,7 @@ pub struct Line {
     /// When.
     pub at: Instant,
     /// About which connection.
-    pub seat: Option<Seat>,
+    pub conn_no: Option<ConnNo>,
     /// Of which kind.
     pub mark: Mark,
     /// How important it is.
@@ -55,14 +55,16 @@ pub struct Line {
 impl Line {
     /// The line in its columns; `person` is whom it is about.
     pub fn text(&self, person: Option<&Person>) -> String {
-        let seat = self.seat.map_or_else(|| "-".to_owned(), |seat| seat.to_string());
+        let conn_no = self.conn_no.map_or_else(|| "-".to_owned(), |conn_no| conn_no.to_string());
         let cid = person.map_or("", |person| person.cid.as_str());
         let stream = person.and_then(|person| person.stream.as_ref()).map(|name| name.path());
         let stream = cut(&plain(stream.as_deref().unwrap_or("-")));
         let (sign, words) = (self.mark.sign(), plain(&self.words));
         let differs = if self.mark == Mark::Differs { "DIFFERS " } else { "" };
-        let mut text =
-            format!("{} {seat:>6}  {cid:8}  {stream:STREAM_COLUMNS$} {sign} {differs}{words}", time(self.at));
+        let mut text = format!(
+            "{} {conn_no:>6}  {cid:8}  {stream:STREAM_COLUMNS$} {sign} {differs}{words}",
+            time(self.at)
+        );
         for (key, value) in &self.pairs {
             text.push_str(&format!(" {}={}", plain(key), plain(value)));
         }

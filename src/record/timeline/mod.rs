@@ -1,6 +1,6 @@
 //! A replay as lines for people: when, which connection, which stream, what came, what was decided and why.
 //!
-//! In: what a replay tells its witness, and what the server logs meanwhile (`Timeline::said`): decisions are
+//! In: what a replay tells its observer, and what the server logs meanwhile (`Timeline::said`): decisions are
 //! told by who takes them. Out: lines of fixed columns, whatever repeats itself folded into one, and a table
 //! of everybody who was there.
 //!
@@ -22,8 +22,8 @@ use crate::base::name::StreamName;
 use crate::base::store::StoreOp;
 use crate::base::time::Instant;
 use crate::config::{Config, Pattern};
-use crate::record::list::{Event, Seat};
-use crate::record::replay::{Difference, Witness};
+use crate::record::event::{ConnNo, Event};
+use crate::record::replay::{Difference, Observer};
 use crate::server::{End, Output, Server};
 use fold::Folds;
 use line::{Line, Mark};
@@ -90,11 +90,12 @@ impl Timeline {
         line::head()
     }
 
-    /// The server has logged something; to be told before the next call as a witness.
+    /// The server has logged something; to be told before the next call to the observer.
     pub fn said(&mut self, said: Said) {
-        let seat = said.cid.as_deref().and_then(|cid| self.people.by_cid(cid));
+        let conn_no = said.cid.as_deref().and_then(|cid| self.people.by_cid(cid));
         let mark = if said.level <= Level::Warn { Mark::Refused } else { Mark::Decided };
-        let line = Line { at: self.now, seat, mark, level: said.level, words: said.words, pairs: said.pairs };
+        let line =
+            Line { at: self.now, conn_no, mark, level: said.level, words: said.words, pairs: said.pairs };
         self.step.push(line);
     }
 
@@ -119,13 +120,13 @@ impl Timeline {
     }
 
     /// The stream that a connection is or was about.
-    pub fn stream(&self, seat: Seat) -> Option<&StreamName> {
-        self.people.get(seat)?.stream.as_ref()
+    pub fn stream(&self, conn_no: ConnNo) -> Option<&StreamName> {
+        self.people.get(conn_no)?.stream.as_ref()
     }
 
-    fn event(&mut self, level: Level, mark: Mark, seat: Option<Seat>, words: impl Into<String>) {
+    fn event(&mut self, level: Level, mark: Mark, conn_no: Option<ConnNo>, words: impl Into<String>) {
         if level <= self.choice.level {
-            let line = Line { at: self.now, seat, mark, level, words: words.into(), pairs: Vec::new() };
+            let line = Line { at: self.now, conn_no, mark, level, words: words.into(), pairs: Vec::new() };
             self.step.push(line);
         }
     }
@@ -138,17 +139,17 @@ impl Timeline {
 
     /// Lines of a connection that has not said what it is about wait, if streams were chosen.
     fn choose(&mut self, line: Line) {
-        let told = match line.seat {
+        let told = match line.conn_no {
             _ if line.mark == Mark::Differs => true,
             None => self.choice.is_everything(),
-            Some(seat) => match self.people.is_chosen(seat, &self.choice) {
+            Some(conn_no) => match self.people.is_chosen(conn_no, &self.choice) {
                 Some(chosen) => {
-                    for line in self.people.release(seat).into_iter().filter(|_| chosen) {
+                    for line in self.people.release(conn_no).into_iter().filter(|_| chosen) {
                         self.fold(line);
                     }
                     chosen
                 }
-                None => return self.people.hold(seat, line),
+                None => return self.people.hold(conn_no, line),
             },
         };
         if told {
@@ -158,7 +159,7 @@ impl Timeline {
 
     fn fold(&mut self, line: Line) {
         if line.level <= Level::Info {
-            for folded in self.folds.flush(line.seat) {
+            for folded in self.folds.flush(line.conn_no) {
                 self.print(&folded);
             }
             self.print(&line);
@@ -168,12 +169,12 @@ impl Timeline {
     }
 
     fn print(&mut self, line: &Line) {
-        let person = line.seat.and_then(|seat| self.people.get(seat));
+        let person = line.conn_no.and_then(|conn_no| self.people.get(conn_no));
         self.ready.push(line.text(person));
     }
 }
 
-impl Witness for Timeline {
+impl Observer for Timeline {
     fn happened(&mut self, at: Instant, event: &Event) {
         // What the kernel takes belongs to the input before it.
         if !matches!(event, Event::Sent { .. }) {
@@ -184,20 +185,20 @@ impl Witness for Timeline {
             self.print(&line);
         }
         self.people.happened(at, event);
-        let seat = event.seat();
+        let conn_no = event.conn_no();
         match event {
             Event::Received { bytes, .. } => {
-                self.event(Level::Trace, Mark::Came, seat, format!("{} bytes", bytes.len()));
+                self.event(Level::Trace, Mark::Came, conn_no, format!("{} bytes", bytes.len()));
             }
             Event::Sent { len, room, .. } => {
                 let full = if *room { "" } else { ", and no more" };
-                self.event(Level::Trace, Mark::Came, seat, format!("the kernel takes {len} bytes{full}"));
+                self.event(Level::Trace, Mark::Came, conn_no, format!("the kernel takes {len} bytes{full}"));
             }
             Event::Ended { end: End::Eof, .. } => {
-                self.event(Level::Debug, Mark::Came, seat, "the peer has closed its side");
+                self.event(Level::Debug, Mark::Came, conn_no, "the peer has closed its side");
             }
             Event::Ended { end: End::Broken(how), .. } => {
-                self.event(Level::Debug, Mark::Came, seat, format!("the connection broke: {how}"));
+                self.event(Level::Debug, Mark::Came, conn_no, format!("the connection broke: {how}"));
             }
             Event::Reload { .. } => {
                 self.event(Level::Info, Mark::Came, None, "the operator wants another configuration");
@@ -206,26 +207,26 @@ impl Witness for Timeline {
             Event::Stored { result: Err(error), .. } => {
                 self.event(Level::Debug, Mark::Came, None, format!("a file was not written: {error}"));
             }
-            Event::Accepted { peer, seat: None, .. } => {
+            Event::Accepted { peer, conn_no: None, .. } => {
                 self.event(Level::Info, Mark::Came, None, format!("{peer} has come and is turned away"));
             }
             Event::Tick | Event::Accepted { .. } | Event::Writable { .. } => {}
-            other => self.event(Level::Trace, Mark::Came, seat, format!("{other:?}")),
+            other => self.event(Level::Trace, Mark::Came, conn_no, format!("{other:?}")),
         }
     }
 
-    fn seated(&mut self, at: Instant, seat: Seat, conn: ConnId, server: &Server) {
-        self.people.seated(at, seat, conn, server);
+    fn opened(&mut self, at: Instant, conn_no: ConnNo, conn: ConnId, server: &Server) {
+        self.people.opened(at, conn_no, conn, server);
     }
 
-    fn wished(&mut self, at: Instant, seat: Option<Seat>, output: &Output) {
+    fn requested(&mut self, at: Instant, conn_no: Option<ConnNo>, output: &Output) {
         match output {
             Output::Close { linger, .. } => {
-                if let Some(seat) = seat {
-                    self.people.left(at, seat);
+                if let Some(conn_no) = conn_no {
+                    self.people.left(at, conn_no);
                 }
                 let how = if *linger { "is closed after its last words" } else { "is dropped at once" };
-                self.event(Level::Trace, Mark::Wished, seat, how);
+                self.event(Level::Trace, Mark::Wished, conn_no, how);
             }
             Output::Finished => {
                 self.event(Level::Info, Mark::Wished, None, "everybody has been told, the process may end");
@@ -238,19 +239,19 @@ impl Witness for Timeline {
                 };
                 self.event(Level::Trace, Mark::Wished, None, words);
             }
-            other => self.event(Level::Trace, Mark::Wished, seat, format!("{other:?}")),
+            other => self.event(Level::Trace, Mark::Wished, conn_no, format!("{other:?}")),
         }
     }
 
-    fn settled(&mut self, _: Instant, server: &Server) {
-        self.people.settled(server);
+    fn after_input(&mut self, _: Instant, server: &Server) {
+        self.people.after_input(server);
         self.close_step();
     }
 
     fn differs(&mut self, difference: &Difference) {
         let line = Line {
             at: difference.at,
-            seat: difference.seat,
+            conn_no: difference.conn_no,
             mark: Mark::Differs,
             level: Level::Error,
             words: difference.what.clone(),

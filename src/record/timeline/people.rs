@@ -4,7 +4,7 @@ use crate::base::id::{ConnId, ListenerId};
 use crate::base::name::StreamName;
 use crate::base::time::Instant;
 use crate::config::{Config, Service};
-use crate::record::list::{Event, Seat};
+use crate::record::event::{ConnNo, Event};
 use crate::record::timeline::Choice;
 use crate::record::timeline::line::{Line, cut, plain, time};
 use crate::server::Server;
@@ -36,12 +36,12 @@ pub struct Person {
 #[derive(Debug)]
 pub struct People {
     services: Vec<Service>,
-    people: BTreeMap<Seat, Person>,
-    by_cid: BTreeMap<String, Seat>,
-    /// Who came to which listener, before it has its seat.
+    people: BTreeMap<ConnNo, Person>,
+    by_cid: BTreeMap<String, ConnNo>,
+    /// Who came to which listener, before it has its number.
     coming: Option<(ListenerId, SocketAddr)>,
     /// Whom the input at hand is about.
-    at_hand: Option<Seat>,
+    at_hand: Option<ConnNo>,
 }
 
 impl People {
@@ -57,22 +57,22 @@ impl People {
     }
 
     /// Who has this word.
-    pub fn by_cid(&self, cid: &str) -> Option<Seat> {
+    pub fn by_cid(&self, cid: &str) -> Option<ConnNo> {
         self.by_cid.get(cid).copied()
     }
 
     /// Who sits there.
-    pub fn get(&self, seat: Seat) -> Option<&Person> {
-        self.people.get(&seat)
+    pub fn get(&self, conn_no: ConnNo) -> Option<&Person> {
+        self.people.get(&conn_no)
     }
 
     /// The server is about to be told this.
     pub fn happened(&mut self, at: Instant, event: &Event) {
-        self.at_hand = event.seat();
+        self.at_hand = event.conn_no();
         if let Event::Accepted { listener, peer, .. } = event {
             self.coming = Some((*listener, *peer));
         }
-        let Some(person) = event.seat().and_then(|seat| self.people.get_mut(&seat)) else { return };
+        let Some(person) = event.conn_no().and_then(|conn_no| self.people.get_mut(&conn_no)) else { return };
         match event {
             Event::Received { bytes, .. } => person.in_bytes += bytes.len() as u64,
             Event::Sent { len, .. } => person.out_bytes += u64::from(*len),
@@ -82,18 +82,18 @@ impl People {
     }
 
     /// The server closes a connection.
-    pub fn left(&mut self, at: Instant, seat: Seat) {
-        if let Some(person) = self.people.get_mut(&seat) {
+    pub fn left(&mut self, at: Instant, conn_no: ConnNo) {
+        if let Some(person) = self.people.get_mut(&conn_no) {
             person.until.get_or_insert(at);
         }
     }
 
-    /// A connection has its seat.
-    pub fn seated(&mut self, at: Instant, seat: Seat, conn: ConnId, server: &Server) {
+    /// A connection has its number.
+    pub fn opened(&mut self, at: Instant, conn_no: ConnNo, conn: ConnId, server: &Server) {
         let cid = server.cid(conn).map(|cid| cid.as_str().to_owned()).unwrap_or_default();
         let coming = self.coming.take();
         // Another part of the recording begins: it is who it was.
-        if let Some(person) = self.people.get_mut(&seat).filter(|person| person.cid == cid) {
+        if let Some(person) = self.people.get_mut(&conn_no).filter(|person| person.cid == cid) {
             person.conn = conn;
             return;
         }
@@ -116,14 +116,14 @@ impl People {
             out_bytes: 0,
             held: Vec::new(),
         };
-        self.at_hand = Some(seat);
-        self.by_cid.insert(cid, seat);
-        self.people.insert(seat, person);
+        self.at_hand = Some(conn_no);
+        self.by_cid.insert(cid, conn_no);
+        self.people.insert(conn_no, person);
     }
 
     /// The server has taken an input in: its peer may have said what it is about, or be gone.
-    pub fn settled(&mut self, server: &Server) {
-        let Some(person) = self.at_hand.and_then(|seat| self.people.get_mut(&seat)) else { return };
+    pub fn after_input(&mut self, server: &Server) {
+        let Some(person) = self.at_hand.and_then(|conn_no| self.people.get_mut(&conn_no)) else { return };
         if let Some(name) = server.about(person.conn)
             && person.stream.as_ref() != Some(name)
         {
@@ -135,13 +135,14 @@ impl People {
     }
 
     /// Whether lines about this connection are told; `None`: that is not known yet.
-    pub fn is_chosen(&self, seat: Seat, choice: &Choice) -> Option<bool> {
+    pub fn is_chosen(&self, conn_no: ConnNo, choice: &Choice) -> Option<bool> {
         let Choice { conns, streams, .. } = choice;
         if choice.is_everything() {
             return Some(true);
         }
-        let person = self.people.get(&seat)?;
-        let named = |name: &String| *name == person.cid || name.trim_start_matches('#') == seat.0.to_string();
+        let person = self.people.get(&conn_no)?;
+        let named =
+            |name: &String| *name == person.cid || name.trim_start_matches('#') == conn_no.0.to_string();
         if conns.iter().any(named) {
             return Some(true);
         }
@@ -153,15 +154,15 @@ impl People {
     }
 
     /// Keeps a line until it is known whether it is told.
-    pub fn hold(&mut self, seat: Seat, line: Line) {
-        if let Some(person) = self.people.get_mut(&seat).filter(|person| person.held.len() < HELD_MAX) {
+    pub fn hold(&mut self, conn_no: ConnNo, line: Line) {
+        if let Some(person) = self.people.get_mut(&conn_no).filter(|person| person.held.len() < HELD_MAX) {
             person.held.push(line);
         }
     }
 
     /// Gives back what was kept.
-    pub fn release(&mut self, seat: Seat) -> Vec<Line> {
-        self.people.get_mut(&seat).map(|person| std::mem::take(&mut person.held)).unwrap_or_default()
+    pub fn release(&mut self, conn_no: ConnNo) -> Vec<Line> {
+        self.people.get_mut(&conn_no).map(|person| std::mem::take(&mut person.held)).unwrap_or_default()
     }
 
     /// The chosen ones as a table.
@@ -172,8 +173,8 @@ impl People {
         };
         let mut rows =
             vec![row(["conn", "cid", "from", "as", "stream", "came (s)", "left (s)", "bytes in and out"])];
-        for (seat, person) in &self.people {
-            if self.is_chosen(*seat, choice) != Some(true) {
+        for (conn_no, person) in &self.people {
+            if self.is_chosen(*conn_no, choice) != Some(true) {
                 continue;
             }
             let from = person.peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());
@@ -181,8 +182,8 @@ impl People {
                 person.stream.as_ref().map_or_else(|| "-".to_owned(), |name| cut(&plain(&name.path())));
             let until = person.until.map_or_else(|| "stayed".to_owned(), time);
             let bytes = format!("{:>10} {:>10}", person.in_bytes, person.out_bytes);
-            let (seat, since) = (seat.to_string(), time(person.since));
-            rows.push(row([&seat, &person.cid, &from, &person.role, &stream, &since, &until, &bytes]));
+            let (conn_no, since) = (conn_no.to_string(), time(person.since));
+            rows.push(row([&conn_no, &person.cid, &from, &person.role, &stream, &since, &until, &bytes]));
         }
         rows
     }

@@ -9,17 +9,17 @@ use bytes::Bytes;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-/// A connection, by its place in the recording: the first that came is 0.
+/// A connection, by its number in the recording: the first that came is 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Seat(pub u32);
+pub struct ConnNo(pub u32);
 
-impl fmt::Display for Seat {
+impl fmt::Display for ConnNo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{}", self.0)
     }
 }
 
-impl fmt::Debug for Seat {
+impl fmt::Debug for ConnNo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{}", self.0)
     }
@@ -38,19 +38,19 @@ pub struct Entry {
 /// noticed of the outputs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// A peer came; the next free number is its seat if it was let in.
+    /// A peer came; the next free number is its number if it was let in.
     Accepted {
         /// To which listener.
         listener: ListenerId,
         /// From where.
         peer: SocketAddr,
-        /// Its seat; `None`: it was turned away.
-        seat: Option<Seat>,
+        /// Its number; `None`: it was turned away.
+        conn_no: Option<ConnNo>,
     },
     /// A connection of a saved server, from before the recording.
-    Seated {
-        /// Its seat from now on.
-        seat: Seat,
+    Resumed {
+        /// Its number from now on.
+        conn_no: ConnNo,
         /// Who it is for the saved server.
         conn: ConnId,
     },
@@ -59,30 +59,30 @@ pub enum Event {
     /// Bytes came.
     Received {
         /// From whom.
-        seat: Seat,
+        conn_no: ConnNo,
         /// What.
         bytes: Bytes,
     },
     /// The kernel took bytes.
     Sent {
         /// Whose.
-        seat: Seat,
+        conn_no: ConnNo,
         /// How many.
         len: u32,
         /// Whether there was room for all that was offered.
         room: bool,
-        /// [`RollingHash::short`] of everything that was sent to this seat so far.
+        /// [`RollingHash::short`] of everything that was sent to this connection so far.
         check: u16,
     },
     /// The kernel has room again.
     Writable {
         /// For whom.
-        seat: Seat,
+        conn_no: ConnNo,
     },
     /// A connection is over from outside.
     Ended {
         /// Which.
-        seat: Seat,
+        conn_no: ConnNo,
         /// How.
         end: End,
     },
@@ -98,27 +98,27 @@ pub enum Event {
     /// How dialling out went.
     Connected {
         /// Which connection.
-        seat: Seat,
+        conn_no: ConnNo,
         /// Nothing, or the reason.
         result: Result<(), String>,
     },
     /// Addresses of a host.
     Resolved {
-        /// Which question.
+        /// Which request.
         ticket: Ticket,
         /// The addresses, or the reason.
         result: Result<Vec<IpAddr>, String>,
     },
     /// A file was changed.
     Stored {
-        /// Which question.
+        /// Which request.
         ticket: Ticket,
         /// Nothing, or the reason.
         result: Result<(), String>,
     },
     /// A file was read.
     Loaded {
-        /// Which question.
+        /// Which request.
         ticket: Ticket,
         /// The content, or the reason.
         result: Result<Bytes, String>,
@@ -132,14 +132,14 @@ pub enum Event {
     },
     /// Process and machine were measured.
     Measured {
-        /// Which question.
+        /// Which request.
         ticket: Ticket,
         /// What was measured.
         vitals: Box<Vitals>,
     },
     /// The flight recorder did what an operator wanted, or did not.
     Recorder {
-        /// Which question.
+        /// Which request.
         ticket: Ticket,
         /// What was done, or why not.
         result: Result<RecorderAnswer, RecorderRefusal>,
@@ -154,8 +154,8 @@ pub enum Event {
     /// Noticed: the server closed a connection.
     Closed {
         /// Which.
-        seat: Seat,
-        /// Whether last words were on their way.
+        conn_no: ConnNo,
+        /// Whether a final response was on its way.
         linger: bool,
         /// Everything that was sent to it since the recording began.
         sent: RollingHash,
@@ -163,30 +163,30 @@ pub enum Event {
     /// Noticed: what was sent to a connection so far. Written now and then.
     Checked {
         /// Which.
-        seat: Seat,
+        conn_no: ConnNo,
         /// Everything that was sent to it since the recording began.
         sent: RollingHash,
     },
-    /// Noticed: all other wishes of the server so far (files, names, processes, reading on and off).
-    Wished {
-        /// The wishes as text, one after the other.
-        wishes: RollingHash,
+    /// Noticed: all other requests of the server so far (files, names, processes, reading on and off).
+    Requested {
+        /// The requests as text, one after the other.
+        requests: RollingHash,
     },
 }
 
 impl Event {
     /// Whose event it is.
-    pub fn seat(&self) -> Option<Seat> {
+    pub fn conn_no(&self) -> Option<ConnNo> {
         match self {
-            Event::Accepted { seat, .. } => *seat,
-            Event::Seated { seat, .. }
-            | Event::Received { seat, .. }
-            | Event::Sent { seat, .. }
-            | Event::Writable { seat }
-            | Event::Ended { seat, .. }
-            | Event::Connected { seat, .. }
-            | Event::Closed { seat, .. }
-            | Event::Checked { seat, .. } => Some(*seat),
+            Event::Accepted { conn_no, .. } => *conn_no,
+            Event::Resumed { conn_no, .. }
+            | Event::Received { conn_no, .. }
+            | Event::Sent { conn_no, .. }
+            | Event::Writable { conn_no }
+            | Event::Ended { conn_no, .. }
+            | Event::Connected { conn_no, .. }
+            | Event::Closed { conn_no, .. }
+            | Event::Checked { conn_no, .. } => Some(*conn_no),
             _ => None,
         }
     }
@@ -195,7 +195,7 @@ impl Event {
     pub fn is_input(&self) -> bool {
         !matches!(
             self,
-            Event::Seated { .. } | Event::Closed { .. } | Event::Checked { .. } | Event::Wished { .. }
+            Event::Resumed { .. } | Event::Closed { .. } | Event::Checked { .. } | Event::Requested { .. }
         )
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::base::id::{ConnId, ListenerId, Ticket};
 use crate::base::time::Instant;
-use crate::record::list::{Entry, Event, Seat};
+use crate::record::event::{ConnNo, Entry, Event};
 use crate::record::rolling_hash::RollingHash;
 use crate::server::End;
 use bytes::{Buf, Bytes};
@@ -15,22 +15,22 @@ use std::time::Duration;
 pub fn put(out: &mut Vec<u8>, last: Instant, at: Instant, event: &Event) {
     begin(out, kind(event), last, at);
     match event {
-        Event::Accepted { listener, peer, seat } => {
+        Event::Accepted { listener, peer, conn_no } => {
             number(out, u64::from(listener.0));
             address(out, *peer);
-            number(out, seat.map_or(0, |seat| u64::from(seat.0) + 1));
+            number(out, conn_no.map_or(0, |conn_no| u64::from(conn_no.0) + 1));
         }
-        Event::Seated { seat, conn } => {
-            number(out, u64::from(seat.0));
+        Event::Resumed { conn_no, conn } => {
+            number(out, u64::from(conn_no.0));
             number(out, u64::from(conn.index));
             number(out, u64::from(conn.generation));
         }
         Event::Tick | Event::Drain => {}
-        Event::Received { seat, bytes } => received(out, *seat, bytes),
-        Event::Sent { seat, len, room, check } => sent(out, *seat, *len, *room, *check),
-        Event::Writable { seat } => number(out, u64::from(seat.0)),
-        Event::Ended { seat, end } => {
-            number(out, u64::from(seat.0));
+        Event::Received { conn_no, bytes } => received(out, *conn_no, bytes),
+        Event::Sent { conn_no, len, room, check } => sent(out, *conn_no, *len, *room, *check),
+        Event::Writable { conn_no } => number(out, u64::from(conn_no.0)),
+        Event::Ended { conn_no, end } => {
+            number(out, u64::from(conn_no.0));
             match end {
                 End::Eof => out.push(0),
                 End::Broken(how) => {
@@ -44,8 +44,8 @@ pub fn put(out: &mut Vec<u8>, last: Instant, at: Instant, event: &Event) {
             address(out, *peer);
             blob(out, bytes);
         }
-        Event::Connected { seat, result } => {
-            number(out, u64::from(seat.0));
+        Event::Connected { conn_no, result } => {
+            number(out, u64::from(conn_no.0));
             outcome(out, result, |_, ()| {});
         }
         Event::Resolved { ticket, result } => {
@@ -78,16 +78,16 @@ pub fn put(out: &mut Vec<u8>, last: Instant, at: Instant, event: &Event) {
             text(out, &serde_json::to_string(result).expect("answers are plain data"));
         }
         Event::Reload { config } => text(out, config),
-        Event::Closed { seat, linger, sent } => {
-            number(out, u64::from(seat.0));
+        Event::Closed { conn_no, linger, sent } => {
+            number(out, u64::from(conn_no.0));
             out.push(u8::from(*linger));
             digest(out, *sent);
         }
-        Event::Checked { seat, sent } => {
-            number(out, u64::from(seat.0));
+        Event::Checked { conn_no, sent } => {
+            number(out, u64::from(conn_no.0));
             digest(out, *sent);
         }
-        Event::Wished { wishes } => digest(out, *wishes),
+        Event::Requested { requests } => digest(out, *requests),
     }
 }
 
@@ -98,14 +98,14 @@ pub fn begin(out: &mut Vec<u8>, kind: u8, last: Instant, at: Instant) {
 }
 
 /// What follows [`begin`] for [`RECEIVED`].
-pub fn received(out: &mut Vec<u8>, seat: Seat, bytes: &[u8]) {
-    number(out, u64::from(seat.0));
+pub fn received(out: &mut Vec<u8>, conn_no: ConnNo, bytes: &[u8]) {
+    number(out, u64::from(conn_no.0));
     blob(out, bytes);
 }
 
 /// What follows [`begin`] for [`SENT`].
-pub fn sent(out: &mut Vec<u8>, seat: Seat, len: u32, room: bool, check: u16) {
-    number(out, u64::from(seat.0));
+pub fn sent(out: &mut Vec<u8>, conn_no: ConnNo, len: u32, room: bool, check: u16) {
+    number(out, u64::from(conn_no.0));
     number(out, u64::from(len) << 1 | u64::from(room));
     out.extend_from_slice(&check.to_le_bytes());
 }
@@ -136,7 +136,7 @@ const RECORDER: u8 = 20;
 fn kind(event: &Event) -> u8 {
     match event {
         Event::Accepted { .. } => ACCEPTED,
-        Event::Seated { .. } => SEATED,
+        Event::Resumed { .. } => SEATED,
         Event::Tick => TICK,
         Event::Received { .. } => RECEIVED,
         Event::Sent { .. } => SENT,
@@ -154,7 +154,7 @@ fn kind(event: &Event) -> u8 {
         Event::Drain => DRAIN,
         Event::Closed { .. } => CLOSED,
         Event::Checked { .. } => CHECKED,
-        Event::Wished { .. } => WISHED,
+        Event::Requested { .. } => WISHED,
     }
 }
 
@@ -215,29 +215,29 @@ pub fn take(from: &mut Bytes, last: Instant) -> Option<Entry> {
         ACCEPTED => Event::Accepted {
             listener: ListenerId(take_number(from)?.try_into().ok()?),
             peer: take_address(from)?,
-            seat: match take_number(from)? {
+            conn_no: match take_number(from)? {
                 0 => None,
-                next => Some(Seat(u32::try_from(next - 1).ok()?)),
+                next => Some(ConnNo(u32::try_from(next - 1).ok()?)),
             },
         },
-        SEATED => Event::Seated {
-            seat: take_seat(from)?,
+        SEATED => Event::Resumed {
+            conn_no: take_seat(from)?,
             conn: ConnId {
                 index: take_number(from)?.try_into().ok()?,
                 generation: take_number(from)?.try_into().ok()?,
             },
         },
         TICK => Event::Tick,
-        RECEIVED => Event::Received { seat: take_seat(from)?, bytes: take_blob(from)? },
+        RECEIVED => Event::Received { conn_no: take_seat(from)?, bytes: take_blob(from)? },
         SENT => {
-            let seat = take_seat(from)?;
+            let conn_no = take_seat(from)?;
             let both = take_number(from)?;
             let len = u32::try_from(both >> 1).ok()?;
-            Event::Sent { seat, len, room: both & 1 == 1, check: from.try_get_u16_le().ok()? }
+            Event::Sent { conn_no, len, room: both & 1 == 1, check: from.try_get_u16_le().ok()? }
         }
-        WRITABLE => Event::Writable { seat: take_seat(from)? },
+        WRITABLE => Event::Writable { conn_no: take_seat(from)? },
         ENDED => Event::Ended {
-            seat: take_seat(from)?,
+            conn_no: take_seat(from)?,
             end: match from.try_get_u8().ok()? {
                 0 => End::Eof,
                 1 => End::Broken(take_text(from)?),
@@ -249,7 +249,9 @@ pub fn take(from: &mut Bytes, last: Instant) -> Option<Entry> {
             peer: take_address(from)?,
             bytes: take_blob(from)?,
         },
-        CONNECTED => Event::Connected { seat: take_seat(from)?, result: take_outcome(from, |_| Some(()))? },
+        CONNECTED => {
+            Event::Connected { conn_no: take_seat(from)?, result: take_outcome(from, |_| Some(()))? }
+        }
         RESOLVED => Event::Resolved {
             ticket: Ticket(take_number(from)?),
             result: take_outcome(from, |from| {
@@ -281,12 +283,12 @@ pub fn take(from: &mut Bytes, last: Instant) -> Option<Entry> {
         RELOAD => Event::Reload { config: take_text(from)? },
         DRAIN => Event::Drain,
         CLOSED => Event::Closed {
-            seat: take_seat(from)?,
+            conn_no: take_seat(from)?,
             linger: from.try_get_u8().ok()? != 0,
             sent: take_digest(from)?,
         },
-        CHECKED => Event::Checked { seat: take_seat(from)?, sent: take_digest(from)? },
-        WISHED => Event::Wished { wishes: take_digest(from)? },
+        CHECKED => Event::Checked { conn_no: take_seat(from)?, sent: take_digest(from)? },
+        WISHED => Event::Requested { requests: take_digest(from)? },
         _ => return None,
     };
     Some(Entry { at, event })
@@ -305,8 +307,8 @@ pub fn take_number(from: &mut Bytes) -> Option<u64> {
     None
 }
 
-fn take_seat(from: &mut Bytes) -> Option<Seat> {
-    Some(Seat(take_number(from)?.try_into().ok()?))
+fn take_seat(from: &mut Bytes) -> Option<ConnNo> {
+    Some(ConnNo(take_number(from)?.try_into().ok()?))
 }
 
 fn take_blob(from: &mut Bytes) -> Option<Bytes> {

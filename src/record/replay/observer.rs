@@ -1,32 +1,32 @@
-//! What a replay tells: to who watches it, and in numbers.
+//! What a replay tells an observer, and in numbers.
 
 use crate::base::id::ConnId;
 use crate::base::time::Instant;
-use crate::record::list::{Event, Seat};
+use crate::record::event::{ConnNo, Event};
 use crate::server::{Output, Server};
 use std::fmt;
 
-/// Watches a replay. Every method may be left as it is.
-pub trait Witness {
-    /// The server is about to be told this. Of [`Event::Sent`] it hears what the kernel takes now, also where
+/// Observes a replay. Every method may be left as it is.
+pub trait Observer {
+    /// The server is about to be told this. Of [`Event::Sent`] it gets what the kernel takes now, also where
     /// the recording says something else or nothing.
     fn happened(&mut self, _at: Instant, _event: &Event) {}
-    /// A connection has its seat.
-    fn seated(&mut self, _at: Instant, _seat: Seat, _conn: ConnId, _server: &Server) {}
+    /// A connection has its number, being new or one of the saved server.
+    fn opened(&mut self, _at: Instant, _conn_no: ConnNo, _conn: ConnId, _server: &Server) {}
     /// These bytes leave for a connection; a write may leave in several calls.
-    fn sent(&mut self, _at: Instant, _seat: Seat, _bytes: &[u8]) {}
-    /// The server wants something else than a write. `seat`: the connection that it is about, if it is.
-    fn wished(&mut self, _at: Instant, _seat: Option<Seat>, _output: &Output) {}
+    fn sent(&mut self, _at: Instant, _conn_no: ConnNo, _bytes: &[u8]) {}
+    /// The server requests something other than a write. `conn_no`: the connection that it is about, if any.
+    fn requested(&mut self, _at: Instant, _conn_no: Option<ConnNo>, _output: &Output) {}
     /// The server has taken it all in; a moment to look at it.
-    fn settled(&mut self, _at: Instant, _server: &Server) {}
+    fn after_input(&mut self, _at: Instant, _server: &Server) {}
     /// The recording has a check here; so it is now.
     fn checked(&mut self, _at: Instant, _event: &Event) {}
     /// Something is not as it was recorded.
     fn differs(&mut self, _difference: &Difference) {}
 }
 
-/// Watches nothing.
-impl Witness for () {}
+/// Observes nothing.
+impl Observer for () {}
 
 /// Something that is not as it was recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct Difference {
     /// When.
     pub at: Instant,
     /// About which connection.
-    pub seat: Option<Seat>,
+    pub conn_no: Option<ConnNo>,
     /// What, as a sentence.
     pub what: String,
 }
@@ -42,8 +42,8 @@ pub struct Difference {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} ", self.at)?;
-        if let Some(seat) = self.seat {
-            write!(f, "{seat} ")?;
+        if let Some(conn_no) = self.conn_no {
+            write!(f, "{conn_no} ")?;
         }
         f.write_str(&self.what)
     }

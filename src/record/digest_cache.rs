@@ -17,13 +17,13 @@ const WORTH_BYTES_MIN: usize = 64;
 
 /// The fingerprints.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct DigestCache {
     /// By a hash of where a piece lies; empty before the first.
     pieces: Vec<Option<(Bytes, Appendix)>>,
     bytes: usize,
 }
 
-impl Known {
+impl DigestCache {
     /// The fingerprint of `piece`, looked at only if it is not remembered.
     pub fn digest(&mut self, piece: &Bytes) -> Appendix {
         if piece.len() < WORTH_BYTES_MIN {
