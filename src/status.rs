@@ -14,8 +14,8 @@ pub enum Query {
     Vhost(String),
     /// A page of streams.
     Streams(Page),
-    /// A page of those streams that somebody publishes now. Answered like [`Query::Streams`].
-    Live(Page),
+    /// A page of the streams that are published now. Answered like [`Query::Streams`].
+    Published(Page),
     /// One stream by id.
     Stream(String),
     /// A page of clients.
@@ -44,23 +44,50 @@ pub struct Identity {
     pub pid: u32,
 }
 
-/// The answer to a [`Query`].
-#[derive(Clone, Debug)]
+/// The answer to a [`Query`]. It serialises to the fields that stand in the JSON beside those of
+/// [`Identity`].
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
 pub enum Report {
     /// To [`Query::Summaries`].
-    Summaries(Box<Summaries>),
+    Summaries {
+        /// The process and the machine.
+        data: Box<Summaries>,
+    },
     /// To [`Query::Vhosts`].
-    Vhosts(Vec<VhostStatus>),
+    Vhosts {
+        /// All of them.
+        vhosts: Vec<VhostStatus>,
+    },
     /// To [`Query::Vhost`].
-    Vhost(VhostStatus),
-    /// To [`Query::Streams`] and [`Query::Live`]: the page and the total number.
-    Streams(Vec<StreamStatus>, usize),
+    Vhost {
+        /// The one with the id.
+        vhost: Box<VhostStatus>,
+    },
+    /// To [`Query::Streams`] and [`Query::Published`].
+    Streams {
+        /// The number of all streams, on whatever page.
+        total: usize,
+        /// The page.
+        streams: Vec<StreamStatus>,
+    },
     /// To [`Query::Stream`].
-    Stream(Box<StreamStatus>),
-    /// To [`Query::Clients`]: the page and the total number.
-    Clients(Vec<ClientStatus>, usize),
+    Stream {
+        /// The one with the id.
+        stream: Box<StreamStatus>,
+    },
+    /// To [`Query::Clients`].
+    Clients {
+        /// The number of all clients, on whatever page.
+        total: usize,
+        /// The page.
+        clients: Vec<ClientStatus>,
+    },
     /// To [`Query::Client`].
-    Client(Box<ClientStatus>),
+    Client {
+        /// The one with the id.
+        client: Box<ClientStatus>,
+    },
 }
 
 /// Rates over the last 30 seconds, in kbit/s.
@@ -229,9 +256,9 @@ pub struct ClientStatus {
     pub kbps: Kbps,
 }
 
-/// The process and the machine. The server's own part is filled by the core, [`Vitals`] by the shell.
-#[derive(Clone, Debug)]
-pub struct Summaries {
+/// What the server counts over all peers, for [`Summaries`].
+#[derive(Clone, Copy, Debug)]
+pub struct Totals {
     /// Wall time, milliseconds since 1970.
     pub now_ms: u64,
     /// Seconds since the server's birth.
@@ -242,10 +269,117 @@ pub struct Summaries {
     pub send_bytes: u64,
     /// Connections now.
     pub conns: u64,
-    /// Rates.
-    pub kbps: Kbps,
-    /// What only the world knows.
-    pub vitals: Vitals,
+}
+
+/// The process and the machine. Fields that mean nothing here stand where scripts look for them, as zeroes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summaries {
+    ok: bool,
+    now_ms: u64,
+    #[serde(rename = "self")]
+    process: Process,
+    system: System,
+}
+
+/// The process. Ratios count one core and all of the memory as 1.
+#[derive(Clone, Debug, Serialize)]
+struct Process {
+    version: &'static str,
+    pid: u32,
+    ppid: u32,
+    argv: String,
+    cwd: String,
+    mem_kbyte: u64,
+    mem_percent: f64,
+    cpu_percent: f64,
+    srs_uptime: u64,
+}
+
+/// The machine. Disks and the kernel's own table of connections are not looked at.
+#[derive(Clone, Debug, Serialize)]
+#[allow(non_snake_case, reason = "the names are SRS's")]
+struct System {
+    cpu_percent: f64,
+    disk_read_KBps: u64,
+    disk_write_KBps: u64,
+    disk_busy_percent: f64,
+    mem_ram_kbyte: u64,
+    mem_ram_percent: f64,
+    mem_swap_kbyte: u64,
+    mem_swap_percent: f64,
+    cpus: u32,
+    cpus_online: u32,
+    uptime: f64,
+    /// Idle time, in the spelling that scripts know.
+    ilde_time: f64,
+    load_1m: f64,
+    load_5m: f64,
+    load_15m: f64,
+    net_sample_time: u64,
+    net_recv_bytes: u64,
+    net_send_bytes: u64,
+    net_recvi_bytes: u64,
+    net_sendi_bytes: u64,
+    srs_sample_time: u64,
+    srs_recv_bytes: u64,
+    srs_send_bytes: u64,
+    conn_sys: u64,
+    conn_sys_et: u64,
+    conn_sys_tw: u64,
+    conn_sys_udp: u64,
+    conn_srs: u64,
+}
+
+impl Summaries {
+    /// What the server counts and the shell measures, as SRS tells it.
+    pub fn new(totals: Totals, vitals: Vitals) -> Summaries {
+        let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+        Summaries {
+            ok: true,
+            now_ms: totals.now_ms,
+            system: System {
+                cpu_percent: vitals.system_cpu_percent,
+                disk_read_KBps: 0,
+                disk_write_KBps: 0,
+                disk_busy_percent: 0.0,
+                mem_ram_kbyte: vitals.mem_ram_kbyte,
+                mem_ram_percent: vitals.mem_ram_percent,
+                mem_swap_kbyte: vitals.mem_swap_kbyte,
+                mem_swap_percent: vitals.mem_swap_percent,
+                cpus: vitals.cpus,
+                cpus_online: vitals.cpus,
+                uptime: vitals.uptime,
+                ilde_time: vitals.idle_time,
+                load_1m: vitals.load_1m,
+                load_5m: vitals.load_5m,
+                load_15m: vitals.load_15m,
+                net_sample_time: totals.now_ms,
+                net_recv_bytes: vitals.net_recv_bytes,
+                net_send_bytes: vitals.net_send_bytes,
+                net_recvi_bytes: 0,
+                net_sendi_bytes: 0,
+                srs_sample_time: totals.now_ms,
+                srs_recv_bytes: totals.recv_bytes,
+                srs_send_bytes: totals.send_bytes,
+                conn_sys: 0,
+                conn_sys_et: 0,
+                conn_sys_tw: 0,
+                conn_sys_udp: 0,
+                conn_srs: totals.conns,
+            },
+            process: Process {
+                version: env!("CARGO_PKG_VERSION"),
+                pid: vitals.pid,
+                ppid: vitals.ppid,
+                argv: vitals.argv,
+                cwd: vitals.cwd,
+                mem_kbyte: vitals.mem_kbyte,
+                mem_percent: ratio(vitals.mem_kbyte, vitals.mem_ram_kbyte),
+                cpu_percent: vitals.cpu_percent,
+                srs_uptime: totals.uptime_secs,
+            },
+        }
+    }
 }
 
 /// Measurements that only the shell can make; an input like every other.

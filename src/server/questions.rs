@@ -8,7 +8,7 @@ use crate::server::output::Output;
 use crate::server::vid::vid;
 use crate::session::ask::Answer;
 use crate::status::{
-    Identity, Query, RecorderAnswer, RecorderRefusal, RecorderWish, Report, Summaries, Vitals,
+    Identity, Query, RecorderAnswer, RecorderRefusal, RecorderWish, Report, Summaries, Totals, Vitals,
 };
 
 impl Server {
@@ -19,17 +19,20 @@ impl Server {
         }
         let report = match query {
             Query::Summaries => None,
-            Query::Vhosts => Some(Report::Vhosts(self.vhosts())),
-            Query::Vhost(vid) => self.vhosts().into_iter().find(|vhost| vhost.id == vid).map(Report::Vhost),
+            Query::Vhosts => Some(Report::Vhosts { vhosts: self.vhosts() }),
+            Query::Vhost(vid) => {
+                let vhost = self.vhosts().into_iter().find(|vhost| vhost.id == vid);
+                vhost.map(|vhost| Report::Vhost { vhost: Box::new(vhost) })
+            }
             Query::Streams(page) => Some(self.streams_page(page, Hosted::is_published)),
-            Query::Live(page) => {
+            Query::Published(page) => {
                 Some(self.streams_page(page, |hosted| hosted.stream.publication().is_some()))
             }
             Query::Stream(vid) => self.stream_by_vid(&vid),
             Query::Clients(page) => Some(self.clients_page(page)),
             Query::Client(cid) => {
                 let conn = self.clients().find(|conn| conn.cid.as_str() == cid);
-                conn.map(|conn| Report::Client(Box::new(self.client_status(conn))))
+                conn.map(|conn| Report::Client { client: Box::new(self.client_status(conn)) })
             }
         };
         self.answer(id, Answer::Report(report.map(Box::new)));
@@ -65,16 +68,15 @@ impl Server {
             self.introduce();
         }
         let Some(id) = self.pending.remove(&ticket) else { return };
-        let summaries = Summaries {
+        let totals = Totals {
             now_ms: self.epoch.unix_millis(self.now),
             uptime_secs: self.now.as_micros() / 1_000_000,
             recv_bytes: self.traffic.received_bytes(),
             send_bytes: self.traffic.sent_bytes(),
             conns: self.conns.len() as u64,
-            kbps: self.traffic.kbps(self.now),
-            vitals,
         };
-        self.answer(id, Answer::Report(Some(Box::new(Report::Summaries(Box::new(summaries))))));
+        let data = Box::new(Summaries::new(totals, vitals));
+        self.answer(id, Answer::Report(Some(Box::new(Report::Summaries { data }))));
     }
 
     /// Only the shell can record; the answer comes with `Input::Recorder`.

@@ -46,12 +46,12 @@ impl Server {
         let all = || self.streams.iter().filter(|(_, _, hosted)| of(hosted));
         let streams = all().skip(page.start).take(page.count);
         let streams = streams.map(|(name, _, hosted)| self.stream_status(name, hosted)).collect();
-        Report::Streams(streams, all().count())
+        Report::Streams { total: all().count(), streams }
     }
 
     pub(super) fn stream_by_vid(&self, vid: &str) -> Option<Report> {
         let (name, _, hosted) = self.streams.iter().find(|(name, _, _)| stream_vid(name) == vid)?;
-        Some(Report::Stream(Box::new(self.stream_status(name, hosted))))
+        Some(Report::Stream { stream: Box::new(self.stream_status(name, hosted)) })
     }
 
     fn stream_status(&self, name: &StreamName, hosted: &Hosted) -> StreamStatus {
@@ -99,7 +99,8 @@ impl Server {
 
     pub(super) fn clients_page(&self, page: Page) -> Report {
         let clients = self.clients().skip(page.start).take(page.count);
-        Report::Clients(clients.map(|conn| self.client_status(conn)).collect(), self.clients().count())
+        let clients = clients.map(|conn| self.client_status(conn)).collect();
+        Report::Clients { total: self.clients().count(), clients }
     }
 
     pub(super) fn client_status(&self, conn: &Conn) -> ClientStatus {

@@ -4,27 +4,15 @@
 //! only where scripts cannot mind: a path without its last slash is answered at once (SRS redirects), and
 //! `?callback=` is ignored (answering with a script of the caller's choosing is how pages are attacked).
 //!
-//! | method, path | answer |
-//! | --- | --- |
-//! | GET `/`, `/api/`, `/api/v1/` | `urls`: what stands below |
-//! | GET `/api/v1/versions` | `data`: the version |
-//! | GET `/api/v1/summaries` | `data`: the process and the machine |
-//! | GET `/api/v1/vhosts/` | `vhosts` |
-//! | GET `/api/v1/vhosts/{id}` | `vhost`; unknown: code 2014 |
-//! | GET `/api/v1/streams/?start=&count=` | `total`, `streams` |
-//! | GET `/api/v1/streams/{id}` | `stream`; unknown: code 2048 |
-//! | GET `/api/v1/clients/?start=&count=` | `total`, `clients` |
-//! | GET `/api/v1/clients/{id}` | `client`; unknown: code 2049 |
-//! | DELETE `/api/v1/clients/{id}` | ends that connection; unknown: code 2049 |
-//!
-//! An error that a script can act on is 200 with `{"code":…}`; a path or method that does not exist is 404
-//! or 405.
+//! `/`, `/api/` and `/api/v1/` list what stands below them; the endpoints themselves are the rows of
+//! [`ENDPOINTS`]. An error that a script can act on is 200 with `{"code":…}`; a path or method that does not
+//! exist is 404 or 405; 503 says that too many requests wait for the same thing.
 
 use crate::session::ask::Ask;
 use crate::session::http::json;
 use crate::session::http::response::Reply;
 use crate::status::{Identity, Page, Query, Report};
-use crate::wire::http1::{Method, Status, Target};
+use crate::wire::http1::{Method, Target};
 use serde::{Deserialize, Serialize};
 
 /// A call of an endpoint.
@@ -34,21 +22,9 @@ pub enum Call {
     Urls(Level),
     /// `/api/v1/versions`.
     Versions,
-    /// `/api/v1/summaries`.
-    Summaries,
-    /// `/api/v1/vhosts/`.
-    Vhosts,
-    /// `/api/v1/vhosts/{id}`.
-    Vhost(String),
-    /// `/api/v1/streams/`.
-    Streams(Page),
-    /// `/api/v1/streams/{id}`.
-    Stream(String),
-    /// `/api/v1/clients/`.
-    Clients(Page),
-    /// `/api/v1/clients/{id}`.
-    Client(String),
-    /// DELETE `/api/v1/clients/{id}`.
+    /// Whatever asks for the state of the server.
+    Query(Query),
+    /// DELETE of `/api/v1/clients/{id}`: to end that connection.
     Kick(String),
 }
 
@@ -63,69 +39,135 @@ pub enum Level {
     V1,
 }
 
+/// An endpoint below `/api/v1/`.
+struct Endpoint {
+    /// Its step of the path.
+    name: &'static str,
+    /// What it is, for the list of endpoints.
+    about: &'static str,
+    /// GET `{name}`, with or without a slash behind it.
+    all: fn(&Target) -> Call,
+    /// GET `{name}/{id}`; `None`: there is no such path.
+    one: Option<fn(String) -> Query>,
+    /// DELETE `{name}/{id}`.
+    delete: Option<fn(String) -> Call>,
+}
+
+/// All endpoints but the flight recorder's. The fields of each answer are those of its [`Report`].
+const ENDPOINTS: [Endpoint; 5] = [
+    Endpoint {
+        name: "versions",
+        about: "the version of the server",
+        all: |_| Call::Versions,
+        one: None,
+        delete: None,
+    },
+    Endpoint {
+        name: "summaries",
+        about: "the process and the machine",
+        all: |_| Call::Query(Query::Summaries),
+        one: None,
+        delete: None,
+    },
+    Endpoint {
+        name: "vhosts",
+        about: "virtual hosts; GET vhosts/{id} for one",
+        all: |_| Call::Query(Query::Vhosts),
+        one: Some(Query::Vhost),
+        delete: None,
+    },
+    Endpoint {
+        name: "streams",
+        about: "streams, ?start=0&count=10; GET streams/{id} for one",
+        all: |target| Call::Query(Query::Streams(page(target))),
+        one: Some(Query::Stream),
+        delete: None,
+    },
+    Endpoint {
+        name: "clients",
+        about: "clients, ?start=0&count=10; GET clients/{id} for one, DELETE ends it",
+        all: |target| Call::Query(Query::Clients(page(target))),
+        one: Some(Query::Client),
+        delete: Some(Call::Kick),
+    },
+];
+
+/// The endpoint that is another file's.
+const RECORDER: (&str, &str) =
+    ("recorder", "the flight recorder; POST ?action=start or ?action=stop; needs a token");
+
 impl Call {
     /// Reads a path, given without an empty last segment; `None` if there is no such endpoint.
     pub fn of(method: Method, segments: &[&str], target: &Target) -> Option<Call> {
+        let endpoint = |name: &str| ENDPOINTS.iter().find(|endpoint| endpoint.name == name);
         Some(match segments {
             [] => Call::Urls(Level::Root),
             ["api"] => Call::Urls(Level::Api),
             ["api", "v1"] => Call::Urls(Level::V1),
-            ["api", "v1", "versions"] => Call::Versions,
-            ["api", "v1", "summaries"] => Call::Summaries,
-            ["api", "v1", "vhosts"] => Call::Vhosts,
-            ["api", "v1", "vhosts", id] => Call::Vhost((*id).to_owned()),
-            ["api", "v1", "streams"] => Call::Streams(page(target)),
-            ["api", "v1", "streams", id] => Call::Stream((*id).to_owned()),
-            ["api", "v1", "clients"] => Call::Clients(page(target)),
-            ["api", "v1", "clients", id] if method == Method::Delete => Call::Kick((*id).to_owned()),
-            ["api", "v1", "clients", id] => Call::Client((*id).to_owned()),
+            ["api", "v1", name] => (endpoint(name)?.all)(target),
+            ["api", "v1", name, id] => {
+                let Endpoint { one, delete, .. } = endpoint(name)?;
+                match delete.filter(|_| method == Method::Delete) {
+                    Some(delete) => delete((*id).to_owned()),
+                    None => Call::Query(one.as_ref()?((*id).to_owned())),
+                }
+            }
             _ => return None,
         })
     }
 
-    /// What the server is asked first; `None` if the answer is known.
-    pub fn ask(&self) -> Option<Ask> {
-        Some(Ask::Query(match self {
-            Call::Urls(_) | Call::Versions => return None,
-            Call::Summaries => Query::Summaries,
-            Call::Vhosts => Query::Vhosts,
-            Call::Vhost(id) => Query::Vhost(id.clone()),
-            Call::Streams(page) => Query::Streams(*page),
-            Call::Stream(id) => Query::Stream(id.clone()),
-            Call::Clients(page) => Query::Clients(*page),
-            Call::Client(id) => Query::Client(id.clone()),
-            Call::Kick(id) => return Some(Ask::Kick { id: id.clone() }),
-        }))
+    /// The methods that make sense here.
+    pub fn allowed(&self) -> &'static [Method] {
+        match self {
+            Call::Kick(_) | Call::Query(Query::Client(_)) => {
+                &[Method::Get, Method::Head, Method::Delete, Method::Options]
+            }
+            _ => &[Method::Get, Method::Head, Method::Options],
+        }
     }
 
-    /// The response, with what the server has answered if it was asked for a report.
-    pub fn reply(&self, who: &Identity, report: Option<&Report>) -> Reply {
-        let json = match (self, report) {
-            (Call::Urls(level), _) => json::urls(who, *level),
-            (Call::Versions, _) => json::versions(who),
-            (Call::Kick(_), _) => json::nothing(who),
-            (_, None) => return self.unknown(),
-            (Call::Summaries, Some(Report::Summaries(summaries))) => json::summaries(who, summaries),
-            (Call::Vhosts, Some(Report::Vhosts(vhosts))) => json::vhosts(who, vhosts),
-            (Call::Vhost(_), Some(Report::Vhost(vhost))) => json::vhost(who, vhost),
-            (Call::Streams(_), Some(Report::Streams(streams, total))) => json::streams(who, streams, *total),
-            (Call::Stream(_), Some(Report::Stream(stream))) => json::stream(who, stream),
-            (Call::Clients(_), Some(Report::Clients(clients, total))) => json::clients(who, clients, *total),
-            (Call::Client(_), Some(Report::Client(client))) => json::client(who, client),
-            _ => {
-                log::error!("the server answered another question than {self:?}");
-                return Reply::sentence(Status::INTERNAL_ERROR, "the server answered another question");
+    /// What to ask of the server; `None` if the answer is known without it.
+    pub fn ask(&self) -> Option<Ask> {
+        match self {
+            Call::Urls(_) | Call::Versions => None,
+            Call::Query(query) => Some(Ask::Query(query.clone())),
+            Call::Kick(id) => Some(Ask::Kick { id: id.clone() }),
+        }
+    }
+
+    /// The response to a call that the server need not be asked for, or that it has performed.
+    pub fn done(&self, identity: &Identity) -> Reply {
+        let json = match self {
+            Call::Urls(Level::Root) => json::answer(identity, json::Urls::of(&[("api", "the HTTP API")])),
+            Call::Urls(Level::Api) => {
+                json::answer(identity, json::Urls::of(&[("v1", "version 1 of the HTTP API")]))
             }
+            Call::Urls(Level::V1) => {
+                let urls = ENDPOINTS.iter().map(|endpoint| (endpoint.name, endpoint.about));
+                json::answer(identity, json::Urls::of(&urls.chain([RECORDER]).collect::<Vec<_>>()))
+            }
+            Call::Versions => json::answer(identity, json::Versions::of_build()),
+            Call::Query(_) | Call::Kick(_) => json::answer(identity, json::Nothing {}),
         };
         Reply::json(0, json)
     }
 
-    /// The response if there is no such thing.
+    /// The response to a call that asked for a report.
+    pub fn report(&self, identity: &Identity, report: Option<&Report>) -> Reply {
+        match report {
+            Some(report) => Reply::json(0, json::answer(identity, report)),
+            None => self.unknown(),
+        }
+    }
+
+    /// The response if the server has nothing of the kind.
     pub fn unknown(&self) -> Reply {
         let code = match self {
-            Call::Vhost(_) => CODE_NO_VHOST,
-            Call::Client(_) | Call::Kick(_) => CODE_NO_CLIENT,
-            _ => CODE_NO_STREAM,
+            Call::Query(Query::Vhost(_)) => CODE_NO_VHOST,
+            Call::Query(Query::Stream(_)) => CODE_NO_STREAM,
+            Call::Query(Query::Client(_)) | Call::Kick(_) => CODE_NO_CLIENT,
+            // There always are lists; only what the shell has to measure may be too much.
+            _ => return Reply::unavailable("too many requests wait for a measurement"),
         };
         Reply::json(0, format!("{{\"code\":{code}}}").into_bytes())
     }
@@ -165,7 +207,7 @@ mod tests {
     #[test]
     fn pages_are_bounded() {
         let page = |query: &str| match call(&format!("/api/v1/streams{query}")) {
-            Some(Call::Streams(page)) => (page.start, page.count),
+            Some(Call::Query(Query::Streams(page))) => (page.start, page.count),
             other => panic!("{other:?}"),
         };
         assert_eq!(page(""), (0, 10));
@@ -177,7 +219,14 @@ mod tests {
 
     #[test]
     fn unknown_paths_are_no_endpoints() {
-        for path in ["/api/v2", "/api/v1/raw", "/api/v1/streams/a/b", "/api/v1/versions/x", "/rtc/v1/play"] {
+        for path in [
+            "/api/v2",
+            "/api/v1/raw",
+            "/api/v1/streams/a/b",
+            "/api/v1/versions/x",
+            "/api/v1/summaries/x",
+            "/rtc/v1/play",
+        ] {
             assert_eq!(call(path), None, "{path}");
         }
     }

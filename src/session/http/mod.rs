@@ -284,7 +284,7 @@ impl HttpSession {
             Route::LiveList => self.ask(cx, exchange, Pending::LiveList, Ask::Query(page::query())),
             Route::Api(call) => match call.ask() {
                 Some(ask) => self.ask(cx, exchange, Pending::Api(call), ask),
-                None => self.reply(cx, exchange, call.reply(cx.identity, None)),
+                None => self.reply(cx, exchange, call.done(cx.identity)),
             },
             Route::Recorder(command) => match (recorder::denied(cx.config, request), &command) {
                 (Some(reply), _) => self.reply(cx, exchange, reply),
@@ -394,13 +394,13 @@ impl HttpSession {
             (Pending::File(wants), Answer::Fetch(Ok(file))) => files::reply(file, wants),
             (Pending::File(_), Answer::Fetch(Err(refusal))) => Reply::refusal(&refusal),
             (Pending::LiveList, Answer::Report(Some(report))) => match &*report {
-                Report::Streams(streams, total) => {
+                Report::Streams { streams, total } => {
                     Reply::json(page::LIVE_LIST_MAX_AGE_SECS, page::live_list(cx.config, streams, *total))
                 }
                 _ => Reply::unavailable("the list of streams cannot be had now"),
             },
-            (Pending::Api(call), Answer::Report(report)) => call.reply(cx.identity, report.as_deref()),
-            (Pending::Api(call), Answer::Kick(true)) => call.reply(cx.identity, None),
+            (Pending::Api(call), Answer::Report(report)) => call.report(cx.identity, report.as_deref()),
+            (Pending::Api(call), Answer::Kick(true)) => call.done(cx.identity),
             (Pending::Api(call), Answer::Kick(false)) => call.unknown(),
             (Pending::Recorder(command), Answer::Recorder(result)) => {
                 let last = Exchange { keep_alive: false, ..exchange };

@@ -31,7 +31,7 @@ pub const LIVE_LIST_MAX_AGE_SECS: u32 = 1;
 
 /// What to ask the server for [`live_list`].
 pub fn query() -> Query {
-    Query::Live(Page { start: 0, count: STREAMS_MAX })
+    Query::Published(Page { start: 0, count: STREAMS_MAX })
 }
 
 /// The list as JSON: `{"rtmp_port":1935,"total":1,"streams":[{"app":"live","name":"cam","players":2,

@@ -61,9 +61,7 @@ impl Route {
     /// The methods that make sense here.
     pub fn allowed(&self) -> &'static [Method] {
         match self {
-            Route::Api(Call::Client(_) | Call::Kick(_)) => {
-                &[Method::Get, Method::Head, Method::Delete, Method::Options]
-            }
+            Route::Api(call) => call.allowed(),
             Route::Recorder(command) => command.allowed(),
             _ => &[Method::Get, Method::Head, Method::Options],
         }

@@ -177,15 +177,8 @@ fn summaries_have_every_field_that_scripts_look_for() {
         net_recv_bytes: 11,
         net_send_bytes: 22,
     };
-    let summaries = Summaries {
-        now_ms: 1_700_000_000_000,
-        uptime_secs: 60,
-        recv_bytes: 33,
-        send_bytes: 44,
-        conns: 5,
-        kbps: Kbps::default(),
-        vitals,
-    };
+    let totals =
+        Totals { now_ms: 1_700_000_000_000, uptime_secs: 60, recv_bytes: 33, send_bytes: 44, conns: 5 };
     let version = env!("CARGO_PKG_VERSION");
     let process = format!(
         r#"{{"version":"{version}","pid":4242,"ppid":1,"argv":"dacapo","cwd":"/","mem_kbyte":250,
@@ -200,7 +193,7 @@ fn summaries_have_every_field_that_scripts_look_for() {
         "srs_sample_time":1700000000000,"srs_recv_bytes":33,"srs_send_bytes":44,
         "conn_sys":0,"conn_sys_et":0,"conn_sys_tw":0,"conn_sys_udp":0,"conn_srs":5}"#;
     assert_eq!(
-        body("/api/v1/summaries", Report::Summaries(Box::new(summaries))),
+        body("/api/v1/summaries", Report::Summaries { data: Box::new(Summaries::new(totals, vitals)) }),
         line(&format!(
             r#"{{{ENVELOPE},"data":{{"ok":true,"now_ms":1700000000000,
                 "self":{process},"system":{system}}}}}"#
@@ -211,15 +204,15 @@ fn summaries_have_every_field_that_scripts_look_for() {
 #[test]
 fn vhosts_streams_and_clients_are_listed() {
     assert_eq!(
-        body("/api/v1/vhosts/", Report::Vhosts(vec![vhost()])),
+        body("/api/v1/vhosts/", Report::Vhosts { vhosts: vec![vhost()] }),
         line(&format!(r#"{{{ENVELOPE},"vhosts":[{VHOST}]}}"#))
     );
     assert_eq!(
-        body("/api/v1/streams/", Report::Streams(vec![stream(), stream()], 12)),
+        body("/api/v1/streams/", Report::Streams { total: 12, streams: vec![stream(), stream()] }),
         line(&format!(r#"{{{ENVELOPE},"total":12,"streams":[{STREAM},{STREAM}]}}"#))
     );
     assert_eq!(
-        body("/api/v1/clients/", Report::Clients(vec![client()], 1)),
+        body("/api/v1/clients/", Report::Clients { total: 1, clients: vec![client()] }),
         line(&format!(r#"{{{ENVELOPE},"total":1,"clients":[{CLIENT}]}}"#))
     );
 }
@@ -227,15 +220,15 @@ fn vhosts_streams_and_clients_are_listed() {
 #[test]
 fn one_of_them_is_found_by_its_id() {
     assert_eq!(
-        body("/api/v1/vhosts/vid-0000001", Report::Vhost(vhost())),
+        body("/api/v1/vhosts/vid-0000001", Report::Vhost { vhost: Box::new(vhost()) }),
         line(&format!(r#"{{{ENVELOPE},"vhost":{VHOST}}}"#))
     );
     assert_eq!(
-        body("/api/v1/streams/vid-1a2b3c4", Report::Stream(Box::new(stream()))),
+        body("/api/v1/streams/vid-1a2b3c4", Report::Stream { stream: Box::new(stream()) }),
         line(&format!(r#"{{{ENVELOPE},"stream":{STREAM}}}"#))
     );
     assert_eq!(
-        body("/api/v1/clients/abcdefgh", Report::Client(Box::new(client()))),
+        body("/api/v1/clients/abcdefgh", Report::Client { client: Box::new(client()) }),
         line(&format!(r#"{{{ENVELOPE},"client":{CLIENT}}}"#))
     );
 }
@@ -244,7 +237,7 @@ fn one_of_them_is_found_by_its_id() {
 fn a_stream_without_tracks_and_publisher_says_so() {
     let publish = PublishStatus { active: false, cid: None };
     let silent = StreamStatus { publish, video: None, audio: None, ..stream() };
-    let json = body("/api/v1/streams/x", Report::Stream(Box::new(silent)));
+    let json = body("/api/v1/streams/x", Report::Stream { stream: Box::new(silent) });
     assert!(json.ends_with(r#""publish":{"active":false},"video":null,"audio":null}}"#));
 }
 
@@ -258,6 +251,12 @@ fn an_unknown_id_has_its_code() {
         let heard = get(target, Answer::Report(None));
         assert_eq!((heard.status, heard.text()), (200, json));
     }
+}
+
+#[test]
+fn what_cannot_be_measured_now_is_asked_for_again_later() {
+    let heard = get("/api/v1/summaries", Answer::Report(None));
+    assert_eq!((heard.status, heard.header("Retry-After")), (503, Some("5")));
 }
 
 #[test]
@@ -326,9 +325,9 @@ fn no_page_may_use_the_api_unless_it_is_allowed_to() {
 fn the_public_list_tells_no_more_than_the_page_shows() {
     let mut peer = Peer::on(Service::Http);
     peer.requests("GET", "/live.json", &[]);
-    assert_eq!(peer.asks_text(), "Query(Live(Page { start: 0, count: 200 }))");
+    assert_eq!(peer.asks_text(), "Query(Published(Page { start: 0, count: 200 }))");
     let named = StreamStatus { vhost_name: "a.tv".into(), clients: 1, audio: None, ..stream() };
-    peer.answers(report(Report::Streams(vec![stream(), named], 3)));
+    peer.answers(report(Report::Streams { total: 3, streams: vec![stream(), named] }));
     let heard = Heard::parse(&peer.hears_bytes());
     assert_eq!(heard.header("Cache-Control"), Some("max-age=1"));
     let expected = r#"{"rtmp_port":1935,"total":3,"streams":[

@@ -17,7 +17,9 @@ fn answer(ask: Ask) -> Option<Answer> {
             Answer::Play(Ok(Playing::Live(Arc::new(StreamInfo::default()))))
         }
         Ask::Play { .. } => Answer::Play(Err(Refusal::Limit("players_per_stream"))),
-        Ask::Query(Query::Streams(_) | Query::Live(_)) => report(Report::Streams(Vec::new(), 0)),
+        Ask::Query(Query::Streams(_) | Query::Published(_)) => {
+            report(Report::Streams { total: 0, streams: Vec::new() })
+        }
         Ask::Query(_) => Answer::Report(None),
         Ask::Kick { .. } => Answer::Kick(true),
         _ => return None,
