@@ -239,9 +239,9 @@ pub struct ClientStatus {
     pub url: String,
     /// The stream part of the name.
     pub name: String,
-    /// `rtmp-play`, `flv-play`, `hls-play`, `fmle-publish`, …
+    /// [`ClientKind::name`]; empty before the client has said what it does.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: &'static str,
     /// Whether it publishes.
     pub publish: bool,
     /// For how long it has been connected, in seconds.
@@ -254,6 +254,46 @@ pub struct ClientStatus {
     pub dropped_frames: u64,
     /// Rates.
     pub kbps: Kbps,
+}
+
+/// What a client does, and by which protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClientKind {
+    /// Publishes over RTMP as Flash Media Live Encoder does: FFmpeg, OBS.
+    FmlePublish,
+    /// Publishes over RTMP otherwise.
+    FlashPublish,
+    /// Plays over RTMP.
+    RtmpPlay,
+    /// Plays HTTP-FLV.
+    FlvPlay,
+    /// Plays FLV over a WebSocket.
+    WsFlvPlay,
+    /// Plays HTTP-TS.
+    TsPlay,
+    /// Plays AAC over HTTP.
+    AacPlay,
+    /// Plays MP3 over HTTP.
+    Mp3Play,
+    /// Fetches the files of an HLS stream.
+    HlsPlay,
+}
+
+impl ClientKind {
+    /// As the API and the log call it, in SRS's words where SRS has one.
+    pub fn name(self) -> &'static str {
+        match self {
+            ClientKind::FmlePublish => "fmle-publish",
+            ClientKind::FlashPublish => "flash-publish",
+            ClientKind::RtmpPlay => "rtmp-play",
+            ClientKind::FlvPlay => "flv-play",
+            ClientKind::WsFlvPlay => "ws-flv-play",
+            ClientKind::TsPlay => "ts-play",
+            ClientKind::AacPlay => "aac-play",
+            ClientKind::Mp3Play => "mp3-play",
+            ClientKind::HlsPlay => "hls-play",
+        }
+    }
 }
 
 /// What the server counts over all peers, for [`Summaries`].

@@ -5,6 +5,7 @@ use crate::base::reason::Reason;
 use crate::server::conn::{FINAL_RESPONSE_TIMEOUT, Role};
 use crate::server::output::Output;
 use crate::server::{Server, Timer};
+use crate::status::ClientKind;
 
 impl Server {
     /// Begins the end of a connection: it leaves its stream, its final response leaves, then it is closed.
@@ -51,12 +52,13 @@ impl Server {
         let level = if reason.is_fault() { log::Level::Warn } else { log::Level::Info };
         let (received, sent) = (conn.traffic.received_bytes(), conn.traffic.sent_bytes());
         let seconds = self.now.since(conn.since).as_secs_f32();
-        let role = if conn.introduction.role.is_empty() { "peer" } else { &conn.introduction.role };
-        let level = if role == "peer" && level == log::Level::Info { log::Level::Debug } else { level };
-        let peer = conn.peer;
+        // Peers that never did anything are many: scanners, browsers that connect in advance.
+        let is_idle = conn.introduction.kind.is_none();
+        let level = if is_idle && level == log::Level::Info { log::Level::Debug } else { level };
+        let (kind, peer) = (conn.introduction.kind.map_or("peer", ClientKind::name), conn.peer);
         log::log!(
             level, cid:% = conn.cid;
-            "{role} {peer} is gone: {reason} ({seconds:.1} s, {received} bytes in, {sent} bytes out)"
+            "{kind} {peer} is gone: {reason} ({seconds:.1} s, {received} bytes in, {sent} bytes out)"
         );
     }
 }

@@ -11,6 +11,7 @@ use crate::base::time::Instant;
 use crate::server::traffic::Traffic;
 use crate::session::AnySession;
 use crate::session::ask::Introduction;
+use crate::status::ClientKind;
 use crate::stream::cursor::Cursor;
 use crate::stream::registry::StreamKey;
 use crate::wire::format::Format;
@@ -154,7 +155,7 @@ impl Conn {
 
     /// The stream whose files it fetches, also between two requests.
     pub fn fetches_from(&self) -> Option<&StreamName> {
-        self.name.as_ref().filter(|_| self.introduction.role == "hls-play")
+        self.name.as_ref().filter(|_| self.introduction.kind == Some(ClientKind::HlsPlay))
     }
 
     /// Bytes left; the peer may be a slow one. True if it has become one just now: only that brings its

@@ -51,7 +51,7 @@ use crate::session::ask::{Ask, Introduction};
 use crate::session::http::HttpSession;
 use crate::session::rtmp::RtmpSession;
 use crate::session::{AnySession, Cx};
-use crate::status::Identity;
+use crate::status::{ClientKind, Identity};
 use crate::stream::registry::{Registry, StreamKey};
 use conn::{Conn, Conns, Role};
 use hosted::Hosted;
@@ -323,9 +323,9 @@ impl Server {
         self.conns.iter().map(|conn| conn.id)
     }
 
-    /// What a connection does, in SRS's words (`rtmp-play`); empty before it has said so.
-    pub fn role(&self, conn: ConnId) -> Option<&str> {
-        Some(&self.conns.get(conn)?.introduction.role)
+    /// What a connection does; `None` before it has said so.
+    pub fn client_kind(&self, conn: ConnId) -> Option<ClientKind> {
+        self.conns.get(conn)?.introduction.kind
     }
 
     /// The stream that a connection is about, as far as it has said.

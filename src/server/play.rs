@@ -7,6 +7,7 @@ use crate::package::hls::Fetch;
 use crate::server::Server;
 use crate::server::conn::Role;
 use crate::session::ask::{Answer, Playing, Refusal};
+use crate::status::ClientKind;
 use crate::stream::cursor::Next;
 use crate::stream::playback::Readiness;
 use crate::stream::registry::StreamKey;
@@ -69,7 +70,8 @@ impl Server {
         let cursor = hosted.stream.join(format);
         hosted.players.insert(id);
         let conn = self.conns.get_mut(id).expect("the caller found it");
-        log::info!(cid:% = conn.cid; "{} plays a stream as {}", conn.peer, conn.introduction.role);
+        let kind = conn.introduction.kind.map_or("", ClientKind::name);
+        log::info!(cid:% = conn.cid; "{} plays a stream as {kind}", conn.peer);
         conn.role = Role::Playing { stream: key, cursor };
         self.mark_ready(id);
         Ok(())

@@ -9,8 +9,8 @@ use crate::server::conn::{Conn, Role};
 use crate::server::hosted::Hosted;
 use crate::server::vid::{stream_vid, vid};
 use crate::status::{
-    AudioStatus, ClientStatus, HlsStatus, Kbps, Page, PublishStatus, Report, StreamStatus, VhostStatus,
-    VideoStatus,
+    AudioStatus, ClientKind, ClientStatus, HlsStatus, Kbps, Page, PublishStatus, Report, StreamStatus,
+    VhostStatus, VideoStatus,
 };
 use std::collections::BTreeMap;
 
@@ -116,7 +116,7 @@ impl Server {
             tc_url: introduction.tc_url.clone(),
             url: about.map(|name| format!("/{}/{}", name.app, name.stream)).unwrap_or_default(),
             name: about.map(|name| name.stream.clone()).unwrap_or_default(),
-            kind: introduction.role.to_string(),
+            kind: introduction.kind.map_or("", ClientKind::name),
             publish: matches!(conn.role, Role::Publishing(_)),
             alive: self.now.since(conn.since).as_secs_f64(),
             send_bytes: conn.traffic.sent_bytes(),

@@ -5,11 +5,10 @@ use crate::base::name::StreamName;
 use crate::base::reason::Reason;
 use crate::media::frame::Frame;
 use crate::media::stream_info::StreamInfo;
-use crate::status::{Query, RecorderAnswer, RecorderRefusal, RecorderWish, Report};
+use crate::status::{ClientKind, Query, RecorderAnswer, RecorderRefusal, RecorderWish, Report};
 use crate::wire::format::Format;
 use crate::wire::m3u8::HlsFile;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -82,8 +81,8 @@ pub enum Ask {
 /// Who a peer says it is. Only what it told; shown by the API.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Introduction {
-    /// What it does, in SRS's words: `fmle-publish`, `rtmp-play`, `flv-play`, `hls-play`.
-    pub role: Cow<'static, str>,
+    /// What it does; `None` before it has said so, and again when it has stopped.
+    pub kind: Option<ClientKind>,
     /// The stream that it is about.
     pub name: Option<StreamName>,
     /// RTMP's tcUrl or the HTTP URL, without query.

@@ -129,8 +129,8 @@ impl People {
         {
             person.stream = Some(name.clone());
         }
-        if let Some(role) = server.role(person.conn).filter(|role| !role.is_empty()) {
-            role.clone_into(&mut person.role);
+        if let Some(kind) = server.client_kind(person.conn) {
+            kind.name().clone_into(&mut person.role);
         }
     }
 

@@ -19,6 +19,7 @@ use crate::config::Service;
 use crate::session::Cx;
 use crate::session::ask::Ask;
 use crate::session::http::response::{Exchange, Reply};
+use crate::status::ClientKind;
 use crate::wire::format::Format;
 use crate::wire::http1::{self, Method, Request, ResponseHead, Status, Version};
 use crate::wire::websocket::{self, Event, Reader, code};
@@ -65,15 +66,15 @@ impl Carrier {
         }
     }
 
-    /// What a client that plays so is called in the API.
-    pub fn role(&self) -> &'static str {
+    /// What a client that plays so is.
+    pub fn client_kind(&self) -> ClientKind {
         match self.format().bare() {
-            Format::Rtmp { .. } => "rtmp-play",
-            Format::Flv => "flv-play",
-            Format::WsFlv => "ws-flv-play",
-            Format::Ts => "ts-play",
-            Format::Aac => "aac-play",
-            _ => "mp3-play",
+            Format::Rtmp { .. } => ClientKind::RtmpPlay,
+            Format::Flv => ClientKind::FlvPlay,
+            Format::WsFlv => ClientKind::WsFlvPlay,
+            Format::Ts => ClientKind::TsPlay,
+            Format::Aac => ClientKind::AacPlay,
+            _ => ClientKind::Mp3Play,
         }
     }
 

@@ -32,13 +32,12 @@ use crate::base::time::Instant;
 use crate::config::Service;
 use crate::session::ask::{Answer, Ask, Introduction, Playing, Refusal};
 use crate::session::{Cx, Session};
-use crate::status::{RecorderAnswer, Report};
+use crate::status::{ClientKind, RecorderAnswer, Report};
 use crate::wire::http1::{Drain, HeadLimits, HeadScan, HttpError, Method, Request, ResponseHead, Status};
 use live::{Carrier, Live};
 use response::{Exchange, Reply, names};
 use route::Route;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::time::Duration;
 
 /// One HTTP peer.
@@ -47,7 +46,7 @@ pub struct HttpSession {
     service: Service,
     state: State,
     /// As what, and for which stream, the peer was last introduced.
-    introduced: Option<(Cow<'static, str>, StreamName)>,
+    introduced: Option<(ClientKind, StreamName)>,
 }
 
 /// What happens next.
@@ -297,7 +296,7 @@ impl HttpSession {
                 }
             },
             Route::File(name, file) => {
-                self.introduce(cx, request, "hls-play", &name);
+                self.introduce(cx, request, ClientKind::HlsPlay, &name);
                 let query = request.target.query.clone();
                 self.ask(cx, exchange, Pending::File(wants()), Ask::Fetch { name, file, query });
             }
@@ -323,7 +322,7 @@ impl HttpSession {
             cx.out.write(&head);
             return self.finish(cx, exchange);
         }
-        self.introduce(cx, request, carrier.role(), &name);
+        self.introduce(cx, request, carrier.client_kind(), &name);
         let (query, format) = (request.target.query.clone(), carrier.format());
         self.ask(cx, exchange, Pending::Play(carrier), Ask::Play { name, query, format });
     }
@@ -334,16 +333,16 @@ impl HttpSession {
     }
 
     /// Tells the server who the peer says it is, when that changes.
-    fn introduce(&mut self, cx: &mut Cx<'_>, request: &Request, role: &'static str, name: &StreamName) {
-        let known = self.introduced.as_ref().is_some_and(|(before, of)| *before == role && of == name);
+    fn introduce(&mut self, cx: &mut Cx<'_>, request: &Request, kind: ClientKind, name: &StreamName) {
+        let known = self.introduced.as_ref().is_some_and(|(before, of)| *before == kind && of == name);
         if known {
             return;
         }
-        self.introduced = Some((role.into(), name.clone()));
+        self.introduced = Some((kind, name.clone()));
         let said = |header| capped(request.headers.get(header).unwrap_or_default());
         let without_query = |url: String| url.split(['?', '#']).next().unwrap_or_default().to_owned();
         cx.ask(Ask::Introduce(Introduction {
-            role: role.into(),
+            kind: Some(kind),
             name: Some(name.clone()),
             tc_url: capped(&format!("http://{}{}", said("host"), request.target.path)),
             page_url: without_query(said("referer")),

@@ -61,7 +61,7 @@ impl App {
         let text = |key| object.get(key).and_then(Value::as_str).unwrap_or_default();
         let tc_url = [text("tcUrl"), text("app")].into_iter().find(|text| !text.trim().is_empty())?;
         let introduction = Introduction {
-            role: "".into(),
+            kind: None,
             name: None,
             tc_url: clip(&url::shown(tc_url)),
             page_url: clip(&url::shown(text("pageUrl"))),

@@ -22,6 +22,7 @@ use crate::base::reason::Reason;
 use crate::base::time::Instant;
 use crate::session::Cx;
 use crate::session::ask::{Answer, Ask, Introduction, Playing, Refusal};
+use crate::status::ClientKind;
 use crate::wire::amf0::Value;
 use crate::wire::format::Format;
 use crate::wire::rtmp::aggregate::Aggregate;
@@ -209,7 +210,8 @@ impl Connected {
         if !name.is_sound() {
             return self.refuse_to_publish(cx, &Refusal::BadName);
         }
-        self.introduce(cx, if self.fmle { "fmle-publish" } else { "flash-publish" }, Some(name.clone()));
+        let kind = if self.fmle { ClientKind::FmlePublish } else { ClientKind::FlashPublish };
+        self.introduce(cx, Some(kind), Some(name.clone()));
         cx.ask(Ask::Publish { name: name.clone(), query });
         self.enter(cx, Role::AskingToPublish(name));
         Ok(())
@@ -226,7 +228,7 @@ impl Connected {
         if !name.is_sound() {
             return self.refuse_to_play(cx, &Refusal::BadName);
         }
-        self.introduce(cx, "rtmp-play", Some(name.clone()));
+        self.introduce(cx, Some(ClientKind::RtmpPlay), Some(name.clone()));
         let format = Format::Rtmp { chunk_size: self.link.chunk_size };
         cx.ask(Ask::Play { name, query, format });
         self.enter(cx, Role::AskingToPlay(Playback::new(command)));
@@ -251,13 +253,13 @@ impl Connected {
             Role::Playing(_) => cx.ask(Ask::Stop),
             Role::Idle | Role::AskingToPublish(_) | Role::AskingToPlay(_) => return Ok(()),
         }
-        self.introduce(cx, "", None);
+        self.introduce(cx, None, None);
         self.enter(cx, Role::Idle);
         Ok(())
     }
 
-    fn introduce(&self, cx: &mut Cx<'_>, role: &'static str, name: Option<StreamName>) {
-        cx.ask(Ask::Introduce(Introduction { role: role.into(), name, ..self.app.introduction.clone() }));
+    fn introduce(&self, cx: &mut Cx<'_>, kind: Option<ClientKind>, name: Option<StreamName>) {
+        cx.ask(Ask::Introduce(Introduction { kind, name, ..self.app.introduction.clone() }));
     }
 
     /// The server answers, or tells news of the stream that is played.
@@ -280,7 +282,7 @@ impl Connected {
             }
             (Answer::Ended(refusal), Role::Playing(_)) => {
                 play::ended(cx, &self.link, &refusal);
-                self.introduce(cx, "", None);
+                self.introduce(cx, None, None);
                 self.enter(cx, Role::Idle);
             }
             // News of a stream that was left meanwhile.

@@ -93,7 +93,7 @@ fn client() -> ClientStatus {
         tc_url: "http://media.example/live/cam.flv".into(),
         url: "/live/cam".into(),
         name: "cam".into(),
-        kind: "flv-play".into(),
+        kind: ClientKind::FlvPlay.name(),
         publish: false,
         alive: 1.5,
         send_bytes: 2_000,

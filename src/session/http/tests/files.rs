@@ -13,7 +13,7 @@ fn a_segment_is_fetched_and_may_be_cached_for_ever() {
     );
     assert_eq!(
         peer.asks_text(),
-        "Introduce(Introduction { role: \"hls-play\", name: Some(live/ca…), \
+        "Introduce(Introduction { kind: Some(HlsPlay), name: Some(live/ca…), \
          tc_url: \"http://media.example/live/cam/seg-17.ts\", page_url: \"https://a.example/watch\", \
          swf_url: \"\", agent: \"hls.js\" })"
     );

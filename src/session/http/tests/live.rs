@@ -3,6 +3,7 @@
 use super::*;
 use crate::media::stream_info::StreamInfo;
 use crate::session::ask::{Playing, Refusal};
+use crate::status::ClientKind;
 use std::sync::Arc;
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\n\
@@ -27,7 +28,7 @@ fn a_live_stream_begins_with_the_head_and_nothing_else() {
     let mut peer = Peer::on(Service::Http);
     peer.requests("GET", "/live/cam.flv?token=t", &["User-Agent: VLC"]);
     assert!(
-        peer.asks_text().starts_with("Introduce(Introduction { role: \"flv-play\", name: Some(live/ca…)")
+        peer.asks_text().starts_with("Introduce(Introduction { kind: Some(FlvPlay), name: Some(live/ca…)")
     );
     assert_eq!(peer.asks_text(), "Play { name: live/ca…, query: \"token=t\", format: FlvChunked }");
     assert_eq!(peer.answers(Answer::Play(Ok(Playing::Live(live())))).hears(), HEAD);
@@ -37,15 +38,15 @@ fn a_live_stream_begins_with_the_head_and_nothing_else() {
 
 #[test]
 fn each_format_has_its_type_and_role() {
-    for (extension, content_type, role) in [
-        ("flv", "video/x-flv", "flv-play"),
-        ("ts", "video/mp2t", "ts-play"),
-        ("aac", "audio/aac", "aac-play"),
-        ("mp3", "audio/mpeg", "mp3-play"),
+    for (extension, content_type, kind) in [
+        ("flv", "video/x-flv", ClientKind::FlvPlay),
+        ("ts", "video/mp2t", ClientKind::TsPlay),
+        ("aac", "audio/aac", ClientKind::AacPlay),
+        ("mp3", "audio/mpeg", ClientKind::Mp3Play),
     ] {
         let mut peer = Peer::on(Service::Http);
         peer.requests("GET", &format!("/live/cam.{extension}"), &[]);
-        assert!(peer.asks_text().contains(&format!("role: \"{role}\"")));
+        assert!(peer.asks_text().contains(&format!("kind: Some({kind:?})")));
         peer.answers(Answer::Play(Ok(Playing::Live(live()))));
         assert_eq!(Heard::parse(&peer.hears_bytes()).header("Content-Type"), Some(content_type));
     }
@@ -138,7 +139,7 @@ const UPGRADE: [&str; 4] = [
 fn websocket() -> Peer {
     let mut peer = Peer::on(Service::Http);
     peer.requests("GET", "/live/cam.flv", &UPGRADE);
-    assert!(peer.asks_text().contains("role: \"ws-flv-play\""));
+    assert!(peer.asks_text().contains("kind: Some(WsFlvPlay)"));
     assert_eq!(peer.asks_text(), "Play { name: live/ca…, query: \"\", format: WsFlv }");
     peer.answers(Answer::Play(Ok(Playing::Live(live()))));
     assert_eq!(
@@ -222,5 +223,5 @@ fn an_unsound_websocket_handshake_is_refused() {
     let heard = Heard::parse(&peer.requests("GET", "/live/cam.flv", &UPGRADE[..3]).hears_bytes());
     assert_eq!(heard.status, 400);
     // Only FLV travels in WebSockets.
-    assert!(peer.requests("GET", "/live/cam.ts", &UPGRADE).asks_text().contains("ts-play"));
+    assert!(peer.requests("GET", "/live/cam.ts", &UPGRADE).asks_text().contains("kind: Some(TsPlay)"));
 }

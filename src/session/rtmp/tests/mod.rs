@@ -296,7 +296,7 @@ fn cx<'a>(
 /// An ask as a line.
 fn line(ask: &Ask) -> String {
     match ask {
-        Ask::Introduce(who) => format!("introduce {:?} {:?}", who.role, who.tc_url),
+        Ask::Introduce(who) => format!("introduce {:?} {:?}", who.kind, who.tc_url),
         Ask::Publish { name, query } => format!("publish {} ?{query}", name.path()),
         Ask::Play { name, query, format } => format!("play {} ?{query} as {format:?}", name.path()),
         Ask::Frame(frame) => format!("frame {frame:?}"),

@@ -72,8 +72,8 @@ fn ffmpeg_publishes_as_fmle_does() {
     assert_eq!(
         asked[..3],
         [
-            "introduce \"\" \"rtmp://127.0.0.1:21951/live\"",
-            "introduce \"fmle-publish\" \"rtmp://127.0.0.1:21951/live\"",
+            "introduce None \"rtmp://127.0.0.1:21951/live\"",
+            "introduce Some(FmlePublish) \"rtmp://127.0.0.1:21951/live\"",
             "publish live/cam1 ?",
         ]
     );
@@ -85,7 +85,7 @@ fn ffmpeg_publishes_as_fmle_does() {
             "frame Audio0 Aac Config dts=0.000ms cts=0us 5 bytes",
         ]
     );
-    assert_eq!(asked[asked.len() - 2..], ["Unpublish", "introduce \"\" \"rtmp://127.0.0.1:21951/live\""]);
+    assert_eq!(asked[asked.len() - 2..], ["Unpublish", "introduce None \"rtmp://127.0.0.1:21951/live\""]);
     assert_eq!(asked.iter().filter(|line| line.contains("Key") && line.contains("Video")).count(), 1);
     assert_eq!(asked.iter().filter(|line| line.contains("Inter") && line.contains("Video")).count(), 9);
 }
@@ -142,7 +142,7 @@ fn flash_does_without_fcpublish() {
     peer.say("createStream", 2, &[]);
     peer.say("publish", 0, &["cam", "live"]);
     assert_eq!(peer.said(), ["_result@0 2 [Number(1.0)]", "onStatus@1 0 status NetStream.Publish.Start"]);
-    assert_eq!(peer.asked(), ["introduce \"flash-publish\" \"rtmp://h/live\"", "publish live/cam ?"]);
+    assert_eq!(peer.asked(), ["introduce Some(FlashPublish) \"rtmp://h/live\"", "publish live/cam ?"]);
 }
 
 #[test]
