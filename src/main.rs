@@ -55,7 +55,7 @@ fn main() -> ExitCode {
         Some(Command::Record(record)) => redact::run(&record).and_then(|told| print(&told)),
         command => Source::new(cli.config).and_then(|source| match command {
             Some(Command::Check { file }) => check(&Source { file: Some(file), ..source }),
-            Some(Command::Config) => print(&config::print(&source.load().map_err(settings)?)),
+            Some(Command::Config) => print(&config::print(&source.load().map_err(settings)?.0)),
             _ => serve(source),
         }),
     };
@@ -71,9 +71,10 @@ fn main() -> ExitCode {
 }
 
 fn serve(source: Source) -> Result<(), Failure> {
-    let config = source.load().map_err(settings)?;
+    let (config, notes) = source.load().map_err(settings)?;
     logger::install(&config.log).map_err(system)?;
     logger::log_panics();
+    notes.iter().for_each(|note| log::warn!("{note}"));
     let shortage = open_files::shortage(&config, open_files::raise());
     let hooks = Hooks {
         reload: Box::new({
@@ -99,8 +100,9 @@ fn serve(source: Source) -> Result<(), Failure> {
 }
 
 fn check(source: &Source) -> Result<(), Failure> {
-    let config = source.load().map_err(settings)?;
-    print(&format!("ok\n{}\n", config::summary(&config)))
+    let (config, notes) = source.load().map_err(settings)?;
+    let notes: String = notes.iter().map(|note| format!("{note}\n")).collect();
+    print(&format!("ok\n{notes}{}\n", config::summary(&config)))
 }
 
 fn play_again(args: &replay::Args) -> Result<(), Failure> {
@@ -139,18 +141,21 @@ impl Source {
         self.file.as_deref().map_or("its defaults".to_owned(), |file| file.display().to_string())
     }
 
-    fn load(&self) -> Result<Config, LoadError> {
+    /// The configuration, and a line for each former name of a setting that it is written with.
+    fn load(&self) -> Result<(Config, Vec<String>), LoadError> {
         let text = self.file.as_deref().map_or(Ok("()".to_owned()), read)?;
-        Ok(config::load(&text, &self.name(), &self.env)?)
+        let config = config::load(&text, &self.name(), &self.env)?;
+        Ok((config, config::former_names(&text, &self.name(), &self.env)))
     }
 
     /// For a running server: the log is set up anew too, and what is wrong is told in one line.
     fn reload(&self) -> Result<Config, String> {
-        let config = self.load().map_err(|error| match error {
+        let (config, notes) = self.load().map_err(|error| match error {
             LoadError::Config(error) => error.in_one_line(),
             other => other.to_string(),
         })?;
         logger::install(&config.log).map_err(|error| error.to_string())?;
+        notes.iter().for_each(|note| log::warn!("{note}"));
         Ok(config)
     }
 }

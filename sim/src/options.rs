@@ -263,7 +263,7 @@ fn configure(seed: u64, tight: bool, parts: &[Casting]) -> Config {
     }
     if small(&mut dice) {
         config.limits.outbox_bytes = dice.scale(65_536, 1 << 20) as usize;
-        config.limits.attic_bytes = dice.scale(65_536, 1 << 20) as usize;
+        config.limits.pinned_bytes = dice.scale(65_536, 1 << 20) as usize;
         config.limits.unproven_bytes = dice.scale(8_192, 65_536) as usize;
     }
     if small(&mut dice) {
@@ -314,7 +314,7 @@ fn configure(seed: u64, tight: bool, parts: &[Casting]) -> Config {
         hls.directory = "/srv/hls".to_owned();
     }
     if small(&mut dice) {
-        config.limits.turn_writes = dice.scale(4, 64) as usize;
+        config.limits.pass_writes = dice.scale(4, 64) as usize;
     }
     fit(&mut config);
     config

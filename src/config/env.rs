@@ -6,7 +6,9 @@
 //! or in RON where the items are not plain: `DACAPO_STREAMS='[(pattern: "live/*", hls: (enabled: false))]'`.
 
 use crate::config::error::{Problem, explain, nearest};
-use crate::config::load::{readable, ron_options};
+use crate::config::patch::Renamed;
+use crate::config::renamed;
+use crate::config::ron::{readable, ron_options};
 use crate::config::settings::ConfigPatch;
 use serde::de::value::{MapDeserializer, StrDeserializer};
 use serde::de::{
@@ -25,6 +27,8 @@ pub(super) struct Override {
     pub variable: String,
     /// The setting that it means: `rtmp.listen`.
     pub path: String,
+    /// Set if the variable has the setting's former name.
+    pub renamed: Option<Renamed>,
     /// Its value.
     value: String,
 }
@@ -34,11 +38,17 @@ pub(super) fn overrides(env: &[(String, String)]) -> Vec<Override> {
     let ours = env.iter().filter(|(variable, value)| {
         variable.starts_with(PREFIX) && variable != CONFIG_VARIABLE && !is_service_link(variable, value)
     });
+    let renamed = renamed::all();
     let mut overrides: Vec<Override> = ours
-        .map(|(variable, value)| Override {
-            variable: variable.clone(),
-            path: variable[PREFIX.len()..].to_lowercase().replace("__", "."),
-            value: value.trim().to_owned(),
+        .map(|(variable, value)| {
+            let path = variable[PREFIX.len()..].to_lowercase().replace("__", ".");
+            let renamed = renamed.iter().find(|one| one.former == path).cloned();
+            Override {
+                variable: variable.clone(),
+                path: renamed.as_ref().map_or(path, |one| one.path.clone()),
+                renamed,
+                value: value.trim().to_owned(),
+            }
         })
         .collect();
     overrides.sort_by(|a, b| a.variable.cmp(&b.variable));
@@ -56,9 +66,14 @@ fn is_service_link(variable: &str, value: &str) -> bool {
 }
 
 impl Override {
-    /// What it says, or what is wrong with it. `known` are the paths of all settings.
-    pub fn read(&self, known: &[String]) -> Result<ConfigPatch, Problem> {
+    /// What it says, or what is wrong with it. `known` are the paths of all settings, `all` the variables.
+    pub fn read(&self, known: &[String], all: &[Override]) -> Result<ConfigPatch, Problem> {
         let problem = Problem::at(&self.variable);
+        if let Some(renamed) = &self.renamed
+            && all.iter().any(|other| other.path == self.path && other.renamed.is_none())
+        {
+            return Err(problem.saying(renamed.given_twice(&self.variable)));
+        }
         if !known.contains(&self.path) {
             return Err(problem.saying(self.unknown(known)));
         }

@@ -110,7 +110,8 @@ pub(super) fn explain(code: &ron::Error, path: &str, known: &[String]) -> (Strin
     let wanted = |what: &str| (format!("{subject} should be {what}"), None);
     match code {
         E::NoSuchStructField { expected, found, .. } => {
-            (format!("there is no setting `{path}`"), Some(suggest(found, expected, known)))
+            let expected = current(path, expected, known);
+            (format!("there is no setting `{path}`"), Some(suggest(found, &expected, known)))
         }
         E::NoSuchEnumVariant { expected, found, .. } => {
             let near = nearest(found, expected.iter().copied());
@@ -149,6 +150,20 @@ fn explain_syntax(code: &ron::Error) -> String {
         E::TrailingCharacters => "nothing may follow the closing parenthesis".to_owned(),
         other => other.to_string(),
     }
+}
+
+/// `names` of the section that the setting `path` was looked for in, without former ones.
+fn current<'a>(path: &str, names: &[&'a str], known: &[String]) -> Vec<&'a str> {
+    let section = path.rsplit_once('.').map_or("", |(section, _)| section);
+    let is_known = |name: &str| {
+        let path = if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") };
+        known
+            .iter()
+            .any(|one| *one == path || one.strip_prefix(&path).is_some_and(|rest| rest.starts_with('.')))
+    };
+    let current: Vec<&str> = names.iter().copied().filter(|name| is_known(name)).collect();
+    // The sections of a rule of streams have no paths of their own.
+    if current.is_empty() { names.to_vec() } else { current }
 }
 
 fn suggest(found: &str, expected: &[&str], known: &[String]) -> String {

@@ -8,9 +8,10 @@ use crate::config::env::{self, Override};
 use crate::config::error::{ConfigError, Problem, explain};
 use crate::config::locate::locate;
 use crate::config::patch::Setting;
+use crate::config::renamed;
+use crate::config::ron::{readable, ron_options};
 use crate::config::settings::{Config, ConfigPatch};
 use ron::error::{Position, SpannedError};
-use ron::extensions::Extensions;
 use ron::ser::PrettyConfig;
 
 /// Reads a configuration: `text` is RON (`()` for nothing but defaults), `file_name` names it in errors, and
@@ -33,7 +34,7 @@ pub fn load(text: &str, file_name: &str, env: &[(String, String)]) -> Result<Con
     }
     let overrides = env::overrides(env);
     for one in &overrides {
-        match one.read(&known) {
+        match one.read(&known, &overrides) {
             Ok(patch) => config.apply(&patch),
             Err(problem) => problems.push(problem),
         }
@@ -45,6 +46,25 @@ pub fn load(text: &str, file_name: &str, env: &[(String, String)]) -> Result<Con
         }));
     }
     if problems.is_empty() { Ok(config) } else { Err(ConfigError { problems }) }
+}
+
+/// The former names of settings that a file's text and the environment use, one line each; such names are
+/// still understood.
+///
+/// ```
+/// let lines = dacapo::config::former_names("(limits: (attic_bytes: 65536))", "my.ron", &[]);
+/// assert_eq!(lines, ["my.ron:1:24: limits.attic_bytes is now called limits.pinned_bytes"]);
+/// ```
+pub fn former_names(text: &str, file_name: &str, env: &[(String, String)]) -> Vec<String> {
+    let in_file = renamed::all().into_iter().filter_map(|one| {
+        let place = Problem::in_file(file_name, text, renamed::position(text, &one.former)?).place;
+        Some(format!("{place}: {one}"))
+    });
+    let in_env = env::overrides(env).into_iter().filter_map(|variable| {
+        let one = variable.renamed?;
+        Some(format!("{}: {one}", variable.variable))
+    });
+    in_file.chain(in_env).collect()
 }
 
 /// The configuration as RON that [`load`] reads back to the same.
@@ -60,11 +80,6 @@ pub fn reread(text: &str) -> Result<Config, String> {
     ron_options().from_str(text).map_err(|error| error.to_string())
 }
 
-/// RON without the need to write `Some(…)`.
-pub(super) fn ron_options() -> ron::Options {
-    ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME)
-}
-
 /// The paths of all settings, in the order of the table.
 pub(super) fn known_paths() -> Vec<String> {
     let mut paths = Vec::new();
@@ -76,7 +91,11 @@ pub(super) fn known_paths() -> Vec<String> {
 pub(super) fn read(text: &str, file_name: &str, known: &[String]) -> Result<ConfigPatch, Problem> {
     let problem = |error: SpannedError, path: &str| {
         let Position { line, col } = error.span.start;
-        let (message, help) = explain(&error.code, path, known);
+        let twice = match &error.code {
+            ron::Error::DuplicateStructField { field, .. } => renamed::given_twice(text, field),
+            _ => None,
+        };
+        let (message, help) = twice.unwrap_or_else(|| explain(&error.code, path, known));
         let help = help.or_else(|| unit_help(text, &error));
         Problem::in_file(file_name, text, (line, col)).saying((message, help))
     };
@@ -88,11 +107,6 @@ pub(super) fn read(text: &str, file_name: &str, known: &[String]) -> Result<Conf
     })?;
     parser.end().map_err(|error| problem(parser.span_error(error), ""))?;
     Ok(patch)
-}
-
-/// The path as people write it: empty at the top, and without the mark for a step that was not read.
-pub(super) fn readable(path: &serde_path_to_error::Path) -> String {
-    path.to_string().trim_end_matches('?').trim_end_matches('.').to_owned()
 }
 
 /// What to say where a number goes on as none: `2.5`, `2s`, `16MiB`.
@@ -111,7 +125,9 @@ fn place(path: &str, text: &str, file_name: &str, overrides: &[Override]) -> Pro
     if let Some(one) = overrides.iter().find(|one| covers(&one.path)) {
         return Problem::at(&one.variable);
     }
-    match locate(text, path) {
+    let former = renamed::all().into_iter().find(|one| one.path == path);
+    let former = former.and_then(|one| renamed::position(text, &one.former));
+    match former.or_else(|| locate(text, path)) {
         Some(position) => Problem::in_file(file_name, text, position),
         None => Problem::at(file_name),
     }

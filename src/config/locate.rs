@@ -4,7 +4,7 @@
 //! read once more, up to the value in question, where a [`Probe`] fails on purpose: the parser then tells
 //! where it was.
 
-use crate::config::load::ron_options;
+use crate::config::ron::ron_options;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
@@ -16,12 +16,17 @@ pub(super) fn locate(text: &str, path: &str) -> Option<(usize, usize)> {
     (1..=steps.len()).rev().find_map(|len| find(text, &steps[..len]))
 }
 
-fn find(text: &str, steps: &[&str]) -> Option<(usize, usize)> {
+/// Line and column of the value at the end of `steps`, if the file has it.
+pub(super) fn find(text: &str, steps: &[&str]) -> Option<(usize, usize)> {
     let mut parser = ron::Deserializer::from_str_with_options(text, &ron_options()).ok()?;
-    let found = Probe(steps).deserialize(&mut parser).err()?;
+    let found =
+        Probe(steps).deserialize(&mut parser).err().filter(|error| *error == ron::Error::custom(HERE))?;
     let end = parser.span_error(found).span.end;
     Some((end.line, end.col))
 }
+
+/// What a probe fails with where the path ends.
+const HERE: &str = "here";
 
 /// Walks along the path and fails where it ends.
 struct Probe<'a>(&'a [&'a str]);
@@ -30,7 +35,7 @@ impl<'de> DeserializeSeed<'de> for Probe<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        if self.0.is_empty() { Err(D::Error::custom("here")) } else { deserializer.deserialize_any(self) }
+        if self.0.is_empty() { Err(D::Error::custom(HERE)) } else { deserializer.deserialize_any(self) }
     }
 }
 

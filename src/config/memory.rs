@@ -9,10 +9,10 @@
 use crate::config::settings::{Config, StreamSettings};
 use std::fmt;
 
-/// Layouts in which one stream can be played at a time: RTMP, FLV, WebSocket-FLV, TS, AAC and MP3, and those
-/// that are HTTP bodies also in chunks. All RTMP
-/// players share one, since all are sent the same chunk size.
-const FORMATS: u64 = 10;
+/// Formats in which one stream can be played at a time: RTMP, FLV, WebSocket-FLV, TS, AAC and MP3, and those
+/// that are HTTP bodies also in chunks (`wire::format`, whose test holds this number). All RTMP players share
+/// one, since all are sent the same chunk size.
+pub const FORMATS: u64 = 10;
 
 /// Most bytes that framing adds to one frame in any format, beside a sixteenth of its length: a TS packet's
 /// stuffing, table packets and PES header; elsewhere less.
@@ -52,7 +52,7 @@ impl Config {
     ///                      response_bytes ) )               HTTP: what waits to leave
     /// streams     × ( ring.bytes_max                        the frames, once
     ///               + FORMATS × ( rendered(ring)            the frames in each format that is played
-    ///                           + attic_bytes )             what slow players are in the middle of
+    ///                           + pinned_bytes )             what slow players are in the middle of
     ///               + hls × segment_bytes_max × (window + keep + 2) )
     /// rendered(ring) = bytes_max + bytes_max / 16 + frames_max × FRAMING_BYTES
     ///                + BATCH_BYTES_MAX                        frames that left the ring, while some behind
@@ -71,7 +71,7 @@ impl Config {
         let inbox = wide(limits.unproven_bytes);
         let rtmp = wide(limits.frame_bytes).saturating_add(inbox).saturating_add(wide(limits.outbox_bytes));
         let connection = inbox.saturating_add(rtmp.max(wide(limits.response_bytes)));
-        let stream = stream_bytes(&self.dearest(), wide(limits.attic_bytes));
+        let stream = stream_bytes(&self.dearest(), wide(limits.pinned_bytes));
         let connections = wide(limits.connections).saturating_mul(connection);
         let streams = wide(limits.streams).saturating_mul(stream);
         let copy = connections.saturating_add(streams).saturating_mul(2);
@@ -99,12 +99,12 @@ impl Config {
     }
 }
 
-fn stream_bytes(settings: &StreamSettings, attic: u64) -> u64 {
+fn stream_bytes(settings: &StreamSettings, pinned: u64) -> u64 {
     let ring = wide(settings.ring.bytes_max);
     let framing = wide(settings.ring.frames_max).saturating_mul(FRAMING_BYTES);
     let rendered =
         ring.saturating_add(ring / 16).saturating_add(framing).saturating_add(wide(BATCH_BYTES_MAX));
-    let formats = FORMATS.saturating_mul(rendered.saturating_add(attic));
+    let formats = FORMATS.saturating_mul(rendered.saturating_add(pinned));
     let hls = &settings.hls;
     let segments =
         if hls.enabled { wide(hls.window).saturating_add(wide(hls.keep)).saturating_add(2) } else { 0 };
@@ -142,7 +142,7 @@ mod tests {
         let text = format!(
             "(
                 limits: (connections: 10, streams: 2, frame_bytes: 65536, unproven_bytes: 8192,
-                         outbox_bytes: 16384, response_bytes: 1000000, attic_bytes: 65536,
+                         outbox_bytes: 16384, response_bytes: 1000000, pinned_bytes: 65536,
                          sendfile_bytes: 3000),
                 stream: (ring: (bytes_max: 160000, frames_max: 100),
                          hls: (segment_bytes_max: 70000, window: 3, keep: 1)),

@@ -21,8 +21,20 @@ pub trait Setting {
     /// Calls `visit` for every single setting below `path`, in the order of the table.
     fn paths(path: &str, visit: &mut dyn FnMut(String));
 
+    /// Calls `visit` for every former name of a setting below `path`.
+    fn renamed(_path: &str, _visit: &mut dyn FnMut(Renamed)) {}
+
     /// Reports every setting below `path` that lies outside its range.
     fn check_ranges(&self, path: &str, report: &mut dyn FnMut(OutOfRange));
+}
+
+/// A setting that had another name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renamed {
+    /// Its former path: `limits.attic_bytes`.
+    pub former: String,
+    /// Its path: `limits.pinned_bytes`.
+    pub path: String,
 }
 
 /// A number that its setting does not allow.
@@ -61,27 +73,28 @@ pub(super) fn is_empty<P: Default + PartialEq>(patch: &P) -> bool {
     *patch == P::default()
 }
 
-/// Declares sections. Each line is a setting: its name, its type, its default and, for numbers, the range
-/// that is allowed.
+/// Declares sections. Each line is a setting: its name, its type, its default, for numbers the range that is
+/// allowed, and the name that it had before if it was renamed.
 ///
 /// ```text
 /// /// What the section is about.
 /// Section, SectionPatch {
 ///     /// What the setting does, and its unit.
-///     name: Type = default, in min..=max;
+///     name: Type = default, in min..=max, formerly "old_name";
 /// }
 /// ```
 macro_rules! settings {
     ($(
         $(#[$about:meta])*
         $Section:ident, $Patch:ident {
-            $($(#[$doc:meta])* $name:ident: $Type:ty = $default:expr $(, in $range:expr)?;)*
+            $($(#[$doc:meta])* $name:ident: $Type:ty = $default:expr
+                $(, in $range:expr)? $(, formerly $former:literal)?;)*
         }
     )*) => {$(
         $(#[$about])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
         pub struct $Section {
-            $($(#[$doc])* pub $name: $Type,)*
+            $($(#[$doc])* $(#[serde(alias = $former)])? pub $name: $Type,)*
         }
 
         #[doc = concat!("Some settings of [`", stringify!($Section), "`]; the others are left alone.")]
@@ -90,7 +103,7 @@ macro_rules! settings {
         pub struct $Patch {
             $(
                 #[doc = concat!("[`", stringify!($Section), "::", stringify!($name), "`], if named.")]
-                #[serde(skip_serializing_if = "crate::config::patch::is_empty")]
+                #[serde(skip_serializing_if = "crate::config::patch::is_empty" $(, alias = $former)?)]
                 pub $name: <$Type as crate::config::patch::Setting>::Patch,
             )*
         }
@@ -113,6 +126,17 @@ macro_rules! settings {
                     &crate::config::patch::join(path, stringify!($name)),
                     visit,
                 );)*
+            }
+
+            fn renamed(path: &str, visit: &mut dyn FnMut(crate::config::patch::Renamed)) {
+                $(
+                    let path_here = crate::config::patch::join(path, stringify!($name));
+                    <$Type as crate::config::patch::Setting>::renamed(&path_here, visit);
+                    $(visit(crate::config::patch::Renamed {
+                        former: crate::config::patch::join(path, $former),
+                        path: path_here,
+                    });)?
+                )*
             }
 
             fn check_ranges(&self, path: &str, report: &mut dyn FnMut(crate::config::patch::OutOfRange)) {

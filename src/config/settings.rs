@@ -177,12 +177,12 @@ settings! {
         /// Most bytes that wait for one HTTP peer.
         response_bytes: usize = 20 * MIB, in 64 * KIB..=1 << 30;
         /// Most bytes of frames that left the ring, kept for players in the middle of them; per format.
-        attic_bytes: usize = 8 * MIB, in 64 * KIB..=1 << 30;
+        pinned_bytes: usize = 8 * MIB, in 64 * KIB..=1 << 30, formerly "attic_bytes";
         /// Most bytes of segments that many ask for, kept once more as pages that the kernel sends without
         /// copying them; 0: none. Read once, at start.
         sendfile_bytes: usize = 128 * MIB, in 0..=1 << 30;
-        /// Most writes to the players of one stream before everybody else has a turn.
-        turn_writes: usize = 2_048, in 1..=1_000_000;
+        /// Most writes to the players of one stream in one pass of the server's loop.
+        pass_writes: usize = 2_048, in 1..=1_000_000, formerly "turn_writes";
         /// Audio and video tracks of one stream.
         tracks: usize = 8, in 1..=256;
     }

@@ -494,3 +494,97 @@ fn a_recorder_without_a_place_is_refused() {
         assert!(error.contains("recorder.directory") && !error.contains("battery"), "{error}");
     }
 }
+
+mod former_names {
+    use super::{told, told_about, variables};
+    use crate::config::settings::Config;
+    use crate::config::{former_names, load, renamed, reread};
+
+    #[test]
+    fn a_file_may_use_one_and_the_user_is_told() {
+        let text = "(limits: (attic_bytes: 70000, turn_writes: 9))";
+        let limits = load(text, "my.ron", &[]).expect("understood").limits;
+        assert_eq!((limits.pinned_bytes, limits.pass_writes), (70_000, 9));
+        assert_eq!(
+            former_names(text, "my.ron", &[]),
+            [
+                "my.ron:1:24: limits.attic_bytes is now called limits.pinned_bytes",
+                "my.ron:1:44: limits.turn_writes is now called limits.pass_writes"
+            ]
+        );
+        assert_eq!(former_names("(limits: (pass_writes: 9))", "my.ron", &[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_variable_may_use_one_and_the_user_is_told() {
+        let env = variables(&[("DACAPO_LIMITS__ATTIC_BYTES", "70000")]);
+        assert_eq!(load("()", "my.ron", &env).expect("understood").limits.pinned_bytes, 70_000);
+        assert_eq!(
+            former_names("()", "my.ron", &env),
+            ["DACAPO_LIMITS__ATTIC_BYTES: limits.attic_bytes is now called limits.pinned_bytes"]
+        );
+    }
+
+    #[test]
+    fn a_variable_wins_over_the_file_whichever_name_each_has() {
+        for (file, variable) in [("attic", "PINNED"), ("pinned", "ATTIC"), ("attic", "ATTIC")] {
+            let text = format!("(limits: ({file}_bytes: 70000))");
+            let variable = format!("DACAPO_LIMITS__{variable}_BYTES");
+            let env = variables(&[(variable.as_str(), "80000")]);
+            assert_eq!(load(&text, "my.ron", &env).expect("understood").limits.pinned_bytes, 80_000);
+        }
+    }
+
+    #[test]
+    fn both_names_in_one_place_are_an_error() {
+        let expected = "\
+limits.attic_bytes is now called limits.pinned_bytes, and both are given";
+        let told = told("(limits: (attic_bytes: 70000, pinned_bytes: 70000))");
+        assert!(told.contains(expected) && told.contains("leave out `limits.attic_bytes`"), "{told}");
+        let env =
+            variables(&[("DACAPO_LIMITS__ATTIC_BYTES", "70000"), ("DACAPO_LIMITS__PINNED_BYTES", "70000")]);
+        assert_eq!(
+            load("()", "my.ron", &env).expect_err("both").to_string(),
+            format!("DACAPO_LIMITS__ATTIC_BYTES: {expected}\n      = leave out `DACAPO_LIMITS__ATTIC_BYTES`")
+        );
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_shown_where_it_stands() {
+        let expected = "\
+my.ron:1:24: `limits.pinned_bytes` is 1: it must be from 65536 to 1073741824
+    1 | (limits: (attic_bytes: 1))
+      |                        ^";
+        assert_eq!(told("(limits: (attic_bytes: 1))"), expected);
+        assert_eq!(
+            told_about("DACAPO_LIMITS__ATTIC_BYTES", "1"),
+            "DACAPO_LIMITS__ATTIC_BYTES: `limits.pinned_bytes` is 1: it must be from 65536 to 1073741824"
+        );
+    }
+
+    #[test]
+    fn they_are_not_suggested() {
+        let told = told("(limits: (atic_bytes: 1))");
+        assert!(told.contains("there is no setting `limits.atic_bytes`"), "{told}");
+        assert!(told.contains("Known here: connections,") && !told.contains("attic_bytes,"), "{told}");
+        assert_eq!(
+            told_about("DACAPO_LIMITS__PINED_BYTES", "1"),
+            "DACAPO_LIMITS__PINED_BYTES: there is no setting `limits.pined_bytes`\n      \
+             = did you mean `DACAPO_LIMITS__PINNED_BYTES`?"
+        );
+    }
+
+    #[test]
+    fn what_an_older_build_wrote_down_is_read() {
+        let text = crate::config::print(&Config::default());
+        let old = renamed::all().iter().fold(text.clone(), |text, one| {
+            let last = |path: &str| path.rsplit('.').next().map(|name| format!(" {name}:")).expect("a name");
+            let old = text.replace(&last(&one.path), &last(&one.former));
+            assert_ne!(old, text, "{one} is no setting");
+            old
+        });
+        assert_ne!(old, text);
+        assert_eq!(reread(&old), Ok(Config::default()));
+        assert_eq!(load(&old, "my.ron", &[]), Ok(Config::default()));
+    }
+}

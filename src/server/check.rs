@@ -69,7 +69,7 @@ impl Server {
         }
     }
 
-    /// True if `id` has bytes and waits for the next pass of the loop (`limits.turn_writes`). A search: for
+    /// True if `id` has bytes and waits for the next pass of the loop (`limits.pass_writes`). A search: for
     /// checks only.
     pub fn waits_for_pass(&self, id: ConnId) -> bool {
         let key = self.conns.get(id).and_then(|conn| conn.role.stream());

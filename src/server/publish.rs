@@ -84,7 +84,7 @@ impl Server {
     /// A stream that nobody publishes yet.
     pub(super) fn add_stream(&mut self, name: StreamName) -> StreamKey {
         let limits = &self.config.limits;
-        let stream = Stream::new(self.config.stream(&name), limits.attic_bytes, limits.tracks);
+        let stream = Stream::new(self.config.stream(&name), limits.pinned_bytes, limits.tracks);
         self.streams.add(name, Hosted::new(stream, self.now))
     }
 

@@ -48,7 +48,7 @@ impl Server {
             return true;
         };
         let Some(hosted) = self.streams.get_mut(key) else { return true };
-        if !hosted.budget.is_spent(self.now, self.config.limits.turn_writes) {
+        if !hosted.budget.is_spent(self.now, self.config.limits.pass_writes) {
             return true;
         }
         reached!("the players of a stream waited for the next pass");
@@ -70,7 +70,7 @@ impl Server {
             Readiness::Lost => {
                 self.close(
                     id,
-                    Reason::Limit("limits.attic_bytes: the player stalled in the middle of a frame".into()),
+                    Reason::Limit("limits.pinned_bytes: the player stalled in the middle of a frame".into()),
                 );
                 false
             }
@@ -133,7 +133,7 @@ impl Server {
             Readiness::Lost => {
                 self.close(
                     id,
-                    Reason::Limit("limits.attic_bytes: the player stalled in the middle of a frame".into()),
+                    Reason::Limit("limits.pinned_bytes: the player stalled in the middle of a frame".into()),
                 );
             }
             Readiness::CaughtUp => match ending {

@@ -31,7 +31,7 @@ impl WriteBudget {
         self.spent += 1 + len / WRITE_BYTES;
     }
 
-    /// True if the budget of this pass, `limits.turn_writes`, is spent.
+    /// True if the budget of this pass, `limits.pass_writes`, is spent.
     pub fn is_spent(&self, now: Instant, writes_max: usize) -> bool {
         self.at == now && self.spent >= writes_max
     }

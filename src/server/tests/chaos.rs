@@ -55,7 +55,7 @@ pub fn config(second: Second, flush: Flush, frames_max: usize) -> Config {
     config.limits.connections = 9;
     config.limits.streams = 2;
     config.limits.players_per_stream = 3;
-    config.limits.turn_writes = 2;
+    config.limits.pass_writes = 2;
     config.stream.publish.second = second;
     config.stream.publish.linger_ms = 1_000;
     config.stream.play.flush = flush;

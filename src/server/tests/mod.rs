@@ -45,7 +45,7 @@ fn a_late_player_begins_at_the_newest_keyframe() {
 #[test]
 fn players_share_the_turns_of_the_loop_with_everybody_else() {
     let mut config = quick();
-    config.limits.turn_writes = 2;
+    config.limits.pass_writes = 2;
     let mut world = World::new(config);
     let publisher = world.publisher("cam");
     world.gop(publisher, 0, 2);

@@ -29,7 +29,7 @@ fn players_that_want_more_than_there_is_get_equal_shares() {
     for percent in [95, 80, 50, 33] {
         let mut config = quick();
         // A turn lasts for about 16 ms, as it does with real sockets.
-        config.limits.turn_writes = 32;
+        config.limits.pass_writes = 32;
         let mut world = World::new(config);
         let publisher = world.publisher("cam");
         let bytes_per_second = PLAYERS * PICTURE_BYTES * 25 * percent / 100;
