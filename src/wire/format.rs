@@ -88,3 +88,35 @@ impl Format {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Format;
+    use crate::config::FORMATS;
+
+    /// Its number, to be counted on from the last.
+    fn number(format: Format) -> u64 {
+        match format {
+            Format::Rtmp { .. } => 0,
+            Format::Flv => 1,
+            Format::WsFlv => 2,
+            Format::Ts => 3,
+            Format::Aac => 4,
+            Format::Mp3 => 5,
+            Format::FlvChunked => 6,
+            Format::TsChunked => 7,
+            Format::AacChunked => 8,
+            Format::Mp3Chunked => 9,
+        }
+    }
+
+    #[test]
+    fn the_memory_bound_counts_every_format() {
+        let bare = [Format::Rtmp { chunk_size: 4096 }, Format::WsFlv];
+        let bodies = [Format::Flv, Format::Ts, Format::Aac, Format::Mp3];
+        let mut numbers: Vec<u64> =
+            bare.into_iter().chain(bodies).chain(bodies.map(Format::chunked)).map(number).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..FORMATS).collect::<Vec<_>>());
+    }
+}
