@@ -38,7 +38,7 @@ impl Server {
                 }
                 self.answer(id, Answer::Play(result));
             }
-            Ask::Deliver { audio, video } => self.select_tracks(id, audio, video),
+            Ask::SelectTracks { audio, video } => self.select_tracks(id, audio, video),
             Ask::Stop => self.leave_stream(id, &Reason::PeerLeft),
             Ask::Fetch { name, file, query: _ } => {
                 self.log_request(id, format_args!("for {file} of"), &name);

@@ -142,7 +142,7 @@ impl Server {
             },
         }
         if drained {
-            self.call(id, |session, cx, _| session.drained(cx));
+            self.call(id, |session, cx, _| session.outbox_emptied(cx));
             self.wake_session(id);
         }
         if stalls {

@@ -40,7 +40,7 @@ pub enum Ask {
     },
     /// To change what is delivered while playing (RTMP `receiveAudio`, `receiveVideo`, `pause`).
     /// Delivery of video resumes at a keyframe.
-    Deliver {
+    SelectTracks {
         /// Sound, and data with it.
         audio: bool,
         /// Pictures.

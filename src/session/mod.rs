@@ -56,14 +56,14 @@ impl Cx<'_> {
 /// before returning) still leaves, then the socket is closed and the reason logged.
 pub trait Session {
     /// Bytes are in the inbox. Consumes what it can; called again when more came, and after every answer
-    /// and every [`Session::drained`] while the inbox is not empty. A session that waits for an answer, or
+    /// and every [`Session::outbox_emptied`] while the inbox is not empty. A session that waits for an answer, or
     /// for its outbox to drain, leaves the inbox alone; a peer that sends more than it holds is ended.
     /// May return early after a bounded amount of work; true then says "call me again".
     fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<bool, Reason>;
     /// The server answers an earlier ask, or tells news of the stream that is played or published.
     fn answer(&mut self, cx: &mut Cx<'_>, answer: Answer) -> Result<(), Reason>;
     /// The outbox ran empty: everything written so far has left.
-    fn drained(&mut self, cx: &mut Cx<'_>) -> Result<(), Reason>;
+    fn outbox_emptied(&mut self, cx: &mut Cx<'_>) -> Result<(), Reason>;
     /// The deadline has come.
     fn tick(&mut self, cx: &mut Cx<'_>) -> Result<(), Reason>;
     /// When [`Session::tick`] wants to be called, and why (for the log and for checks).
@@ -105,8 +105,8 @@ impl Session for AnySession {
     fn answer(&mut self, cx: &mut Cx<'_>, answer: Answer) -> Result<(), Reason> {
         each!(self, session => session.answer(cx, answer))
     }
-    fn drained(&mut self, cx: &mut Cx<'_>) -> Result<(), Reason> {
-        each!(self, session => session.drained(cx))
+    fn outbox_emptied(&mut self, cx: &mut Cx<'_>) -> Result<(), Reason> {
+        each!(self, session => session.outbox_emptied(cx))
     }
     fn tick(&mut self, cx: &mut Cx<'_>) -> Result<(), Reason> {
         each!(self, session => session.tick(cx))

@@ -18,7 +18,7 @@ use dacapo::media::timestamp::Timestamp;
 use dacapo::wire::amf0::{self, Value};
 use dacapo::wire::fmp4::Movie;
 use dacapo::wire::format::Format;
-use dacapo::wire::http1::{self, Drain, HeadLimits, HeadScan};
+use dacapo::wire::http1::{self, BodySkip, HeadLimits, HeadScan};
 use dacapo::wire::render::Renderer;
 use dacapo::wire::rtmp::aggregate::Aggregate;
 use dacapo::wire::rtmp::chunk::{Item, Limits, Message, Reader};
@@ -252,19 +252,19 @@ pub fn http(bytes: &[u8]) {
 fn requests<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<String> {
     let limits = HeadLimits { head_bytes_max: 4096, headers_max: 32 };
     let (mut held, mut said) = (Vec::new(), Vec::new());
-    let (mut scan, mut body): (HeadScan, Option<Drain>) = (HeadScan::default(), None);
+    let (mut scan, mut body): (HeadScan, Option<BodySkip>) = (HeadScan::default(), None);
     for piece in pieces {
         held.extend_from_slice(piece);
         loop {
-            if let Some(drain) = &mut body {
-                match drain.consume(&held) {
+            if let Some(skip) = &mut body {
+                match skip.consume(&held) {
                     Ok(taken) => drop(held.drain(..taken)),
                     Err(error) => {
                         said.push(format!("{error:?}"));
                         return said;
                     }
                 }
-                if !drain.is_done() {
+                if !skip.is_done() {
                     break;
                 }
                 body = None;
@@ -283,8 +283,8 @@ fn requests<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<String> {
                         assert!(part.start < part.end && part.end <= 1000, "a range is inside the file");
                     }
                     said.push(format!("{request:?}"));
-                    match Drain::new(request.body) {
-                        Ok(drain) => body = Some(drain),
+                    match BodySkip::new(request.body) {
+                        Ok(skip) => body = Some(skip),
                         Err(error) => {
                             said.push(format!("{error:?}"));
                             return said;

@@ -195,7 +195,7 @@ fn language(session: &Node, held: &[(u32, usize)]) -> Language {
         };
     }
     let is_web_socket = |name| session.find(name).is_some_and(|group| group.variant == "WebSocket");
-    if is_web_socket("Live") || is_web_socket("Carrier") {
+    if is_web_socket("StreamBody") || is_web_socket("BodyTransport") {
         return Language::Mute;
     }
     let service = session.find("HttpSession").and_then(|http| http.field("service")).map(read);

@@ -2,7 +2,7 @@
 //!
 //! In go requests, out come responses, one at a time and in order; a response that needs the server (a
 //! stream, a file, a report) is asked for and finished when the answer comes. Rooms: [`route`] (what a path
-//! means), `live` (streams without end), `files` (HLS and all that has an `ETag`), `api` and `json`,
+//! means), `stream_body` (streams without end), `files` (HLS and all that has an `ETag`), `api` and `json`,
 //! `page`, `response` (heads).
 //!
 //! ```text
@@ -10,18 +10,18 @@
 //! Idle ────────────▶ Head ──────────────▶ Body ──────────────▶ dispatch
 //!   ▲                                                        ╱    │
 //!   │◀──────────────── Sending ◀────────── Asked ◀──────────╯     │ a stream is live
-//!   │      drained               answer                           ▼
-//!  keep-alive                                                   Live ──▶ Closing
+//!   │   outbox emptied           answer                           ▼
+//!  keep-alive                                                 Streaming ──▶ Closing
 //! ```
 
 mod api;
 mod files;
 mod json;
-mod live;
 mod page;
 mod recorder;
 mod response;
 pub mod route;
+mod stream_body;
 #[cfg(test)]
 mod tests;
 
@@ -33,12 +33,12 @@ use crate::config::Service;
 use crate::session::ask::{Answer, Ask, Introduction, Playing, Refusal};
 use crate::session::{Cx, Session};
 use crate::status::{ClientKind, RecorderAnswer, Report};
-use crate::wire::http1::{Drain, HeadLimits, HeadScan, HttpError, Method, Request, ResponseHead, Status};
-use live::{Carrier, Live};
+use crate::wire::http1::{BodySkip, HeadLimits, HeadScan, HttpError, Method, Request, ResponseHead, Status};
 use response::{Exchange, Reply, names};
 use route::Route;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use stream_body::{BodyTransport, StreamBody};
 
 /// One HTTP peer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -70,14 +70,14 @@ enum State {
         /// When it must be complete.
         until: Instant,
         request: Box<Request>,
-        drain: Drain,
+        skip: BodySkip,
     },
     /// The server was asked.
     Asked(Exchange, Box<Pending>),
     /// A response larger than may wait beside others is leaving.
     Sending,
     /// A live stream plays.
-    Live(Live),
+    Streaming(StreamBody),
     /// All is said.
     Closing,
 }
@@ -89,7 +89,7 @@ enum Pending {
     LiveList,
     Api(api::Call),
     Recorder(recorder::Command),
-    Play(Carrier),
+    Play(BodyTransport),
 }
 
 impl HttpSession {
@@ -118,7 +118,7 @@ impl Session for HttpSession {
     fn answer(&mut self, cx: &mut Cx<'_>, answer: Answer) -> Result<(), Reason> {
         match std::mem::replace(&mut self.state, State::Closing) {
             State::Asked(exchange, pending) => self.answered(cx, exchange, pending, answer),
-            State::Live(live) => self.news(cx, live, answer),
+            State::Streaming(body) => self.news(cx, body, answer),
             before => {
                 self.state = before;
                 Ok(())
@@ -126,7 +126,7 @@ impl Session for HttpSession {
         }
     }
 
-    fn drained(&mut self, cx: &mut Cx<'_>) -> Result<(), Reason> {
+    fn outbox_emptied(&mut self, cx: &mut Cx<'_>) -> Result<(), Reason> {
         if matches!(self.state, State::Sending | State::Idle { first: false, .. }) {
             self.state = State::idle(cx);
         }
@@ -148,7 +148,7 @@ impl Session for HttpSession {
                 too_late(cx, self.service, "request head")
             }
             State::Body { .. } => too_late(cx, self.service, "request body"),
-            before @ (State::Asked(..) | State::Sending | State::Live(_) | State::Closing) => {
+            before @ (State::Asked(..) | State::Sending | State::Streaming(_) | State::Closing) => {
                 self.state = before;
                 Ok(())
             }
@@ -162,7 +162,7 @@ impl Session for HttpSession {
             State::Head { until, .. } => Some((until, "request head")),
             State::Body { until, .. } => Some((until, "request body")),
             // The server bounds how long an answer and a slow reader may take.
-            State::Asked(..) | State::Sending | State::Live(_) | State::Closing => None,
+            State::Asked(..) | State::Sending | State::Streaming(_) | State::Closing => None,
         }
     }
 }
@@ -182,7 +182,7 @@ impl HttpSession {
             State::Idle { .. } => Ok(self.begin(cx, inbox)),
             State::Head { .. } => self.read_head(cx, inbox),
             State::Body { .. } => self.read_body(cx, inbox),
-            State::Live(live) => live.receive(cx, inbox),
+            State::Streaming(body) => body.receive(cx, inbox),
             State::Closing => {
                 inbox.consume(inbox.len());
                 Ok(false)
@@ -221,28 +221,28 @@ impl HttpSession {
             return Ok(false);
         };
         inbox.consume(len);
-        let drain = Drain::new(request.body).or_else(|error| refuse(cx, service, &error))?;
+        let skip = BodySkip::new(request.body).or_else(|error| refuse(cx, service, &error))?;
         if request.expects_continue() {
             cx.out.write(ResponseHead::CONTINUE);
         }
-        if drain.is_done() {
+        if skip.is_done() {
             self.state = State::Closing;
             self.dispatch(cx, &request);
             return Ok(true);
         }
-        self.state = State::Body { until: cx.now + head_timeout(cx), request: Box::new(request), drain };
+        self.state = State::Body { until: cx.now + head_timeout(cx), request: Box::new(request), skip };
         self.read_body(cx, inbox)
     }
 
     /// True if the body is over and the request was dispatched.
     fn read_body(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<bool, Reason> {
         let service = self.service;
-        if let State::Body { drain, .. } = &mut self.state {
-            let len = drain.consume(inbox.as_slice()).or_else(|error| refuse(cx, service, &error))?;
+        if let State::Body { skip, .. } = &mut self.state {
+            let len = skip.consume(inbox.as_slice()).or_else(|error| refuse(cx, service, &error))?;
             inbox.consume(len);
         }
         match std::mem::replace(&mut self.state, State::Closing) {
-            State::Body { request, drain, .. } if drain.is_done() => {
+            State::Body { request, skip, .. } if skip.is_done() => {
                 self.dispatch(cx, &request);
                 Ok(true)
             }
@@ -300,8 +300,8 @@ impl HttpSession {
                 let query = request.target.query.clone();
                 self.ask(cx, exchange, Pending::File(wants()), Ask::Fetch { name, file, query });
             }
-            Route::Live(name, format) => match Carrier::of(request, format) {
-                Ok(carrier) => self.play(cx, exchange, request, name, carrier),
+            Route::Play(name, format) => match BodyTransport::of(request, format) {
+                Ok(transport) => self.play(cx, exchange, request, name, transport),
                 Err(reply) => self.reply(cx, exchange, reply),
             },
             Route::Nowhere(_) => {}
@@ -315,16 +315,16 @@ impl HttpSession {
         exchange: Exchange,
         request: &Request,
         name: StreamName,
-        carrier: Carrier,
+        transport: BodyTransport,
     ) {
         if exchange.head_only {
-            let head = carrier.head(cx, &exchange);
+            let head = transport.head(cx, &exchange);
             cx.out.write(&head);
             return self.finish(cx, exchange);
         }
-        self.introduce(cx, request, carrier.client_kind(), &name);
-        let (query, format) = (request.target.query.clone(), carrier.format());
-        self.ask(cx, exchange, Pending::Play(carrier), Ask::Play { name, query, format });
+        self.introduce(cx, request, transport.client_kind(), &name);
+        let (query, format) = (request.target.query.clone(), transport.format());
+        self.ask(cx, exchange, Pending::Play(transport), Ask::Play { name, query, format });
     }
 
     fn ask(&mut self, cx: &mut Cx<'_>, exchange: Exchange, pending: Pending, ask: Ask) {
@@ -379,8 +379,8 @@ impl HttpSession {
         answer: Answer,
     ) -> Result<(), Reason> {
         let reply = match (&*pending, answer) {
-            (Pending::Play(carrier), Answer::Play(Ok(Playing::Live(_))) | Answer::Began(_)) => {
-                self.state = State::Live(Live::begin(cx, carrier));
+            (Pending::Play(transport), Answer::Play(Ok(Playing::Live(_))) | Answer::Began(_)) => {
+                self.state = State::Streaming(StreamBody::begin(cx, transport));
                 return Ok(());
             }
             (Pending::Play(_), Answer::Play(Ok(Playing::Waiting))) => {
@@ -424,18 +424,18 @@ impl HttpSession {
     }
 
     /// News of the stream that plays.
-    fn news(&mut self, cx: &mut Cx<'_>, mut live: Live, answer: Answer) -> Result<(), Reason> {
+    fn news(&mut self, cx: &mut Cx<'_>, mut body: StreamBody, answer: Answer) -> Result<(), Reason> {
         match answer {
             Answer::Ended(_) => {
-                live.ended(cx);
+                body.ended(cx);
                 self.state = State::Closing;
             }
             Answer::Farewell(reason) => {
-                live.farewell(cx, &reason);
+                body.farewell(cx, &reason);
                 self.state = State::Closing;
             }
             // Its publisher dropped and is back: the response goes on.
-            _ => self.state = State::Live(live),
+            _ => self.state = State::Streaming(body),
         }
         Ok(())
     }

@@ -114,7 +114,7 @@ impl Session for RtmpSession {
         self.end_on_error(result)
     }
 
-    fn drained(&mut self, _cx: &mut Cx<'_>) -> Result<(), Reason> {
+    fn outbox_emptied(&mut self, _cx: &mut Cx<'_>) -> Result<(), Reason> {
         Ok(())
     }
 

@@ -86,7 +86,7 @@ impl Playback {
     }
 
     fn deliver(&self, cx: &mut Cx<'_>) {
-        cx.ask(Ask::Deliver { audio: self.audio && !self.paused, video: self.video && !self.paused });
+        cx.ask(Ask::SelectTracks { audio: self.audio && !self.paused, video: self.video && !self.paused });
     }
 }
 

@@ -54,7 +54,7 @@ fn decimal(text: &str) -> Option<u64> {
 
 /// Reads past one body, however its bytes arrive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Drain {
+pub struct BodySkip {
     step: Step,
     /// How many bytes, framing included, may still come.
     left_max: usize,
@@ -75,7 +75,7 @@ enum Step {
     Done,
 }
 
-impl Drain {
+impl BodySkip {
     /// The most bytes that a body may have, chunk framing included.
     pub const BYTES_MAX: usize = 64 << 10;
 
@@ -83,16 +83,16 @@ impl Drain {
     const LINE_BYTES_MAX: usize = 256;
 
     /// Begins to read past a body of this length; refuses one that says itself that it is too large.
-    pub fn new(length: BodyLength) -> Result<Drain, HttpError> {
+    pub fn new(length: BodyLength) -> Result<BodySkip, HttpError> {
         let step = match length {
             BodyLength::None => Step::Done,
             BodyLength::Fixed(length) => match usize::try_from(length) {
-                Ok(left) if left <= Drain::BYTES_MAX => Step::Content { left, chunked: false },
+                Ok(left) if left <= BodySkip::BYTES_MAX => Step::Content { left, chunked: false },
                 _ => return Err(HttpError::BodyTooLarge),
             },
             BodyLength::Chunked => Step::ChunkSize,
         };
-        Ok(Drain { step, left_max: Drain::BYTES_MAX })
+        Ok(BodySkip { step, left_max: BodySkip::BYTES_MAX })
     }
 
     /// True once the body is over.
@@ -146,13 +146,13 @@ impl Drain {
 
 /// The first line without its CR LF, once it is there.
 fn line(bytes: &[u8]) -> Result<Option<&[u8]>, HttpError> {
-    let window = &bytes[..bytes.len().min(Drain::LINE_BYTES_MAX)];
+    let window = &bytes[..bytes.len().min(BodySkip::LINE_BYTES_MAX)];
     match window.iter().position(|byte| *byte == b'\n') {
         Some(at) => match window[..at].strip_suffix(b"\r") {
             Some(line) if !line.contains(&b'\r') => Ok(Some(line)),
             _ => Err(HttpError::Framing("a line of chunk framing does not end in CR LF")),
         },
-        None if window.len() == Drain::LINE_BYTES_MAX => {
+        None if window.len() == BodySkip::LINE_BYTES_MAX => {
             Err(HttpError::Framing("a line of chunk framing is too long"))
         }
         None => Ok(None),
@@ -174,34 +174,34 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn chunked() -> Drain {
-        Drain::new(BodyLength::Chunked).unwrap()
+    fn chunked() -> BodySkip {
+        BodySkip::new(BodyLength::Chunked).unwrap()
     }
 
     #[test]
     fn a_chunked_body_ends_after_its_trailer() {
         let body = b"4\r\nWiki\r\n5;ext=\"a\"\r\npedia\r\n0 \r\nX-Sum: 1\r\n\r\nGET /";
-        let mut drain = chunked();
-        assert_eq!(drain.consume(body), Ok(body.len() - 5));
-        assert!(drain.is_done());
+        let mut skip = chunked();
+        assert_eq!(skip.consume(body), Ok(body.len() - 5));
+        assert!(skip.is_done());
     }
 
     #[test]
     fn a_fixed_body_ends_at_its_length() {
-        let mut drain = Drain::new(BodyLength::Fixed(3)).unwrap();
-        assert_eq!(drain.consume(b"ab"), Ok(2));
-        assert!(!drain.is_done());
-        assert_eq!(drain.consume(b"cGET"), Ok(1));
-        assert!(drain.is_done());
+        let mut skip = BodySkip::new(BodyLength::Fixed(3)).unwrap();
+        assert_eq!(skip.consume(b"ab"), Ok(2));
+        assert!(!skip.is_done());
+        assert_eq!(skip.consume(b"cGET"), Ok(1));
+        assert!(skip.is_done());
     }
 
     #[test]
     fn too_much_is_refused_before_it_comes() {
-        assert_eq!(Drain::new(BodyLength::Fixed(65_537)), Err(HttpError::BodyTooLarge));
-        assert_eq!(Drain::new(BodyLength::Fixed(u64::MAX)), Err(HttpError::BodyTooLarge));
+        assert_eq!(BodySkip::new(BodyLength::Fixed(65_537)), Err(HttpError::BodyTooLarge));
+        assert_eq!(BodySkip::new(BodyLength::Fixed(u64::MAX)), Err(HttpError::BodyTooLarge));
         assert_eq!(chunked().consume(b"ffffffffffffffff\r\n"), Err(HttpError::BodyTooLarge));
         assert_eq!(chunked().consume(b"fffffffffffffffff\r\n"), Err(HttpError::BodyTooLarge));
-        let endless = b"1\r\na\r\n".repeat(Drain::BYTES_MAX);
+        let endless = b"1\r\na\r\n".repeat(BodySkip::BYTES_MAX);
         assert_eq!(chunked().consume(&endless), Err(HttpError::BodyTooLarge));
     }
 
@@ -224,14 +224,14 @@ mod tests {
             bytes.extend_from_slice(&tail);
             let mut whole = chunked();
             let expected = whole.consume(&bytes).unwrap();
-            let (mut drain, mut from, mut to) = (chunked(), 0, 0);
+            let (mut skip, mut from, mut to) = (chunked(), 0, 0);
             for cut in cuts.iter().cycle() {
                 to = (to + cut).min(bytes.len());
-                from += drain.consume(&bytes[from..to]).unwrap();
+                from += skip.consume(&bytes[from..to]).unwrap();
                 if to == bytes.len() { break; }
             }
             prop_assert_eq!(from, expected);
-            prop_assert!(drain.is_done());
+            prop_assert!(skip.is_done());
         }
 
         #[test]

@@ -46,7 +46,7 @@ pub enum HttpError {
     /// A transfer coding other than `chunked`.
     #[error("the only transfer coding that is understood here is chunked")]
     Coding,
-    /// The body exceeds [`crate::wire::http1::Drain::BYTES_MAX`].
+    /// The body exceeds [`crate::wire::http1::BodySkip::BYTES_MAX`].
     #[error("the request body is too large")]
     BodyTooLarge,
     /// An `Expect` other than `100-continue`.

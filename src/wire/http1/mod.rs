@@ -15,7 +15,7 @@ mod request;
 mod response;
 mod target;
 
-pub use body::{BodyLength, Drain};
+pub use body::{BodyLength, BodySkip};
 pub use chunk::{LAST_CHUNK, chunk};
 pub use date::http_date;
 pub use error::HttpError;

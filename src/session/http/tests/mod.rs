@@ -2,10 +2,10 @@
 
 mod api;
 mod files;
-mod live;
 mod recorder;
 mod requests;
 mod split;
+mod stream_body;
 
 use crate::base::fetched::Fetched;
 use crate::base::id::Cid;
@@ -120,7 +120,7 @@ impl Peer {
         assert!(!self.out.overflowed());
         self.out.advance(bytes.len());
         if self.end.is_none() && !bytes.is_empty() {
-            self.call(|session, cx, _| session.drained(cx));
+            self.call(|session, cx, _| session.outbox_emptied(cx));
             self.receive();
         }
         bytes

@@ -117,10 +117,10 @@ fn a_player_may_pause_and_go_on() {
     assert_eq!(
         peer.asked(),
         [
-            "Deliver { audio: false, video: false }",
-            "Deliver { audio: false, video: false }",
-            "Deliver { audio: false, video: true }",
-            "Deliver { audio: false, video: false }",
+            "SelectTracks { audio: false, video: false }",
+            "SelectTracks { audio: false, video: false }",
+            "SelectTracks { audio: false, video: true }",
+            "SelectTracks { audio: false, video: false }",
         ]
     );
 }

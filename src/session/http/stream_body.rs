@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a player gets its stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Carrier {
+pub enum BodyTransport {
     /// As a response body without end.
     Body(Format),
     /// As [`Format::WsFlv`] on a WebSocket.
@@ -38,14 +38,14 @@ pub enum Carrier {
     },
 }
 
-impl Carrier {
+impl BodyTransport {
     /// What `request` asks for at a path that means `format`. An offer to go on in a WebSocket counts where
     /// the stream can be had so; all other upgrades are ignored, as they may be (RFC 9110, 7.8).
-    pub fn of(request: &Request, format: Format) -> Result<Carrier, Reply> {
+    pub fn of(request: &Request, format: Format) -> Result<BodyTransport, Reply> {
         if format != Format::Flv || request.method != Method::Get || !request.upgrades_to("websocket") {
             // HTTP/1.0 knows no chunks: there the end of the connection is the end of the stream.
             let chunked = request.version == Version::Http11;
-            return Ok(Carrier::Body(if chunked { format.chunked() } else { format }));
+            return Ok(BodyTransport::Body(if chunked { format.chunked() } else { format }));
         }
         if request.headers.get("sec-websocket-version") != Some("13") {
             return Err(Reply::sentence(Status::UPGRADE_REQUIRED, "WebSocket is spoken here in version 13")
@@ -53,7 +53,7 @@ impl Carrier {
                 .header("Sec-WebSocket-Version", "13"));
         }
         match request.headers.get("sec-websocket-key").and_then(websocket::accept_key) {
-            Some(accept) => Ok(Carrier::WebSocket { accept }),
+            Some(accept) => Ok(BodyTransport::WebSocket { accept }),
             None => Err(Reply::sentence(Status::BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in base64")),
         }
     }
@@ -61,8 +61,8 @@ impl Carrier {
     /// The format to play.
     pub fn format(&self) -> Format {
         match self {
-            Carrier::Body(format) => *format,
-            Carrier::WebSocket { .. } => Format::WsFlv,
+            BodyTransport::Body(format) => *format,
+            BodyTransport::WebSocket { .. } => Format::WsFlv,
         }
     }
 
@@ -81,7 +81,7 @@ impl Carrier {
     /// The head of the response that carries the stream.
     pub fn head(&self, cx: &Cx<'_>, exchange: &Exchange) -> Vec<u8> {
         match self {
-            Carrier::Body(format) => {
+            BodyTransport::Body(format) => {
                 let head = exchange
                     .head(cx, Status::OK)
                     .header("Content-Type", content_type(*format))
@@ -93,7 +93,7 @@ impl Carrier {
                     false => head.finish(),
                 }
             }
-            Carrier::WebSocket { accept } => {
+            BodyTransport::WebSocket { accept } => {
                 ResponseHead::new(Status::SWITCHING_PROTOCOLS, cx.epoch.unix_millis(cx.now) / 1000)
                     .header("Upgrade", "websocket")
                     .header("Connection", "Upgrade")
@@ -116,7 +116,7 @@ fn content_type(format: Format) -> &'static str {
 
 /// A player, from its head on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Live {
+pub enum StreamBody {
     /// The response body goes on and on.
     Body {
         /// Bytes that the player sent although there is nothing to say.
@@ -128,14 +128,14 @@ pub enum Live {
     WebSocket(Reader),
 }
 
-impl Live {
+impl StreamBody {
     /// Writes the head; frames follow.
-    pub fn begin(cx: &mut Cx<'_>, carrier: &Carrier) -> Live {
-        let head = carrier.head(cx, &Exchange::last(Service::Http));
+    pub fn begin(cx: &mut Cx<'_>, transport: &BodyTransport) -> StreamBody {
+        let head = transport.head(cx, &Exchange::last(Service::Http));
         cx.out.write(&head);
-        match carrier {
-            Carrier::Body(format) => Live::Body { input_bytes: 0, chunked: format.is_chunked() },
-            Carrier::WebSocket { .. } => Live::WebSocket(Reader::new(MESSAGE_BYTES_MAX)),
+        match transport {
+            BodyTransport::Body(format) => StreamBody::Body { input_bytes: 0, chunked: format.is_chunked() },
+            BodyTransport::WebSocket { .. } => StreamBody::WebSocket(Reader::new(MESSAGE_BYTES_MAX)),
         }
     }
 
@@ -143,7 +143,7 @@ impl Live {
     pub fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<bool, Reason> {
         match self {
             // Some clients pipeline a request that can never be answered; none has a reason to send much.
-            Live::Body { input_bytes, .. } => {
+            StreamBody::Body { input_bytes, .. } => {
                 *input_bytes += inbox.len();
                 inbox.consume(inbox.len());
                 if *input_bytes > INPUT_BYTES_MAX {
@@ -151,7 +151,7 @@ impl Live {
                 }
                 Ok(false)
             }
-            Live::WebSocket(reader) => match reader.next(inbox) {
+            StreamBody::WebSocket(reader) => match reader.next(inbox) {
                 Ok(Some(event)) => heard(cx, event).map(|()| true),
                 Ok(None) => Ok(false),
                 Err(error) => {
@@ -165,9 +165,9 @@ impl Live {
     /// The stream ended: so does the response, and with it the connection.
     pub fn ended(&mut self, cx: &mut Cx<'_>) {
         match self {
-            Live::WebSocket(_) => close(cx, code::NORMAL, "the stream ended"),
-            Live::Body { chunked: true, .. } => cx.out.write(http1::LAST_CHUNK),
-            Live::Body { chunked: false, .. } => {}
+            StreamBody::WebSocket(_) => close(cx, code::NORMAL, "the stream ended"),
+            StreamBody::Body { chunked: true, .. } => cx.out.write(http1::LAST_CHUNK),
+            StreamBody::Body { chunked: false, .. } => {}
         }
         cx.ask(Ask::Bye(Reason::StreamEnded));
     }
@@ -176,10 +176,10 @@ impl Live {
     /// that stops without its last chunk was cut short.
     pub fn farewell(&mut self, cx: &mut Cx<'_>, reason: &Reason) {
         let code = match (&self, reason) {
-            (Live::Body { chunked: true, .. }, Reason::StreamEnded | Reason::Drained) => {
+            (StreamBody::Body { chunked: true, .. }, Reason::StreamEnded | Reason::Drained) => {
                 return cx.out.write(http1::LAST_CHUNK);
             }
-            (Live::Body { .. }, _) => return,
+            (StreamBody::Body { .. }, _) => return,
             (_, Reason::StreamEnded) => code::NORMAL,
             (_, Reason::Kicked | Reason::Refused(_) | Reason::Limit(_) | Reason::Timeout(_)) => code::POLICY,
             (_, Reason::Protocol(_)) => code::PROTOCOL,
