@@ -1,0 +1,98 @@
+//! From the server's answer to the rest of a response.
+//!
+//! In: what the session asked for, or news of the stream that it plays. Out: the response, or the head of a
+//! stream.
+
+use crate::base::reason::Reason;
+use crate::session::Cx;
+use crate::session::ask::{Answer, Playing, Refusal};
+use crate::session::http::response::{Exchange, Reply};
+use crate::session::http::stream_body::StreamBody;
+use crate::session::http::{HttpSession, Pending, State, files, page, recorder};
+use crate::status::{RecorderAnswer, Report};
+use crate::wire::http1::Status;
+
+impl HttpSession {
+    pub(super) fn answered(
+        &mut self,
+        cx: &mut Cx<'_>,
+        exchange: Exchange,
+        pending: Box<Pending>,
+        answer: Answer,
+    ) -> Result<(), Reason> {
+        let reply = match (&*pending, answer) {
+            (Pending::Play(transport), Answer::Play(Ok(Playing::Live(_))) | Answer::Began(_)) => {
+                self.state = State::Streaming(StreamBody::begin(cx, transport));
+                return Ok(());
+            }
+            (Pending::Play(_), Answer::Play(Ok(Playing::Waiting))) => {
+                self.state = State::Asked(exchange, pending);
+                return Ok(());
+            }
+            (Pending::Play(_), Answer::Play(Err(refusal)) | Answer::Ended(refusal)) => {
+                Reply::refusal(&refusal)
+            }
+            (Pending::File(wants), Answer::Fetch(Ok(file))) => files::reply(file, wants),
+            (Pending::File(_), Answer::Fetch(Err(refusal))) => Reply::refusal(&refusal),
+            (Pending::LiveList, Answer::Report(Some(report))) => match &*report {
+                Report::Streams { streams, total } => {
+                    Reply::json(page::LIVE_LIST_MAX_AGE_SECS, page::live_list(cx.config, streams, *total))
+                }
+                _ => Reply::unavailable("the list of streams cannot be had now"),
+            },
+            (Pending::Api(call), Answer::Report(report)) => call.report(cx.identity, report.as_deref()),
+            (Pending::Api(call), Answer::Kick(true)) => call.done(cx.identity),
+            (Pending::Api(call), Answer::Kick(false)) => call.unknown(),
+            (Pending::Recorder(command), Answer::Recorder(result)) => {
+                let last = Exchange { keep_alive: false, ..exchange };
+                let part = matches!(result, Ok(RecorderAnswer::Part { .. }));
+                let exchange = if part { last } else { exchange };
+                recorder::answer(cx, &exchange, command, result);
+                self.finish(cx, exchange);
+                return Ok(());
+            }
+            (_, Answer::Farewell(reason)) => {
+                let exchange = Exchange { keep_alive: false, ..exchange };
+                exchange.send(cx, farewell(&reason));
+                return Ok(());
+            }
+            (_, answer) => {
+                log::error!(cid:% = cx.cid; "an answer to another question: {answer:?}");
+                Reply::sentence(Status::INTERNAL_ERROR, "the server answered another question")
+            }
+        };
+        self.reply(cx, exchange, reply);
+        Ok(())
+    }
+
+    /// News of the stream that plays.
+    pub(super) fn news(
+        &mut self,
+        cx: &mut Cx<'_>,
+        mut body: StreamBody,
+        answer: Answer,
+    ) -> Result<(), Reason> {
+        match answer {
+            Answer::Ended(_) => {
+                body.ended(cx);
+                self.state = State::Closing;
+            }
+            Answer::Farewell(reason) => {
+                body.farewell(cx, &reason);
+                self.state = State::Closing;
+            }
+            // Its publisher dropped and is back: the response goes on.
+            _ => self.state = State::Streaming(body),
+        }
+        Ok(())
+    }
+}
+
+/// Last words to a client that waits for a response.
+fn farewell(reason: &Reason) -> Reply {
+    match reason {
+        Reason::Drained => Reply::refusal(&Refusal::Draining),
+        Reason::Timeout(_) => Reply::refusal(&Refusal::NotFound),
+        _ => Reply::unavailable(&reason.to_string()),
+    }
+}

@@ -1,0 +1,140 @@
+//! From a request to a response, or to a request to the server.
+//!
+//! In: a whole request. Out: its response, or what the server is asked for first. Never waits.
+
+use crate::base::name::StreamName;
+use crate::base::reason::Reason;
+use crate::session::Cx;
+use crate::session::ask::{Ask, Introduction};
+use crate::session::http::response::{Exchange, Reply, names};
+use crate::session::http::route::Route;
+use crate::session::http::stream_body::BodyTransport;
+use crate::session::http::{HttpSession, Pending, State, files, page, recorder};
+use crate::status::ClientKind;
+use crate::wire::http1::{Method, Request, Status};
+
+impl HttpSession {
+    pub(super) fn dispatch(&mut self, cx: &mut Cx<'_>, request: &Request) {
+        let exchange = Exchange::of(request, self.service);
+        let route = Route::of(self.service, request.method, &request.target, &cx.config.http);
+        if request.method == Method::Options {
+            return self.reply(cx, exchange, Reply::options(route.allowed()));
+        }
+        if let Route::Nowhere(advice) = route {
+            return self.reply(cx, exchange, Reply::sentence(Status::NOT_FOUND, advice));
+        }
+        if !route.allows(request.method) {
+            let reply = Reply::sentence(Status::METHOD_NOT_ALLOWED, "this path does not take this method");
+            return self.reply(cx, exchange, reply.header("Allow", names(route.allowed())));
+        }
+        let wants = || files::Wants::of(&request.headers);
+        match route {
+            Route::Page => {
+                let reply = files::reply(page::page(), &wants());
+                self.reply(
+                    cx,
+                    exchange,
+                    reply.header("Content-Security-Policy", page::CONTENT_SECURITY_POLICY),
+                );
+            }
+            Route::Icon => self.reply(cx, exchange, files::reply(page::icon(), &wants())),
+            Route::LiveList => self.ask(cx, exchange, Pending::LiveList, Ask::Query(page::query())),
+            Route::Api(call) => match call.ask() {
+                Some(ask) => self.ask(cx, exchange, Pending::Api(call), ask),
+                None => self.reply(cx, exchange, call.done(cx.identity)),
+            },
+            Route::Recorder(command) => match (recorder::denied(cx.config, request), &command) {
+                (Some(reply), _) => self.reply(cx, exchange, reply),
+                (None, recorder::Command::Wish(wish)) => {
+                    let ask = Ask::Recorder(wish.clone());
+                    self.ask(cx, exchange, Pending::Recorder(command), ask);
+                }
+                (None, recorder::Command::Unclear(why)) => {
+                    self.reply(cx, exchange, recorder::unclear(cx.identity, why));
+                }
+            },
+            Route::File(name, file) => {
+                self.introduce(cx, request, ClientKind::HlsPlay, &name);
+                let query = request.target.query.clone();
+                self.ask(cx, exchange, Pending::File(wants()), Ask::Fetch { name, file, query });
+            }
+            Route::Play(name, format) => match BodyTransport::of(request, format) {
+                Ok(transport) => self.play(cx, exchange, request, name, transport),
+                Err(reply) => self.reply(cx, exchange, reply),
+            },
+            Route::Nowhere(_) => {}
+        }
+    }
+
+    /// HEAD is answered with what GET would be if the stream is live; nobody becomes a player by it.
+    fn play(
+        &mut self,
+        cx: &mut Cx<'_>,
+        exchange: Exchange,
+        request: &Request,
+        name: StreamName,
+        transport: BodyTransport,
+    ) {
+        if exchange.head_only {
+            let head = transport.head(cx, &exchange);
+            cx.out.write(&head);
+            return self.finish(cx, exchange);
+        }
+        self.introduce(cx, request, transport.client_kind(), &name);
+        let (query, format) = (request.target.query.clone(), transport.format());
+        self.ask(cx, exchange, Pending::Play(transport), Ask::Play { name, query, format });
+    }
+
+    fn ask(&mut self, cx: &mut Cx<'_>, exchange: Exchange, pending: Pending, ask: Ask) {
+        cx.ask(ask);
+        self.state = State::Asked(exchange, Box::new(pending));
+    }
+
+    /// Tells the server who the peer says it is, when that changes.
+    fn introduce(&mut self, cx: &mut Cx<'_>, request: &Request, kind: ClientKind, name: &StreamName) {
+        let known = self.introduced.as_ref().is_some_and(|(before, of)| *before == kind && of == name);
+        if known {
+            return;
+        }
+        self.introduced = Some((kind, name.clone()));
+        let said = |header| capped(request.headers.get(header).unwrap_or_default());
+        let without_query = |url: String| url.split(['?', '#']).next().unwrap_or_default().to_owned();
+        cx.ask(Ask::Introduce(Introduction {
+            kind: Some(kind),
+            name: Some(name.clone()),
+            tc_url: capped(&format!("http://{}{}", said("host"), request.target.path)),
+            page_url: without_query(said("referer")),
+            swf_url: String::new(),
+            agent: said("user-agent"),
+        }));
+    }
+
+    pub(super) fn reply(&mut self, cx: &mut Cx<'_>, exchange: Exchange, reply: Reply) {
+        exchange.send(cx, reply);
+        self.finish(cx, exchange);
+    }
+
+    /// A response is written.
+    pub(super) fn finish(&mut self, cx: &mut Cx<'_>, exchange: Exchange) {
+        self.state = if !exchange.keep_alive {
+            cx.ask(Ask::Bye(Reason::Done("the last response was sent".into())));
+            State::Closing
+        } else if cx.out.len() > PIPELINED_BYTES_MAX {
+            State::Sending
+        } else {
+            State::idle(cx)
+        };
+    }
+}
+
+/// At most [`SAID_BYTES_MAX`] of what a peer says about itself.
+fn capped(text: &str) -> String {
+    text[..text.floor_char_boundary(SAID_BYTES_MAX)].to_owned()
+}
+
+/// Responses may gather in the outbox while they are no longer than this together; beyond it the next
+/// request is looked at when all have left.
+const PIPELINED_BYTES_MAX: usize = 64 << 10;
+
+/// Longest address, page or program name that is kept of a peer, in bytes each.
+const SAID_BYTES_MAX: usize = 512;
