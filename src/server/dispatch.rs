@@ -7,7 +7,7 @@ use crate::base::reason::Reason;
 use crate::server::Server;
 use crate::server::output::Output;
 use crate::session::ask::{Answer, Ask};
-use crate::session::{AnySession, Cx, Session};
+use crate::session::{AnySession, Cx, Progress, Session};
 
 /// Most calls of sessions' `receive` in one `handle` (I19); who has more to say goes on in the next.
 const CALLS_MAX: usize = 4096;
@@ -78,8 +78,8 @@ impl Server {
         if conn.ending.is_some() || conn.inbox.is_empty() && !unfinished {
             return;
         }
-        let more = self.call(id, |session, cx, inbox| session.receive(cx, inbox));
-        if more == Some(true) {
+        let progress = self.call(id, |session, cx, inbox| session.receive(cx, inbox));
+        if progress == Some(Progress::More) {
             if let Some(conn) = self.conns.get_mut(id) {
                 conn.unfinished = true;
             }

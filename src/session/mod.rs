@@ -50,6 +50,15 @@ impl Cx<'_> {
     }
 }
 
+/// Whether a call of [`Session::receive`] did all that there is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing is left to do before more bytes come, the server answers or the outbox empties.
+    Idle,
+    /// There may be more to do at once: call again.
+    More,
+}
+
 /// The contract of every protocol.
 ///
 /// `Err(reason)` ends the connection: what stands in the outbox (the protocol's own refusal, written
@@ -58,8 +67,8 @@ pub trait Session {
     /// Bytes are in the inbox. Consumes what it can; called again when more came, and after every answer
     /// and every [`Session::outbox_emptied`] while the inbox is not empty. A session that waits for an answer, or
     /// for its outbox to drain, leaves the inbox alone; a peer that sends more than it holds is ended.
-    /// May return early after a bounded amount of work; true then says "call me again".
-    fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<bool, Reason>;
+    /// May return early after a bounded amount of work, with [`Progress::More`].
+    fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<Progress, Reason>;
     /// The server answers an earlier ask, or tells news of the stream that is played or published.
     fn answer(&mut self, cx: &mut Cx<'_>, answer: Answer) -> Result<(), Reason>;
     /// The outbox ran empty: everything written so far has left.
@@ -99,7 +108,7 @@ macro_rules! each {
 }
 
 impl Session for AnySession {
-    fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<bool, Reason> {
+    fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<Progress, Reason> {
         each!(self, session => session.receive(cx, inbox))
     }
     fn answer(&mut self, cx: &mut Cx<'_>, answer: Answer) -> Result<(), Reason> {

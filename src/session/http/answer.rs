@@ -7,8 +7,9 @@ use crate::base::reason::Reason;
 use crate::session::Cx;
 use crate::session::ask::{Answer, Playing, Refusal};
 use crate::session::http::response::{Exchange, Reply};
+use crate::session::http::state::{HttpSession, Pending, State};
 use crate::session::http::stream_body::StreamBody;
-use crate::session::http::{HttpSession, Pending, State, files, page, recorder};
+use crate::session::http::{files, page, recorder};
 use crate::status::{RecorderAnswer, Report};
 use crate::wire::http1::Status;
 

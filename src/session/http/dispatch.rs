@@ -8,8 +8,9 @@ use crate::session::Cx;
 use crate::session::ask::{Ask, Introduction};
 use crate::session::http::response::{Exchange, Reply, names};
 use crate::session::http::route::Route;
+use crate::session::http::state::{HttpSession, Pending, State};
 use crate::session::http::stream_body::BodyTransport;
-use crate::session::http::{HttpSession, Pending, State, files, page, recorder};
+use crate::session::http::{files, page, recorder};
 use crate::status::ClientKind;
 use crate::wire::http1::{Method, Request, Status};
 

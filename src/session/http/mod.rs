@@ -1,9 +1,12 @@
 //! HTTP/1.1: live formats, HLS, the API and pages.
 //!
-//! In go requests, out come responses, one at a time and in order; a response that needs the server (a
-//! stream, a file, a report) is asked for and finished when the answer comes. Rooms: [`route`] (what a path
-//! means), `stream_body` (streams without end), `files` (HLS and all that has an `ETag`), `api` and `json`,
-//! `page`, `response` (heads).
+//! In: requests. Out: responses, one at a time and in order. A response that needs the server (a stream, a
+//! file, a report) is requested from it and finished when its answer comes.
+//!
+//! Rooms: `state` (how far the conversation is), `request` (from bytes to a request), `dispatch` (from a
+//! request to a response or a request to the server), `answer` (from the server's answer to the response);
+//! [`route`] (what a path means), `stream_body` (streams without end), `files` (HLS and all that has an
+//! `ETag`), `api` and `json`, `page`, `response` (heads).
 //!
 //! ```text
 //!            bytes               head               body
@@ -24,97 +27,31 @@ mod recorder;
 mod request;
 mod response;
 pub mod route;
+mod state;
 mod stream_body;
 #[cfg(test)]
 mod tests;
 
+pub use state::HttpSession;
+
 use crate::base::inbox::Inbox;
-use crate::base::name::StreamName;
 use crate::base::reason::Reason;
 use crate::base::time::Instant;
 use crate::config::Service;
 use crate::session::ask::Answer;
-use crate::session::{Cx, Session};
-use crate::status::ClientKind;
-use crate::wire::http1::{BodySkip, HeadScan, Request, Status};
+use crate::session::{Cx, Progress, Session};
+use crate::wire::http1::Status;
 use response::{Exchange, Reply};
-use serde::{Deserialize, Serialize};
-use std::time::Duration;
-use stream_body::{BodyTransport, StreamBody};
-
-/// One HTTP peer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct HttpSession {
-    service: Service,
-    state: State,
-    /// As what, and for which stream, the peer was last introduced.
-    introduced: Option<(ClientKind, StreamName)>,
-}
-
-/// What happens next.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-enum State {
-    /// A request may begin.
-    Idle {
-        /// How long it may wait.
-        until: Instant,
-        /// No request has come yet on this connection.
-        first: bool,
-    },
-    /// A head has begun.
-    Head {
-        /// When it must be complete.
-        until: Instant,
-        scan: HeadScan,
-    },
-    /// A head is complete, its body is still coming.
-    Body {
-        /// When it must be complete.
-        until: Instant,
-        request: Box<Request>,
-        skip: BodySkip,
-    },
-    /// The server was asked.
-    Asked(Exchange, Box<Pending>),
-    /// A response larger than may wait beside others is leaving.
-    Sending,
-    /// A live stream plays.
-    Streaming(StreamBody),
-    /// All is said.
-    Closing,
-}
-
-/// What a response is waiting for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-enum Pending {
-    File(files::Wants),
-    LiveList,
-    Api(api::Call),
-    Recorder(recorder::Command),
-    Play(BodyTransport),
-}
-
-impl HttpSession {
-    /// A peer has just connected; nothing has been said yet.
-    pub fn new(cx: &mut Cx<'_>, service: Service) -> Self {
-        let until = cx.now + head_timeout(cx);
-        HttpSession { service, state: State::Idle { until, first: true }, introduced: None }
-    }
-
-    /// Which of the two services of HTTP the peer came to.
-    pub fn service(&self) -> Service {
-        self.service
-    }
-}
+use state::State;
 
 impl Session for HttpSession {
-    fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<bool, Reason> {
+    fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<Progress, Reason> {
         for _ in 0..STEPS_MAX {
-            if !self.step(cx, inbox)? {
-                return Ok(false);
+            if self.step(cx, inbox)? == Progress::Idle {
+                return Ok(Progress::Idle);
             }
         }
-        Ok(true)
+        Ok(Progress::More)
     }
 
     fn answer(&mut self, cx: &mut Cx<'_>, answer: Answer) -> Result<(), Reason> {
@@ -169,22 +106,11 @@ impl Session for HttpSession {
     }
 }
 
-impl State {
-    fn idle(cx: &Cx<'_>) -> State {
-        let timeout = Duration::from_millis(cx.config.http.keep_alive_timeout_ms);
-        State::Idle { until: cx.now + timeout, first: false }
-    }
-}
-
 /// Tells the peer that it was too slow, and ends.
 fn too_late(cx: &mut Cx<'_>, service: Service, phase: &'static str) -> Result<(), Reason> {
     let sentence = format!("the {phase} did not arrive in time");
     Exchange::last(service).send(cx, Reply::sentence(Status::REQUEST_TIMEOUT, &sentence));
     Err(Reason::Timeout(phase.into()))
-}
-
-fn head_timeout(cx: &Cx<'_>) -> Duration {
-    Duration::from_millis(cx.config.http.head_timeout_ms)
 }
 
 /// Most steps per call: a peer that pipelines many requests lets others have their turn.

@@ -6,14 +6,14 @@
 use crate::base::inbox::Inbox;
 use crate::base::reason::Reason;
 use crate::config::Service;
-use crate::session::Cx;
 use crate::session::http::response::{Exchange, Reply};
-use crate::session::http::{HttpSession, State, head_timeout};
+use crate::session::http::state::{HttpSession, State, head_timeout};
+use crate::session::{Cx, Progress};
 use crate::wire::http1::{BodySkip, HeadLimits, HeadScan, HttpError, ResponseHead};
 
 impl HttpSession {
-    /// Does one thing with the inbox; false if there is nothing to do.
-    pub(super) fn step(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<bool, Reason> {
+    /// Does one thing with the inbox, if there is anything to do.
+    pub(super) fn step(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<Progress, Reason> {
         match &mut self.state {
             State::Idle { .. } => Ok(self.begin(cx, inbox)),
             State::Head { .. } => self.read_head(cx, inbox),
@@ -21,20 +21,20 @@ impl HttpSession {
             State::Streaming(body) => body.receive(cx, inbox),
             State::Closing => {
                 inbox.consume(inbox.len());
-                Ok(false)
+                Ok(Progress::Idle)
             }
-            State::Asked(..) | State::Sending => Ok(false),
+            State::Asked(..) | State::Sending => Ok(Progress::Idle),
         }
     }
 
     /// "A server … SHOULD ignore at least one empty line (CRLF) received prior to the request-line" (RFC
     /// 9112, 2.2).
-    fn begin(&mut self, cx: &Cx<'_>, inbox: &mut Inbox) -> bool {
+    fn begin(&mut self, cx: &Cx<'_>, inbox: &mut Inbox) -> Progress {
         while inbox.as_slice().starts_with(b"\r\n") {
             inbox.consume(2);
         }
         if matches!(inbox.as_slice(), [] | [b'\r']) {
-            return false;
+            return Progress::Idle;
         }
         let until = match self.state {
             // Counts from the connection on: silence before the first byte earns no more time.
@@ -42,19 +42,19 @@ impl HttpSession {
             _ => cx.now + head_timeout(cx),
         };
         self.state = State::Head { until, scan: HeadScan::default() };
-        true
+        Progress::More
     }
 
-    fn read_head(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<bool, Reason> {
+    fn read_head(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<Progress, Reason> {
         let service = self.service;
         let State::Head { scan, .. } = &mut self.state else {
-            return Ok(false);
+            return Ok(Progress::Idle);
         };
         let http = &cx.config.http;
         let limits = HeadLimits { head_bytes_max: http.head_bytes_max, headers_max: http.headers_max };
         let parsed = scan.parse(inbox.as_slice(), &limits).or_else(|error| refuse(cx, service, &error))?;
         let Some((request, len)) = parsed else {
-            return Ok(false);
+            return Ok(Progress::Idle);
         };
         inbox.consume(len);
         let skip = BodySkip::new(request.body).or_else(|error| refuse(cx, service, &error))?;
@@ -64,14 +64,14 @@ impl HttpSession {
         if skip.is_done() {
             self.state = State::Closing;
             self.dispatch(cx, &request);
-            return Ok(true);
+            return Ok(Progress::More);
         }
         self.state = State::Body { until: cx.now + head_timeout(cx), request: Box::new(request), skip };
         self.read_body(cx, inbox)
     }
 
-    /// True if the body is over and the request was dispatched.
-    fn read_body(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<bool, Reason> {
+    /// Skips the body; behind it the request is dispatched.
+    fn read_body(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<Progress, Reason> {
         let service = self.service;
         if let State::Body { skip, .. } = &mut self.state {
             let len = skip.consume(inbox.as_slice()).or_else(|error| refuse(cx, service, &error))?;
@@ -80,11 +80,11 @@ impl HttpSession {
         match std::mem::replace(&mut self.state, State::Closing) {
             State::Body { request, skip, .. } if skip.is_done() => {
                 self.dispatch(cx, &request);
-                Ok(true)
+                Ok(Progress::More)
             }
             before => {
                 self.state = before;
-                Ok(false)
+                Ok(Progress::Idle)
             }
         }
     }

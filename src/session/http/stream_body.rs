@@ -16,9 +16,9 @@
 use crate::base::inbox::Inbox;
 use crate::base::reason::Reason;
 use crate::config::Service;
-use crate::session::Cx;
 use crate::session::ask::Ask;
 use crate::session::http::response::{Exchange, Reply};
+use crate::session::{Cx, Progress};
 use crate::status::ClientKind;
 use crate::wire::format::Format;
 use crate::wire::http1::{self, Method, Request, ResponseHead, Status, Version};
@@ -139,8 +139,8 @@ impl StreamBody {
         }
     }
 
-    /// Reads one thing that the player says. True if there may be more.
-    pub fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<bool, Reason> {
+    /// Reads one thing that the player says.
+    pub fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<Progress, Reason> {
         match self {
             // Some clients pipeline a request that can never be answered; none has a reason to send much.
             StreamBody::Body { input_bytes, .. } => {
@@ -149,11 +149,11 @@ impl StreamBody {
                 if *input_bytes > INPUT_BYTES_MAX {
                     return Err(Reason::Protocol("a player sends instead of listening".to_owned()));
                 }
-                Ok(false)
+                Ok(Progress::Idle)
             }
             StreamBody::WebSocket(reader) => match reader.next(inbox) {
-                Ok(Some(event)) => heard(cx, event).map(|()| true),
-                Ok(None) => Ok(false),
+                Ok(Some(event)) => heard(cx, event).map(|()| Progress::More),
+                Ok(None) => Ok(Progress::Idle),
                 Err(error) => {
                     close(cx, error.close_code(), "");
                     Err(Reason::Protocol(error.to_string()))

@@ -20,8 +20,8 @@ use crate::base::inbox::Inbox;
 use crate::base::name::StreamName;
 use crate::base::reason::Reason;
 use crate::base::time::Instant;
-use crate::session::Cx;
 use crate::session::ask::{Answer, Ask, Introduction, Playing, Refusal};
+use crate::session::{Cx, Progress};
 use crate::status::ClientKind;
 use crate::wire::amf0::Value;
 use crate::wire::format::Format;
@@ -101,15 +101,15 @@ impl Connected {
         connected
     }
 
-    /// Handles what came. True if there may be more to do at once.
-    pub fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<bool, Reason> {
+    /// Handles what came, a bounded number of messages.
+    pub fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<Progress, Reason> {
         let mut messages = 0;
         while messages < MESSAGES_PER_CALL {
             if matches!(self.role, Role::AskingToPublish(_) | Role::AskingToPlay(_)) {
-                return Ok(false);
+                return Ok(Progress::Idle);
             }
             match self.link.reader.next(inbox).map_err(protocol)? {
-                None => return Ok(false),
+                None => return Ok(Progress::Idle),
                 Some(Item::Acknowledge(bytes)) => self.link.control(cx, Control::Acknowledgement(bytes)),
                 Some(Item::Message(message)) => {
                     messages += 1;
@@ -118,7 +118,7 @@ impl Connected {
                 }
             }
         }
-        Ok(true)
+        Ok(Progress::More)
     }
 
     fn message(&mut self, cx: &mut Cx<'_>, message: Message) -> Result<(), Reason> {

@@ -22,7 +22,7 @@ use crate::base::inbox::Inbox;
 use crate::base::reason::Reason;
 use crate::base::time::Instant;
 use crate::session::ask::Answer;
-use crate::session::{Cx, Session};
+use crate::session::{Cx, Progress, Session};
 use crate::wire::rtmp::chunk::Item;
 use crate::wire::rtmp::handshake::Handshake;
 use crate::wire::rtmp::message::{Content, Control};
@@ -85,13 +85,13 @@ impl RtmpSession {
 }
 
 impl Session for RtmpSession {
-    fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<bool, Reason> {
+    fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<Progress, Reason> {
         let result = self.advance(cx, inbox).and_then(|()| match &mut self.phase {
-            Phase::Handshake(_) | Phase::Connecting(_) => Ok(false),
+            Phase::Handshake(_) | Phase::Connecting(_) => Ok(Progress::Idle),
             Phase::Connected(connected) => connected.receive(cx, inbox),
             Phase::Over => {
                 inbox.consume(inbox.len());
-                Ok(false)
+                Ok(Progress::Idle)
             }
         });
         self.end_on_error(result)

@@ -17,7 +17,7 @@ use crate::base::time::{Epoch, Instant};
 use crate::config::{Config, Service};
 use crate::session::ask::{Answer, Ask};
 use crate::session::http::HttpSession;
-use crate::session::{Cx, Session};
+use crate::session::{Cx, Progress, Session};
 use crate::status::{Identity, Report};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -88,7 +88,7 @@ impl Peer {
 
     fn receive(&mut self) {
         while !self.inbox.is_empty()
-            && self.call(|session, cx, inbox| session.receive(cx, inbox)) == Some(true)
+            && self.call(|session, cx, inbox| session.receive(cx, inbox)) == Some(Progress::More)
         {}
     }
 

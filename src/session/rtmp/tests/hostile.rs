@@ -176,7 +176,7 @@ fn long_talk_lets_others_have_their_turn() {
         write_message(&mut bytes, 128, 4, 0, type_id::AUDIO, 1, &[0xaf]);
     }
     assert!(peer.inbox.receive(&bytes));
-    assert_eq!(peer.cx(|session, cx, inbox| session.receive(cx, inbox)), Ok(true));
+    assert_eq!(peer.cx(|session, cx, inbox| session.receive(cx, inbox)), Ok(Progress::More));
     assert_eq!(peer.inbox.len(), 136 * 13);
 }
 

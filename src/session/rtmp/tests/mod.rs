@@ -166,7 +166,7 @@ impl Peer {
             let result = self.cx(|session, cx, inbox| session.receive(cx, inbox));
             let answered = self.perform();
             match result {
-                Ok(more) if more || answered => {}
+                Ok(progress) if progress == Progress::More || answered => {}
                 Ok(_) => return,
                 Err(reason) => return self.ended = Some(reason),
             }

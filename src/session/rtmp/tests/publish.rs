@@ -194,7 +194,7 @@ fn media_behind_publish_waits_for_the_answer() {
 
     let mut peer = Peer::connected();
     assert!(peer.inbox.receive(&bytes));
-    assert_eq!(peer.cx(|session, cx, inbox| session.receive(cx, inbox)), Ok(false));
+    assert_eq!(peer.cx(|session, cx, inbox| session.receive(cx, inbox)), Ok(Progress::Idle));
     assert_eq!(peer.asks.len(), 2);
     assert_eq!(peer.inbox.len(), bytes.len() - 12 - payload.len());
     peer.perform();
