@@ -182,7 +182,7 @@ impl Server {
         hosted.stream.unpublish(self.now);
         let dispose = Duration::from_millis(hosted.stream.settings().hls.dispose_ms);
         if let Some(hls) = &mut hosted.hls {
-            hls.end(self.now);
+            hls.discontinuity(self.now);
             hosted.dispose = Some(self.now + dispose);
         }
         self.after_package(key);

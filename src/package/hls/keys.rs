@@ -3,30 +3,13 @@
 //! In: plain segments. Out: encrypted ones, and the keys to serve. A key serves a number of segments, then
 //! comes the next one; every segment has an initialisation vector of its own.
 
-use super::segment::Part;
+use super::segment::{KeyFile, Part};
 use crate::base::rng::Rng;
-use crate::wire::m3u8::{self, HlsFile};
+use crate::wire::m3u8;
 use aes::cipher::{BlockEncryptMut, KeyIvInit, block_padding::Pkcs7};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::sync::Arc;
-
-/// A key and its file.
-#[derive(PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyFile {
-    /// Its number; never used for another key, not even after a restart.
-    pub number: u64,
-    /// The key.
-    pub bytes: [u8; 16],
-}
-
-impl KeyFile {
-    /// Its file.
-    pub fn file(&self) -> HlsFile {
-        HlsFile::Key(self.number)
-    }
-}
 
 /// The key in use, and when it is time for the next.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -83,17 +66,11 @@ impl Keys {
 
 const BLOCK_BYTES: usize = 16;
 
-/// Never shows the key.
-impl fmt::Debug for KeyFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::rng::Seed;
+    use crate::wire::m3u8::HlsFile;
     use aes::cipher::BlockDecryptMut;
 
     fn parts(pieces: &[&'static [u8]]) -> Vec<Part> {
@@ -129,11 +106,5 @@ mod tests {
         assert_eq!(numbers, [1, 1, 3, 3, 5]);
         assert_ne!(made[0].0.bytes, made[2].0.bytes);
         assert_ne!(made[0].1.iv, made[1].1.iv);
-    }
-
-    #[test]
-    fn a_key_is_never_shown() {
-        let key = KeyFile { number: 1, bytes: [0xab; 16] };
-        assert_eq!(format!("{key:?}"), "key-1.key");
     }
 }

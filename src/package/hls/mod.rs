@@ -1,9 +1,9 @@
 //! Cuts a stream into HLS segments and answers for its playlists (RFC 8216).
 //!
 //! ```text
-//! frames ─▶ plan ─▶ pace ─▶ mux ─▶ keys ─▶ window ─▶ playlists, files, store
-//!          which    when   bytes  AES     what is
-//!          tracks   to cut                listed
+//! frames ─▶ plan ─▶ segmenter ─▶ mux ─▶ keys ─▶ window ─▶ playlists, files, store
+//!           which   when to cut  bytes  AES     what is
+//!           tracks                              listed
 //! ```
 //!
 //! In: the frames of one stream in order, and what became of its publisher. Out: playlists and files
@@ -15,10 +15,10 @@
 mod files;
 mod keys;
 mod mux;
-mod pace;
 mod plan;
 mod rate;
 mod segment;
+mod segmenter;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -38,10 +38,10 @@ use crate::wire::m3u8::{Entry, HlsFile, Layout};
 use files::Files;
 use keys::Keys;
 use mux::Mux;
-use pace::{Pace, Verdict};
 use plan::Plan;
 use rate::Rate;
 use segment::{Open, Segment};
+use segmenter::{Segmenter, Verdict};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::Store;
@@ -63,7 +63,7 @@ pub struct Hls {
     independent: bool,
     /// Layout of the segments so far.
     layout: Option<Layout>,
-    pace: Pace,
+    segmenter: Segmenter,
     mux: Mux,
     keys: Option<Keys>,
     window: Window,
@@ -101,7 +101,7 @@ impl Hls {
             discontinuity: false,
             independent: true,
             layout: None,
-            pace: Pace::new(settings),
+            segmenter: Segmenter::new(settings),
             mux: Mux::new(wall_ms),
             keys: settings.encrypt.then(|| Keys::new(rng, settings.segments_per_key)),
             window: Window::new(settings.window, settings.keep, bytes_max, first),
@@ -145,7 +145,7 @@ impl Hls {
     pub fn frame(&mut self, now: Instant, wall_ms: u64, frame: &Frame, stream_info: &Arc<StreamInfo>) {
         self.now = now;
         self.follow(stream_info);
-        if !self.turn(frame) {
+        if !self.switch_plan(frame) {
             return;
         }
         let Some(plan) = self.run.plan.as_ref().filter(|plan| plan.carries(frame)) else { return };
@@ -156,7 +156,7 @@ impl Hls {
             }
             return;
         };
-        match self.pace.verdict(open, frame, clean) {
+        match self.segmenter.verdict(open, frame, clean) {
             Verdict::Join => open.push(frame.clone()),
             Verdict::Cut => {
                 self.close(Some(frame));
@@ -174,7 +174,8 @@ impl Hls {
         }
     }
 
-    /// The publisher changed: what follows does not continue what was.
+    /// The publisher has gone or another one has come: what came so far becomes playable, and what follows
+    /// does not continue it.
     pub fn discontinuity(&mut self, now: Instant) {
         self.now = now;
         self.close(None);
@@ -182,11 +183,6 @@ impl Hls {
         self.files.show(&mut self.store);
         self.discontinuity = true;
         self.run = Run::default();
-    }
-
-    /// The publisher has gone: what came so far becomes playable. Another one may come.
-    pub fn end(&mut self, now: Instant) {
-        self.discontinuity(now);
     }
 
     /// The stream has gone for good: its files are to be removed from the configured directory.
@@ -231,8 +227,8 @@ impl Hls {
         self.layout.or(open.map(|plan| plan.layout))
     }
 
-    /// Turns to the next plan where `frame` allows it. False if the frame has no place before the turn.
-    fn turn(&mut self, frame: &Frame) -> bool {
+    /// Switches to the next plan where `frame` allows it. False if the frame has no place before the switch.
+    fn switch_plan(&mut self, frame: &Frame) -> bool {
         let Some(next) = &self.run.next_plan else { return true };
         if next.carries(frame) && next.is_clean(frame) {
             reached!("HLS turned to other codecs in mid-stream");
@@ -265,8 +261,8 @@ impl Hls {
             self.discontinuity |= open.discontinuity;
             return;
         };
-        let duration_us = self.pace.duration_us(&open, next);
-        let target_secs = self.pace.fix_target_secs(&open, duration_us);
+        let duration_us = self.segmenter.duration_us(&open, next);
+        let target_secs = self.segmenter.fix_target_secs(&open, duration_us);
         let (key, key_tag) = match &mut self.keys {
             Some(keys) => {
                 let (key, tag) = keys.encrypt(sequence, &mut muxed.parts);

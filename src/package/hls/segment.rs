@@ -3,13 +3,13 @@
 //! A closed segment is made of parts, in order. Today there is one part a segment; partial segments
 //! (LL-HLS) are more of them, closed while the segment is still open.
 
-use super::keys::KeyFile;
 use crate::media::frame::{Frame, TrackKind};
 use crate::media::timestamp::Timestamp;
 use crate::wire::m3u8::{Entry, HlsFile};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 /// What a held frame costs besides its payload, in bytes, generously: so that a flood of empty frames is
@@ -146,6 +146,29 @@ impl Init {
     }
 }
 
+/// A key and its file.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyFile {
+    /// Its number; never used for another key, not even after a restart.
+    pub number: u64,
+    /// The key.
+    pub bytes: [u8; 16],
+}
+
+impl KeyFile {
+    /// Its file.
+    pub fn file(&self) -> HlsFile {
+        HlsFile::Key(self.number)
+    }
+}
+
+/// Never shows the key.
+impl fmt::Debug for KeyFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file())
+    }
+}
+
 impl Segment {
     /// Its content, in shared pieces.
     pub fn body(&self) -> Vec<Bytes> {
@@ -155,5 +178,16 @@ impl Segment {
     /// Length of its content in bytes.
     pub fn len(&self) -> usize {
         self.parts.iter().flat_map(|part| &part.body).map(Bytes::len).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::KeyFile;
+
+    #[test]
+    fn a_key_is_never_shown() {
+        let key = KeyFile { number: 1, bytes: [0xab; 16] };
+        assert_eq!(format!("{key:?}"), "key-1.key");
     }
 }

@@ -1,8 +1,8 @@
 //! Streams as publishers send them, and what players see of them.
 
-mod cuts;
-mod laws;
-mod life;
+mod invariants;
+mod lifecycle;
+mod segmentation;
 mod serving;
 mod timeline;
 
@@ -148,7 +148,7 @@ impl Stage {
 
     /// The publisher leaves.
     fn end(&mut self) {
-        self.hls.end(self.now());
+        self.hls.discontinuity(self.now());
     }
 
     /// The publisher leaves and another one comes, `pause_ms` later by the wall clock.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 /// Rules for the ends of segments.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Pace {
+pub struct Segmenter {
     segment_us: i64,
     segment_us_max: i64,
     segment_bytes_max: usize,
@@ -34,12 +34,12 @@ pub enum Verdict {
     Gap,
 }
 
-impl Pace {
+impl Segmenter {
     /// The rules of `settings`.
-    pub fn new(settings: &config::Hls) -> Pace {
+    pub fn new(settings: &config::Hls) -> Segmenter {
         let us = |ms: u64| i64::try_from(ms.saturating_mul(1000)).unwrap_or(i64::MAX / 4).min(i64::MAX / 4);
         let segment_us = us(settings.segment_ms).max(SEGMENT_US_MIN);
-        Pace {
+        Segmenter {
             segment_us,
             segment_us_max: us(settings.segment_ms_max).max(segment_us),
             segment_bytes_max: settings.segment_bytes_max,
