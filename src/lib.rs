@@ -7,7 +7,7 @@
 //! The layers, each importing downward only:
 //!
 //! ```text
-//! 7  net       impure: sockets, files, DNS, processes, signals, the real clock
+//! 7  net       impure: sockets, files, signals, the real clock
 //! 6  record    a run as a list of inputs, and what plays it again
 //! 5  server    joins sessions, streams and packages
 //! 4  session   stream   package      three siblings that never import one another

@@ -87,7 +87,7 @@ pub fn payload(entries: &[Entry]) -> usize {
 
 fn words(event: &Event) -> Option<&[u8]> {
     match event {
-        Event::Received { bytes, .. } | Event::Datagram { bytes, .. } => Some(bytes),
+        Event::Received { bytes, .. } => Some(bytes),
         _ => None,
     }
 }
@@ -95,7 +95,7 @@ fn words(event: &Event) -> Option<&[u8]> {
 /// The same entry with only the bytes of `range` of its payload.
 fn cut(entry: &Entry, range: std::ops::Range<usize>) -> Entry {
     let mut entry = entry.clone();
-    if let Event::Received { bytes, .. } | Event::Datagram { bytes, .. } = &mut entry.event {
+    if let Event::Received { bytes, .. } = &mut entry.event {
         *bytes = bytes.slice(range);
     }
     entry
@@ -242,7 +242,7 @@ impl<F: FnMut(&[Entry]) -> bool, T: FnMut(Progress)> Work<F, T> {
 /// The same entry without the bytes of `range` in the middle of its payload.
 fn without(entry: &Entry, range: std::ops::Range<usize>) -> Entry {
     let mut entry = entry.clone();
-    if let Event::Received { bytes, .. } | Event::Datagram { bytes, .. } = &mut entry.event {
+    if let Event::Received { bytes, .. } = &mut entry.event {
         *bytes = [&bytes[..range.start], &bytes[range.end..]].concat().into();
     }
     entry

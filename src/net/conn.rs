@@ -55,8 +55,6 @@ pub struct Conn {
     pub full: bool,
     /// True while it stands in the reactor's line of those to read from.
     pub queued: bool,
-    /// True until a connection that we dialled stands or has failed.
-    pub connecting: bool,
     /// The part of a recording that follows its last words, and how many bytes of it.
     pub tail: Option<(String, u64)>,
 }
@@ -98,14 +96,6 @@ impl Conn {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => Put::Taken(0, false),
                 Err(error) => Put::Broken(describe(&error)),
             };
-        }
-    }
-
-    /// How dialling went.
-    pub fn outcome(&self) -> Result<(), String> {
-        match self.stream.take_error() {
-            Ok(None) => self.stream.set_nodelay(true).map_err(|error| describe(&error)),
-            Ok(Some(error)) | Err(error) => Err(describe(&error)),
         }
     }
 

@@ -1,17 +1,14 @@
-//! Reads and writes the files that packages keep.
+//! Writes the files that packages keep.
 //!
-//! In: a [`StoreOp`] or a path, as the core names them. Out: success, or the reason as a sentence. Runs on a
+//! In: a [`StoreOp`], as the core names it. Out: success, or the reason as a sentence. Runs on a
 //! helper thread. Never: follows a step upwards, since parts of paths are names that came from the network.
 
 use crate::base::store::StoreOp;
 use bytes::Bytes;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
-
-/// Most bytes of a file that is loaded.
-const LOAD_BYTES_MAX: u64 = 16 << 20;
 
 /// Changes a file.
 pub fn store(op: &StoreOp) -> Result<(), String> {
@@ -52,21 +49,6 @@ fn clear(directory: &Path, prefixes: &[String]) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Reads a file whole.
-pub fn load(path: &str) -> Result<Bytes, String> {
-    let path = sound(path)?;
-    let mut bytes = Vec::new();
-    // One byte more than allowed, so that a longer file is noticed, even one that grows while it is read.
-    let read = File::open(&path).and_then(|file| file.take(LOAD_BYTES_MAX + 1).read_to_end(&mut bytes));
-    match read {
-        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
-        Ok(len) if len as u64 > LOAD_BYTES_MAX => {
-            Err(format!("cannot read {}: it has more than {LOAD_BYTES_MAX} bytes", path.display()))
-        }
-        Ok(_) => Ok(Bytes::from(bytes)),
-    }
 }
 
 /// The path, if it goes down only.
@@ -110,10 +92,10 @@ fn beside(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::{LOAD_BYTES_MAX, load, store};
+    use super::store;
     use crate::base::store::StoreOp;
     use bytes::Bytes;
-    use std::fs::{self, File};
+    use std::fs;
     use std::path::PathBuf;
 
     /// A directory of a test's own, gone when it ends.
@@ -148,6 +130,10 @@ mod tests {
         store(&StoreOp::Write { path, body })
     }
 
+    fn read(path: &str) -> Vec<u8> {
+        fs::read(path).expect("it was written")
+    }
+
     #[test]
     fn what_was_left_behind_is_cleared_and_nothing_else() {
         let place = Place::new("clear");
@@ -175,9 +161,9 @@ mod tests {
         let place = Place::new("whole");
         let path = place.path("seg-1.ts");
         write(path.clone(), &["one ", "two"]).expect("writable");
-        assert_eq!(load(&path), Ok(Bytes::from_static(b"one two")));
+        assert_eq!(read(&path), b"one two");
         write(path.clone(), &["three"]).expect("writable");
-        assert_eq!(load(&path), Ok(Bytes::from_static(b"three")));
+        assert_eq!(read(&path), b"three");
         assert_eq!(place.names(), ["seg-1.ts"], "nothing is left beside it");
         for _ in 0..2 {
             store(&StoreOp::Remove { path: path.clone() }).expect("gone already is as good");
@@ -190,14 +176,13 @@ mod tests {
         let place = Place::new("deep");
         let path = place.path("live/cam/index.m3u8");
         write(path.clone(), &["#EXTM3U"]).expect("writable");
-        assert_eq!(load(&path), Ok(Bytes::from_static(b"#EXTM3U")));
+        assert_eq!(read(&path), b"#EXTM3U");
     }
 
     #[test]
     fn a_step_upwards_is_refused() {
         let expected = Err("hls/../../etc/passwd steps out of its directory".to_owned());
         let path = "hls/../../etc/passwd".to_owned();
-        assert_eq!(load(&path).map(drop), expected);
         assert_eq!(write(path.clone(), &["x"]), expected);
         assert_eq!(store(&StoreOp::Remove { path }), expected);
     }
@@ -210,19 +195,5 @@ mod tests {
         let error = write(path.clone(), &["x"]).expect_err("a directory has this name");
         assert_eq!(error, format!("cannot write {path}: Is a directory (os error 21)"));
         assert_eq!(place.names(), ["taken"]);
-        let missing = place.path("missing");
-        let expected = format!("cannot read {missing}: No such file or directory (os error 2)");
-        assert_eq!(load(&missing), Err(expected));
-    }
-
-    #[test]
-    fn a_file_that_is_too_long_is_not_loaded() {
-        let place = Place::new("long");
-        let path = place.path("huge");
-        let file = File::create(&path).expect("writable");
-        file.set_len(LOAD_BYTES_MAX).expect("holes cost nothing");
-        assert_eq!(load(&path).map(|bytes| bytes.len() as u64), Ok(LOAD_BYTES_MAX));
-        file.set_len(LOAD_BYTES_MAX + 1).expect("holes cost nothing");
-        assert_eq!(load(&path), Err(format!("cannot read {path}: it has more than 16777216 bytes")));
     }
 }

@@ -1,18 +1,16 @@
-//! The shell for production: mio, sockets, files, DNS, processes, signals, the real clock.
+//! The shell for production: mio, sockets, files, signals, the real clock.
 //!
 //! The only impure room. What it does is told by `reactor`; what it decides is nothing.
 
 pub mod clock;
 pub mod closing;
 pub mod conn;
-pub mod dns;
 pub mod entropy;
 pub mod files;
 pub mod listener;
 pub mod logger;
 pub mod open_files;
 pub mod pages;
-pub mod processes;
 pub mod reactor;
 pub mod recorder;
 pub mod signals;

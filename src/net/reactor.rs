@@ -2,7 +2,7 @@
 //!
 //! One thread, edge-triggered. A pass samples the clock once, takes what the poll brought, accepts and
 //! reads within budgets so that no peer starves another, and drains the server's outputs after every
-//! input. Files, names and processes are looked after by helper threads; their results come back as
+//! input. Files are looked after by a helper thread; its results come back as
 //! inputs. Nothing here decides anything about media.
 
 use crate::base::id::ConnId;
@@ -180,12 +180,6 @@ impl Reactor {
     fn take_conn(&mut self, event: &Event, place: usize, now: Instant) {
         let Some(Some(conn)) = self.conns.get_mut(place) else { return };
         let id = conn.id;
-        if conn.connecting {
-            conn.connecting = false;
-            let result = conn.outcome();
-            self.tell(now, Input::Connected { conn: id, result });
-            return self.take_conn(event, place, now);
-        }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             conn.readable = true;
             conn.finished |= event.is_read_closed();
@@ -253,7 +247,6 @@ impl Reactor {
             reading: true,
             full: false,
             queued: true,
-            connecting: false,
             tail: None,
         });
         self.line.push_back(id);
@@ -266,35 +259,6 @@ impl Reactor {
             self.conns.resize_with(index + 1, || None);
         }
         self.conns[index] = Some(conn);
-    }
-
-    /// Dials out; how it went is told when the socket becomes writable.
-    fn connect(&mut self, id: ConnId, peer: SocketAddr, now: Instant) {
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        let token = Token(CONN_FIRST + id.index as usize);
-        let dialled = mio::net::TcpStream::connect(peer).and_then(|mut stream| {
-            self.poll.registry().register(&mut stream, token, interest)?;
-            Ok(stream)
-        });
-        match dialled {
-            Ok(stream) => {
-                self.seat(Conn {
-                    id,
-                    stream,
-                    readable: false,
-                    finished: false,
-                    reading: true,
-                    full: false,
-                    queued: false,
-                    connecting: true,
-                    tail: None,
-                });
-            }
-            Err(error) => {
-                let result = Err(conn::describe(&error));
-                self.hand_in(now, Input::Connected { conn: id, result });
-            }
-        }
     }
 
     /// Reads from everybody in line once, within the budget.
@@ -376,14 +340,12 @@ impl Reactor {
                 Output::Write { conn } => self.write(conn, now),
                 Output::Read { conn, on } => self.set_reading(conn, on),
                 Output::Close { conn, linger } => self.close(conn, linger, now),
-                Output::Connect { conn, peer } => self.connect(conn, peer, now),
                 Output::Recorder { ticket, wish } => self.recorder.ask(ticket, wish),
                 Output::Append { conn, name, bytes } => {
                     if let Some(conn) = self.conn(conn) {
                         conn.tail = Some((name, bytes));
                     }
                 }
-                Output::Send { .. } => log::debug!("a datagram was dropped: no UDP socket is open"),
                 Output::Finished => self.finished = true,
                 other => self.world.start(other),
             }

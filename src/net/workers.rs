@@ -1,14 +1,12 @@
-//! Helper threads for what would block the loop: files, names, children.
+//! The helper thread for what would block the loop: files.
 //!
-//! One thread writes and reads files, in the order in which it was asked, so that a playlist never
-//! overtakes its segments; one looks names up; one looks after child processes. Results come back through a
-//! channel, and the poll is woken. Queues are bounded: what does not fit is refused at once, as a result
-//! like every other.
+//! In: changes of files, done in the order in which they were asked, so that a playlist never overtakes its
+//! segments. Out: results through a channel, with the poll woken. The queue is bounded: a change that does
+//! not fit is refused at once, as a result like every other.
 
 use crate::base::id::Ticket;
 use crate::base::store::StoreOp;
-use crate::net::processes::{self, CHILDREN_MAX, Job};
-use crate::net::{dns, files};
+use crate::net::files;
 use crate::server::Input;
 use mio::Waker;
 use std::io;
@@ -17,22 +15,12 @@ use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// Most file operations that wait for their turn.
+/// Most file operations that wait.
 pub const FILE_JOBS_MAX: usize = 1024;
 
-/// Most names that wait to be looked up.
-pub const NAME_JOBS_MAX: usize = 256;
-
-/// How long the threads may take to finish what they were asked when the server ends. A disk that hangs
-/// must not keep the process.
+/// How long the thread may take to finish what it was asked when the server ends. A disk that hangs must not
+/// keep the process.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
-
-enum FileJob {
-    Store(Ticket, StoreOp),
-    Load(Ticket, String),
-}
-
-type NameJob = (Ticket, String);
 
 /// Sends results to the loop and wakes it.
 #[derive(Clone)]
@@ -42,9 +30,9 @@ struct Desk {
 }
 
 impl Desk {
-    fn hand_in(&self, input: Input<'static>) {
-        // Nobody listens any more once the loop has ended; then results are of no use either.
-        if self.results.send(input).is_ok()
+    fn hand_in(&self, ticket: Ticket, result: Result<(), String>) {
+        // The receiver is gone once the loop has ended; then results are of no use either.
+        if self.results.send(Input::Stored { ticket, result }).is_ok()
             && let Err(error) = self.waker.wake()
         {
             log::error!("the loop cannot be woken: {error}");
@@ -52,32 +40,27 @@ impl Desk {
     }
 }
 
-/// The helper threads.
+/// The helper thread.
 pub struct Workers {
     desk: Desk,
     results: Receiver<Input<'static>>,
-    files: SyncSender<FileJob>,
-    names: SyncSender<NameJob>,
-    children: SyncSender<Job>,
-    /// Those that are waited for at the end.
-    threads: [JoinHandle<()>; 2],
+    files: SyncSender<(Ticket, StoreOp)>,
+    thread: JoinHandle<()>,
 }
 
 impl Workers {
-    /// Starts them; `waker` wakes the loop when there are results.
+    /// Starts the thread; `waker` wakes the loop when there are results.
     pub fn start(waker: Arc<Waker>) -> io::Result<Self> {
         let (sender, results) = mpsc::channel();
         let desk = Desk { results: sender, waker };
-        let (files, file_jobs) = mpsc::sync_channel(FILE_JOBS_MAX);
-        let (names, name_jobs) = mpsc::sync_channel(NAME_JOBS_MAX);
-        let (children, child_jobs) = mpsc::sync_channel(CHILDREN_MAX);
-        let threads = [
-            thread("files", &desk, move |desk| do_files(file_jobs, desk))?,
-            thread("children", &desk, move |desk| do_children(&child_jobs, desk))?,
-        ];
-        // Not waited for: a name server may take half a minute, and nobody needs the answer at the end.
-        thread("names", &desk, move |desk| do_names(name_jobs, desk))?;
-        Ok(Workers { desk, results, files, names, children, threads })
+        let (files, jobs) = mpsc::sync_channel::<(Ticket, StoreOp)>(FILE_JOBS_MAX);
+        let thread = {
+            let desk = desk.clone();
+            let work =
+                move || jobs.into_iter().for_each(|(ticket, op)| desk.hand_in(ticket, files::store(&op)));
+            thread::Builder::new().name("files".to_owned()).spawn(work)?
+        };
+        Ok(Workers { desk, results, files, thread })
     }
 
     /// The next result.
@@ -87,75 +70,25 @@ impl Workers {
 
     /// Changes a file, after all that was asked before.
     pub fn store(&self, ticket: Ticket, op: StoreOp) {
-        if self.files.try_send(FileJob::Store(ticket, op)).is_err() {
-            self.desk.hand_in(Input::Stored { ticket, result: Err(too_slow()) });
+        if self.files.try_send((ticket, op)).is_err() {
+            let result = Err(format!("{FILE_JOBS_MAX} file operations wait: the disk is too slow"));
+            self.desk.hand_in(ticket, result);
         }
     }
 
-    /// Reads a file, after all that was asked before.
-    pub fn load(&self, ticket: Ticket, path: String) {
-        if self.files.try_send(FileJob::Load(ticket, path)).is_err() {
-            self.desk.hand_in(Input::Loaded { ticket, result: Err(too_slow()) });
-        }
-    }
-
-    /// Looks a name up.
-    pub fn resolve(&self, ticket: Ticket, host: String) {
-        if self.names.try_send((ticket, host)).is_err() {
-            let result = Err(format!("{NAME_JOBS_MAX} names wait to be looked up"));
-            self.desk.hand_in(Input::Resolved { ticket, result });
-        }
-    }
-
-    /// Starts a child process: program and arguments, no shell in between, no terminal.
-    pub fn spawn(&self, ticket: Ticket, argv: Vec<String>) {
-        if self.children.try_send(Job { ticket, argv }).is_err() {
-            let result = Err(format!("{CHILDREN_MAX} child processes wait to be started"));
-            self.desk.hand_in(Input::Exited { ticket, result });
-        }
-    }
-
-    /// Waits until all files are as they were asked to be and all children are gone, but not for ever.
+    /// Waits until all files are as they were asked to be, up to a limit of time.
     pub fn finish(self) {
-        let Workers { files, names, children, threads, .. } = self;
-        drop((files, names, children));
+        let Workers { files, thread, .. } = self;
+        drop(files);
         let pause = Duration::from_millis(5);
         for _ in 0..FINISH_TIMEOUT.as_millis() / pause.as_millis() {
-            if threads.iter().all(JoinHandle::is_finished) {
+            if thread.is_finished() {
                 return;
             }
             thread::sleep(pause);
         }
-        log::warn!("files or child processes take longer than {FINISH_TIMEOUT:?} and are left behind");
+        log::warn!("files take longer than {FINISH_TIMEOUT:?} and are left behind");
     }
-}
-
-fn too_slow() -> String {
-    format!("{FILE_JOBS_MAX} file operations wait: the disk is too slow")
-}
-
-fn thread(name: &str, desk: &Desk, work: impl FnOnce(&Desk) + Send + 'static) -> io::Result<JoinHandle<()>> {
-    let desk = desk.clone();
-    thread::Builder::new().name(name.to_owned()).spawn(move || work(&desk))
-}
-
-fn do_files(jobs: Receiver<FileJob>, desk: &Desk) {
-    for job in jobs {
-        desk.hand_in(match job {
-            FileJob::Store(ticket, op) => Input::Stored { ticket, result: files::store(&op) },
-            FileJob::Load(ticket, path) => Input::Loaded { ticket, result: files::load(&path) },
-        });
-    }
-}
-
-fn do_names(jobs: Receiver<NameJob>, desk: &Desk) {
-    for (ticket, host) in jobs {
-        desk.hand_in(Input::Resolved { ticket, result: dns::resolve(&host) });
-    }
-}
-
-fn do_children(jobs: &Receiver<Job>, desk: &Desk) {
-    processes::look_after(jobs, |ticket, result| desk.hand_in(Input::Exited { ticket, result }));
 }
 
 #[cfg(test)]
@@ -166,6 +99,7 @@ mod tests {
     use crate::server::Input;
     use bytes::Bytes;
     use mio::{Events, Poll, Token, Waker};
+    use std::path::PathBuf;
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -187,52 +121,41 @@ mod tests {
         panic!("no result came");
     }
 
+    fn directory(test: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("dacapo-workers-{test}-{}", std::process::id()))
+    }
+
     #[test]
     fn files_are_done_in_the_order_in_which_they_were_asked_for() {
         let (mut poll, workers) = workers();
-        let directory = std::env::temp_dir().join(format!("dacapo-workers-{}", std::process::id()));
+        let directory = directory("order");
         let path = directory.join("live/index.m3u8").to_str().expect("UTF-8").to_owned();
-        let body = vec![Bytes::from_static(b"#EXTM3U")];
-        workers.store(Ticket(1), StoreOp::Write { path: path.clone(), body });
-        workers.load(Ticket(2), path.clone());
-        workers.store(Ticket(3), StoreOp::Remove { path: path.clone() });
-        workers.load(Ticket(4), path);
-        let stored = result(&mut poll, &workers);
-        assert!(matches!(stored, Input::Stored { ticket: Ticket(1), result: Ok(()) }), "{stored:?}");
-        let Input::Loaded { ticket: Ticket(2), result: Ok(bytes) } = result(&mut poll, &workers) else {
-            panic!("not loaded")
-        };
-        assert_eq!(&bytes[..], b"#EXTM3U");
-        let removed = result(&mut poll, &workers);
-        assert!(matches!(removed, Input::Stored { ticket: Ticket(3), result: Ok(()) }), "{removed:?}");
-        let gone = result(&mut poll, &workers);
-        assert!(matches!(gone, Input::Loaded { ticket: Ticket(4), result: Err(_) }), "{gone:?}");
+        let write =
+            |text: &'static [u8]| StoreOp::Write { path: path.clone(), body: vec![Bytes::from_static(text)] };
+        let ops = [write(b"one"), write(b"two"), StoreOp::Remove { path: path.clone() }, write(b"last")];
+        for (place, op) in ops.into_iter().enumerate() {
+            workers.store(Ticket(place as u64), op);
+        }
+        for place in 0..4 {
+            let stored = result(&mut poll, &workers);
+            let Input::Stored { ticket, result: Ok(()) } = stored else { panic!("{stored:?}") };
+            assert_eq!(ticket, Ticket(place));
+        }
+        assert_eq!(std::fs::read(&path).expect("it was written"), b"last");
         workers.finish();
         std::fs::remove_dir_all(directory).expect("it was made here");
     }
 
     #[test]
-    fn names_and_children_come_back_too() {
-        let (mut poll, workers) = workers();
-        workers.resolve(Ticket(1), "127.0.0.1".to_owned());
-        let resolved = result(&mut poll, &workers);
-        assert!(matches!(&resolved, Input::Resolved { ticket: Ticket(1), result: Ok(_) }), "{resolved:?}");
-        workers.spawn(Ticket(2), vec!["false".to_owned()]);
-        let exited = result(&mut poll, &workers);
-        assert!(matches!(exited, Input::Exited { ticket: Ticket(2), result: Ok(Some(1)) }), "{exited:?}");
-        workers.finish();
-    }
-
-    #[test]
-    fn every_question_is_answered_even_those_that_found_no_room() {
+    fn every_request_is_answered_even_those_that_found_no_room() {
         let (mut poll, workers) = workers();
         let asked = 4 * FILE_JOBS_MAX as u64;
         for number in 0..asked {
-            workers.load(Ticket(number), "/no/such/file".to_owned());
+            workers.store(Ticket(number), StoreOp::Remove { path: "../up".to_owned() });
         }
         let mut tickets: Vec<u64> = (0..asked)
             .map(|_| match result(&mut poll, &workers) {
-                Input::Loaded { ticket, result: Err(_) } => ticket.0,
+                Input::Stored { ticket, result: Err(_) } => ticket.0,
                 other => panic!("{other:?}"),
             })
             .collect();
@@ -243,7 +166,7 @@ mod tests {
     #[test]
     fn what_was_asked_is_done_before_the_end() {
         let (_poll, workers) = workers();
-        let directory = std::env::temp_dir().join(format!("dacapo-finish-{}", std::process::id()));
+        let directory = directory("finish");
         for number in 0..100 {
             let path = directory.join(number.to_string()).to_str().expect("UTF-8").to_owned();
             workers.store(Ticket(number), StoreOp::Write { path, body: vec![Bytes::from_static(b"x")] });

@@ -52,18 +52,13 @@ impl World {
     pub fn start(&mut self, output: Output) {
         match output {
             Output::Store { ticket, op } => self.workers.store(ticket, op),
-            Output::Load { ticket, path } => self.workers.load(ticket, path),
-            Output::Resolve { ticket, host } => self.workers.resolve(ticket, host),
-            Output::Spawn { ticket, argv } => self.workers.spawn(ticket, argv),
             Output::Measure { ticket } => self.measured.push_back(self.gauge.read_as(ticket)),
             // The reactor keeps these for itself.
             Output::Write { .. }
             | Output::Read { .. }
             | Output::Close { .. }
-            | Output::Connect { .. }
             | Output::Append { .. }
             | Output::Recorder { .. }
-            | Output::Send { .. }
             | Output::Finished => {}
         }
     }

@@ -7,7 +7,7 @@ use crate::server::End;
 use crate::status::{RecorderAnswer, RecorderRefusal, Vitals};
 use bytes::Bytes;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// A connection, by its number in the recording: the first that came is 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,49 +86,12 @@ pub enum Event {
         /// How.
         end: End,
     },
-    /// A datagram came.
-    Datagram {
-        /// On which listener.
-        listener: ListenerId,
-        /// From where.
-        peer: SocketAddr,
-        /// What.
-        bytes: Bytes,
-    },
-    /// How dialling out went.
-    Connected {
-        /// Which connection.
-        conn_no: ConnNo,
-        /// Nothing, or the reason.
-        result: Result<(), String>,
-    },
-    /// Addresses of a host.
-    Resolved {
-        /// Which request.
-        ticket: Ticket,
-        /// The addresses, or the reason.
-        result: Result<Vec<IpAddr>, String>,
-    },
     /// A file was changed.
     Stored {
         /// Which request.
         ticket: Ticket,
         /// Nothing, or the reason.
         result: Result<(), String>,
-    },
-    /// A file was read.
-    Loaded {
-        /// Which request.
-        ticket: Ticket,
-        /// The content, or the reason.
-        result: Result<Bytes, String>,
-    },
-    /// A child process ended.
-    Exited {
-        /// Which.
-        ticket: Ticket,
-        /// Its exit code, or the reason.
-        result: Result<Option<i32>, String>,
     },
     /// Process and machine were measured.
     Measured {
@@ -167,7 +130,7 @@ pub enum Event {
         /// Everything that was sent to it since the recording began.
         sent: RollingHash,
     },
-    /// Noticed: all other requests of the server so far (files, names, processes, reading on and off).
+    /// Noticed: all other requests of the server so far (files, measurements, reading on and off).
     Requested {
         /// The requests as text, one after the other.
         requests: RollingHash,
@@ -184,7 +147,6 @@ impl Event {
             | Event::Sent { conn_no, .. }
             | Event::Writable { conn_no }
             | Event::Ended { conn_no, .. }
-            | Event::Connected { conn_no, .. }
             | Event::Closed { conn_no, .. }
             | Event::Checked { conn_no, .. } => Some(*conn_no),
             _ => None,

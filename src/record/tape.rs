@@ -18,7 +18,6 @@ use crate::record::event::{ConnNo, Event};
 use crate::record::file;
 use crate::record::rolling_hash::RollingHash;
 use crate::server::{Input, Output, Server};
-use bytes::Bytes;
 use std::net::SocketAddr;
 
 /// Most bytes that are held back for a connection that has not said what it is about.
@@ -174,30 +173,14 @@ impl Tape {
             Input::Ended { conn, end } => {
                 self.about(*conn, now, |conn_no| Event::Ended { conn_no, end: end.clone() });
             }
-            Input::Connected { conn, result } => {
-                self.about(*conn, now, |conn_no| Event::Connected { conn_no, result: result.clone() });
-            }
             Input::Tick => return self.general(now, &Event::Tick),
             Input::Drain => return self.general(now, &Event::Drain),
             Input::Reload { config } => self.general(now, &Event::Reload { config: config::print(config) }),
             Input::Sent { .. } => {}
-            // Tickets and datagrams are the whole server's.
+            // Tickets are the whole server's.
             _ if self.chosen.is_some() => {}
-            Input::Datagram { listener, peer, bytes } => {
-                let bytes = Bytes::copy_from_slice(bytes);
-                self.general(now, &Event::Datagram { listener: *listener, peer: *peer, bytes });
-            }
-            Input::Resolved { ticket, result } => {
-                self.general(now, &Event::Resolved { ticket: *ticket, result: result.clone() });
-            }
             Input::Stored { ticket, result } => {
                 self.general(now, &Event::Stored { ticket: *ticket, result: result.clone() });
-            }
-            Input::Loaded { ticket, result } => {
-                self.general(now, &Event::Loaded { ticket: *ticket, result: result.clone() });
-            }
-            Input::Exited { ticket, result } => {
-                self.general(now, &Event::Exited { ticket: *ticket, result: result.clone() });
             }
             Input::Measured { ticket, vitals } => {
                 self.general(now, &Event::Measured { ticket: *ticket, vitals: vitals.clone() });
@@ -360,7 +343,6 @@ pub(super) fn request_text(request: &Output, conn_no: impl Fn(u32) -> Option<Con
     match request {
         Output::Read { conn, on } => format!("Read {:?} {on}", conn_no(conn.index)),
         Output::Append { conn, name, bytes } => format!("Append {:?} {name} {bytes}", conn_no(conn.index)),
-        Output::Connect { conn, peer } => format!("Connect {:?} {peer}", conn_no(conn.index)),
         Output::Store { ticket, op: StoreOp::Write { path, body } } => {
             let mut content = RollingHash::default();
             body.iter().for_each(|piece| content.extend(piece));

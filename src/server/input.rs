@@ -2,11 +2,9 @@
 //!
 //! A recording of a run is a list of `(time, Input)`; so is a test, and so is a simulation.
 
-use crate::base::id::{ConnId, ListenerId, Ticket};
+use crate::base::id::{ConnId, Ticket};
 use crate::config::Config;
 use crate::status::{RecorderAnswer, RecorderRefusal, Vitals};
-use bytes::Bytes;
-use std::net::{IpAddr, SocketAddr};
 
 /// Something that happened in the world.
 #[derive(Debug)]
@@ -41,49 +39,12 @@ pub enum Input<'a> {
         /// How.
         end: End,
     },
-    /// A datagram came.
-    Datagram {
-        /// On which listener.
-        listener: ListenerId,
-        /// From where.
-        peer: SocketAddr,
-        /// What.
-        bytes: &'a [u8],
-    },
-    /// To `Output::Connect`: the connection stands, or why not.
-    Connected {
-        /// Which.
-        conn: ConnId,
-        /// Nothing, or the reason.
-        result: Result<(), String>,
-    },
-    /// To `Output::Resolve`: the addresses of a host.
-    Resolved {
-        /// Which request.
-        ticket: Ticket,
-        /// In the resolver's order, or the reason.
-        result: Result<Vec<IpAddr>, String>,
-    },
     /// To `Output::Store`: the file is as wanted, or why not.
     Stored {
         /// Which request.
         ticket: Ticket,
         /// Nothing, or the reason.
         result: Result<(), String>,
-    },
-    /// To `Output::Load`: the content of a file.
-    Loaded {
-        /// Which request.
-        ticket: Ticket,
-        /// The content, or the reason.
-        result: Result<Bytes, String>,
-    },
-    /// To `Output::Spawn`: a child process ended.
-    Exited {
-        /// Which.
-        ticket: Ticket,
-        /// Its exit code; `None` if a signal ended it. Or why it could not start.
-        result: Result<Option<i32>, String>,
     },
     /// To `Output::Measure`.
     Measured {

@@ -246,12 +246,6 @@ impl Server {
             Input::Recorder { ticket, result } => self.recorder_answered(ticket, result),
             Input::Stored { result: Err(error), .. } => log::warn!("a file could not be written: {error}"),
             Input::Stored { result: Ok(()), .. } => {}
-            // Asked for by nothing that is built so far; late answers are harmless.
-            Input::Datagram { .. }
-            | Input::Connected { .. }
-            | Input::Resolved { .. }
-            | Input::Loaded { .. }
-            | Input::Exited { .. } => {}
             Input::Reload { config } => {
                 self.config = Arc::new(*config);
                 self.introduce();

@@ -229,17 +229,6 @@ fn cover_event(
         Event::Ended { conn_no, end: End::Broken(how) } => {
             Event::Ended { conn_no, end: End::Broken(words(&how)) }
         }
-        Event::Datagram { listener, mut peer, bytes } => {
-            peer.set_ip(covers.address(peer.ip()));
-            Event::Datagram { listener, peer, bytes }
-        }
-        Event::Connected { conn_no, result } => {
-            Event::Connected { conn_no, result: result.map_err(|error| words(&error)) }
-        }
-        Event::Resolved { ticket, result } => {
-            let result = result.map(|list| list.into_iter().map(|ip| covers.address(ip)).collect());
-            Event::Resolved { ticket, result: result.map_err(|error: String| words(&error)) }
-        }
         Event::Stored { ticket, result } => {
             Event::Stored { ticket, result: result.map_err(|error| words(&error)) }
         }

@@ -207,28 +207,8 @@ impl Replay {
                 let Some(conn) = conn else { return };
                 self.tell(at, &event, Input::Ended { conn, end: end.clone() }, observer);
             }
-            Event::Connected { result, .. } => {
-                let Some(conn) = conn else { return };
-                self.tell(at, &event, Input::Connected { conn, result: result.clone() }, observer);
-            }
-            Event::Datagram { listener, peer, bytes } => {
-                let input = Input::Datagram { listener: *listener, peer: *peer, bytes };
-                self.tell(at, &event, input, observer);
-            }
-            Event::Resolved { ticket, result } => {
-                let input = Input::Resolved { ticket: *ticket, result: result.clone() };
-                self.tell(at, &event, input, observer);
-            }
             Event::Stored { ticket, result } => {
                 let input = Input::Stored { ticket: *ticket, result: result.clone() };
-                self.tell(at, &event, input, observer);
-            }
-            Event::Loaded { ticket, result } => {
-                let input = Input::Loaded { ticket: *ticket, result: result.clone() };
-                self.tell(at, &event, input, observer);
-            }
-            Event::Exited { ticket, result } => {
-                let input = Input::Exited { ticket: *ticket, result: result.clone() };
                 self.tell(at, &event, input, observer);
             }
             Event::Measured { ticket, vitals } => {
@@ -257,7 +237,7 @@ impl Replay {
                 observer.checked(self.now, &Event::Requested { requests: self.requests });
                 if self.kernel == Kernel::Recorded && !self.requests_differ && *requests != self.requests {
                     self.requests_differ = true;
-                    let what = "other files, names or processes were requested then".to_owned();
+                    let what = "other files or measurements were requested then".to_owned();
                     self.differ(None, what, observer);
                 }
             }
@@ -369,10 +349,9 @@ impl Replay {
 
     fn request(&mut self, output: Output, observer: &mut dyn Observer) {
         let conn = match &output {
-            Output::Close { conn, .. }
-            | Output::Read { conn, .. }
-            | Output::Connect { conn, .. }
-            | Output::Append { conn, .. } => Some(*conn),
+            Output::Close { conn, .. } | Output::Read { conn, .. } | Output::Append { conn, .. } => {
+                Some(*conn)
+            }
             _ => None,
         };
         let conn_no = conn.and_then(|conn| self.numbers.get(&conn).copied());
