@@ -16,6 +16,8 @@ pub struct Hosted {
     pub stream: Stream,
     /// Its HLS package, from its first publisher on until some time after its last.
     pub hls: Option<Hls>,
+    /// [`Hls::version`] when the fetches that wait were last tried.
+    pub hls_version: u64,
     /// Who plays it.
     pub players: BTreeSet<ConnId>,
     /// Who waits for it to begin.
@@ -46,6 +48,7 @@ impl Hosted {
         Hosted {
             stream,
             hls: None,
+            hls_version: 0,
             players: BTreeSet::new(),
             waiting: BTreeSet::new(),
             fetching: BTreeSet::new(),

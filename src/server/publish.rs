@@ -61,7 +61,9 @@ impl Server {
             None if settings.hls.enabled => {
                 // A package that comes after another one of the same name has keys of its own.
                 let rng = self.seed.fork(format!("hls/{}/{wall_ms}", name.path()).as_bytes());
-                hosted.hls = Some(Hls::new(&settings.hls, &name, rng, wall_ms));
+                let hls = Hls::new(&settings.hls, &name, rng, wall_ms);
+                hosted.hls_version = hls.version();
+                hosted.hls = Some(hls);
             }
             None => {}
         }
@@ -140,12 +142,14 @@ impl Server {
         while let Some(op) = hls.poll_store() {
             ops.push(op);
         }
-        let hungry: Vec<ConnId> = hosted.fetching.iter().copied().collect();
+        // What waits is a playlist, and there is one when the package says that the playlists have changed.
+        let changed = hls.version() != std::mem::replace(&mut hosted.hls_version, hls.version());
+        let waiting = hosted.fetching.iter().copied().filter(|_| changed).collect::<Vec<ConnId>>();
         for op in ops {
             let ticket = self.ticket();
             self.outputs.push_back(Output::Store { ticket, op });
         }
-        for id in hungry {
+        for id in waiting {
             self.fetch_again(id);
         }
     }

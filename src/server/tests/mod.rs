@@ -146,6 +146,23 @@ fn a_player_waits_for_a_stream_and_not_for_ever() {
 }
 
 #[test]
+fn who_waits_for_a_playlist_gets_it_as_soon_as_there_is_one() {
+    let mut config = quick();
+    config.stream.play.wait_ms = 60_000;
+    let mut world = World::new(config);
+    let early = world.http("GET /live/cam1/index.m3u8 HTTP/1.1\r\nHost: a\r\n\r\n");
+    let publisher = world.stranger();
+    let (some, rest) = save::PUBLISHER.split_at(save::PUBLISHER.len() / 2);
+    world.receive(publisher, some);
+    let late = world.http("GET /live/cam1.m3u8 HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!((world.sent(early), world.sent(late)), (Vec::new(), Vec::new()));
+    world.receive(publisher, rest);
+    for conn in [early, late] {
+        assert!(String::from_utf8_lossy(&world.sent(conn)).contains("#EXTM3U"));
+    }
+}
+
+#[test]
 fn a_player_that_takes_nothing_is_let_go_and_harms_nobody() {
     let mut config = quick();
     config.stream.play.send_timeout_ms = 4_000;

@@ -15,7 +15,7 @@ fn a_copy_may_go_to_another_thread() {
     is_copied_and_sent::<Server>();
 }
 
-const PUBLISHER: &[u8] =
+pub const PUBLISHER: &[u8] =
     include_bytes!("../../../fixtures/captures/rtmp/ffmpeg-5.1-publish-start/client.bin");
 
 /// What FFmpeg sends is packaged too, its connection breaks, and it comes back within the time to linger.
