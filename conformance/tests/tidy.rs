@@ -39,6 +39,16 @@ const STOREYS: [&[&str]; 9] = [
     &["main"],
 ];
 
+/// The crates of the workspace: name, folder, and which of the others each may depend on, its tests included.
+/// `load` shares no code with what it measures.
+const CRATES: [(&str, &str, &[&str]); 5] = [
+    ("load", "benches/load", &[]),
+    ("dacapo", "", &["load"]),
+    ("conformance", "conformance", &["dacapo"]),
+    ("sim", "sim", &["dacapo", "conformance"]),
+    ("fuzz", "fuzz", &["dacapo", "conformance", "sim"]),
+];
+
 /// Plain data: importable from anywhere, and importing only this and the names of the two lowest storeys.
 const PLAIN: [&str; 2] = ["config", "status"];
 const PLAIN_MAY_IMPORT: [&str; 4] = ["base", "media", "config", "status"];
@@ -105,6 +115,16 @@ const TOP: [&str; 23] = [
 #[test]
 fn imports_point_down_and_siblings_never_meet() {
     none_of(&each_source("src", layers));
+}
+
+#[test]
+fn crates_depend_on_those_below_them_alone() {
+    let args = ["metadata", "--no-deps", "--offline", "--locked", "--format-version", "1"];
+    let metadata = run(env!("CARGO"), &args);
+    let faults = crates("Cargo.toml", &metadata);
+    let found = serde_json::from_str::<Metadata>(&metadata).expect("cargo writes JSON").packages.len();
+    assert_eq!(found, CRATES.len(), "CRATES in tidy.rs names the crates of the workspace");
+    none_of(&faults);
 }
 
 #[test]
@@ -235,6 +255,43 @@ fn storey(room: &str) -> Option<usize> {
 /// Macros that are exported live at the root of the crate, wherever they were written.
 fn is_macro(name: &str) -> bool {
     ["reached"].contains(&name)
+}
+
+/// What `cargo metadata --no-deps` says of the workspace.
+#[derive(serde::Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(serde::Deserialize)]
+struct Package {
+    name: String,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(serde::Deserialize)]
+struct Dependency {
+    name: String,
+    /// Set for crates of the workspace only.
+    path: Option<String>,
+}
+
+/// A crate depends on no crate that stands beside or above it, neither for itself nor for its tests.
+fn crates(file: &str, metadata: &str) -> Vec<Fault> {
+    let metadata: Metadata = serde_json::from_str(metadata).expect("cargo writes JSON");
+    let forbidden = |package: &Package| {
+        let name = &package.name;
+        let Some((.., allowed)) = CRATES.iter().find(|(known, ..)| known == name) else {
+            return vec![format!("the crate `{name}` has no place: give it one in CRATES in tidy.rs")];
+        };
+        let ours = package.dependencies.iter().filter(|other| other.path.is_some()).map(|other| &other.name);
+        ours.filter(|other| !allowed.contains(&other.as_str()))
+            .map(|other| {
+                format!("`{name}` may not depend on `{other}`: move what both need into a crate below them")
+            })
+            .collect()
+    };
+    metadata.packages.iter().flat_map(forbidden).map(|what| fault(file, 1, what)).collect()
 }
 
 /// The pure part names neither clock nor dice nor anything that reaches outside.
@@ -385,6 +442,21 @@ fn planted_imports_are_seen() {
 }
 
 #[test]
+fn planted_dependencies_of_crates_are_seen() {
+    let uses = |name: &str, other: &str| {
+        let dependency = format!(r#"{{"name": "{other}", "path": "/somewhere/{other}"}}"#);
+        format!(r#"{{"packages": [{{"name": "{name}", "dependencies": [{dependency}]}}]}}"#)
+    };
+    sees(crates, "Cargo.toml", &uses("conformance", "sim"), "`conformance` may not depend on `sim`");
+    sees(crates, "Cargo.toml", &uses("dacapo", "conformance"), "`dacapo` may not depend on `conformance`");
+    sees(crates, "Cargo.toml", &uses("load", "dacapo"), "`load` may not depend on `dacapo`");
+    sees(crates, "Cargo.toml", &uses("attic", "dacapo"), "`attic` has no place");
+    passes(crates, "Cargo.toml", &uses("fuzz", "sim"));
+    let public = r#"{"packages": [{"name": "load", "dependencies": [{"name": "mio", "path": null}]}]}"#;
+    passes(crates, "Cargo.toml", public);
+}
+
+#[test]
 fn planted_doors_to_the_world_are_seen() {
     sees(purity, "src/wire/ts.rs", "use std::fs::File;", "`std::fs`");
     sees(purity, "src/wire/ts.rs", "use std::{fmt, net::{SocketAddr, TcpStream}};", "`std::net::TcpStream`");
@@ -477,8 +549,7 @@ fn module_of(file: &str) -> Vec<String> {
 fn roots() -> Vec<PathBuf> {
     let top = repository();
     let mut roots = Vec::new();
-    let packages = ["", "sim", "conformance", "fuzz", "benches/load"];
-    for package in packages.map(|name| top.join(name)) {
+    for package in CRATES.map(|(_, folder, _)| top.join(folder)) {
         roots.extend(["src/lib.rs", "src/main.rs", "build.rs"].map(|name| package.join(name)));
         for folder in ["tests", "benches", "examples", "src/bin"] {
             let entries = std::fs::read_dir(package.join(folder)).into_iter().flatten().flatten();
