@@ -10,7 +10,7 @@ use command::replay::{self, Played};
 use command::{Failure, redact, settings, system};
 use dacapo::config::{self, Config, ConfigError, Service};
 use dacapo::net::world::Hooks;
-use dacapo::net::{self, logger, open_files};
+use dacapo::net::{self, logger, rlimit};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -75,7 +75,7 @@ fn serve(source: Source) -> Result<(), Failure> {
     logger::install(&config.log).map_err(system)?;
     logger::log_panics();
     notes.iter().for_each(|note| log::warn!("{note}"));
-    let shortage = open_files::shortage(&config, open_files::raise());
+    let shortage = rlimit::shortage(&config, rlimit::raise());
     let hooks = Hooks {
         reload: Box::new({
             let (source, listeners) = (source.clone(), config.listeners());

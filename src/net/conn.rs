@@ -3,7 +3,7 @@
 use crate::base::id::ConnId;
 use crate::base::slices::Slices;
 use crate::base::time::Instant;
-use crate::net::pages::Pages;
+use crate::net::sendfile::Pages;
 use mio::net::TcpStream;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;

@@ -5,8 +5,8 @@
 
 use crate::base::id::Ticket;
 use crate::config::Config;
+use crate::net::procfs::Gauge;
 use crate::net::signals::{Signal, Signals};
-use crate::net::vitals::Gauge;
 use crate::net::workers::Workers;
 use crate::server::{Input, Output};
 use std::collections::VecDeque;

@@ -4,12 +4,12 @@
 //! of old programs. This one is not such a program.
 
 use crate::config::Config;
-use crate::net::pages;
+use crate::net::sendfile;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Files that are open beside the connections: listeners, the poll, pipes, the log, segments on their way to
 /// the disk, and those that are there as pages.
-const OTHERS: u64 = 128 + pages::FILES_MAX as u64;
+const OTHERS: u64 = 128 + sendfile::FILES_MAX as u64;
 
 /// Raises the process's limit as far as it may. Returns what it is then; `None`: there is none.
 pub fn raise() -> Option<u64> {
