@@ -4,11 +4,11 @@
 //! own. The former may not grow with the players, and of the latter there may be none: together they say
 //! that nothing is copied per player. Then times: one element is one frame for one player.
 
-mod rig;
+mod harness;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use harness::Rig;
 use load::client::Protocol;
-use rig::Rig;
 use std::collections::BTreeMap;
 
 const PROTOCOLS: [Protocol; 4] = [Protocol::Rtmp, Protocol::Flv, Protocol::Ws, Protocol::Ts];
@@ -100,7 +100,7 @@ fn times(c: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    config = rig::short().sample_size(10);
+    config = harness::short().sample_size(10);
     targets = counts, times
 }
 criterion_main!(benches);

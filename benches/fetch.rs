@@ -1,13 +1,13 @@
 //! What a viewer of HLS costs without sockets: from the bytes of a request to those of the response, as far
 //! as a segment's bytes are not copied by anybody but the kernel.
 
-mod rig;
+mod harness;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use dacapo::base::id::ConnId;
 use dacapo::config::Config;
+use harness::Rig;
 use load::client::Protocol;
-use rig::Rig;
 use std::hint::black_box;
 
 /// What a player asks for, with the headers that Chromium sends.
@@ -57,7 +57,7 @@ fn viewers(c: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    config = rig::short();
+    config = harness::short();
     targets = viewers
 }
 criterion_main!(benches);

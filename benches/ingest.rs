@@ -1,10 +1,10 @@
 //! What it costs to take in a stream: a publisher's bytes to frames in the ring of a server without players.
 
-mod rig;
+mod harness;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use harness::Rig;
 use load::client::Protocol;
-use rig::Rig;
 
 fn ingest(c: &mut Criterion) {
     let mut rig = Rig::new(Protocol::Rtmp, 0);
@@ -30,7 +30,7 @@ fn ingest(c: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    config = rig::short();
+    config = harness::short();
     targets = ingest
 }
 criterion_main!(benches);

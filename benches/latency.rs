@@ -4,12 +4,12 @@
 //! call. Pictures and sound are told apart, since sound rides along with pictures by default. Publishers and
 //! players run on one thread here, beside the server's: on a busy machine the numbers are the machine's.
 
-mod served;
+mod server_process;
 
 use load::client::Protocol;
 use load::run::Plan;
 use load::system;
-use served::Server;
+use server_process::Server;
 use std::io;
 
 const PLAYERS: [usize; 3] = [1, 100, 500];

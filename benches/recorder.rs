@@ -5,12 +5,12 @@
 //! disturbs a round only adds to it, so the least of all rounds counts. All threads of a process are counted,
 //! the recorder's too.
 
-mod served;
+mod server_process;
 
 use load::client::Protocol;
 use load::run::Plan;
 use load::system;
-use served::Server;
+use server_process::Server;
 use std::io;
 
 const PLAYERS: usize = 1_000;

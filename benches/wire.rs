@@ -3,7 +3,7 @@
 //! One second of the 1 Mbit/s stream that `load` publishes (25 pictures, 43 blocks of sound) is the unit
 //! everywhere, so that all numbers can be added up; and AMF0, which is read when a peer connects.
 
-mod rig;
+mod harness;
 
 use bytes::{Bytes, BytesMut};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -184,7 +184,7 @@ fn amf(c: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    config = rig::short();
+    config = harness::short();
     targets = chunk_reading, chunk_writing, flv_bodies, rendering, amf
 }
 criterion_main!(benches);

@@ -5,7 +5,6 @@
 //! independent of the server's own.
 
 pub mod capture;
-pub mod dice;
 pub mod ffmpeg;
 pub mod health;
 pub mod http;
@@ -15,6 +14,7 @@ pub mod media;
 pub mod process;
 pub mod reader;
 pub mod replaying;
+pub mod rng;
 pub mod server;
 pub mod shrink;
 pub mod source;

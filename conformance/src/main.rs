@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use conformance::capture::{self, About, Capture};
 use conformance::import::{self, differ};
 use conformance::replaying::fault::fault;
-use conformance::replaying::{Company, REST, play, told, vary};
+use conformance::replaying::{Company, REST, play, transcript, vary};
 use conformance::shrink;
 use dacapo::record::{self, Entry};
 use std::collections::BTreeSet;
@@ -110,8 +110,8 @@ fn run(command: Command) -> Result<(), String> {
         Command::Tell { name, time, shelf } => {
             let capture = load(&shelf, &name)?;
             let entries = vary::stretched(&capture.entries, time);
-            let run = play(&capture, &entries, Company::Guests, REST, &mut ());
-            print!("{}", told::tell(&capture, &run));
+            let run = play(&capture, &entries, Company::Viewers, REST, &mut ());
+            print!("{}", transcript::tell(&capture, &run));
             Ok(())
         }
         Command::Differ { names, shelf } => {
@@ -171,8 +171,8 @@ fn import_file(
 }
 
 fn update(capture: &Capture, shelf: &Path) -> Result<(), String> {
-    let run = play(capture, &capture.entries, Company::Guests, REST, &mut ());
-    let (text, file) = (told::tell(capture, &run), capture.expectation(shelf));
+    let run = play(capture, &capture.entries, Company::Viewers, REST, &mut ());
+    let (text, file) = (transcript::tell(capture, &run), capture.expectation(shelf));
     let state = match std::fs::read_to_string(&file) {
         Ok(old) if old == text => return Ok(()),
         Ok(_) => "changed",

@@ -3,11 +3,11 @@
 //! `UPDATE=1` writes expectations anew; the diff of the texts is what a reviewer reads.
 
 use conformance::capture::{self, Capture};
-use conformance::dice::Dice;
 use conformance::replaying::fault::fault;
 use conformance::replaying::judged::Judged;
-use conformance::replaying::rest::left_over;
-use conformance::replaying::{Company, REST, Run, first_publish, play, told, vary};
+use conformance::replaying::leftovers::left_over;
+use conformance::replaying::{Company, REST, Run, first_publish, play, transcript, vary};
+use conformance::rng::Rng;
 use conformance::shrink;
 use conformance::text::difference_in_context;
 use dacapo::base::time::Instant;
@@ -49,8 +49,8 @@ fn every_capture_is_answered_as_expected() {
     let update = std::env::var_os("UPDATE").is_some();
     let mut faults = Vec::new();
     for capture in captures() {
-        let run = judged(&capture, &capture.entries, Company::Guests, REST, "as recorded");
-        let text = told::tell(&capture, &run);
+        let run = judged(&capture, &capture.entries, Company::Viewers, REST, "as recorded");
+        let text = transcript::tell(&capture, &run);
         let file = capture.expectation(&capture::shelf());
         let expected = std::fs::read_to_string(&file).unwrap_or_default();
         if update {
@@ -80,7 +80,7 @@ fn judged(capture: &Capture, entries: &[Entry], company: Company, after: Duratio
     run
 }
 
-/// What all connections, guests too, were sent.
+/// What all connections, viewers too, were sent.
 fn sent(run: &Run) -> BTreeMap<ConnNo, Vec<u8>> {
     run.talks.iter().map(|(conn_no, talk)| (*conn_no, talk.bytes())).collect()
 }
@@ -101,7 +101,7 @@ fn parting(one: &BTreeMap<ConnNo, Vec<u8>>, other: &BTreeMap<ConnNo, Vec<u8>>) -
 #[test]
 fn answers_do_not_depend_on_how_words_are_cut() {
     for capture in captures() {
-        let mut dice = Dice::new(31);
+        let mut rng = Rng::new(31);
         let play = |entries: &[Entry]| sent(&play(&capture, entries, Company::Alone, MOMENT, &mut ()));
         let as_recorded = play(&capture.entries);
         let check = |how: &str, entries: &[Entry]| {
@@ -110,29 +110,29 @@ fn answers_do_not_depend_on_how_words_are_cut() {
         };
         check("whole", &vary::whole(&capture.entries));
         check("byte by byte", &vary::bytewise(&capture.entries));
-        let _ = judged(&capture, &vary::split(&capture.entries, &mut dice), Company::Guests, MOMENT, "split");
+        let _ = judged(&capture, &vary::split(&capture.entries, &mut rng), Company::Viewers, MOMENT, "split");
         for number in 0..50 {
-            check(&format!("split {number}"), &vary::split(&capture.entries, &mut dice));
+            check(&format!("split {number}"), &vary::split(&capture.entries, &mut rng));
         }
     }
 }
 
 /// I26: that others watch changes no byte of what the capture's own clients get.
 #[test]
-fn guests_change_nothing_for_others() {
+fn viewers_change_nothing_for_others() {
     for capture in captures() {
         let run = |company| play(&capture, &capture.entries, company, MOMENT, &mut ()).own();
-        let parting = parting(&run(Company::Alone), &run(Company::Guests));
+        let parting = parting(&run(Company::Alone), &run(Company::Viewers));
         assert_eq!(parting, None, "{}", capture.name);
     }
 }
 
 /// Places at which the words of a connection are cut short: those around the parts of a handshake, and some
-/// that the dice name; where little follows the handshake, all of that.
-fn places(len: usize, dice: &mut Dice) -> BTreeSet<usize> {
+/// that the generator names; where little follows the handshake, all of that.
+fn places(len: usize, rng: &mut Rng) -> BTreeSet<usize> {
     let mut places: BTreeSet<usize> = [0, 1, 2, 9, 1536, 1537, 1538, 3072, 3073, 3074, len].into();
-    places.extend((0..12).map(|_| dice.below(len + 1)));
-    places.extend((0..6).map(|_| dice.below(len.min(5000) + 1)));
+    places.extend((0..12).map(|_| rng.below(len + 1)));
+    places.extend((0..6).map(|_| rng.below(len.min(5000) + 1)));
     if len < SHORT {
         places.extend(3074..len);
     }
@@ -146,11 +146,11 @@ fn places(len: usize, dice: &mut Dice) -> BTreeSet<usize> {
 fn every_beginning_ends_well_when_all_hang_up() {
     let mut tried = 0;
     for capture in captures() {
-        let mut dice = Dice::new(32);
+        let mut rng = Rng::new(32);
         let config = capture.header().config().expect("it was checked");
         let handshake = Duration::from_millis(config.rtmp.handshake_timeout_ms);
         for conn_no in vary::conns(&capture.entries) {
-            for place in places(vary::said(&capture.entries, conn_no).len(), &mut dice) {
+            for place in places(vary::said(&capture.entries, conn_no).len(), &mut rng) {
                 let entries = vary::prefix(&capture.entries, conn_no, place);
                 let about = format!("{}, {place} bytes of {conn_no}", capture.name);
                 let mut run = judged(&capture, &entries, Company::Alone, handshake, &about);
@@ -169,14 +169,14 @@ fn every_beginning_ends_well_when_all_hang_up() {
 #[test]
 fn every_beginning_ends_well_when_all_fall_silent() {
     for capture in captures() {
-        let mut dice = Dice::new(33);
+        let mut rng = Rng::new(33);
         for conn_no in vary::conns(&capture.entries) {
             let len = vary::said(&capture.entries, conn_no).len();
-            for place in [dice.below(len.min(3200) + 1), dice.below(len + 1)] {
+            for place in [rng.below(len.min(3200) + 1), rng.below(len + 1)] {
                 let mut entries = vary::prefix(&capture.entries, conn_no, place);
                 entries.retain(|entry| !matches!(entry.event, Event::Ended { .. }));
                 let about = format!("{place} bytes of {conn_no}");
-                let mut run = judged(&capture, &entries, Company::Guests, REST, &about);
+                let mut run = judged(&capture, &entries, Company::Viewers, REST, &about);
                 // A stream that was published until its publisher timed out is disposed of later.
                 let end = run.replay.summary().end + REST;
                 run.replay.pass(end, &mut ());
@@ -193,8 +193,8 @@ fn frames(capture: &Capture, factor: u64) -> BTreeMap<ConnNo, Vec<String>> {
     let begins = first_publish(&capture.entries).map_or(0, Instant::as_micros);
     let mut capture = capture.clone();
     capture.about.epoch_us = capture.about.epoch_us + begins - begins * factor / 1000;
-    let mut run = judged(&capture, &entries, Company::Guests, REST, &format!("{factor} thousandths"));
-    let shown = told::shown(&run);
+    let mut run = judged(&capture, &entries, Company::Viewers, REST, &format!("{factor} thousandths"));
+    let shown = transcript::shown(&run);
     assert_eq!(left_over(&mut run), (0, 0), "{} at {factor} thousandths: something is left", capture.name);
     shown
 }

@@ -1,12 +1,12 @@
 //! Peers that break RTMP: the server ends them, keeps its memory, and goes on serving everybody else.
 
-use conformance::dice::Dice;
 use conformance::health::{Film, assert_serves};
 use conformance::http;
 use conformance::process::{secs, until};
 use conformance::reader::amf::Amf;
 use conformance::reader::flv::{self, Tag};
 use conformance::reader::rtmp::{self, Message, Peer, kind};
+use conformance::rng::Rng;
 use conformance::server::Server;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -55,11 +55,11 @@ fn assert_closes(socket: &mut TcpStream, what: &str) {
 #[test]
 fn random_bytes_on_every_port_hurt_nobody() {
     let server = Server::with(&IMPATIENT);
-    let mut dice = Dice::new(1);
+    let mut rng = Rng::new(1);
     for port in [server.rtmp, server.http, server.api] {
         for round in 0..150 {
-            let count = dice.below(6000);
-            let mut bytes = dice.bytes(count);
+            let count = rng.below(6000);
+            let mut bytes = rng.bytes(count);
             // Most would fail at the first byte; let some get further.
             let opening: &[u8] = match round % 5 {
                 0 => &[3],
@@ -262,7 +262,7 @@ fn lengths_inside_amf_that_nobody_could_send_are_refused() {
 fn broken_media_hurts_nobody() {
     let server = Server::with(&IMPATIENT);
     let film = Film::short();
-    let mut dice = Dice::new(7);
+    let mut rng = Rng::new(7);
     for round in 0..40 {
         let mut peer = Peer::publisher(server.rtmp, "live", &format!("broken-{round}"));
         let mut player = http::dial(server.http);
@@ -271,13 +271,13 @@ fn broken_media_hurts_nobody() {
         player.write_all(request.as_bytes()).expect("it is taken");
         for tag in &film.tags[..80] {
             let mut tag = tag.clone();
-            match dice.below(4) {
-                0 => tag.body.truncate(dice.below(tag.body.len() + 1)),
+            match rng.below(4) {
+                0 => tag.body.truncate(rng.below(tag.body.len() + 1)),
                 1 if !tag.body.is_empty() => {
-                    let at = dice.below(tag.body.len());
-                    tag.body[at] = dice.bytes(1)[0];
+                    let at = rng.below(tag.body.len());
+                    tag.body[at] = rng.bytes(1)[0];
                 }
-                2 => tag.timestamp = u32::try_from(dice.number() >> 32).expect("32 bits"),
+                2 => tag.timestamp = u32::try_from(rng.number() >> 32).expect("32 bits"),
                 _ => {}
             }
             if peer.try_send(&Message::media(&tag)).is_err() {
@@ -291,11 +291,11 @@ fn broken_media_hurts_nobody() {
 #[test]
 fn nonsense_of_every_message_type_hurts_nobody() {
     let server = Server::with(&IMPATIENT);
-    let mut dice = Dice::new(3);
+    let mut rng = Rng::new(3);
     for kind in 0..=255 {
         for length in [0, 1, 4, 5, 300] {
             let mut peer = Peer::connected(server.rtmp, "live");
-            let _ = peer.try_send(&Message { kind, stream: 1, timestamp: 0, body: dice.bytes(length) });
+            let _ = peer.try_send(&Message { kind, stream: 1, timestamp: 0, body: rng.bytes(length) });
         }
     }
     assert_serves(&server);

@@ -1,22 +1,22 @@
 //! Every target takes what fuzzing once found, its seeds, and a little damage to them: without a fuzzer, in
 //! every test run.
 
-use conformance::dice::Dice;
+use conformance::rng::Rng;
 use fuzz::{TARGETS, Target, seeds};
 
 /// How much damage is tried on the seeds of a target.
 const DAMAGED: usize = 400;
 
-fn damaged(seed: &[u8], dice: &mut Dice) -> Vec<u8> {
+fn damaged(seed: &[u8], rng: &mut Rng) -> Vec<u8> {
     let mut bytes = seed.to_vec();
-    for _ in 0..=dice.below(4) {
-        let at = dice.below(bytes.len().max(1));
-        match dice.below(5) {
+    for _ in 0..=rng.below(4) {
+        let at = rng.below(bytes.len().max(1));
+        match rng.below(5) {
             0 => bytes.truncate(at),
-            1 => bytes.insert(at.min(bytes.len()), dice.below(256) as u8),
+            1 => bytes.insert(at.min(bytes.len()), rng.below(256) as u8),
             2 if !bytes.is_empty() => drop(bytes.remove(at)),
-            3 if !bytes.is_empty() => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][dice.below(5)],
-            _ if !bytes.is_empty() => bytes[at] ^= 1 << dice.below(8),
+            3 if !bytes.is_empty() => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][rng.below(5)],
+            _ if !bytes.is_empty() => bytes[at] ^= 1 << rng.below(8),
             _ => {}
         }
     }
@@ -28,13 +28,13 @@ fn try_all(chosen: impl Fn(&Target) -> bool) {
     for target in TARGETS.iter().filter(|target| chosen(target)) {
         let seeds = seeds::of(target);
         assert!(!seeds.is_empty() || target.name == "read_pcap", "{} has seeds", target.name);
-        let mut dice = Dice::new(1);
+        let mut rng = Rng::new(1);
         for seed in &seeds {
             (target.run)(seed);
         }
         for _ in 0..DAMAGED.min(seeds.len() * DAMAGED) {
-            let seed = &seeds[dice.below(seeds.len())];
-            (target.run)(&damaged(seed, &mut dice));
+            let seed = &seeds[rng.below(seeds.len())];
+            (target.run)(&damaged(seed, &mut rng));
         }
     }
 }

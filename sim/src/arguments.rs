@@ -1,8 +1,8 @@
 //! What is typed behind `sim`.
 
 use crate::campaign::Place;
-use crate::crew;
 use crate::options::Mode;
+use crate::thread_pool;
 use clap::{Parser, ValueEnum};
 use log::Level;
 
@@ -60,7 +60,7 @@ impl Arguments {
     /// So many runs at a time.
     pub fn jobs(&self) -> usize {
         // Lines of two runs at a time would be nobody's.
-        if self.trace || self.log.is_some() { 1 } else { self.jobs.unwrap_or_else(crew::hands) }
+        if self.trace || self.log.is_some() { 1 } else { self.jobs.unwrap_or_else(thread_pool::threads) }
     }
 
     /// One run, to be looked at.

@@ -1,11 +1,11 @@
 //! Many runs: each from its number, what came of them, and what a failing one says.
 
 use crate::canary::Canary;
+use crate::checker::{Failure, invariant};
+use crate::coverage;
 use crate::fault::Fault;
-use crate::mark;
 use crate::options::{Mode, Options};
 use crate::run::{Outcome, Run};
-use crate::watch::{Failure, invariant};
 use crate::world::World;
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -43,14 +43,14 @@ pub fn run(options: &Options, place: Place, canary: Canary, loud: bool) -> Outco
 
 /// A run that was made ready, whatever happens in it.
 pub fn watched<W: World>(mut run: Run<'_, W>) -> Outcome {
-    mark::take();
-    mark::take_errors();
+    coverage::take();
+    coverage::take_errors();
     let result = catch_unwind(AssertUnwindSafe(|| run.play()));
     let panic = result.err().map(|panic| panicked(panic.as_ref()));
     let mut outcome = run.outcome();
-    outcome.marks = mark::take();
+    outcome.marks = coverage::take();
     let at_us = outcome.virtual_us;
-    let errors = mark::take_errors();
+    let errors = coverage::take_errors();
     let logged = errors.first().map(|words| Failure {
         invariant: "LOG".to_owned(),
         at_us,
@@ -136,8 +136,8 @@ impl Summary {
 
     /// Marks that no run has reached.
     pub fn missed(&self) -> Vec<&'static str> {
-        let missed = mark::MARKS.into_iter().filter(|mark| !self.marks.contains_key(mark));
-        missed.filter(|mark| !mark::RARE.contains(mark)).collect()
+        let missed = coverage::MARKS.into_iter().filter(|mark| !self.marks.contains_key(mark));
+        missed.filter(|mark| !coverage::RARE.contains(mark)).collect()
     }
 }
 
@@ -153,7 +153,7 @@ impl fmt::Display for Summary {
             writeln!(f, "{:<18}{runs:>8}{times}", format!("{fault:?}"))?;
         }
         writeln!(f, "mark{:>66}", "reached")?;
-        for mark in mark::MARKS {
+        for mark in coverage::MARKS {
             writeln!(f, "{mark:<60}{:>10}", self.marks.get(mark).copied().unwrap_or(0))?;
         }
         Ok(())
@@ -163,7 +163,7 @@ impl fmt::Display for Summary {
 #[cfg(test)]
 mod tests {
     use super::{exit, exit_code, panicked};
-    use crate::watch::Failure;
+    use crate::checker::Failure;
 
     #[test]
     fn a_failure_knows_its_exit_code() {

@@ -4,8 +4,8 @@
 //! after a while, and each may fail. What was asked for and had not happened when the process was killed
 //! never happens.
 
-use crate::dice::{Throws, fork};
-use conformance::dice::Dice;
+use crate::rng::{Draws, fork};
+use conformance::rng::Rng;
 use dacapo::base::id::Ticket;
 use dacapo::base::store::StoreOp;
 use dacapo::base::time::Instant;
@@ -33,7 +33,7 @@ pub struct Disk {
     files: BTreeMap<String, u64>,
     bytes: u64,
     pending: VecDeque<(Instant, Ticket, StoreOp)>,
-    dice: Dice,
+    rng: Rng,
     /// Changes that failed.
     pub failed: u64,
     /// Changes that were asked for.
@@ -49,7 +49,7 @@ impl Disk {
             files: BTreeMap::new(),
             bytes: 0,
             pending: VecDeque::new(),
-            dice: fork(seed, "disk"),
+            rng: fork(seed, "disk"),
             failed: 0,
             asked: 0,
         }
@@ -58,7 +58,7 @@ impl Disk {
     /// A change is wanted.
     pub fn start(&mut self, now: Instant, ticket: Ticket, op: StoreOp) {
         self.asked += 1;
-        let delay = Duration::from_micros(self.dice.between(0, self.faults.delay_us_max));
+        let delay = Duration::from_micros(self.rng.between(0, self.faults.delay_us_max));
         let before = self.pending.back().map_or(Instant::ZERO, |(at, _, _)| *at);
         self.pending.push_back((before.max(now + delay), ticket, op));
     }
@@ -85,7 +85,7 @@ impl Disk {
     }
 
     fn apply(&mut self, op: StoreOp) -> Result<(), String> {
-        if self.dice.chance(self.faults.fail_permille) {
+        if self.rng.chance(self.faults.fail_permille) {
             return Err("cannot write: input/output error".to_owned());
         }
         match op {

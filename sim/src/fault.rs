@@ -3,12 +3,12 @@
 //! Each fault is off in half of the seeds, so that a seed is a mixture of its own: what many faults together
 //! hide, a few of them show (swarm testing).
 
-use crate::dice::{Throws, fork};
 use crate::disk::DiskFaults;
-use crate::grip::Grips;
 use crate::options::{Options, Part};
+use crate::rng::{Draws, fork};
+use crate::socket_faults::SocketFaults;
 use crate::world::link::{Fate, LinkTraits, Pace};
-use conformance::dice::Dice;
+use conformance::rng::Rng;
 use dacapo::config::Config;
 use std::collections::BTreeSet;
 
@@ -46,7 +46,7 @@ pub enum Fault {
     /// The publisher leaves for good while players join.
     Unpublish,
     /// Peers that mean ill.
-    Strangers,
+    Attackers,
     /// Publishers whose media is odd: jumps, wraps, changes of codec, huge and empty frames.
     OddMedia,
     /// The disk is slow.
@@ -82,7 +82,7 @@ pub const ALL: [Fault; 24] = [
     Fault::Storm,
     Fault::SecondPublisher,
     Fault::Unpublish,
-    Fault::Strangers,
+    Fault::Attackers,
     Fault::OddMedia,
     Fault::SlowDisk,
     Fault::FullDisk,
@@ -138,56 +138,56 @@ pub struct Planned {
 
 /// Which faults a seed has: each with even odds.
 pub fn draw(seed: u64) -> BTreeSet<Fault> {
-    let mut dice = fork(seed, "faults");
-    let on = ALL.into_iter().filter(|_| dice.chance(500)).collect();
+    let mut rng = fork(seed, "faults");
+    let on = ALL.into_iter().filter(|_| rng.chance(500)).collect();
     // A crash wipes much of what the others did: it is rarer than they are.
-    if dice.chance(500) { &on - &BTreeSet::from([Fault::Crash]) } else { on }
+    if rng.chance(500) { &on - &BTreeSet::from([Fault::Crash]) } else { on }
 }
 
 /// How the shell's calls go.
-pub fn grips(seed: u64, faults: &BTreeSet<Fault>) -> Grips {
-    let mut dice = fork(seed, "grips");
-    let mut max = |fault, most| if faults.contains(&fault) { dice.scale(2, most) as usize } else { 0 };
-    Grips {
+pub fn socket_faults(seed: u64, faults: &BTreeSet<Fault>) -> SocketFaults {
+    let mut rng = fork(seed, "grips");
+    let mut max = |fault, most| if faults.contains(&fault) { rng.scale(2, most) as usize } else { 0 };
+    SocketFaults {
         read_bytes_max: max(Fault::ShortReads, 65_536),
         write_bytes_max: max(Fault::ShortWrites, 65_536),
-        pause_us_max: dice.scale(1, 20_000),
-        permille: dice.pick(&[100, 300, 1_000]),
+        pause_us_max: rng.scale(1, 20_000),
+        permille: rng.pick(&[100, 300, 1_000]),
     }
 }
 
 /// How one person's links are.
 pub fn traits(seed: u64, place: usize, faults: &BTreeSet<Fault>) -> LinkTraits {
-    let mut dice = fork(seed, &format!("traits/{place}"));
-    let mut traits = LinkTraits { latency_us: dice.scale(20, 100_000), ..LinkTraits::default() };
-    if faults.contains(&Fault::Jitter) && dice.chance(500) {
-        traits.jitter_us = dice.scale(10, 300_000);
+    let mut rng = fork(seed, &format!("traits/{place}"));
+    let mut traits = LinkTraits { latency_us: rng.scale(20, 100_000), ..LinkTraits::default() };
+    if faults.contains(&Fault::Jitter) && rng.chance(500) {
+        traits.jitter_us = rng.scale(10, 300_000);
     }
-    if faults.contains(&Fault::Splits) && dice.chance(500) {
+    if faults.contains(&Fault::Splits) && rng.chance(500) {
         traits.splits = true;
-        traits.segment = dice.scale(16, 65_536) as usize;
+        traits.segment = rng.scale(16, 65_536) as usize;
     }
-    if faults.contains(&Fault::Narrow) && dice.chance(500) {
-        traits.bandwidth = dice.scale(200_000, 10_000_000);
-        traits.window = dice.scale(4_096, 262_144) as usize;
-        traits.send_buffer = dice.scale(4_096, 262_144) as usize;
+    if faults.contains(&Fault::Narrow) && rng.chance(500) {
+        traits.bandwidth = rng.scale(200_000, 10_000_000);
+        traits.window = rng.scale(4_096, 262_144) as usize;
+        traits.send_buffer = rng.scale(4_096, 262_144) as usize;
     }
     traits
 }
 
 /// What happens by itself to one person's links, one after the other.
 pub fn fates(seed: u64, place: usize, faults: &BTreeSet<Fault>) -> Vec<Fate> {
-    let mut dice = fork(seed, &format!("fates/{place}"));
+    let mut rng = fork(seed, &format!("fates/{place}"));
     let mut fates = Vec::new();
-    for _ in 0..dice.between(0, 2) {
-        let at = dice.scale(1, 300_000);
+    for _ in 0..rng.between(0, 2) {
+        let at = rng.scale(1, 300_000);
         let drawn = [
             (Fault::Resets, Fate::Reset(at)),
             (Fault::HalfCloses, Fate::HalfClose(at)),
             (Fault::Mutes, Fate::Mute(at)),
         ];
-        let (fault, fate) = dice.pick(&drawn);
-        if faults.contains(&fault) && dice.chance(300) {
+        let (fault, fate) = rng.pick(&drawn);
+        if faults.contains(&fault) && rng.chance(300) {
             fates.push(fate);
         }
     }
@@ -198,8 +198,8 @@ pub fn fates(seed: u64, place: usize, faults: &BTreeSet<Fault>) -> Vec<Fate> {
 pub fn plan(options: &Options) -> Vec<Planned> {
     let mut plan = Plan { options, list: Vec::new() };
     for fault in options.faults.iter().copied() {
-        let mut dice = fork(options.seed, &format!("plan/{fault:?}"));
-        plan.fault(fault, &mut dice);
+        let mut rng = fork(options.seed, &format!("plan/{fault:?}"));
+        plan.fault(fault, &mut rng);
     }
     plan.list.sort_by_key(|planned| planned.at_us);
     plan.list
@@ -211,46 +211,46 @@ struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    fn fault(&mut self, fault: Fault, dice: &mut Dice) {
+    fn fault(&mut self, fault: Fault, rng: &mut Rng) {
         match fault {
-            Fault::Swizzle => self.swizzle(dice),
-            Fault::SlowReaders => self.slow_readers(dice),
-            Fault::Holds => self.holds(dice),
-            Fault::Resets => self.some(fault, dice, 3, Deed::Reset),
-            Fault::HalfCloses => self.some(fault, dice, 2, Deed::HalfClose),
-            Fault::Storm => self.storm(dice),
+            Fault::Swizzle => self.swizzle(rng),
+            Fault::SlowReaders => self.slow_readers(rng),
+            Fault::Holds => self.holds(rng),
+            Fault::Resets => self.some(fault, rng, 3, Deed::Reset),
+            Fault::HalfCloses => self.some(fault, rng, 2, Deed::HalfClose),
+            Fault::Storm => self.storm(rng),
             Fault::SlowDisk => {
-                let delay_us_max = dice.scale(10_000, 5_000_000);
-                self.disk(fault, dice, DiskFaults { delay_us_max, ..DiskFaults::default() });
+                let delay_us_max = rng.scale(10_000, 5_000_000);
+                self.disk(fault, rng, DiskFaults { delay_us_max, ..DiskFaults::default() });
             }
             Fault::FullDisk => {
-                let bytes_max = dice.scale(10_000, 2_000_000);
-                self.disk(fault, dice, DiskFaults { bytes_max, ..DiskFaults::default() });
+                let bytes_max = rng.scale(10_000, 2_000_000);
+                self.disk(fault, rng, DiskFaults { bytes_max, ..DiskFaults::default() });
             }
             Fault::BadDisk => {
-                let fail_permille = dice.between(10, 1_000);
-                self.disk(fault, dice, DiskFaults { fail_permille, ..DiskFaults::default() });
+                let fail_permille = rng.between(10, 1_000);
+                self.disk(fault, rng, DiskFaults { fail_permille, ..DiskFaults::default() });
             }
             Fault::Exhausted => {
-                let (from, until) = self.span(dice, 8_000_000);
+                let (from, until) = self.span(rng, 8_000_000);
                 self.at(from, fault, Deed::Exhausted(true));
                 self.at(until, fault, Deed::Exhausted(false));
             }
             Fault::Reload => {
-                for _ in 0..dice.between(1, 3) {
-                    let at = self.moment(dice);
-                    let config = self.options.redrawn(dice.number());
+                for _ in 0..rng.between(1, 3) {
+                    let at = self.moment(rng);
+                    let config = self.options.redrawn(rng.number());
                     self.at(at, fault, Deed::Reload(Box::new(config)));
                 }
             }
             Fault::Crash => {
-                let (at, away) = (self.moment(dice), dice.scale(1_000, 3_000_000));
+                let (at, away) = (self.moment(rng), rng.scale(1_000, 3_000_000));
                 self.at(at, fault, Deed::Crash(away));
                 self.at(at + away, fault, Deed::Restart);
             }
             Fault::Pause => {
-                for _ in 0..dice.between(1, 4) {
-                    let (at, us) = (self.moment(dice), dice.scale(1_000, 2_000_000));
+                for _ in 0..rng.between(1, 4) {
+                    let (at, us) = (self.moment(rng), rng.scale(1_000, 2_000_000));
                     self.at(at, fault, Deed::Pause(us));
                 }
             }
@@ -264,7 +264,7 @@ impl Plan<'_> {
             | Fault::Flood
             | Fault::SecondPublisher
             | Fault::Unpublish
-            | Fault::Strangers
+            | Fault::Attackers
             | Fault::OddMedia => {}
         }
     }
@@ -273,80 +273,80 @@ impl Plan<'_> {
         self.list.push(Planned { at_us: at_us.min(self.options.hard_us), deed, fault });
     }
 
-    fn moment(&self, dice: &mut Dice) -> u64 {
-        dice.between(1_000_000, self.options.hard_us)
+    fn moment(&self, rng: &mut Rng) -> u64 {
+        rng.between(1_000_000, self.options.hard_us)
     }
 
-    fn span(&self, dice: &mut Dice, most_us: u64) -> (u64, u64) {
-        let from = self.moment(dice);
-        (from, from + dice.scale(1_000, most_us))
+    fn span(&self, rng: &mut Rng, most_us: u64) -> (u64, u64) {
+        let from = self.moment(rng);
+        (from, from + rng.scale(1_000, most_us))
     }
 
-    fn anybody(&self, dice: &mut Dice) -> usize {
-        dice.below(self.options.parts.len())
+    fn anybody(&self, rng: &mut Rng) -> usize {
+        rng.below(self.options.parts.len())
     }
 
     fn players(&self) -> Vec<usize> {
         self.options.places(|part| matches!(part, Part::Player { .. }))
     }
 
-    fn some(&mut self, fault: Fault, dice: &mut Dice, most: u64, deed: impl Fn(usize) -> Deed) {
-        for _ in 0..dice.between(1, most) {
-            let (at, place) = (self.moment(dice), self.anybody(dice));
+    fn some(&mut self, fault: Fault, rng: &mut Rng, most: u64, deed: impl Fn(usize) -> Deed) {
+        for _ in 0..rng.between(1, most) {
+            let (at, place) = (self.moment(rng), self.anybody(rng));
             self.at(at, fault, deed(place));
         }
     }
 
     /// A random set stalls one by one, and goes on in random order.
-    fn swizzle(&mut self, dice: &mut Dice) {
-        let mut stalled: Vec<usize> = self.players().into_iter().filter(|_| dice.chance(500)).collect();
-        let (mut at, most) = (self.moment(dice), dice.scale(10_000, 2_000_000));
+    fn swizzle(&mut self, rng: &mut Rng) {
+        let mut stalled: Vec<usize> = self.players().into_iter().filter(|_| rng.chance(500)).collect();
+        let (mut at, most) = (self.moment(rng), rng.scale(10_000, 2_000_000));
         for place in &stalled {
-            at += dice.between(0, most);
+            at += rng.between(0, most);
             self.at(at, Fault::Swizzle, Deed::Pace(*place, Pace::Stalled));
         }
-        at += dice.scale(1_000, 10_000_000);
+        at += rng.scale(1_000, 10_000_000);
         while !stalled.is_empty() {
-            let place = stalled.swap_remove(dice.below(stalled.len()));
-            at += dice.between(0, most);
+            let place = stalled.swap_remove(rng.below(stalled.len()));
+            at += rng.between(0, most);
             self.at(at, Fault::Swizzle, Deed::Pace(place, Pace::Free));
         }
     }
 
-    fn slow_readers(&mut self, dice: &mut Dice) {
+    fn slow_readers(&mut self, rng: &mut Rng) {
         for place in self.players() {
-            if dice.chance(300) {
-                let (from, until) = self.span(dice, 30_000_000);
-                let pace = Pace::Slow(dice.scale(500, 200_000));
+            if rng.chance(300) {
+                let (from, until) = self.span(rng, 30_000_000);
+                let pace = Pace::Slow(rng.scale(500, 200_000));
                 self.at(from, Fault::SlowReaders, Deed::Pace(place, pace));
-                if dice.chance(500) {
+                if rng.chance(500) {
                     self.at(until, Fault::SlowReaders, Deed::Pace(place, Pace::Free));
                 }
             }
         }
     }
 
-    fn holds(&mut self, dice: &mut Dice) {
-        for _ in 0..dice.between(1, 4) {
-            let (from, until) = self.span(dice, 15_000_000);
-            let (place, up) = (self.anybody(dice), dice.chance(500));
+    fn holds(&mut self, rng: &mut Rng) {
+        for _ in 0..rng.between(1, 4) {
+            let (from, until) = self.span(rng, 15_000_000);
+            let (place, up) = (self.anybody(rng), rng.chance(500));
             self.at(from, Fault::Holds, Deed::Hold { place, up, held: true });
             self.at(until, Fault::Holds, Deed::Hold { place, up, held: false });
         }
     }
 
-    fn storm(&mut self, dice: &mut Dice) {
+    fn storm(&mut self, rng: &mut Rng) {
         let publishers = self.options.places(|part| matches!(part, Part::Publisher { .. }));
-        let place = dice.pick(&publishers);
-        let mut at = self.moment(dice);
-        for _ in 0..dice.between(2, 12) {
+        let place = rng.pick(&publishers);
+        let mut at = self.moment(rng);
+        for _ in 0..rng.between(2, 12) {
             self.at(at, Fault::Storm, Deed::Reset(place));
-            at += dice.scale(1_000, 3_000_000);
+            at += rng.scale(1_000, 3_000_000);
         }
     }
 
-    fn disk(&mut self, fault: Fault, dice: &mut Dice, faults: DiskFaults) {
-        let (from, until) = self.span(dice, 20_000_000);
+    fn disk(&mut self, fault: Fault, rng: &mut Rng, faults: DiskFaults) {
+        let (from, until) = self.span(rng, 20_000_000);
         self.at(from, fault, Deed::Disk(faults));
         self.at(until, fault, Deed::Disk(DiskFaults::default()));
     }

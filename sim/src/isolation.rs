@@ -8,17 +8,17 @@
 
 use crate::campaign::watched;
 use crate::canary::Canary;
-use crate::cast::{self, stream_name};
-use crate::dice::{Throws, fork};
 use crate::fault::Fault;
 use crate::options::{Mode, Options, Part};
 use crate::peer::Boxed;
 use crate::peer::draw::{Cast, Role, draw};
 use crate::peer::live::Format;
+use crate::peers::{self, stream_name};
+use crate::rng::{Draws, fork};
 use crate::run::{Outcome, Run};
 use crate::world::link::Pace;
 use crate::world::tiny::Person;
-use conformance::dice::Dice;
+use conformance::rng::Rng;
 use dacapo::record::rolling_hash::RollingHash;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -30,7 +30,7 @@ const SHARED: [Fault; 5] = [Fault::Flood, Fault::Exhausted, Fault::SlowDisk, Fau
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Guest {
     /// Says what no program would.
-    Stranger,
+    Attacker,
     /// Says what a real program once said.
     Recording,
     /// Publishes odd media under a name that nobody plays.
@@ -45,7 +45,7 @@ pub enum Guest {
 
 /// Those whom nobody else may feel.
 pub const FAULTY: [Guest; 5] =
-    [Guest::Stranger, Guest::Recording, Guest::Publisher, Guest::Stalled, Guest::Fickle];
+    [Guest::Attacker, Guest::Recording, Guest::Publisher, Guest::Stalled, Guest::Fickle];
 
 /// A run that `seed` draws in which nobody shares anything but streams; `None`: it draws one with limits that
 /// are reached.
@@ -57,14 +57,14 @@ pub fn options(seed: u64, mode: Mode) -> Option<Options> {
     options.faults.retain(|fault| !SHARED.contains(fault));
     // An operator is told about everybody, and ends whom it likes. Who says again what a program said plays
     // what another one publishes. Both stand last.
-    options.parts.retain(|casting| !matches!(casting.part, Part::Operator { .. } | Part::Stranger));
+    options.parts.retain(|casting| !matches!(casting.part, Part::Operator { .. } | Part::Attacker));
     options.apart = true;
     Some(options)
 }
 
 /// The run with these guests.
 pub fn play(options: &Options, guests: &[Guest]) -> Outcome {
-    let mut people = cast::people(options);
+    let mut people = peers::people(options);
     for guest in guests {
         people.push(person(options, people.len(), *guest));
     }
@@ -78,28 +78,28 @@ pub fn heard(options: &Options, outcome: &Outcome) -> BTreeMap<SocketAddr, Rolli
 }
 
 fn person(options: &Options, place: usize, guest: Guest) -> Person {
-    let mut dice = fork(options.seed, &format!("guest/{place}"));
-    let dial_us = dice.between(0, options.hard_us);
-    let mut person = Person::new(options.seed, place, peer(&mut dice, guest), dial_us);
-    person.traits.latency_us = dice.scale(20, 100_000);
+    let mut rng = fork(options.seed, &format!("guest/{place}"));
+    let dial_us = rng.between(0, options.hard_us);
+    let mut person = Person::new(options.seed, place, peer(&mut rng, guest), dial_us);
+    person.traits.latency_us = rng.scale(20, 100_000);
     if guest == Guest::Stalled {
         person.pace = Pace::Stalled;
     }
     person
 }
 
-fn peer(dice: &mut Dice, guest: Guest) -> Boxed {
+fn peer(rng: &mut Rng, guest: Guest) -> Boxed {
     let played = [format!("live/{}", stream_name(0))];
     let foreign = ["elsewhere/foreign".to_owned()];
-    let format = dice.pick(&[Format::Flv, Format::WsFlv, Format::Ts, Format::Aac]);
-    let player = dice.pick(&[Role::RtmpPlayer, Role::Live(format), Role::Hls]);
+    let format = rng.pick(&[Format::Flv, Format::WsFlv, Format::Ts, Format::Aac]);
+    let player = rng.pick(&[Role::RtmpPlayer, Role::Live(format), Role::Hls]);
     let (role, streams, tame) = match guest {
-        Guest::Stranger => (Role::Stranger, &foreign, false),
+        Guest::Attacker => (Role::Attacker, &foreign, false),
         Guest::Recording => (Role::Recording, &foreign, false),
         Guest::Publisher => (Role::Publisher, &foreign, false),
         Guest::Stalled => (player, &played, true),
         Guest::Fickle => (player, &played, false),
         Guest::Rival => (Role::Publisher, &played, true),
     };
-    draw(dice, &Cast { role, stream: 0, streams, tame })
+    draw(rng, &Cast { role, stream: 0, streams, tame })
 }

@@ -9,7 +9,7 @@ use sim::campaign::{Place, Summary, exit, exit_code, fail_line, run};
 use sim::canary::Canary;
 use sim::options::{Mode, Options};
 use sim::run::Outcome;
-use sim::{crew, mark};
+use sim::{coverage, thread_pool};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -59,7 +59,7 @@ fn campaign(arguments: &Arguments) -> ExitCode {
     let seeds = (arguments.seed.unwrap_or(1)..).take(runs).take_while(|_| end.is_none_or(|end| now() < end));
     let mut summary = Summary::default();
     let (mut worst, mut told) = (None, begun);
-    crew::in_order(
+    thread_pool::in_order(
         arguments.jobs(),
         seeds,
         |seed| play(seed, arguments),
@@ -105,7 +105,7 @@ fn campaign(arguments: &Arguments) -> ExitCode {
 
 /// Plays the run `seed`, twice if that is asked for.
 fn play(seed: u64, arguments: &Arguments) -> Played {
-    mark::listen(arguments.log);
+    coverage::listen(arguments.log);
     let options = Options::draw(seed, arguments.mode);
     if arguments.single() || arguments.mode == Mode::Perf || arguments.trace {
         println!("{options}");

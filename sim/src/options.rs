@@ -1,14 +1,14 @@
 //! Everything that one number draws: who comes, with what, under which limits, and what goes wrong.
 //!
-//! Each part has dice of its own, forked from the number by its name, so that a new knob or fault does not
-//! turn every seed into another run.
+//! Each part has a random generator of its own, forked from the number by its name, so that a new knob or
+//! fault does not turn every seed into another run.
 
-use crate::dice::{Throws, fork};
 use crate::disk::DiskFaults;
 use crate::fault::{self, Fault};
-use crate::grip::Grips;
+use crate::rng::{Draws, fork};
+use crate::socket_faults::SocketFaults;
 use clap::ValueEnum;
-use conformance::dice::Dice;
+use conformance::rng::Rng;
 use dacapo::config::{Config, Flush, HlsLayout, Second, Start};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -69,7 +69,7 @@ pub enum Part {
         wild: bool,
     },
     /// Means ill.
-    Stranger,
+    Attacker,
 }
 
 /// A person: its part and when it comes.
@@ -101,7 +101,7 @@ pub struct Options {
     /// How long everything goes wrong, in microseconds.
     pub hard_us: u64,
     /// How the shell's calls go.
-    pub grips: Grips,
+    pub socket_faults: SocketFaults,
     /// How the disk is when it all begins.
     pub disk: DiskFaults,
     /// Whether the operator ends the server, or everybody leaves by themselves.
@@ -115,18 +115,30 @@ impl Options {
     /// The run that `seed` draws.
     pub fn draw(seed: u64, mode: Mode) -> Self {
         let faults = if mode == Mode::Perf { BTreeSet::new() } else { fault::draw(seed) };
-        let mut dice = fork(seed, "options");
+        let mut rng = fork(seed, "options");
         let hard_us = match mode {
-            Mode::Lite => dice.between(2_000_000, 6_000_000),
-            Mode::Swarm => dice.between(4_000_000, 25_000_000),
+            Mode::Lite => rng.between(2_000_000, 6_000_000),
+            Mode::Swarm => rng.between(4_000_000, 25_000_000),
             Mode::Perf => 60_000_000,
         };
-        let drains = dice.chance(300);
+        let drains = rng.chance(300);
         let parts = cast(seed, mode, &faults, hard_us);
         let tight = mode != Mode::Perf && fork(seed, "tight").chance(500);
         let config = configure(seed, tight, &parts);
-        let (grips, disk) = (fault::grips(seed, &faults), DiskFaults::default());
-        Options { seed, mode, faults, config, tight, parts, hard_us, grips, disk, drains, apart: false }
+        let (socket_faults, disk) = (fault::socket_faults(seed, &faults), DiskFaults::default());
+        Options {
+            seed,
+            mode,
+            faults,
+            config,
+            tight,
+            parts,
+            hard_us,
+            socket_faults,
+            disk,
+            drains,
+            apart: false,
+        }
     }
 
     /// Another configuration that the operator of this run may load in its middle: what decides where players
@@ -158,7 +170,7 @@ impl fmt::Display for Options {
             count(&|part| matches!(part, Part::Publisher { .. })),
             count(&|part| matches!(part, Part::Player { .. })),
             count(&|part| matches!(part, Part::Operator { .. })),
-            count(&|part| matches!(part, Part::Stranger)),
+            count(&|part| matches!(part, Part::Attacker)),
             self.hard_us as f64 / 1e6,
             if self.tight { ", tight limits" } else { "" },
         )?;
@@ -184,7 +196,7 @@ impl fmt::Display for Options {
 }
 
 fn cast(seed: u64, mode: Mode, faults: &BTreeSet<Fault>, hard_us: u64) -> Vec<Casting> {
-    let mut dice = fork(seed, "cast");
+    let mut rng = fork(seed, "cast");
     let mut parts = Vec::new();
     let mut add = |part, dial_us, core| parts.push(Casting { part, dial_us, core });
     if mode == Mode::Perf {
@@ -196,125 +208,125 @@ fn cast(seed: u64, mode: Mode, faults: &BTreeSet<Fault>, hard_us: u64) -> Vec<Ca
         return parts;
     }
     let (streams, players, others) = match mode {
-        Mode::Lite => (dice.between(1, 2), 4, 2),
-        _ => (dice.between(1, 4), dice.scale(2, 24), 4),
+        Mode::Lite => (rng.between(1, 2), 4, 2),
+        _ => (rng.between(1, 4), rng.scale(2, 24), 4),
     };
-    let come = |dice: &mut Dice| if dice.chance(500) { 0 } else { dice.between(0, hard_us) };
+    let come = |rng: &mut Rng| if rng.chance(500) { 0 } else { rng.between(0, hard_us) };
     // The core: one publisher and some players that must be content in the end.
-    add(Part::Publisher { stream: 0, wild: false }, come(&mut dice) / 2, true);
-    for _ in 0..dice.between(1, 4) {
-        add(Part::Player { stream: 0, form: dice.pick(&FORMS), wild: false }, come(&mut dice), true);
+    add(Part::Publisher { stream: 0, wild: false }, come(&mut rng) / 2, true);
+    for _ in 0..rng.between(1, 4) {
+        add(Part::Player { stream: 0, form: rng.pick(&FORMS), wild: false }, come(&mut rng), true);
     }
     for stream in 1..streams as usize {
         let wild = faults.contains(&Fault::OddMedia) || faults.contains(&Fault::Unpublish);
-        add(Part::Publisher { stream, wild: wild && dice.chance(800) }, come(&mut dice), false);
+        add(Part::Publisher { stream, wild: wild && rng.chance(800) }, come(&mut rng), false);
     }
     for _ in 0..players {
-        let (stream, form) = (dice.below(streams as usize + 1), dice.pick(&FORMS));
-        add(Part::Player { stream, form, wild: dice.chance(600) }, come(&mut dice), false);
+        let (stream, form) = (rng.below(streams as usize + 1), rng.pick(&FORMS));
+        add(Part::Player { stream, form, wild: rng.chance(600) }, come(&mut rng), false);
     }
     if faults.contains(&Fault::SecondPublisher) {
-        for _ in 0..dice.between(1, 3) {
-            let stream = dice.below(streams as usize);
-            add(Part::Publisher { stream, wild: dice.chance(700) }, come(&mut dice), false);
+        for _ in 0..rng.between(1, 3) {
+            let stream = rng.below(streams as usize);
+            add(Part::Publisher { stream, wild: rng.chance(700) }, come(&mut rng), false);
         }
     }
     if faults.contains(&Fault::Unpublish) {
-        let at = dice.between(0, hard_us);
+        let at = rng.between(0, hard_us);
         add(Part::Publisher { stream: streams as usize, wild: true }, at, false);
-        for _ in 0..dice.between(1, 12) {
-            let form = dice.pick(&FORMS);
-            let late = at + dice.between(0, 3_000_000);
+        for _ in 0..rng.between(1, 12) {
+            let form = rng.pick(&FORMS);
+            let late = at + rng.between(0, 3_000_000);
             add(Part::Player { stream: streams as usize, form, wild: true }, late, false);
         }
     }
-    if faults.contains(&Fault::Strangers) {
-        for _ in 0..dice.between(1, others) {
-            add(Part::Stranger, come(&mut dice), false);
+    if faults.contains(&Fault::Attackers) {
+        for _ in 0..rng.between(1, others) {
+            add(Part::Attacker, come(&mut rng), false);
         }
     }
     if faults.contains(&Fault::Flood) {
-        let at = dice.between(0, hard_us);
-        for _ in 0..dice.scale(10, 200) {
-            add(Part::Stranger, at + dice.between(0, 50_000), false);
+        let at = rng.between(0, hard_us);
+        for _ in 0..rng.scale(10, 200) {
+            add(Part::Attacker, at + rng.between(0, 50_000), false);
         }
     }
-    for _ in 0..dice.between(0, 2) {
-        add(Part::Operator { wild: dice.chance(300) }, come(&mut dice), false);
+    for _ in 0..rng.between(0, 2) {
+        add(Part::Operator { wild: rng.chance(300) }, come(&mut rng), false);
     }
     parts
 }
 
 /// A configuration. With `tight` limits each knob is small as often as not.
 fn configure(seed: u64, tight: bool, parts: &[Casting]) -> Config {
-    let mut dice = fork(seed, "config");
+    let mut rng = fork(seed, "config");
     let mut config = Config::default();
     let wanted =
         |casting: &Casting| casting.core && matches!(casting.part, Part::Player { form: Form::Hls, .. });
     let serves_hls = parts.iter().any(wanted);
-    let small = |dice: &mut Dice| tight && dice.chance(500);
-    let people = parts.iter().filter(|casting| casting.part != Part::Stranger).count();
-    if small(&mut dice) {
-        config.limits.connections = people + dice.between(0, 4) as usize;
-        // Strangers may play anything.
-        let may_play = |casting: &&Casting| plays(casting, 0) || casting.part == Part::Stranger;
+    let small = |rng: &mut Rng| tight && rng.chance(500);
+    let people = parts.iter().filter(|casting| casting.part != Part::Attacker).count();
+    if small(&mut rng) {
+        config.limits.connections = people + rng.between(0, 4) as usize;
+        // Attackers may play anything.
+        let may_play = |casting: &&Casting| plays(casting, 0) || casting.part == Part::Attacker;
         config.limits.players_per_stream = parts.iter().filter(may_play).count();
         config.limits.streams = 6;
     }
-    if small(&mut dice) {
-        config.limits.outbox_bytes = dice.scale(65_536, 1 << 20) as usize;
-        config.limits.pinned_bytes = dice.scale(65_536, 1 << 20) as usize;
-        config.limits.unproven_bytes = dice.scale(8_192, 65_536) as usize;
+    if small(&mut rng) {
+        config.limits.outbox_bytes = rng.scale(65_536, 1 << 20) as usize;
+        config.limits.pinned_bytes = rng.scale(65_536, 1 << 20) as usize;
+        config.limits.unproven_bytes = rng.scale(8_192, 65_536) as usize;
     }
-    if small(&mut dice) {
+    if small(&mut rng) {
         let least = if serves_hls { 1 << 20 } else { 65_536 };
-        config.limits.response_bytes = dice.scale(least, 20 << 20) as usize;
-        config.stream.hls.segment_bytes_max = dice.scale(65_536, 1 << 20) as usize;
+        config.limits.response_bytes = rng.scale(least, 20 << 20) as usize;
+        config.stream.hls.segment_bytes_max = rng.scale(65_536, 1 << 20) as usize;
     }
-    if small(&mut dice) {
+    if small(&mut rng) {
         // A ring holds at least one frame: whoever sends larger ones is refused.
-        config.stream.ring.bytes_max = dice.scale(65_536, 4 << 20) as usize;
+        config.stream.ring.bytes_max = rng.scale(65_536, 4 << 20) as usize;
         config.limits.frame_bytes = config.limits.frame_bytes.min(config.stream.ring.bytes_max);
-        config.stream.ring.frames_max = dice.scale(16, 300) as usize;
-        config.stream.ring.keep_ms = dice.scale(1, 4_000);
+        config.stream.ring.frames_max = rng.scale(16, 300) as usize;
+        config.stream.ring.keep_ms = rng.scale(1, 4_000);
     }
-    if small(&mut dice) {
-        config.rtmp.chunk_size = dice.scale(128, 65_536) as u32;
-        config.rtmp.ack_window = dice.scale(16_384, 1 << 20) as u32;
+    if small(&mut rng) {
+        config.rtmp.chunk_size = rng.scale(128, 65_536) as u32;
+        config.rtmp.ack_window = rng.scale(16_384, 1 << 20) as u32;
     }
-    let timeout = |dice: &mut Dice, least: u64, most: u64| dice.scale(least, most);
-    config.rtmp.handshake_timeout_ms = timeout(&mut dice, 2_000, 10_000);
-    config.rtmp.idle_timeout_ms = timeout(&mut dice, 2_000, 20_000);
-    config.http.head_timeout_ms = timeout(&mut dice, 2_000, 10_000);
-    config.http.keep_alive_timeout_ms = timeout(&mut dice, 2_000, 20_000);
-    config.drain_timeout_ms = timeout(&mut dice, 100, 10_000);
+    let timeout = |rng: &mut Rng, least: u64, most: u64| rng.scale(least, most);
+    config.rtmp.handshake_timeout_ms = timeout(&mut rng, 2_000, 10_000);
+    config.rtmp.idle_timeout_ms = timeout(&mut rng, 2_000, 20_000);
+    config.http.head_timeout_ms = timeout(&mut rng, 2_000, 10_000);
+    config.http.keep_alive_timeout_ms = timeout(&mut rng, 2_000, 20_000);
+    config.drain_timeout_ms = timeout(&mut rng, 100, 10_000);
     let publish = &mut config.stream.publish;
-    publish.second = dice.pick(&[Second::Refuse, Second::Replace]);
-    publish.linger_ms = dice.pick(&[0, 500, 3_000, 10_000]);
-    publish.first_frame_timeout_ms = timeout(&mut dice, 2_000, 10_000);
-    publish.frame_timeout_ms = timeout(&mut dice, 2_000, 10_000);
+    publish.second = rng.pick(&[Second::Refuse, Second::Replace]);
+    publish.linger_ms = rng.pick(&[0, 500, 3_000, 10_000]);
+    publish.first_frame_timeout_ms = timeout(&mut rng, 2_000, 10_000);
+    publish.frame_timeout_ms = timeout(&mut rng, 2_000, 10_000);
     let play = &mut config.stream.play;
-    play.wait_ms = dice.pick(&[0, 1_000, 10_000, 30_000]);
-    play.start = dice.pick(&[Start::NewestKey, Start::NewestKey, Start::OldestKey, Start::NextKey]);
+    play.wait_ms = rng.pick(&[0, 1_000, 10_000, 30_000]);
+    play.start = rng.pick(&[Start::NewestKey, Start::NewestKey, Start::OldestKey, Start::NextKey]);
     play.flush =
-        dice.pick(&[Flush::Frame, Flush::Video, Flush::Video, Flush::Auto, Flush::Ms(100), Flush::Ms(500)]);
-    play.send_timeout_ms = timeout(&mut dice, 1_000, 20_000);
+        rng.pick(&[Flush::Frame, Flush::Video, Flush::Video, Flush::Auto, Flush::Ms(100), Flush::Ms(500)]);
+    play.send_timeout_ms = timeout(&mut rng, 1_000, 20_000);
     let hls = &mut config.stream.hls;
     let wanted =
         |casting: &Casting| casting.core && matches!(casting.part, Part::Player { form: Form::Hls, .. });
-    hls.enabled = !dice.chance(100) || parts.iter().any(wanted);
-    hls.layout = dice.pick(&[HlsLayout::Auto, HlsLayout::Ts, HlsLayout::Fmp4]);
-    hls.segment_ms = dice.pick(&[200, 1_000, 2_000]);
-    hls.window = dice.between(3, 6) as usize;
-    hls.keep = dice.between(1, 6) as usize;
-    hls.dispose_ms = dice.pick(&[60_000, 120_000]);
-    hls.encrypt = dice.chance(200);
-    hls.segments_per_key = dice.between(1, 5) as u32;
-    if dice.chance(500) {
+    hls.enabled = !rng.chance(100) || parts.iter().any(wanted);
+    hls.layout = rng.pick(&[HlsLayout::Auto, HlsLayout::Ts, HlsLayout::Fmp4]);
+    hls.segment_ms = rng.pick(&[200, 1_000, 2_000]);
+    hls.window = rng.between(3, 6) as usize;
+    hls.keep = rng.between(1, 6) as usize;
+    hls.dispose_ms = rng.pick(&[60_000, 120_000]);
+    hls.encrypt = rng.chance(200);
+    hls.segments_per_key = rng.between(1, 5) as u32;
+    if rng.chance(500) {
         hls.directory = "/srv/hls".to_owned();
     }
-    if small(&mut dice) {
-        config.limits.pass_writes = dice.scale(4, 64) as usize;
+    if small(&mut rng) {
+        config.limits.pass_writes = rng.scale(4, 64) as usize;
     }
     fit(&mut config);
     config

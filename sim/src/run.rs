@@ -2,15 +2,15 @@
 //! the end in which everybody is gone.
 
 use crate::canary::Canary;
-use crate::cast;
-use crate::dice::{Throws, fork};
+use crate::checker::{Checker, Failure};
 use crate::disk::Disk;
 use crate::fault::{self, Deed, Fault, Planned};
-use crate::grip::Grip;
 use crate::options::{Mode, Options};
+use crate::peers;
+use crate::rng::{Draws, fork};
 use crate::shell::Shell;
+use crate::socket_faults::FaultySocket;
 use crate::trace::Trace;
-use crate::watch::{Failure, Watch};
 use crate::world::World;
 use crate::world::tiny::{Person, Tiny};
 use crate::world::turmoil::Turmoil;
@@ -85,7 +85,7 @@ pub struct Run<'a, W> {
 impl<'a> Run<'a, Tiny> {
     /// A run in the tiny world that has not begun.
     pub fn tiny(options: &'a Options, canary: Canary, loud: bool) -> Self {
-        Run::among(options, cast::people(options), canary, loud)
+        Run::among(options, peers::people(options), canary, loud)
     }
 
     /// The same among these people: some may have come along whom nobody drew.
@@ -97,7 +97,7 @@ impl<'a> Run<'a, Tiny> {
 impl<'a> Run<'a, Turmoil> {
     /// A run in the world of turmoil that has not begun.
     pub fn turmoil(options: &'a Options, canary: Canary, loud: bool) -> Self {
-        let (people, core) = (cast::people(options), |place: usize| options.parts[place].core);
+        let (people, core) = (peers::people(options), |place: usize| options.parts[place].core);
         let rough = options.mode != Mode::Perf;
         Run::new(options, Turmoil::new(options.seed, services(options), people, core, rough), canary, loud)
     }
@@ -128,24 +128,24 @@ impl<'a, W: World> Run<'a, W> {
     fn start(&mut self) {
         let Some((disk, trace)) = self.rest.take() else { return };
         let options = self.options;
-        let mut watch = Watch::new(&options.config);
+        let mut checker = Checker::new(&options.config);
         if options.faults.contains(&Fault::Pause) {
             // One of up to two seconds may follow right behind another.
-            watch.pauses(Duration::from_secs(4));
+            checker.pauses(Duration::from_secs(4));
         }
-        let mut dice = fork(options.seed, &format!("life/{}", self.lives));
+        let mut rng = fork(options.seed, &format!("life/{}", self.lives));
         self.lives += 1;
         // Wall time may be anything after a crash, later or earlier.
-        let step = if self.lives == 1 { 0 } else { dice.scale(1, 86_400_000_000) };
+        let step = if self.lives == 1 { 0 } else { rng.scale(1, 86_400_000_000) };
         let wall = EPOCH_US + self.world.now_us();
-        let epoch = Epoch(if dice.chance(500) { wall + step } else { wall - step });
+        let epoch = Epoch(if rng.chance(500) { wall + step } else { wall - step });
         let seed = Seed::from_u64(options.seed.wrapping_add(self.lives << 48));
         self.header = Header::new(&options.config, &seed, epoch);
         let server = Server::new(options.config.clone(), seed, Instant::ZERO, epoch);
-        let (number, grips) = (options.seed, options.grips);
-        let grips = Box::new(move |peer| Grip::new(number, peer, grips));
+        let (number, faults) = (options.seed, options.socket_faults);
+        let sockets = Box::new(move |peer| FaultySocket::new(number, peer, faults));
         let born_us = self.world.now_us();
-        let mut shell = Shell::new(server, services(options), born_us, disk, watch, trace, grips);
+        let mut shell = Shell::new(server, services(options), born_us, disk, checker, trace, sockets);
         shell.exact = options.apart;
         self.world.start(shell);
     }
@@ -196,7 +196,7 @@ impl<'a, W: World> Run<'a, W> {
     /// The core is healed, and everything else goes wrong for good.
     fn heal(&mut self) {
         self.start();
-        let mut dice = fork(self.options.seed, "heal");
+        let mut rng = fork(self.options.seed, "heal");
         self.world.with_shell(|shell| {
             shell.disk.faults.fail_permille = 0;
             shell.heal();
@@ -204,7 +204,7 @@ impl<'a, W: World> Run<'a, W> {
         for (place, casting) in self.options.parts.iter().enumerate() {
             if casting.core {
                 self.world.heal(place);
-            } else if dice.chance(500) {
+            } else if rng.chance(500) {
                 self.world.freeze(place);
             } else {
                 self.world.remove(place);

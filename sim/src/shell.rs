@@ -7,10 +7,10 @@
 //! Never: knows which world it is in, or lets a connection's hardship depend on another connection.
 
 use crate::canary::Canary;
+use crate::checker::Checker;
 use crate::disk::Disk;
-use crate::grip::{Grip, Grips};
+use crate::socket_faults::{FaultySocket, SocketFaults};
 use crate::trace::Trace;
-use crate::watch::Watch;
 use dacapo::base::id::{ConnId, ListenerId};
 use dacapo::base::slices::Slices;
 use dacapo::base::time::Instant;
@@ -102,7 +102,7 @@ struct Conn {
     queued: bool,
     /// False while the kernel has no room for it.
     room: bool,
-    grip: Grip,
+    grip: FaultySocket,
 }
 
 /// The shell.
@@ -113,7 +113,7 @@ pub struct Shell {
     /// Its trace.
     pub trace: Trace,
     /// Who watches it.
-    pub watch: Watch,
+    pub watch: Checker,
     /// The files that the server keeps.
     pub disk: Disk,
     /// What it does wrong on purpose.
@@ -141,7 +141,7 @@ pub struct Shell {
     buffer: Vec<u8>,
     /// True once the server has finished draining.
     pub finished: bool,
-    grips: Box<dyn Fn(SocketAddr) -> Grip>,
+    grips: Box<dyn Fn(SocketAddr) -> FaultySocket>,
 }
 
 impl Shell {
@@ -151,9 +151,9 @@ impl Shell {
         services: Vec<Service>,
         born_us: u64,
         disk: Disk,
-        watch: Watch,
+        watch: Checker,
         trace: Trace,
-        grips: Box<dyn Fn(SocketAddr) -> Grip>,
+        grips: Box<dyn Fn(SocketAddr) -> FaultySocket>,
     ) -> Self {
         Shell {
             server,
@@ -534,7 +534,7 @@ impl Shell {
         }
     }
 
-    /// Throws away what closing peers still say; drops those that are done or whose time is over.
+    /// Draws away what closing peers still say; drops those that are done or whose time is over.
     fn expire(&mut self, net: &mut dyn Sockets) {
         let now = self.now;
         self.stirred = false;
@@ -562,7 +562,7 @@ impl Shell {
     /// Nothing goes wrong with the shell's calls from now on.
     pub fn heal(&mut self) {
         self.conns.iter_mut().flatten().for_each(|conn| conn.grip.heal());
-        self.grips = Box::new(|peer| Grip::new(0, peer, Grips::default()));
+        self.grips = Box::new(|peer| FaultySocket::new(0, peer, SocketFaults::default()));
     }
 
     /// Sockets that the shell holds, those that are closing among them.

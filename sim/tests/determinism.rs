@@ -3,7 +3,7 @@
 use sim::campaign::{Place, run};
 use sim::canary::Canary;
 use sim::options::{Mode, Options};
-use sim::{crew, mark};
+use sim::{coverage, thread_pool};
 
 /// The hash and the length of a run.
 fn play(seed: u64, mode: Mode, place: Place) -> (u64, u64) {
@@ -18,7 +18,7 @@ fn fifty_numbers_are_the_same_runs_again() {
         let place = if seed % 2 == 0 { Place::Turmoil } else { Place::Tiny };
         (seed, [(); 2].map(|()| play(seed, Mode::Lite, place)))
     };
-    crew::in_order(crew::hands(), 1..=50, twice, |(seed, [once, again]): (u64, [_; 2])| {
+    thread_pool::in_order(thread_pool::threads(), 1..=50, twice, |(seed, [once, again]): (u64, [_; 2])| {
         assert_eq!(once, again, "seed {seed}");
     });
 }
@@ -26,7 +26,7 @@ fn fifty_numbers_are_the_same_runs_again() {
 #[test]
 fn what_is_logged_changes_nothing() {
     let quiet = [3, 4].map(|seed| play(seed, Mode::Lite, Place::Tiny));
-    mark::listen(Some(log::Level::Trace));
+    coverage::listen(Some(log::Level::Trace));
     let loud = [3, 4].map(|seed| play(seed, Mode::Lite, Place::Tiny));
     assert_eq!(quiet, loud);
 }

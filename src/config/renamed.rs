@@ -1,7 +1,7 @@
 //! Settings under their former names: still understood, and the user is told the name of today.
 //!
-//! The table of settings says what a setting was called before (`formerly`). In: a path or a file's text. Out:
-//! which setting a former name means, and what to say where both names of one setting are given.
+//! The table of settings says what a setting was called before (`formerly`). In: a path or a file's text.
+//! Out: which setting a former name means, and what to say where both names of one setting are given.
 
 use crate::config::locate::find;
 use crate::config::patch::{Renamed, Setting};

@@ -8,7 +8,7 @@ use crate::capture::Capture;
 use crate::reader::chunk::ChunkReader;
 use crate::reader::flv;
 use crate::reader::http::{HttpEvent, ResponseReader};
-use crate::replaying::{Company, lines, play};
+use crate::replaying::{Company, message_lines, play};
 use crate::text::difference_in_context;
 use dacapo::base::time::Instant;
 use dacapo::config::Service;
@@ -65,7 +65,7 @@ fn answers(service: Service, bytes: &[u8]) -> Vec<String> {
                             // How often one acknowledges depends on how much came; that one does is enough.
                             3 if found.iter().any(|line| line == "Acknowledgement") => {}
                             3 => found.push("Acknowledgement".to_owned()),
-                            _ => found.push(lines::message(&message)),
+                            _ => found.push(message_lines::message(&message)),
                         }
                     }
                 }

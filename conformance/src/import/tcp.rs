@@ -161,8 +161,8 @@ impl Direction {
 #[cfg(test)]
 mod tests {
     use super::{Counts, Direction};
-    use crate::dice::Dice;
     use crate::import::link::Segment;
+    use crate::rng::Rng;
 
     fn data(seq: u32, payload: &[u8]) -> Segment<'_> {
         Segment { seq, ack: true, payload, ..Segment::default() }
@@ -229,20 +229,20 @@ mod tests {
 
     #[test]
     fn any_hail_of_segments_that_holds_everything_gives_everything() {
-        let mut dice = Dice::new(7);
+        let mut rng = Rng::new(7);
         for run in 0..200 {
-            let words = dice.bytes(1 + dice.clone().below(400));
-            let isn = dice.number() as u32;
+            let words = rng.bytes(1 + rng.clone().below(400));
+            let isn = rng.number() as u32;
             let mut direction = opened(isn);
             let mut segments: Vec<(usize, usize)> = Vec::new();
-            let step = 1 + dice.below(40);
+            let step = 1 + rng.below(40);
             segments.extend((0..words.len()).step_by(step).map(|at| (at, (at + step).min(words.len()))));
-            for _ in 0..dice.below(20) {
-                let from = dice.below(words.len());
-                segments.push((from, from + 1 + dice.below(words.len() - from)));
+            for _ in 0..rng.below(20) {
+                let from = rng.below(words.len());
+                segments.push((from, from + 1 + rng.below(words.len() - from)));
             }
             for at in (1..segments.len()).rev() {
-                segments.swap(at, dice.below(at + 1));
+                segments.swap(at, rng.below(at + 1));
             }
             let mut got = Vec::new();
             for (from, until) in segments {

@@ -268,13 +268,13 @@ fn what_cannot_be_read_is_told_with_its_place() {
 
 #[test]
 fn damage_never_panics() {
-    let mut dice = crate::dice::Dice::new(11);
+    let mut rng = crate::rng::Rng::new(11);
     let good = talk(DataLink::ETHERNET, true, &TALK);
     for _ in 0..2000 {
         let mut bad = good.clone();
-        for _ in 0..1 + dice.below(8) {
-            let at = dice.below(bad.len());
-            bad[at] = dice.bytes(1)[0];
+        for _ in 0..1 + rng.below(8) {
+            let at = rng.below(bad.len());
+            bad[at] = rng.bytes(1)[0];
         }
         let _ = read(&bad, &BTreeSet::from([1935]));
     }

@@ -5,8 +5,8 @@
 //! be exact; where a peer's socket had no room, the server may know more than it could say, and they must be
 //! among what is possible.
 
-use super::ledger::Span;
-use super::standing::{Deed, Standing};
+use super::byte_counts::Span;
+use super::expected_role::{Deed, ExpectedRole};
 use serde_json::Value;
 
 /// What was asked.
@@ -55,7 +55,7 @@ pub(super) struct Client {
     /// Its number.
     pub conn_no: u32,
     /// What it is about.
-    pub standing: Standing,
+    pub role: ExpectedRole,
     /// The server may have ended it, and could not say so yet.
     pub blocked: bool,
     /// Bytes that came from it.
@@ -115,19 +115,19 @@ struct Told<'a> {
 
 impl Client {
     fn surely(&self) -> bool {
-        !self.blocked && self.standing.sure().is_some()
+        !self.blocked && self.role.sure().is_some()
     }
 
     fn fits(&self, told: &Told<'_>) -> bool {
-        let fits = self.standing.abouts.iter().any(|about| {
+        let fits = self.role.abouts.iter().any(|about| {
             let publish = about.deed == Deed::Publishes;
             is_called(&about.stream, told.url) && about.kind == told.kind && publish == told.publish
         });
-        (fits || self.standing.dark) && (self.recv, self.sent) == (told.recv, told.sent)
+        (fits || self.role.dark) && (self.recv, self.sent) == (told.recv, told.sent)
     }
 
     fn words(&self) -> String {
-        let about = self.standing.abouts.first();
+        let about = self.role.abouts.first();
         let (kind, stream) = about.map_or(("", ""), |about| (about.kind, about.stream.as_str()));
         format!(
             "connection {} ({kind} of {stream}, {} bytes in, {} bytes out)",
@@ -191,11 +191,11 @@ impl Question {
         let mut span = Span::default();
         for client in &self.clients {
             let fits = client
-                .standing
+                .role
                 .abouts
                 .iter()
                 .any(|about| about.stream == name && (!publishers || about.deed == Deed::Publishes));
-            if fits || client.standing.dark {
+            if fits || client.role.dark {
                 span.add(1, client.surely());
             }
         }
@@ -277,9 +277,8 @@ impl Question {
 
     /// True if somebody surely is about a stream, so that the server cannot have forgotten it.
     fn is_held(&self, name: &str) -> bool {
-        let about = |client: &Client| {
-            client.standing.sure().is_some_and(|about| about.holds() && about.stream == name)
-        };
+        let about =
+            |client: &Client| client.role.sure().is_some_and(|about| about.holds() && about.stream == name);
         self.clients.iter().any(|client| client.surely() && about(client))
     }
 

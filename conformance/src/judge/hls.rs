@@ -8,7 +8,7 @@
 //! Never: expects a player to fetch everything. What nobody fetched is not judged.
 
 use super::Violation;
-use super::film::Film;
+use super::published::Published;
 use super::segment::{self, Found};
 use crate::reader::fmp4::Movie;
 use crate::reader::m3u8::{self, Playlist, Segment};
@@ -50,7 +50,7 @@ pub struct Answer<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct HlsJudge {
     pub(super) rules: HlsRules,
-    films: BTreeMap<String, Film>,
+    published: BTreeMap<String, Published>,
     lists: BTreeMap<String, List>,
     named: BTreeMap<String, Named>,
     violations: Vec<Violation>,
@@ -105,7 +105,7 @@ impl HlsJudge {
     /// The server accepted the body of a media message for `stream` (`live/cam`) from session `publisher`.
     /// `kind` is the type of the tag or message, `timestamp` its milliseconds.
     pub fn published(&mut self, stream: &str, publisher: u32, kind: u8, timestamp: u32, body: &[u8]) {
-        self.films.entry(stream.to_owned()).or_default().push(publisher, kind, timestamp, body);
+        self.published.entry(stream.to_owned()).or_default().push(publisher, kind, timestamp, body);
     }
 
     /// The server answered a request for a file of HLS.
@@ -285,7 +285,7 @@ impl HlsJudge {
         let stream =
             list.rsplit_once('/').map_or("", |(folder, _)| folder).trim_start_matches('/').to_owned();
         // A stream of which the judge saw no publisher was there before it.
-        if self.films.get(&stream).is_none_or(Film::is_empty) {
+        if self.published.get(&stream).is_none_or(Published::is_empty) {
             return;
         }
         let (mut placed, mut publishers) = (Placed::new(), BTreeSet::new());
@@ -293,11 +293,11 @@ impl HlsJudge {
             let last = placed.get(&frame.video).map(|(_, last)| *last);
             let before = || self.lists.get(list)?.placed_before(number, frame.video);
             let floor = last.or_else(before).map_or(0, |place| place + 1);
-            let film = &self.films[&stream];
-            match film.find(frame.video, frame.essence, floor) {
+            let published = &self.published[&stream];
+            match published.find(frame.video, frame.frame_id, floor) {
                 Some(place) => {
-                    if film.is_unique(frame.video, frame.essence) {
-                        publishers.insert(film.frame(place).publisher);
+                    if published.is_unique(frame.video, frame.frame_id) {
+                        publishers.insert(published.frame(place).publisher);
                     }
                     let (first, _) = *placed.entry(frame.video).or_insert((place, place));
                     placed.insert(frame.video, (first, place));
@@ -315,7 +315,7 @@ impl HlsJudge {
         known.placed.insert(number, placed);
         let faults: Vec<String> = [number, number + 1]
             .iter()
-            .filter_map(|number| known.seam(*number, &self.films[&stream]))
+            .filter_map(|number| known.seam(*number, &self.published[&stream]))
             .collect();
         faults.into_iter().for_each(|words| self.say("I35", answer, words));
     }
@@ -323,11 +323,11 @@ impl HlsJudge {
     /// Why a frame does not stand where it was found.
     fn foreign(&self, stream: &str, frame: &Found) -> (&'static str, String) {
         let kind = if frame.video { "a picture" } else { "a sound" };
-        if self.films[stream].find(frame.video, frame.essence, 0).is_some() {
+        if self.published[stream].find(frame.video, frame.frame_id, 0).is_some() {
             return ("I1", format!("{kind} at {} µs came before, or out of order", frame.dts_us));
         }
-        let mut others = self.films.iter();
-        match others.find(|(_, film)| film.find(frame.video, frame.essence, 0).is_some()) {
+        let mut others = self.published.iter();
+        match others.find(|(_, published)| published.find(frame.video, frame.frame_id, 0).is_some()) {
             Some((other, _)) => ("I7", format!("{kind} at {} µs is of {other}", frame.dts_us)),
             None => ("I6", format!("{kind} at {} µs is not what any publisher sent", frame.dts_us)),
         }
@@ -386,17 +386,17 @@ impl List {
 
     /// What is wrong between segment `number` and the one before it: a discontinuity stands exactly where the
     /// publisher changed, or where the publisher itself began something new.
-    fn seam(&self, number: u64, film: &Film) -> Option<String> {
+    fn seam(&self, number: u64, published: &Published) -> Option<String> {
         let marked = self.entries.get(&number)?.segment.discontinuity;
         let (before, after) = (self.placed.get(&number.checked_sub(1)?)?, self.placed.get(&number)?);
         let begin = |placed: &Placed| placed.get(&true).or(placed.get(&false)).map(|(first, _)| *first);
-        let (before, place) = (film.frame(begin(before)?), begin(after)?);
-        let after = film.frame(place);
+        let (before, place) = (published.frame(begin(before)?), begin(after)?);
+        let after = published.frame(place);
         match marked {
             false if before.publisher != after.publisher => {
                 Some(format!("no discontinuity before {number}, though another publisher begins there"))
             }
-            true if before.breaks == after.breaks && !film.turns_at(place) => {
+            true if before.breaks == after.breaks && !published.turns_at(place) => {
                 Some(format!("a discontinuity before {number}, though the publisher's film goes on"))
             }
             _ => None,

@@ -4,14 +4,14 @@
 //! answer of the API.
 
 use super::api::{Question, Topic};
+use super::byte_counts::Span;
+use super::expected_role::{About, Deed, ExpectedRole};
 use super::hls::Answer;
-use super::ledger::Span;
 use super::model::Model;
 use super::name;
 use super::play::{Court, Play};
 use super::report::PlayReport;
 use super::rtmp::Cx;
-use super::standing::{About, Deed, Standing};
 use super::ts::TsPlay;
 use crate::reader::Wrong;
 use crate::reader::flv::TagReader;
@@ -198,12 +198,12 @@ impl HttpConn {
     }
 
     /// What it is about.
-    pub fn standing(&self) -> Standing {
+    pub fn role(&self) -> ExpectedRole {
         if self.api {
-            return Standing::default();
+            return ExpectedRole::default();
         }
         if let Some(playing) = &self.playing {
-            return Standing::of(playing.clone());
+            return ExpectedRole::of(playing.clone());
         }
         let known = self.introduced.as_ref().filter(|about| about.deed != Deed::Waits);
         let known = known.map(|about| About { deed: Deed::Fetches, ..about.clone() });
@@ -211,18 +211,18 @@ impl HttpConn {
         let asked = self.asked.iter().take(whole).filter_map(|(_, request)| about(request));
         let dark = self.client.wrong().is_some();
         match whole {
-            0 => Standing { abouts: known.into_iter().collect(), unsure: false, dark },
+            0 => ExpectedRole { abouts: known.into_iter().collect(), unsure: false, dark },
             1 => {
                 let abouts: Vec<About> = asked.collect();
                 let waits = |about: &About| about.deed != Deed::Fetches;
                 let unsure = !abouts.first().is_some_and(waits);
-                Standing {
+                ExpectedRole {
                     abouts: abouts.into_iter().chain(known.filter(|_| unsure)).collect(),
                     unsure,
                     dark,
                 }
             }
-            _ => Standing { abouts: known.into_iter().chain(asked).collect(), unsure: true, dark },
+            _ => ExpectedRole { abouts: known.into_iter().chain(asked).collect(), unsure: true, dark },
         }
     }
 

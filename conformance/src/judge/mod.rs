@@ -2,28 +2,28 @@
 //! have numbers, with readers that share nothing with the server.
 
 mod api;
-mod bench;
+mod byte_counts;
 mod clock;
-pub mod essence;
-pub mod film;
+mod expected_role;
+pub mod frame_id;
 mod gap;
 mod hash;
 pub mod hls;
 mod http;
-mod ledger;
+mod intake;
 mod model;
 mod name;
 mod play;
+pub mod published;
 mod report;
 mod rtmp;
 mod rules;
 pub mod segment;
 mod session;
-mod standing;
 mod ts;
 mod verdict;
 
-pub use bench::{Judge, Service};
+pub use intake::{Judge, Service};
 pub use report::{JudgeReport, PlayReport, PublisherReport, StreamReport, TrackReport};
 pub use rules::{Rules, SecondPublisher, StartAt};
 

@@ -7,9 +7,9 @@
 //! somebody gets a frame that can only be its own.
 
 use super::Rules;
+use super::byte_counts::Span;
 use super::clock::Timeline;
 use super::hls::{Answer, HlsJudge};
-use super::ledger::Span;
 use super::report::PublisherReport;
 use super::session::Session;
 use std::collections::{BTreeMap, BTreeSet};

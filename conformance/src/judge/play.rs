@@ -3,11 +3,11 @@
 //! In: the media messages or tags that reached it. Each is found again among the frames of the model, further
 //! on than the one before; what lies between is a gap. Out: violations of I1 to I12.
 
+use super::byte_counts::Span;
 use super::clock::Unwrap;
-use super::essence::Essence;
+use super::frame_id::FrameId;
 use super::gap;
 use super::hash::{hash, mixed};
-use super::ledger::Span;
 use super::model::{Model, Position, Stream};
 use super::report::{PlayReport, TrackReport};
 use super::rules::{Rules, StartAt};
@@ -447,7 +447,7 @@ impl Got<'_> {
         // A publisher whose place in time is not known yet: its own frames come before those of others.
         let mut fresh = None;
         let mut many = false;
-        let mut essence = None;
+        let mut frame_id = None;
         for (position, frame) in frames {
             if fresh.is_some_and(|session| session != position.session) {
                 break;
@@ -456,8 +456,8 @@ impl Got<'_> {
                 continue;
             }
             let mut repaired = || {
-                let of = || Essence::of_sample(self.packet.codec, self.payload, 4);
-                *essence.get_or_insert_with(of) == frame.essence
+                let of = || FrameId::of_sample(self.packet.codec, self.payload, 4);
+                *frame_id.get_or_insert_with(of) == frame.frame_id
             };
             if frame.hash != self.hash && !(frame.byte_stream && repaired()) {
                 continue;

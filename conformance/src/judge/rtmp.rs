@@ -7,12 +7,12 @@
 //!
 //! Answers belong to what was asked first: a server reads nothing behind a question before its answer.
 
-use super::ledger::Span;
+use super::byte_counts::Span;
+use super::expected_role::{About, Deed, ExpectedRole};
 use super::model::Model;
 use super::name;
 use super::play::{Court, Play};
 use super::report::PlayReport;
-use super::standing::{About, Deed, Standing};
 use super::verdict::Verdict;
 use crate::reader::amf::Amf;
 use crate::reader::chunk::ChunkReader;
@@ -427,7 +427,7 @@ impl RtmpConn {
     }
 
     /// What it is about.
-    pub fn standing(&self) -> Standing {
+    pub fn role(&self) -> ExpectedRole {
         let about = |stream: &String, kind, deed| About { stream: stream.clone(), kind, deed };
         let publishes = |stream, fmle| {
             about(stream, if fmle { "fmle-publish" } else { "flash-publish" }, Deed::Publishes)
@@ -448,7 +448,7 @@ impl RtmpConn {
                 Asked::Nothing => {}
             }
         }
-        Standing { abouts, unsure: !self.asked.is_empty(), dark: self.torn }
+        ExpectedRole { abouts, unsure: !self.asked.is_empty(), dark: self.torn }
     }
 
     /// How many frames it may have been denied, if it plays.

@@ -3,7 +3,7 @@
 //! In: the bytes of a segment, and its initialisation section if it has one. Out: frames, or what is wrong
 //! with the segment as such.
 
-use super::essence::Essence;
+use super::frame_id::FrameId;
 use crate::reader::es;
 use crate::reader::flv::Codec;
 use crate::reader::fmp4::Movie;
@@ -20,7 +20,7 @@ pub struct Found {
     /// When it is decoded, in microseconds on the segment's own timeline.
     pub dts_us: i64,
     /// What it is.
-    pub essence: Essence,
+    pub frame_id: FrameId,
 }
 
 /// The frames of a segment of a transport stream, pictures and sound each in order.
@@ -57,20 +57,21 @@ fn access_unit(codec: Codec, pes: &Pes, start: u64, found: &mut Vec<Found>) -> R
     let since = (pes.dts + WRAP + WRAP / 2 - start) % WRAP;
     let dts_us = (since as i64 - (WRAP / 2) as i64) * 100 / 9;
     let video = codec == Codec::AVC || codec == Codec::HEVC;
-    let mut frame = |essence| found.push(Found { video, key: pes.random_access || !video, dts_us, essence });
+    let mut frame =
+        |frame_id| found.push(Found { video, key: pes.random_access || !video, dts_us, frame_id });
     match codec {
-        Codec::AVC | Codec::HEVC => frame(Essence::of_byte_stream(codec, &pes.payload)?),
+        Codec::AVC | Codec::HEVC => frame(FrameId::of_byte_stream(codec, &pes.payload)?),
         Codec::AAC => {
             let blocks = es::adts(&pes.payload)?;
             blocks
                 .iter()
-                .for_each(|block| frame(Essence::of_bytes(codec, &pes.payload[block.payload.clone()])));
+                .for_each(|block| frame(FrameId::of_bytes(codec, &pes.payload[block.payload.clone()])));
         }
         Codec::OPUS => {
             let packets = es::opus(&pes.payload)?;
-            packets.iter().for_each(|packet| frame(Essence::of_bytes(codec, &pes.payload[packet.clone()])));
+            packets.iter().for_each(|packet| frame(FrameId::of_bytes(codec, &pes.payload[packet.clone()])));
         }
-        _ => frame(Essence::of_bytes(codec, &pes.payload)),
+        _ => frame(FrameId::of_bytes(codec, &pes.payload)),
     }
     let units = if video { es::byte_stream(&pes.payload)? } else { Vec::new() };
     let intra = units.iter().any(|unit| random_access(codec, &pes.payload[unit.clone()]));
@@ -97,7 +98,7 @@ pub fn of_fragments(movie: &Movie, bytes: &[u8]) -> Result<Vec<Found>, Wrong> {
             video: track.video,
             key: sample.key,
             dts_us: i64::try_from(us).map_err(|_| Wrong::new("a time out of all bounds"))?,
-            essence: Essence::of_sample(track.codec, payload, lengths),
+            frame_id: FrameId::of_sample(track.codec, payload, lengths),
         });
     }
     Ok(found)

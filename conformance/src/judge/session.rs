@@ -4,10 +4,10 @@
 //! bodies that are well-formed and not empty, codecs that are known.
 
 use super::Rules;
+use super::byte_counts::Span;
 use super::clock::{Place, Timeline, Unwrap};
-use super::essence::Essence;
+use super::frame_id::FrameId;
 use super::hash::hash;
-use super::ledger::Span;
 use super::report::PublisherReport;
 use crate::reader::flv::{self, AUDIO, Codec, DATA, Packet, VIDEO, What};
 use std::collections::{BTreeMap, VecDeque};
@@ -26,7 +26,7 @@ pub(super) struct Accepted {
     /// Of its payload.
     pub hash: u64,
     /// What of it is the same in every container.
-    pub essence: Essence,
+    pub frame_id: FrameId,
     /// Its publisher has told how its track is configured.
     pub configured: bool,
     /// Its payload is a byte stream where lengths belong: players get it put right.
@@ -243,7 +243,7 @@ impl Session {
             key,
             sync: key || !self.has_video,
             hash,
-            essence: Essence::of_sample(codec, payload, 4),
+            frame_id: FrameId::of_sample(codec, payload, 4),
             configured,
             byte_stream: matches!(codec, Codec::AVC | Codec::HEVC) && begins_with_start_code(payload),
             place: self.timeline.place(track, video, raw_us),

@@ -5,7 +5,7 @@
 //! everything has none (I4).
 
 use super::clock::Unwrap;
-use super::essence::Essence;
+use super::frame_id::FrameId;
 use super::gap;
 use super::hash::mixed;
 use super::model::{Position, Stream};
@@ -83,25 +83,25 @@ impl TsPlay {
         let elementary = self.program.streams.get(&pes.pid);
         let Some(codec) = elementary.and_then(|elementary| elementary.codec()) else { return Ok(()) };
         let units = match codec {
-            Codec::AVC | Codec::HEVC => vec![Essence::of_byte_stream(codec, &pes.payload)?],
+            Codec::AVC | Codec::HEVC => vec![FrameId::of_byte_stream(codec, &pes.payload)?],
             Codec::AAC => {
                 let frames = es::adts(&pes.payload)?;
                 frames
                     .into_iter()
-                    .map(|frame| Essence::of_bytes(codec, &pes.payload[frame.payload]))
+                    .map(|frame| FrameId::of_bytes(codec, &pes.payload[frame.payload]))
                     .collect()
             }
             Codec::OPUS => {
                 let packets = es::opus(&pes.payload)?;
-                packets.into_iter().map(|packet| Essence::of_bytes(codec, &pes.payload[packet])).collect()
+                packets.into_iter().map(|packet| FrameId::of_bytes(codec, &pes.payload[packet])).collect()
             }
             // Several frames of these may be in a packet, with nothing between them.
             _ => return Ok(()),
         };
         let kind = if matches!(codec, Codec::AVC | Codec::HEVC) { VIDEO } else { AUDIO };
         self.clock(court, kind, pes);
-        for essence in units {
-            self.unit(court, kind, codec, essence, pes);
+        for frame_id in units {
+            self.unit(court, kind, codec, frame_id, pes);
         }
         Ok(())
     }
@@ -125,7 +125,7 @@ impl TsPlay {
         self.report.tracks.entry((kind, 0)).or_insert(fresh).dts_us.1 = at_us;
     }
 
-    fn unit(&mut self, court: &mut Court<'_>, kind: u8, codec: Codec, essence: Essence, pes: &Pes) {
+    fn unit(&mut self, court: &mut Court<'_>, kind: u8, codec: Codec, frame_id: FrameId, pes: &Pes) {
         if let Some(seen) = self.report.tracks.get_mut(&(kind, 0)) {
             seen.codec = codec;
             seen.frames += 1;
@@ -139,7 +139,7 @@ impl TsPlay {
         }
         loop {
             if let Some(stream) = court.model.streams.get(&name)
-                && let Some(position) = find(stream, before, (kind, 0), essence, pes.dts)
+                && let Some(position) = find(stream, before, (kind, 0), frame_id, pes.dts)
             {
                 self.positions.insert(kind, position);
                 if let Some(before) = before.filter(|_| kind == VIDEO) {
@@ -148,18 +148,18 @@ impl TsPlay {
                 return;
             }
             if !court.model.presume(court.verdict.at_us, &name) {
-                return self.unknown(court, kind, essence, pes.dts);
+                return self.unknown(court, kind, frame_id, pes.dts);
             }
         }
     }
 
-    fn unknown(&self, court: &mut Court<'_>, kind: u8, essence: Essence, dts: u64) {
+    fn unknown(&self, court: &mut Court<'_>, kind: u8, frame_id: FrameId, dts: u64) {
         let stream = court.model.streams.get(&self.report.stream);
         if stream.is_some_and(|stream| stream.is_doubtful() || stream.repeats()) {
             return;
         }
         let (back, position) = (
-            stream.and_then(|stream| find(stream, None, (kind, 0), essence, dts)),
+            stream.and_then(|stream| find(stream, None, (kind, 0), frame_id, dts)),
             self.positions.get(&kind),
         );
         let (invariant, what) = match (back, position) {
@@ -204,7 +204,7 @@ impl TsPlay {
 /// before the first part is whole.
 fn is_shown(frame: &Accepted) -> bool {
     let known = matches!(frame.codec, Codec::AVC | Codec::HEVC);
-    frame.track.0 == VIDEO && known && frame.configured && !frame.essence.is_nothing()
+    frame.track.0 == VIDEO && known && frame.configured && !frame.frame_id.is_nothing()
 }
 
 /// The frame that this may be: by preference one at the right time, since silence is always the same.
@@ -212,10 +212,10 @@ fn find(
     stream: &Stream,
     before: Option<Position>,
     track: (u8, u8),
-    essence: Essence,
+    frame_id: FrameId,
     dts: u64,
 ) -> Option<Position> {
-    let same = |frame: &Accepted| frame.track == track && frame.essence == essence;
+    let same = |frame: &Accepted| frame.track == track && frame.frame_id == frame_id;
     let fits = |frame: &Accepted| {
         let delta = stream.delta(frame.place.stretch).map_or(0, |(delta, _)| delta);
         let expected = (frame.place.dts_us + delta * 1000) * 9 / 100 + START_TICKS;

@@ -61,7 +61,7 @@ impl Tags {
     /// If it is malformed.
     pub fn tag(&mut self, tag: &Tag) -> Result<Vec<Shown>, Wrong> {
         if tag.kind == flv::DATA {
-            return Ok(vec![Shown::Head(super::lines::data(&tag.body))]);
+            return Ok(vec![Shown::Head(super::message_lines::data(&tag.body))]);
         }
         let mut shown = Vec::new();
         let video = tag.kind == flv::VIDEO;

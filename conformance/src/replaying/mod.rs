@@ -1,4 +1,4 @@
-//! Plays a capture to our server and hears what it answers, to the capture's own clients and to guests:
+//! Plays a capture to our server and hears what it answers, to the capture's own clients and to viewers:
 //! players of every format who come along for what is published.
 //!
 //! In: entries and a header. Out: for each connection all bytes that it was sent and when, and how it ended.
@@ -6,34 +6,34 @@
 
 pub mod fault;
 pub mod frames;
-mod guests;
 pub mod judged;
-pub mod lines;
-pub mod rest;
-pub mod told;
+pub mod leftovers;
+pub mod message_lines;
+pub mod transcript;
 pub mod vary;
+mod viewers;
 
-pub use guests::{FIRST_GUEST, first_publish, published};
+pub use viewers::{FIRST_VIEWER, first_publish, published};
 
 use crate::capture::Capture;
 use dacapo::base::time::Instant;
 use dacapo::config::Service;
 use dacapo::record::{ConnNo, Entry, Event, Header, Observer, Replay};
 use dacapo::server::{End, Output, Server};
-use guests::Guests;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use viewers::Viewers;
 
 /// Longer than any timeout of the server with its defaults: after this nobody is left.
 pub const REST: Duration = Duration::from_secs(200);
 
-/// Whether guests come along.
+/// Whether viewers come along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Company {
     /// The capture's own clients alone.
     Alone,
     /// A player of each format for everything that is published.
-    Guests,
+    Viewers,
 }
 
 /// What one connection said and was told.
@@ -67,16 +67,16 @@ pub struct Run {
     pub talks: BTreeMap<ConnNo, Talk>,
     /// The server at the end.
     pub replay: Replay,
-    /// What guests are there for, by name: `live/film`.
+    /// What viewers are there for, by name: `live/film`.
     pub streams: Vec<String>,
-    /// Who the guests are.
-    pub guests: BTreeMap<ConnNo, String>,
+    /// Who the viewers are.
+    pub viewers: BTreeMap<ConnNo, String>,
 }
 
 impl Run {
     /// What was sent to the capture's own clients.
     pub fn own(&self) -> BTreeMap<ConnNo, Vec<u8>> {
-        let own = self.talks.iter().filter(|(conn_no, _)| conn_no.0 < FIRST_GUEST);
+        let own = self.talks.iter().filter(|(conn_no, _)| conn_no.0 < FIRST_VIEWER);
         own.map(|(conn_no, talk)| (*conn_no, talk.bytes())).collect()
     }
 
@@ -117,18 +117,18 @@ pub fn play_with(
     let services = services.into_iter().map(|(_, service, _)| service).collect();
     let mut ear = Ear { talks: BTreeMap::new(), services, listener };
     let streams = published(entries);
-    let mut guests = Guests::new(if company == Company::Guests { &streams } else { &[] }, entries);
+    let mut viewers = Viewers::new(if company == Company::Viewers { &streams } else { &[] }, entries);
     let end = entries.last().map_or(header.start_at(), |entry| entry.at) + after;
     let mut rest = entries;
     while let Some(first) = rest.first() {
-        guests.pass(first.at, &mut replay, &mut ear);
+        viewers.pass(first.at, &mut replay, &mut ear);
         let now = rest.iter().take_while(|entry| entry.at == first.at).count();
         replay.run(rest[..now].iter().cloned(), &mut ear);
         rest = &rest[now..];
     }
-    guests.pass(end, &mut replay, &mut ear);
+    viewers.pass(end, &mut replay, &mut ear);
     replay.pass(end, &mut ear);
-    Run { talks: ear.talks, replay, streams, guests: guests.names() }
+    Run { talks: ear.talks, replay, streams, viewers: viewers.names() }
 }
 
 /// Writes down what happens on each connection.

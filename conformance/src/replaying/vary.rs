@@ -2,7 +2,7 @@
 //!
 //! In: entries, out: entries. What is varied is what networks vary; who says what stays as it is.
 
-use crate::dice::Dice;
+use crate::rng::Rng;
 use bytes::Bytes;
 use dacapo::base::time::Instant;
 use dacapo::record::{ConnNo, Entry, Event};
@@ -31,12 +31,12 @@ pub fn bytewise(entries: &[Entry]) -> Vec<Entry> {
     cut(entries, |_| 1)
 }
 
-/// Cuts all that is said at places that the dice name: some of it in crumbs, some of it whole.
-pub fn split(entries: &[Entry], dice: &mut Dice) -> Vec<Entry> {
-    cut(entries, |left| match dice.below(4) {
-        0 => 1 + dice.below(16),
-        1 => 1 + dice.below(left.min(1500)),
-        2 => 1 + dice.below(left),
+/// Cuts all that is said at places that the generator names: some of it in crumbs, some of it whole.
+pub fn split(entries: &[Entry], rng: &mut Rng) -> Vec<Entry> {
+    cut(entries, |left| match rng.below(4) {
+        0 => 1 + rng.below(16),
+        1 => 1 + rng.below(left.min(1500)),
+        2 => 1 + rng.below(left),
         _ => left,
     })
 }
@@ -119,7 +119,7 @@ pub fn conns(entries: &[Entry]) -> Vec<ConnNo> {
 #[cfg(test)]
 mod tests {
     use super::{bytewise, prefix, said, split, stretched, whole};
-    use crate::dice::Dice;
+    use crate::rng::Rng;
     use dacapo::base::id::ListenerId;
     use dacapo::base::time::Instant;
     use dacapo::record::{ConnNo, Entry, Event};
@@ -139,8 +139,8 @@ mod tests {
 
     #[test]
     fn cutting_and_joining_change_no_byte() {
-        let mut dice = Dice::new(3);
-        for list in [whole(&run()), bytewise(&run()), split(&run(), &mut dice)] {
+        let mut rng = Rng::new(3);
+        for list in [whole(&run()), bytewise(&run()), split(&run(), &mut rng)] {
             assert_eq!(
                 (said(&list, ConnNo(0)), said(&list, ConnNo(1))),
                 (b"hello".to_vec(), b"me too!".to_vec())

@@ -2,8 +2,8 @@
 //! answers are true (I38) is judged where both ends of every connection are seen.
 
 use super::{HangUp, Peer, PeerCx};
-use conformance::dice::Dice;
 use conformance::reader::http::{HttpEvent, ResponseReader};
+use conformance::rng::Rng;
 use dacapo::config::Service;
 
 /// What a script does.
@@ -57,12 +57,12 @@ impl Api {
             cx.wake_at_us = Some(self.not_before_us);
             return;
         }
-        let kick = self.script.kicks > 0 && !self.clients.is_empty() && cx.dice.one_in(self.script.kicks);
+        let kick = self.script.kicks > 0 && !self.clients.is_empty() && cx.rng.one_in(self.script.kicks);
         let (method, path) = if kick {
-            let id = self.clients.swap_remove(cx.dice.below(self.clients.len()));
+            let id = self.clients.swap_remove(cx.rng.below(self.clients.len()));
             ("DELETE", format!("/api/v1/clients/{id}"))
         } else {
-            ("GET", cx.dice.pick(&QUESTIONS).to_owned())
+            ("GET", cx.rng.pick(&QUESTIONS).to_owned())
         };
         let close = if self.script.closes { "Connection: close\r\n" } else { "" };
         cx.out.extend(format!("{method} {path} HTTP/1.1\r\nHost: sim\r\n{close}\r\n").bytes());
@@ -150,13 +150,13 @@ impl Peer for Api {
 
 impl Script {
     /// A script that only looks.
-    pub fn tame(dice: &mut Dice) -> Self {
-        Script { pause_us: dice.pick(&[500_000, 2_000_000]), kicks: 0, closes: dice.one_in(2) }
+    pub fn tame(rng: &mut Rng) -> Self {
+        Script { pause_us: rng.pick(&[500_000, 2_000_000]), kicks: 0, closes: rng.one_in(2) }
     }
 
     /// A script that kicks.
-    pub fn wild(dice: &mut Dice) -> Self {
-        Script { pause_us: dice.pick(&[10_000, 500_000, 5_000_000]), kicks: 4, closes: dice.one_in(2) }
+    pub fn wild(rng: &mut Rng) -> Self {
+        Script { pause_us: rng.pick(&[10_000, 500_000, 5_000_000]), kicks: 4, closes: rng.one_in(2) }
     }
 }
 

@@ -4,9 +4,9 @@
 //! timestamps or not, names its chunk streams in one, two or three bytes, and weaves messages together or
 //! not: all as drawn.
 
-use conformance::dice::Dice;
 use conformance::reader::flv;
 use conformance::reader::rtmp::Message;
+use conformance::rng::Rng;
 use std::collections::BTreeMap;
 
 /// How a program writes.
@@ -24,12 +24,12 @@ pub struct Habits {
 
 impl Habits {
     /// Draws any.
-    pub fn draw(dice: &mut Dice) -> Self {
+    pub fn draw(rng: &mut Rng) -> Self {
         Habits {
-            brief: dice.one_in(2),
-            forgets_time: dice.one_in(4),
-            weaves: dice.one_in(3),
-            shift: dice.pick(&[0, 0, 0, 1, 60, 300, 65_000]),
+            brief: rng.one_in(2),
+            forgets_time: rng.one_in(4),
+            weaves: rng.one_in(3),
+            shift: rng.pick(&[0, 0, 0, 1, 60, 300, 65_000]),
         }
     }
 }
@@ -176,27 +176,27 @@ const EXTENDED: u32 = 0x00ff_ffff;
 #[cfg(test)]
 mod tests {
     use super::{ChunkWriter, Habits};
-    use conformance::dice::Dice;
     use conformance::reader::chunk::ChunkReader;
     use conformance::reader::rtmp::Message;
+    use conformance::rng::Rng;
 
     #[test]
     fn whatever_the_habits_the_messages_are_read_again() {
         for seed in 0..200 {
-            let mut dice = Dice::new(seed);
-            let mut writer = ChunkWriter::new(Habits::draw(&mut dice));
+            let mut rng = Rng::new(seed);
+            let mut writer = ChunkWriter::new(Habits::draw(&mut rng));
             let mut reader = ChunkReader::new().lenient();
-            let mut time: u32 = dice.pick(&[0, 1000, 0x00ff_fff0, 0xffff_fff0]);
+            let mut time: u32 = rng.pick(&[0, 1000, 0x00ff_fff0, 0xffff_fff0]);
             for round in 0..40 {
                 let mut out = Vec::new();
-                if dice.one_in(10) {
-                    writer.set_size(dice.pick(&[1, 100, 4096, 65_536]), &mut out);
+                if rng.one_in(10) {
+                    writer.set_size(rng.pick(&[1, 100, 4096, 65_536]), &mut out);
                 }
-                time = time.wrapping_add(dice.pick(&[0, 20, 20, 20, 40, 70_000]));
+                time = time.wrapping_add(rng.pick(&[0, 20, 20, 20, 40, 70_000]));
                 let mut message = |kind, most: u64| {
-                    let length = dice.between(0, most);
+                    let length = rng.between(0, most);
                     // None that a reader could take for the beginning of a timestamp.
-                    let mut body = dice.bytes(usize::try_from(length).expect("short"));
+                    let mut body = rng.bytes(usize::try_from(length).expect("short"));
                     body.iter_mut().for_each(|byte| *byte = 0x20 | *byte >> 3);
                     Message { kind, stream: 1, timestamp: time, body }
                 };

@@ -1,14 +1,14 @@
 //! Casts the parts of a run: makes a peer for a role, with habits drawn.
 
 use super::api::{self, Api};
+use super::attacker::Attacker;
 use super::hls::{self, Hls};
 use super::live::{self, Format, Live};
 use super::player::{self, Player};
 use super::publisher::{self, Publisher};
 use super::recording::Recording;
-use super::stranger::Stranger;
 use super::{Boxed, Peer};
-use conformance::dice::Dice;
+use conformance::rng::Rng;
 
 /// What a peer is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,7 +22,7 @@ pub enum Role {
     /// Plays with HLS.
     Hls,
     /// Breaks things.
-    Stranger,
+    Attacker,
     /// Says what a real program said.
     Recording,
     /// Asks the HTTP API.
@@ -38,7 +38,7 @@ pub const ROLES: [Role; 10] = [
     Role::Live(Format::Ts),
     Role::Live(Format::Aac),
     Role::Hls,
-    Role::Stranger,
+    Role::Attacker,
     Role::Recording,
     Role::Api,
 ];
@@ -58,25 +58,25 @@ pub struct Cast<'a> {
 }
 
 /// Makes a peer.
-pub fn draw(dice: &mut Dice, cast: &Cast<'_>) -> Boxed {
+pub fn draw(rng: &mut Rng, cast: &Cast<'_>) -> Boxed {
     let path = cast.streams[cast.stream].as_str();
     let (app, name) = path.rsplit_once('/').expect("a stream is named app/name");
     match (cast.role, cast.tame) {
-        (Role::Publisher, true) => boxed(Publisher::new(publisher::Script::tame(dice, app, name))),
-        (Role::Publisher, false) => boxed(Publisher::new(publisher::Script::wild(dice, app, name))),
-        (Role::RtmpPlayer, true) => boxed(Player::new(player::Script::tame(dice, app, name))),
-        (Role::RtmpPlayer, false) => boxed(Player::new(player::Script::wild(dice, app, name))),
+        (Role::Publisher, true) => boxed(Publisher::new(publisher::Script::tame(rng, app, name))),
+        (Role::Publisher, false) => boxed(Publisher::new(publisher::Script::wild(rng, app, name))),
+        (Role::RtmpPlayer, true) => boxed(Player::new(player::Script::tame(rng, app, name))),
+        (Role::RtmpPlayer, false) => boxed(Player::new(player::Script::wild(rng, app, name))),
         (Role::Live(format), true) => boxed(Live::new(live::Script::tame(path, format))),
-        (Role::Live(format), false) => boxed(Live::new(live::Script::wild(dice, path, format))),
-        (Role::Hls, true) => boxed(Hls::new(hls::Script::tame(dice, path))),
-        (Role::Hls, false) => boxed(Hls::new(hls::Script::wild(dice, path))),
-        (Role::Api, true) => boxed(Api::new(api::Script::tame(dice))),
-        (Role::Api, false) => boxed(Api::new(api::Script::wild(dice))),
-        (Role::Recording, _) => match Recording::draw(dice) {
+        (Role::Live(format), false) => boxed(Live::new(live::Script::wild(rng, path, format))),
+        (Role::Hls, true) => boxed(Hls::new(hls::Script::tame(rng, path))),
+        (Role::Hls, false) => boxed(Hls::new(hls::Script::wild(rng, path))),
+        (Role::Api, true) => boxed(Api::new(api::Script::tame(rng))),
+        (Role::Api, false) => boxed(Api::new(api::Script::wild(rng))),
+        (Role::Recording, _) => match Recording::draw(rng) {
             Some(recording) => boxed(recording),
-            None => boxed(Stranger::new(dice, cast.streams)),
+            None => boxed(Attacker::new(rng, cast.streams)),
         },
-        (Role::Stranger, _) => boxed(Stranger::new(dice, cast.streams)),
+        (Role::Attacker, _) => boxed(Attacker::new(rng, cast.streams)),
     }
 }
 

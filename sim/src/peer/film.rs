@@ -7,10 +7,10 @@
 //! Never: decides how frames travel, in bursts or together; that is the publisher's.
 
 use super::codec::{AudioCodec, VideoCodec};
-use conformance::dice::Dice;
 use conformance::reader::amf::Amf;
 use conformance::reader::flv::{AUDIO, DATA, VIDEO};
 use conformance::reader::rtmp::Message;
+use conformance::rng::Rng;
 
 /// What a film is like.
 #[derive(Clone, Debug)]
@@ -122,7 +122,7 @@ impl Film {
     }
 
     /// What is due next; several messages where something else has to be said first.
-    pub fn next(&mut self, dice: &mut Dice) -> Vec<Message> {
+    pub fn next(&mut self, rng: &mut Rng) -> Vec<Message> {
         let mut messages = Vec::new();
         let at_us = self.due_us();
         while let Some((_, twist)) = self.plan.twists.first().filter(|(due, _)| *due <= at_us) {
@@ -134,9 +134,9 @@ impl Film {
             messages.extend(self.introduction());
         }
         if self.video_at_us <= self.audio_at_us {
-            messages.extend(self.picture(dice));
+            messages.extend(self.picture(rng));
         } else {
-            messages.extend(self.sound(dice));
+            messages.extend(self.sound(rng));
         }
         messages
     }
@@ -185,7 +185,7 @@ impl Film {
         }
     }
 
-    fn picture(&mut self, dice: &mut Dice) -> Vec<Message> {
+    fn picture(&mut self, rng: &mut Rng) -> Vec<Message> {
         let video = self.plan.video.expect("the next is a picture");
         let at_us = self.video_at_us;
         let mut messages = Vec::new();
@@ -201,14 +201,14 @@ impl Film {
             _ => 0,
         };
         let most = if key { video.bytes * 4 } else { video.bytes };
-        let mut length = dice.between(1, most.max(1));
-        if video.giants > 0 && dice.one_in(video.giants) {
-            length = dice.between(most, GIANT_BYTES);
+        let mut length = rng.between(1, most.max(1));
+        if video.giants > 0 && rng.one_in(video.giants) {
+            length = rng.between(most, GIANT_BYTES);
         }
         let content = self.content('v', self.pictures, length);
         let mut body = video.codec.picture(key, millis(steps * video.frame_us), &content);
-        if video.empties > 0 && dice.one_in(video.empties) {
-            body.truncate(dice.pick(&[0, 5]));
+        if video.empties > 0 && rng.one_in(video.empties) {
+            body.truncate(rng.pick(&[0, 5]));
         }
         messages.push(self.message(VIDEO, at_us, body));
         self.pictures += 1;
@@ -217,14 +217,14 @@ impl Film {
         messages
     }
 
-    fn sound(&mut self, dice: &mut Dice) -> Vec<Message> {
+    fn sound(&mut self, rng: &mut Rng) -> Vec<Message> {
         let sound = self.plan.audio.expect("the next is sound");
         let at_us = self.audio_at_us;
         let mut messages = Vec::new();
         if self.sounds == 0 {
             messages.push(self.message(AUDIO, at_us, sound.codec.config(self.sound_edition)));
         }
-        let length = dice.between(1, sound.bytes.max(1));
+        let length = rng.between(1, sound.bytes.max(1));
         let content = self.content('a', self.sounds, length);
         messages.push(self.message(AUDIO, at_us, sound.codec.sound(&content)));
         self.sounds += 1;
@@ -249,70 +249,70 @@ impl Film {
 
 impl Plan {
     /// A film as any encoder makes it: what a healthy stream is.
-    pub fn tame(dice: &mut Dice) -> Self {
-        let frame_us = dice.pick(&[33_333, 40_000, 66_666]);
+    pub fn tame(rng: &mut Rng) -> Self {
+        let frame_us = rng.pick(&[33_333, 40_000, 66_666]);
         let video = Pictures {
             codec: VideoCodec::Avc,
             frame_us,
-            gop: dice.between(500_000, 2_000_000) / frame_us,
-            reordered: dice.one_in(2),
+            gop: rng.between(500_000, 2_000_000) / frame_us,
+            reordered: rng.one_in(2),
             bytes: 600,
             giants: 0,
             empties: 0,
         };
         let audio = Sound { codec: AudioCodec::Aac, from_us: 0, bytes: 100 };
-        let start_ms = dice.pick(&[0, 0, 1_000]);
+        let start_ms = rng.pick(&[0, 0, 1_000]);
         Plan { video: Some(video), audio: Some(audio), start_ms, metadata: true, twists: Vec::new() }
     }
 
     /// Anything that somebody has ever sent.
-    pub fn wild(dice: &mut Dice) -> Self {
-        let tracks = dice.pick(&[3, 3, 3, 3, 1, 2]);
-        let wrap = dice.pick(&[0x0100_0000_u32, 0, 0x8000_0000]);
-        let before = u32::try_from(dice.between(0, 8_000)).expect("small");
+    pub fn wild(rng: &mut Rng) -> Self {
+        let tracks = rng.pick(&[3, 3, 3, 3, 1, 2]);
+        let wrap = rng.pick(&[0x0100_0000_u32, 0, 0x8000_0000]);
+        let before = u32::try_from(rng.between(0, 8_000)).expect("small");
         Plan {
-            video: (tracks & 1 != 0).then(|| Pictures::wild(dice)),
+            video: (tracks & 1 != 0).then(|| Pictures::wild(rng)),
             audio: (tracks & 2 != 0).then(|| Sound {
-                codec: dice.pick(&[AudioCodec::Aac, AudioCodec::Aac, AudioCodec::Opus]),
-                from_us: dice.pick(&[0, 0, 0, 300_000, 5_000_000]),
-                bytes: dice.pick(&[50, 200, 800]),
+                codec: rng.pick(&[AudioCodec::Aac, AudioCodec::Aac, AudioCodec::Opus]),
+                from_us: rng.pick(&[0, 0, 0, 300_000, 5_000_000]),
+                bytes: rng.pick(&[50, 200, 800]),
             }),
-            start_ms: dice.pick(&[0, 0, before, wrap.wrapping_sub(before), u32::MAX / 3]),
-            metadata: !dice.one_in(3),
-            twists: twists(dice),
+            start_ms: rng.pick(&[0, 0, before, wrap.wrapping_sub(before), u32::MAX / 3]),
+            metadata: !rng.one_in(3),
+            twists: twists(rng),
         }
     }
 }
 
 impl Pictures {
-    fn wild(dice: &mut Dice) -> Self {
+    fn wild(rng: &mut Rng) -> Self {
         let codecs = [VideoCodec::Avc, VideoCodec::Avc, VideoCodec::Avc, VideoCodec::Hevc, VideoCodec::Av1];
-        let frame_us = dice.pick(&[16_666, 33_333, 40_000, 40_000, 100_000, 500_000]);
-        let gop_us = dice.pick(&[0, 500_000, 1_000_000, 2_000_000, 5_000_000, 60_000_000]);
+        let frame_us = rng.pick(&[16_666, 33_333, 40_000, 40_000, 100_000, 500_000]);
+        let gop_us = rng.pick(&[0, 500_000, 1_000_000, 2_000_000, 5_000_000, 60_000_000]);
         Pictures {
-            codec: dice.pick(&codecs),
+            codec: rng.pick(&codecs),
             frame_us,
-            gop: if dice.one_in(40) { 0 } else { (gop_us / frame_us).max(1) },
-            reordered: dice.one_in(2),
-            bytes: dice.pick(&[40, 300, 300, 1_500, 6_000]),
-            giants: if dice.one_in(8) { dice.pick(&[30, 400]) } else { 0 },
-            empties: if dice.one_in(6) { 30 } else { 0 },
+            gop: if rng.one_in(40) { 0 } else { (gop_us / frame_us).max(1) },
+            reordered: rng.one_in(2),
+            bytes: rng.pick(&[40, 300, 300, 1_500, 6_000]),
+            giants: if rng.one_in(8) { rng.pick(&[30, 400]) } else { 0 },
+            empties: if rng.one_in(6) { 30 } else { 0 },
         }
     }
 }
 
 /// None in most films, a few in the others, within the first half minute.
-fn twists(dice: &mut Dice) -> Vec<(u64, Twist)> {
-    let count = dice.pick(&[0, 0, 1, 2, 4]);
-    let jump = |dice: &mut Dice| {
-        let ms = dice.pick(&[50, 900, 9_000, 11_000, 3_600_000]);
-        Twist::Jump(if dice.one_in(2) { ms } else { -ms })
+fn twists(rng: &mut Rng) -> Vec<(u64, Twist)> {
+    let count = rng.pick(&[0, 0, 1, 2, 4]);
+    let jump = |rng: &mut Rng| {
+        let ms = rng.pick(&[50, 900, 9_000, 11_000, 3_600_000]);
+        Twist::Jump(if rng.one_in(2) { ms } else { -ms })
     };
     let mut twists: Vec<(u64, Twist)> = (0..count)
         .map(|_| {
-            let jump = jump(dice);
+            let jump = jump(rng);
             let all = [jump, jump, Twist::Reset, Twist::Picture, Twist::Picture, Twist::Codec, Twist::Sound];
-            (dice.between(0, 30_000_000), dice.pick(&all))
+            (rng.between(0, 30_000_000), rng.pick(&all))
         })
         .collect();
     twists.sort_by_key(|(at, _)| *at);
@@ -329,21 +329,21 @@ const GIANT_BYTES: u64 = (8 << 20) - 1024;
 #[cfg(test)]
 mod tests {
     use super::{Film, Plan};
-    use conformance::dice::Dice;
     use conformance::reader::flv::VIDEO;
+    use conformance::rng::Rng;
     use std::collections::BTreeSet;
 
     #[test]
     fn every_payload_is_unique_and_time_goes_on() {
         for seed in 0..30 {
-            let mut dice = Dice::new(seed);
-            let plan = if seed % 2 == 0 { Plan::tame(&mut dice) } else { Plan::wild(&mut dice) };
+            let mut rng = Rng::new(seed);
+            let plan = if seed % 2 == 0 { Plan::tame(&mut rng) } else { Plan::wild(&mut rng) };
             let mut film = Film::new(plan, "live/a", 1);
             let (mut seen, mut due, mut messages) = (BTreeSet::new(), 0, 0);
             while film.due_us() < 10_000_000 && messages < 500 {
                 assert!(film.due_us() >= due);
                 due = film.due_us();
-                for message in film.next(&mut dice).iter().filter(|message| message.body.len() > 60) {
+                for message in film.next(&mut rng).iter().filter(|message| message.body.len() > 60) {
                     messages += 1;
                     assert!(seen.insert((message.kind, message.body.clone())), "seed {seed}");
                 }
@@ -353,9 +353,9 @@ mod tests {
 
     #[test]
     fn a_tame_film_begins_with_its_headers_and_a_keyframe() {
-        let mut dice = Dice::new(1);
-        let mut film = Film::new(Plan::tame(&mut dice), "live/a", 1);
-        let first = film.next(&mut dice);
+        let mut rng = Rng::new(1);
+        let mut film = Film::new(Plan::tame(&mut rng), "live/a", 1);
+        let first = film.next(&mut rng);
         let kinds: Vec<_> = first.iter().map(|message| (message.kind, message.tag().is_key())).collect();
         assert_eq!(kinds, [(18, false), (VIDEO, false), (VIDEO, true)]);
         assert!(film.gop_us() <= 2_000_000);

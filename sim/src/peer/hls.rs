@@ -10,8 +10,8 @@
 //! Whether the playlists keep their laws is for the judge; the player only needs to get on.
 
 use super::{HangUp, Peer, PeerCx};
-use conformance::dice::Dice;
 use conformance::reader::http::{HttpEvent, ResponseReader};
+use conformance::rng::Rng;
 use dacapo::config::Service;
 use std::collections::VecDeque;
 
@@ -147,7 +147,7 @@ impl Hls {
             }
         }
         if matches!(self.wishes.front(), Some(Wish::Segment(_))) && self.script.idles_us > 0 {
-            self.not_before_us = cx.now_us + cx.dice.between(0, self.script.idles_us);
+            self.not_before_us = cx.now_us + cx.rng.between(0, self.script.idles_us);
         }
     }
 
@@ -164,7 +164,7 @@ impl Hls {
             None => all.len().saturating_sub(3),
         };
         for uri in &all[from..] {
-            if self.script.peeks && cx.dice.one_in(4) {
+            if self.script.peeks && cx.rng.one_in(4) {
                 self.wishes.push_back(Wish::Peek(uri.clone()));
             }
             self.wishes.push_back(Wish::Segment(uri.clone()));
@@ -278,10 +278,10 @@ impl Peer for Hls {
 
 impl Script {
     /// A player that plays for ever, and comes back a second after it lost its connection.
-    pub fn tame(dice: &mut Dice, path: &str) -> Self {
+    pub fn tame(rng: &mut Rng, path: &str) -> Self {
         Script {
             path: path.to_owned(),
-            closes: dice.one_in(3),
+            closes: rng.one_in(3),
             peeks: false,
             idles_us: 0,
             pause_us: 1_000_000,
@@ -290,13 +290,13 @@ impl Script {
     }
 
     /// Any player: slow, curious, or soon gone.
-    pub fn wild(dice: &mut Dice, path: &str) -> Self {
+    pub fn wild(rng: &mut Rng, path: &str) -> Self {
         Script {
-            peeks: dice.one_in(3),
-            idles_us: dice.pick(&[0, 0, 500_000, 5_000_000, 30_000_000]),
-            pause_us: dice.pick(&[0, 1_000_000, 10_000_000]),
-            requests_max: dice.pick(&[3, 20, u64::MAX]),
-            ..Script::tame(dice, path)
+            peeks: rng.one_in(3),
+            idles_us: rng.pick(&[0, 0, 500_000, 5_000_000, 30_000_000]),
+            pause_us: rng.pick(&[0, 1_000_000, 10_000_000]),
+            requests_max: rng.pick(&[3, 20, u64::MAX]),
+            ..Script::tame(rng, path)
         }
     }
 }

@@ -4,14 +4,14 @@
 //! goodbye; and its own model of what it may be sent, as far as the format shows it.
 
 use super::player::View;
-use super::watch::Watch;
+use super::progress::Progress;
 use super::{HangUp, Peer, PeerCx};
-use conformance::dice::Dice;
 use conformance::reader::Wrong;
 use conformance::reader::flv::TagReader;
 use conformance::reader::http::{HttpEvent, ResponseReader};
 use conformance::reader::ts::{TsReader, Unit};
 use conformance::reader::ws::{WsMessage, WsReader, frame, opcode};
+use conformance::rng::Rng;
 use dacapo::config::Service;
 
 /// What a stream is asked for in.
@@ -55,7 +55,7 @@ pub struct Live {
     status: u16,
     body: Body,
     view: View,
-    watch: Watch,
+    progress: Progress,
     since_us: u64,
     dials: u32,
     connected: bool,
@@ -91,7 +91,7 @@ impl Live {
             status: 0,
             body: Body::new(script.format),
             view: View::default(),
-            watch: Watch::default(),
+            progress: Progress::default(),
             since_us: 0,
             dials: 0,
             connected: false,
@@ -112,8 +112,8 @@ impl Live {
     }
 
     /// What it has got on all connections.
-    pub fn watch(&self) -> &Watch {
-        &self.watch
+    pub fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     fn request(&self, cx: &mut PeerCx<'_>) {
@@ -169,8 +169,8 @@ impl Live {
             Body::Ts(reader) => {
                 for unit in reader.push(bytes)? {
                     match unit {
-                        Unit::Pes(pes) if pes.kind == 0x0f => self.watch.audio(now_us),
-                        Unit::Pes(pes) if pes.kind != 0x06 => self.watch.video(now_us, pes.random_access),
+                        Unit::Pes(pes) if pes.kind == 0x0f => self.progress.audio(now_us),
+                        Unit::Pes(pes) if pes.kind != 0x06 => self.progress.video(now_us, pes.random_access),
                         _ => {}
                     }
                 }
@@ -180,17 +180,17 @@ impl Live {
                 held.extend(bytes);
                 while let Some(length) = adts(held)? {
                     held.drain(..length);
-                    self.watch.audio(now_us);
+                    self.progress.audio(now_us);
                 }
                 return Ok(());
             }
         };
-        tags.iter().try_for_each(|tag| self.view.take(tag, &mut self.watch, now_us)).map_err(Wrong)
+        tags.iter().try_for_each(|tag| self.view.take(tag, &mut self.progress, now_us)).map_err(Wrong)
     }
 
     fn say(&self, cx: &mut PeerCx<'_>, kind: u8, body: &[u8]) {
         if self.script.format == Format::WsFlv && self.status == 101 {
-            let mask = masking(cx.dice);
+            let mask = masking(cx.rng);
             cx.out.extend(frame(kind, body, Some(mask)));
         }
     }
@@ -198,7 +198,7 @@ impl Live {
 
 /// What a good client answers to a frame that carries no stream.
 fn answer(cx: &mut PeerCx<'_>, message: &WsMessage) {
-    let mask = Some(masking(cx.dice));
+    let mask = Some(masking(cx.rng));
     match message.kind {
         opcode::PING => cx.out.extend(frame(opcode::PONG, &message.body, mask)),
         opcode::CLOSE => {
@@ -209,8 +209,8 @@ fn answer(cx: &mut PeerCx<'_>, message: &WsMessage) {
     }
 }
 
-fn masking(dice: &mut Dice) -> [u8; 4] {
-    let [a, b, c, d, ..] = dice.number().to_be_bytes();
+fn masking(rng: &mut Rng) -> [u8; 4] {
+    let [a, b, c, d, ..] = rng.number().to_be_bytes();
     [a, b, c, d]
 }
 
@@ -265,7 +265,7 @@ impl Peer for Live {
         }
         cx.wake_by(end_us);
         if self.script.heartbeat_us > 0 {
-            let kind = cx.dice.pick(&[opcode::TEXT, opcode::PING]);
+            let kind = cx.rng.pick(&[opcode::TEXT, opcode::PING]);
             self.say(cx, kind, b"beat");
             cx.wake_by(cx.now_us + self.script.heartbeat_us);
         }
@@ -283,7 +283,7 @@ impl Peer for Live {
         if self.dials >= self.script.dials_max {
             return None;
         }
-        let missing = self.watch.missing(since_us)?;
+        let missing = self.progress.missing(since_us)?;
         let state = if self.connected { "connected" } else { "away" };
         Some(format!("{} is {state}, status {}, and got {missing}", self.name(), self.status))
     }
@@ -309,14 +309,14 @@ impl Script {
     }
 
     /// Any player: it may leave and come back.
-    pub fn wild(dice: &mut Dice, path: &str, format: Format) -> Self {
+    pub fn wild(rng: &mut Rng, path: &str, format: Format) -> Self {
         Script {
-            old: dice.one_in(5) && format != Format::WsFlv,
-            heartbeat_us: dice.pick(&[0, 0, 1_000_000]),
-            stay_us: dice.pick(&[100_000, 2_000_000, 20_000_000, u64::MAX / 2]),
-            leave: dice.pick(&[HangUp::Fin, HangUp::Reset]),
-            pause_us: dice.pick(&[0, 1_000_000, 10_000_000]),
-            dials_max: u32::try_from(dice.between(1, 8)).expect("small"),
+            old: rng.one_in(5) && format != Format::WsFlv,
+            heartbeat_us: rng.pick(&[0, 0, 1_000_000]),
+            stay_us: rng.pick(&[100_000, 2_000_000, 20_000_000, u64::MAX / 2]),
+            leave: rng.pick(&[HangUp::Fin, HangUp::Reset]),
+            pause_us: rng.pick(&[0, 1_000_000, 10_000_000]),
+            dials_max: u32::try_from(rng.between(1, 8)).expect("small"),
             ..Script::tame(path, format)
         }
     }

@@ -1,13 +1,14 @@
 //! The clients of a simulated server: one client's side of its connections, without sockets and clock.
 //!
 //! In: what the world tells a peer (it is connected, bytes came, its time has come, it is over), the time and
-//! dice. Out: what it says, when it wants to be woken, whether it hangs up and when it dials again; and, for
-//! liveness, what it still waits for, in words.
+//! a random generator. Out: what it says, when it wants to be woken, whether it hangs up and when it dials
+//! again; and, for liveness, what it still waits for, in words.
 //!
 //! Never: uses the server's own parsers, decides how fast it is read or written to, cuts or delays
 //! anything. Hardship is the world's.
 
 pub mod api;
+pub mod attacker;
 pub mod chunks;
 pub mod codec;
 pub mod draw;
@@ -15,15 +16,14 @@ pub mod film;
 pub mod hls;
 pub mod live;
 pub mod player;
+pub mod progress;
 pub mod publisher;
 pub mod recording;
-pub mod stranger;
-pub mod talk;
+pub mod rtmp_client;
 #[cfg(test)]
 mod tests;
-pub mod watch;
 
-use conformance::dice::Dice;
+use conformance::rng::Rng;
 use dacapo::config::Service;
 
 /// A client of any kind.
@@ -63,8 +63,8 @@ pub trait Peer {
 pub struct PeerCx<'a> {
     /// The time, in microseconds since the world's birth.
     pub now_us: u64,
-    /// The peer's own dice.
-    pub dice: &'a mut Dice,
+    /// The random generator of the peer.
+    pub rng: &'a mut Rng,
     /// How many bytes that it said before are still on their way. Programs that send media look at this.
     pub unsent: usize,
     /// What it says now.
@@ -79,8 +79,8 @@ pub struct PeerCx<'a> {
 
 impl<'a> PeerCx<'a> {
     /// Nothing said yet.
-    pub fn new(now_us: u64, dice: &'a mut Dice, unsent: usize) -> Self {
-        PeerCx { now_us, dice, unsent, out: Vec::new(), wake_at_us: None, hang_up: None, dial_at_us: None }
+    pub fn new(now_us: u64, rng: &'a mut Rng, unsent: usize) -> Self {
+        PeerCx { now_us, rng, unsent, out: Vec::new(), wake_at_us: None, hang_up: None, dial_at_us: None }
     }
 
     /// Asks to be woken at `at_us`, or earlier if that was asked for in this call already.

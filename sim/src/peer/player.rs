@@ -9,12 +9,12 @@
 //! the judge, who knows whether the publisher sent one.)
 
 use super::chunks::Habits;
-use super::talk::{Heard, Talk, status};
-use super::watch::Watch;
+use super::progress::Progress;
+use super::rtmp_client::{Heard, RtmpClient, status};
 use super::{HangUp, Peer, PeerCx};
-use conformance::dice::Dice;
 use conformance::reader::amf::Amf;
 use conformance::reader::flv::{AUDIO, DATA, Tag, VIDEO};
+use conformance::rng::Rng;
 use dacapo::config::Service;
 
 /// What a player does.
@@ -51,10 +51,10 @@ pub const STEERS: [(&str, bool); 6] = [
 /// A player.
 pub struct Player {
     script: Script,
-    talk: Talk,
+    client: RtmpClient,
     state: State,
     view: View,
-    watch: Watch,
+    progress: Progress,
     since_us: u64,
     steered_us: u64,
     dials: u32,
@@ -85,7 +85,7 @@ impl View {
     ///
     /// # Errors
     /// If this is not what a player may be sent now.
-    pub fn take(&mut self, tag: &Tag, watch: &mut Watch, now_us: u64) -> Result<(), String> {
+    pub fn take(&mut self, tag: &Tag, progress: &mut Progress, now_us: u64) -> Result<(), String> {
         if tag.kind == DATA {
             return Ok(());
         }
@@ -94,14 +94,14 @@ impl View {
             return Err(format!("an empty tag of type {}", tag.kind));
         }
         match tag.kind {
-            AUDIO if tag.is_media() => watch.audio(now_us),
+            AUDIO if tag.is_media() => progress.audio(now_us),
             VIDEO if tag.is_media() => {
                 let key = tag.is_key();
                 if !self.keyed && !key {
                     return Err("the first picture is no keyframe (I2)".to_owned());
                 }
                 self.keyed = true;
-                watch.video(now_us, key);
+                progress.video(now_us, key);
             }
             _ => {}
         }
@@ -113,10 +113,10 @@ impl Player {
     /// A player with a script.
     pub fn new(script: Script) -> Self {
         Player {
-            talk: Talk::new(script.habits),
+            client: RtmpClient::new(script.habits),
             state: State::Away,
             view: View::default(),
-            watch: Watch::default(),
+            progress: Progress::default(),
             since_us: 0,
             steered_us: 0,
             dials: 0,
@@ -127,15 +127,15 @@ impl Player {
     }
 
     /// What it has got on all connections.
-    pub fn watch(&self) -> &Watch {
-        &self.watch
+    pub fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     fn hear(&mut self, cx: &mut PeerCx<'_>, heard: Heard) {
         match heard {
             Heard::Shaken => {
                 let app = self.script.app.clone();
-                self.talk.connect(cx, &app);
+                self.client.connect(cx, &app);
                 self.state = State::Connecting;
             }
             Heard::Command(values) => self.command(cx, &values),
@@ -144,7 +144,7 @@ impl Player {
                 // |RtmpSampleAccess and its kin may come with the permission; pictures and sound may not.
                 let early = self.state != State::Playing && tag.kind != DATA;
                 let fault = if early { Err("media before Play.Start (I37)".to_owned()) } else { Ok(()) };
-                let fault = fault.and_then(|()| self.view.take(&tag, &mut self.watch, cx.now_us));
+                let fault = fault.and_then(|()| self.view.take(&tag, &mut self.progress, cx.now_us));
                 if let Err(words) = fault {
                     self.grievance.get_or_insert(words);
                 }
@@ -157,12 +157,12 @@ impl Player {
         let name = values.first().and_then(Amf::as_str).unwrap_or_default();
         match (self.state, name, status(values)) {
             (State::Connecting, "_result", _) => {
-                self.talk.ask(cx, 0, "createStream", &[Amf::Null]);
+                self.client.ask(cx, 0, "createStream", &[Amf::Null]);
                 self.state = State::Creating;
             }
             (State::Creating, "_result", _) => {
                 let values = [Amf::Null, Amf::text(&self.script.stream), Amf::Number(-2000.0)];
-                self.talk.ask(cx, 1, "play", &values);
+                self.client.ask(cx, 1, "play", &values);
                 self.state = State::Asking;
             }
             (State::Asking, _, "NetStream.Play.Start") => self.state = State::Playing,
@@ -176,13 +176,13 @@ impl Player {
     }
 
     fn steer(&mut self, cx: &mut PeerCx<'_>) {
-        let (name, flag) = cx.dice.pick(&STEERS);
+        let (name, flag) = cx.rng.pick(&STEERS);
         let mut values = vec![Amf::Null, Amf::Boolean(flag)];
         if name == "pause" {
             values.push(Amf::Number(0.0));
         }
         self.view.steered = true;
-        self.talk.ask(cx, 1, name, &values);
+        self.client.ask(cx, 1, name, &values);
     }
 }
 
@@ -196,12 +196,12 @@ impl Peer for Player {
     }
 
     fn connected(&mut self, cx: &mut PeerCx<'_>) {
-        self.talk = Talk::new(self.script.habits);
+        self.client = RtmpClient::new(self.script.habits);
         self.view = View::default();
         self.state = State::Shaking;
         self.since_us = cx.now_us;
         self.steered_us = cx.now_us;
-        self.talk.hello(cx);
+        self.client.hello(cx);
         cx.wake_by(cx.now_us.saturating_add(self.script.stay_us));
         if self.script.steer_us > 0 {
             cx.wake_by(cx.now_us + self.script.steer_us);
@@ -209,7 +209,7 @@ impl Peer for Player {
     }
 
     fn received(&mut self, cx: &mut PeerCx<'_>, bytes: &[u8]) {
-        match self.talk.push(cx, bytes) {
+        match self.client.push(cx, bytes) {
             Ok(heard) => heard.into_iter().for_each(|heard| self.hear(cx, heard)),
             Err(wrong) => self.grievance = Some(wrong.to_string()),
         }
@@ -243,7 +243,7 @@ impl Peer for Player {
         if self.dials >= self.script.dials_max || self.view.steered {
             return None;
         }
-        let missing = self.watch.missing(since_us)?;
+        let missing = self.progress.missing(since_us)?;
         let state = format!("{:?}", self.state).to_lowercase();
         Some(format!("{} is {state} and got {missing} {}", self.name(), self.last_word))
     }
@@ -255,11 +255,11 @@ impl Peer for Player {
 
 impl Script {
     /// A player that plays for ever, and comes back a second after it lost its connection.
-    pub fn tame(dice: &mut Dice, app: &str, stream: &str) -> Self {
+    pub fn tame(rng: &mut Rng, app: &str, stream: &str) -> Self {
         Script {
             app: app.to_owned(),
             stream: stream.to_owned(),
-            habits: Habits { brief: dice.one_in(2), ..Habits::default() },
+            habits: Habits { brief: rng.one_in(2), ..Habits::default() },
             steer_us: 0,
             stay_us: u64::MAX / 2,
             leave: HangUp::Fin,
@@ -269,15 +269,15 @@ impl Script {
     }
 
     /// Any player: it may leave and come back, and steer.
-    pub fn wild(dice: &mut Dice, app: &str, stream: &str) -> Self {
+    pub fn wild(rng: &mut Rng, app: &str, stream: &str) -> Self {
         Script {
-            habits: Habits::draw(dice),
-            steer_us: dice.pick(&[0, 0, 0, 700_000, 5_000_000]),
-            stay_us: dice.pick(&[100_000, 2_000_000, 20_000_000, u64::MAX / 2]),
-            leave: dice.pick(&[HangUp::Fin, HangUp::Reset]),
-            pause_us: dice.pick(&[0, 1_000_000, 10_000_000]),
-            dials_max: u32::try_from(dice.between(1, 8)).expect("small"),
-            ..Script::tame(dice, app, stream)
+            habits: Habits::draw(rng),
+            steer_us: rng.pick(&[0, 0, 0, 700_000, 5_000_000]),
+            stay_us: rng.pick(&[100_000, 2_000_000, 20_000_000, u64::MAX / 2]),
+            leave: rng.pick(&[HangUp::Fin, HangUp::Reset]),
+            pause_us: rng.pick(&[0, 1_000_000, 10_000_000]),
+            dials_max: u32::try_from(rng.between(1, 8)).expect("small"),
+            ..Script::tame(rng, app, stream)
         }
     }
 }

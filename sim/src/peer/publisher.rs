@@ -11,11 +11,11 @@
 
 use super::chunks::Habits;
 use super::film::{Film, Plan};
-use super::talk::{Heard, Talk, status};
+use super::rtmp_client::{Heard, RtmpClient, status};
 use super::{HangUp, Peer, PeerCx};
-use conformance::dice::Dice;
 use conformance::reader::amf::Amf;
 use conformance::reader::rtmp::Message;
+use conformance::rng::Rng;
 use dacapo::config::Service;
 
 /// What a publisher does.
@@ -72,7 +72,7 @@ pub enum Stop {
 /// An encoder.
 pub struct Publisher {
     script: Script,
-    talk: Talk,
+    client: RtmpClient,
     state: State,
     dials: u32,
     sessions: u32,
@@ -98,7 +98,7 @@ impl Publisher {
     /// An encoder with a script.
     pub fn new(script: Script) -> Self {
         Publisher {
-            talk: Talk::new(script.habits),
+            client: RtmpClient::new(script.habits),
             state: State::Away,
             dials: 0,
             sessions: 0,
@@ -126,9 +126,9 @@ impl Publisher {
     fn hear(&mut self, cx: &mut PeerCx<'_>, heard: Heard) {
         match heard {
             Heard::Shaken => {
-                self.talk.writer.set_size(self.script.chunk_size, &mut cx.out);
+                self.client.writer.set_size(self.script.chunk_size, &mut cx.out);
                 let app = self.script.app.clone();
-                self.talk.connect(cx, &app);
+                self.client.connect(cx, &app);
                 self.state = State::Connecting;
             }
             Heard::Command(values) => self.command(cx, &values),
@@ -144,7 +144,7 @@ impl Publisher {
             // The answers to releaseStream and FCPublish have no number of a message stream.
             (State::Creating, "_result", _) if matches!(values.get(3), Some(Amf::Number(_))) => {
                 let values = [Amf::Null, Amf::text(&self.script.stream), Amf::text("live")];
-                self.talk.ask(cx, 1, "publish", &values);
+                self.client.ask(cx, 1, "publish", &values);
                 self.state = State::Asking;
             }
             (State::Asking, _, "NetStream.Publish.Start") => self.begin(cx),
@@ -159,10 +159,10 @@ impl Publisher {
     fn create(&mut self, cx: &mut PeerCx<'_>) {
         let name = [Amf::Null, Amf::text(&self.script.stream)];
         if self.script.fmle {
-            self.talk.ask(cx, 0, "releaseStream", &name);
-            self.talk.ask(cx, 0, "FCPublish", &name);
+            self.client.ask(cx, 0, "releaseStream", &name);
+            self.client.ask(cx, 0, "FCPublish", &name);
         }
-        self.talk.ask(cx, 0, "createStream", &[Amf::Null]);
+        self.client.ask(cx, 0, "createStream", &[Amf::Null]);
         self.state = State::Creating;
     }
 
@@ -189,7 +189,7 @@ impl Publisher {
         *since_us += (cx.now_us.saturating_sub(*since_us + film.due_us())).saturating_sub(LAG_US_MAX);
         let mut due = Vec::new();
         while *since_us + film.due_us() <= cx.now_us {
-            due.extend(film.next(cx.dice));
+            due.extend(film.next(cx.rng));
         }
         let next_us = since_us.saturating_add(film.due_us());
         let end_us = since_us.saturating_add(session.length_us);
@@ -203,10 +203,10 @@ impl Publisher {
         if self.script.aggregates && due.len() > 1 && bytes < AGGREGATE_BYTES_MAX {
             let body = due.iter().flat_map(|message| message.tag().bytes()).collect();
             let timestamp = due[0].timestamp;
-            return self.talk.say(cx, Message { kind: AGGREGATE, stream: 1, timestamp, body });
+            return self.client.say(cx, Message { kind: AGGREGATE, stream: 1, timestamp, body });
         }
         for pair in due.chunks(2) {
-            self.talk.writer.write(pair, &mut cx.out);
+            self.client.writer.write(pair, &mut cx.out);
         }
     }
 
@@ -216,9 +216,9 @@ impl Publisher {
         match session.stop {
             Stop::Unpublish | Stop::Again => {
                 if self.script.fmle {
-                    self.talk.ask(cx, 0, "FCUnpublish", &name);
+                    self.client.ask(cx, 0, "FCUnpublish", &name);
                 }
-                self.talk.ask(cx, 0, "deleteStream", &[Amf::Null, Amf::Number(1.0)]);
+                self.client.ask(cx, 0, "deleteStream", &[Amf::Null, Amf::Number(1.0)]);
                 if session.stop == Stop::Again {
                     let at_us = cx.now_us + session.pause_us;
                     self.state = State::Done(Some(at_us));
@@ -244,13 +244,13 @@ impl Peer for Publisher {
     }
 
     fn connected(&mut self, cx: &mut PeerCx<'_>) {
-        self.talk = Talk::new(self.script.habits);
+        self.client = RtmpClient::new(self.script.habits);
         self.state = State::Shaking;
-        self.talk.hello(cx);
+        self.client.hello(cx);
     }
 
     fn received(&mut self, cx: &mut PeerCx<'_>, bytes: &[u8]) {
-        match self.talk.push(cx, bytes) {
+        match self.client.push(cx, bytes) {
             Ok(heard) => heard.into_iter().for_each(|heard| self.hear(cx, heard)),
             Err(wrong) => self.grievance = Some(wrong.to_string()),
         }
@@ -293,15 +293,15 @@ impl Peer for Publisher {
 
 impl Script {
     /// An encoder that publishes for ever, and comes back a second after it lost its connection.
-    pub fn tame(dice: &mut Dice, app: &str, stream: &str) -> Self {
+    pub fn tame(rng: &mut Rng, app: &str, stream: &str) -> Self {
         let session = Session { length_us: u64::MAX / 2, stop: Stop::Unpublish, pause_us: 1_000_000 };
         Script {
             app: app.to_owned(),
             stream: stream.to_owned(),
-            plan: Plan::tame(dice),
-            habits: Habits { brief: dice.one_in(2), ..Habits::default() },
-            chunk_size: dice.pick(&[128, 4_096, 60_000]),
-            fmle: dice.one_in(2),
+            plan: Plan::tame(rng),
+            habits: Habits { brief: rng.one_in(2), ..Habits::default() },
+            chunk_size: rng.pick(&[128, 4_096, 60_000]),
+            fmle: rng.one_in(2),
             burst_us: 0,
             aggregates: false,
             sessions: vec![session],
@@ -310,27 +310,27 @@ impl Script {
     }
 
     /// Any encoder: of any habits, with any film, which stops in any way and may or may not come back.
-    pub fn wild(dice: &mut Dice, app: &str, stream: &str) -> Self {
+    pub fn wild(rng: &mut Rng, app: &str, stream: &str) -> Self {
         let stops = [Stop::Unpublish, Stop::Again, Stop::Fin, Stop::Reset, Stop::Silence];
-        let storm = dice.one_in(6);
-        let sessions = (0..dice.between(1, 4)).map(|_| Session {
-            length_us: if storm { dice.between(0, 500_000) } else { dice.between(0, 20_000_000) },
-            stop: dice.pick(&stops),
+        let storm = rng.one_in(6);
+        let sessions = (0..rng.between(1, 4)).map(|_| Session {
+            length_us: if storm { rng.between(0, 500_000) } else { rng.between(0, 20_000_000) },
+            stop: rng.pick(&stops),
             pause_us: if storm {
-                dice.between(0, 50_000)
+                rng.between(0, 50_000)
             } else {
-                dice.pick(&[0, 100_000, 3_000_000, 15_000_000])
+                rng.pick(&[0, 100_000, 3_000_000, 15_000_000])
             },
         });
         Script {
             sessions: sessions.collect(),
-            plan: Plan::wild(dice),
-            habits: Habits::draw(dice),
-            chunk_size: dice.pick(&[1, 64, 128, 1_000, 4_096, 4_096, 60_000, 0x0100_0000]),
-            burst_us: dice.pick(&[0, 0, 0, 50_000, 300_000, 2_000_000]),
-            aggregates: dice.one_in(10),
-            dials_max: if storm { 60 } else { u32::try_from(dice.between(1, 12)).expect("small") },
-            ..Script::tame(dice, app, stream)
+            plan: Plan::wild(rng),
+            habits: Habits::draw(rng),
+            chunk_size: rng.pick(&[1, 64, 128, 1_000, 4_096, 4_096, 60_000, 0x0100_0000]),
+            burst_us: rng.pick(&[0, 0, 0, 50_000, 300_000, 2_000_000]),
+            aggregates: rng.one_in(10),
+            dials_max: if storm { 60 } else { u32::try_from(rng.between(1, 12)).expect("small") },
+            ..Script::tame(rng, app, stream)
         }
     }
 }

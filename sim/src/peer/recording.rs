@@ -3,7 +3,7 @@
 //! In: the captures under `fixtures/captures`, and the time. Out: a real client's bytes.
 
 use super::{HangUp, Peer, PeerCx};
-use conformance::dice::Dice;
+use conformance::rng::Rng;
 use dacapo::base::time::Instant;
 use dacapo::config::Service;
 use dacapo::record::{self, ConnNo, Entry, Event};
@@ -41,11 +41,11 @@ impl Recording {
     }
 
     /// Draws one of what is on the shelf, if there is anything.
-    pub fn draw(dice: &mut Dice) -> Option<Self> {
+    pub fn draw(rng: &mut Rng) -> Option<Self> {
         let all = shelf();
         (!all.is_empty()).then(|| {
-            let at = dice.below(all.len());
-            Recording::new(&all[at], dice.pick(&[1, 1, 4, 1_000_000]))
+            let at = rng.below(all.len());
+            Recording::new(&all[at], rng.pick(&[1, 1, 4, 1_000_000]))
         })
     }
 

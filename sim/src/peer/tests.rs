@@ -4,7 +4,7 @@ use super::draw::{Cast, ROLES, Role, draw};
 use super::live::{self, Format, Live};
 use super::publisher::{Publisher, Script, Session, Stop};
 use super::{Boxed, HangUp, Peer, PeerCx};
-use conformance::dice::Dice;
+use conformance::rng::Rng;
 use dacapo::base::id::{ConnId, ListenerId};
 use dacapo::base::rng::Seed;
 use dacapo::base::slices::Slices;
@@ -28,7 +28,7 @@ struct Pipes {
 
 struct PipedPeer {
     peer: Boxed,
-    dice: Dice,
+    rng: Rng,
     conn: Option<ConnId>,
     wake_us: Option<u64>,
     dial_us: Option<u64>,
@@ -55,22 +55,22 @@ impl Pipes {
     }
 
     fn add_peer(&mut self, peer: Boxed) -> usize {
-        let dice = Dice::new(self.piped.len() as u64 + 1);
+        let rng = Rng::new(self.piped.len() as u64 + 1);
         let dial_us = Some(self.now.as_micros());
-        self.piped.push(PipedPeer { peer, dice, conn: None, wake_us: None, dial_us, over: false });
+        self.piped.push(PipedPeer { peer, rng, conn: None, wake_us: None, dial_us, over: false });
         self.piped.len() - 1
     }
 
     fn cast(&mut self, role: Role, tame: bool, seed: u64) -> usize {
         let streams = ["live/a".to_owned(), "live/b".to_owned()];
         let cast = Cast { role, stream: 0, streams: &streams, tame };
-        self.add_peer(draw(&mut Dice::new(seed), &cast))
+        self.add_peer(draw(&mut Rng::new(seed), &cast))
     }
 
     fn tell(&mut self, at: usize, tell: Tell<'_>) {
         let piped = &mut self.piped[at];
         let now_us = self.now.as_micros();
-        let mut cx = PeerCx::new(now_us, &mut piped.dice, 0);
+        let mut cx = PeerCx::new(now_us, &mut piped.rng, 0);
         match tell {
             Tell::Connected => piped.peer.connected(&mut cx),
             Tell::Received(bytes) => piped.peer.received(&mut cx, bytes),
@@ -203,14 +203,14 @@ fn every_tame_peer_gets_what_it_wants() {
 fn wild_peers_find_no_fault_with_the_server() {
     for seed in 1..60 {
         let mut pipes = Pipes::new(Config::default());
-        let mut dice = Dice::new(seed);
+        let mut rng = Rng::new(seed);
         for _ in 0..8 {
-            let role = dice.pick(&[Role::Publisher, Role::Publisher, dice.clone().pick(&ROLES)]);
-            let seed = dice.number();
+            let role = rng.pick(&[Role::Publisher, Role::Publisher, rng.clone().pick(&ROLES)]);
+            let seed = rng.number();
             pipes.cast(role, false, seed);
         }
         for _ in 0..3 {
-            let role = dice.pick(&ROLES[..7]);
+            let role = rng.pick(&ROLES[..7]);
             pipes.cast(role, false, seed);
         }
         pipes.pass(20);
@@ -234,7 +234,7 @@ fn players_without_a_publisher_say_what_is_missing() {
 fn a_publisher_comes_back_in_every_way_that_it_left() {
     for stop in [Stop::Unpublish, Stop::Again, Stop::Fin, Stop::Reset] {
         let session = Session { length_us: 1_000_000, stop, pause_us: 200_000 };
-        let script = Script { sessions: vec![session], ..Script::tame(&mut Dice::new(1), "live", "a") };
+        let script = Script { sessions: vec![session], ..Script::tame(&mut Rng::new(1), "live", "a") };
         let mut pipes = Pipes::new(Config::default());
         let publisher = Rc::new(RefCell::new(Publisher::new(script)));
         pipes.add(Shared(publisher.clone()));
@@ -249,7 +249,7 @@ fn a_publisher_comes_back_in_every_way_that_it_left() {
 fn a_silent_publisher_is_sent_away() {
     let session = Session { length_us: 1_000_000, stop: Stop::Silence, pause_us: 1_000_000 };
     let script =
-        Script { sessions: vec![session], dials_max: 1, ..Script::tame(&mut Dice::new(1), "live", "a") };
+        Script { sessions: vec![session], dials_max: 1, ..Script::tame(&mut Rng::new(1), "live", "a") };
     let mut pipes = Pipes::new(Config::default());
     let at = pipes.add(Publisher::new(script));
     pipes.pass(30);

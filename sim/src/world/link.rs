@@ -3,10 +3,10 @@
 //! In: bytes that one end writes, and the time. Out: segments with the time when they arrive. Order is kept,
 //! nothing is lost: what TCP promises is kept, everything else is drawn.
 
-use crate::dice::{Throws, fork};
+use crate::rng::{Draws, fork};
 use crate::shell::Sock;
 use bytes::{Buf, BytesMut};
-use conformance::dice::Dice;
+use conformance::rng::Rng;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -89,28 +89,28 @@ impl Pipe {
     }
 
     /// Sends what the window allows. Calls `at` with the arrival of each segment.
-    fn pump(&mut self, now_us: u64, traits: &LinkTraits, dice: &mut Dice, mut at: impl FnMut(u64)) {
+    fn pump(&mut self, now_us: u64, traits: &LinkTraits, rng: &mut Rng, mut at: impl FnMut(u64)) {
         while !self.held && !self.queue.is_empty() {
             let room = traits.window.saturating_sub(self.flying_bytes + self.arrived.len());
             let max = room.min(self.queue.len()).min(traits.segment);
             if max == 0 {
                 return;
             }
-            let len = if traits.splits { dice.scale(1, max as u64) as usize } else { max };
+            let len = if traits.splits { rng.scale(1, max as u64) as usize } else { max };
             let segment = self.queue.split_to(len);
             let sending_us = len as u64 * 1_000_000 / traits.bandwidth.max(1);
             self.free_at_us = self.free_at_us.max(now_us) + sending_us;
-            self.fly(segment, traits, dice, &mut at);
+            self.fly(segment, traits, rng, &mut at);
         }
         if self.fin == Fin::Wanted && self.queue.is_empty() && !self.held {
             self.fin = Fin::Sent;
             self.free_at_us = self.free_at_us.max(now_us);
-            self.fly(BytesMut::new(), traits, dice, &mut at);
+            self.fly(BytesMut::new(), traits, rng, &mut at);
         }
     }
 
-    fn fly(&mut self, segment: BytesMut, traits: &LinkTraits, dice: &mut Dice, at: &mut impl FnMut(u64)) {
-        let jitter = if traits.jitter_us == 0 { 0 } else { dice.between(0, traits.jitter_us) };
+    fn fly(&mut self, segment: BytesMut, traits: &LinkTraits, rng: &mut Rng, at: &mut impl FnMut(u64)) {
+        let jitter = if traits.jitter_us == 0 { 0 } else { rng.between(0, traits.jitter_us) };
         self.last_at_us = self.last_at_us.max(self.free_at_us + traits.latency_us + jitter);
         self.flying_bytes += segment.len();
         self.flying.push_back((self.last_at_us, segment));
@@ -210,7 +210,7 @@ pub struct Link {
     pub over: bool,
     /// The server took less than offered and wants to know about room.
     pub wants_room: bool,
-    dice: Dice,
+    rng: Rng,
 }
 
 impl Link {
@@ -232,18 +232,18 @@ impl Link {
             dropped: false,
             over: false,
             wants_room: false,
-            dice: fork(seed, &format!("link/{addr}")),
+            rng: fork(seed, &format!("link/{addr}")),
         }
     }
 
     /// Moves bytes towards the server.
     pub fn pump_up(&mut self, now_us: u64, at: impl FnMut(u64)) {
-        self.up.pump(now_us, &self.traits, &mut self.dice, at);
+        self.up.pump(now_us, &self.traits, &mut self.rng, at);
     }
 
     /// Moves bytes towards the peer.
     pub fn pump_down(&mut self, now_us: u64, at: impl FnMut(u64)) {
-        self.down.pump(now_us, &self.traits, &mut self.dice, at);
+        self.down.pump(now_us, &self.traits, &mut self.rng, at);
     }
 
     /// True if the server's kernel has room worth telling of.

@@ -5,11 +5,11 @@ pub mod net;
 pub mod tiny;
 pub mod turmoil;
 
+use crate::checker::Failure;
 use crate::disk::Disk;
 use crate::fault::Deed;
 use crate::shell::Shell;
 use crate::trace::Trace;
-use crate::watch::Failure;
 use dacapo::server::Input;
 
 /// A world with a server's process and people in it.
@@ -32,7 +32,7 @@ pub trait World {
     fn with_shell<T>(&mut self, act: impl FnOnce(&mut Shell) -> T) -> Option<T>;
     /// The operator tells the server something.
     fn command(&mut self, input: Input<'static>);
-    /// A person's dice fall in its favour from now on: its link heals, and so do its later ones.
+    /// The network is kind to a person from now on: its link heals, and so do its later ones.
     fn heal(&mut self, place: usize);
     /// Nothing of this person is heard or dialled any more; its connection stays as it is.
     fn freeze(&mut self, place: usize);

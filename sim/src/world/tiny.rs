@@ -3,17 +3,17 @@
 //! In: people with their peers, a shell, a plan of deeds. Out: the run. Time jumps from event to event, so
 //! that an hour of streaming is a matter of seconds.
 
-use crate::dice::{Throws, fork};
+use crate::checker::Failure;
 use crate::disk::Disk;
 use crate::fault::Deed;
 use crate::peer::{HangUp, Peer, PeerCx};
+use crate::rng::{Draws, fork};
 use crate::shell::{Shell, Sock};
 use crate::trace::Trace;
-use crate::watch::Failure;
 use crate::world::World;
 use crate::world::link::{Fate, Fin, Link, LinkTraits, Pace};
 use crate::world::net::{Edge, Event, Net};
-use conformance::dice::Dice;
+use conformance::rng::Rng;
 use dacapo::config::Service;
 use dacapo::server::Input;
 use std::net::SocketAddr;
@@ -28,8 +28,8 @@ const READ_US: u64 = 20_000;
 pub struct Person {
     /// The peer.
     pub peer: Box<dyn Peer>,
-    /// Its dice.
-    pub dice: Dice,
+    /// Its random generator.
+    pub rng: Rng,
     /// Its connection.
     sock: Option<Sock>,
     wake_us: Option<u64>,
@@ -51,7 +51,7 @@ impl Person {
     pub fn new(seed: u64, place: usize, peer: Box<dyn Peer>, dial_us: u64) -> Self {
         Person {
             peer,
-            dice: fork(seed, &format!("person/{place}")),
+            rng: fork(seed, &format!("person/{place}")),
             sock: None,
             wake_us: None,
             dial_us: Some(dial_us),
@@ -224,7 +224,7 @@ impl Tiny {
             return;
         }
         let unsent = person.sock.and_then(|sock| self.net.link(sock)).map_or(0, |link| link.up.unread());
-        let mut cx = PeerCx::new(now, &mut person.dice, unsent);
+        let mut cx = PeerCx::new(now, &mut person.rng, unsent);
         act(person.peer.as_mut(), &mut cx);
         let (out, wake, hang_up, dial) = (cx.out, cx.wake_at_us, cx.hang_up, cx.dial_at_us);
         if let Some(at) = wake {
@@ -490,6 +490,6 @@ impl World for Tiny {
 }
 
 /// When each of a number of people comes first, in microseconds: most of them early.
-pub fn arrival(dice: &mut Dice, spread_us: u64) -> u64 {
-    if dice.chance(500) { dice.between(0, spread_us / 8) } else { dice.between(0, spread_us) }
+pub fn arrival(rng: &mut Rng, spread_us: u64) -> u64 {
+    if rng.chance(500) { rng.between(0, spread_us / 8) } else { rng.between(0, spread_us) }
 }

@@ -7,7 +7,7 @@ pub fn calm(seed: u64) -> Options {
     let mut options = Options::draw(seed, Mode::Lite);
     let config = dacapo::config::Config::default();
     options.faults.clear();
-    options.grips = Default::default();
+    options.socket_faults = Default::default();
     options.tight = false;
     options.config = config;
     options.config.stream.hls.dispose_ms = 1_000;

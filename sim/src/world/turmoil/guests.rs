@@ -8,7 +8,7 @@ use crate::world::link::{Fate, Pace};
 use crate::world::tiny::Person;
 use crate::world::turmoil::{FIN_US, Goodbyes, PORT_FIRST, SEGMENT_BYTES, SERVER, Shared};
 use bytes::{Buf, BytesMut};
-use conformance::dice::Dice;
+use conformance::rng::Rng;
 use dacapo::config::Service;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -58,7 +58,7 @@ pub struct Guest {
     pub drops: bool,
     /// After that it never comes back.
     pub leaves: bool,
-    dice: Dice,
+    rng: Rng,
     line: Line,
     out: BytesMut,
     /// It has nothing more to say behind `out`; and whether the other side knows.
@@ -124,7 +124,7 @@ impl Guest {
             gone: person.gone,
             drops: false,
             leaves: false,
-            dice: person.dice,
+            rng: person.rng,
             line: Line::Away,
             out: BytesMut::new(),
             finishing: false,
@@ -289,7 +289,7 @@ impl Guest {
 
     /// Lets the peer act, and does what it wants.
     fn act(&mut self, now_us: u64, act: impl FnOnce(&mut dyn Peer, &mut PeerCx<'_>)) {
-        let mut cx = PeerCx::new(now_us, &mut self.dice, self.out.len());
+        let mut cx = PeerCx::new(now_us, &mut self.rng, self.out.len());
         act(self.peer.as_mut(), &mut cx);
         let (out, wake, hang_up, dial) = (cx.out, cx.wake_at_us, cx.hang_up, cx.dial_at_us);
         self.wake_us = wake.or(self.wake_us);

@@ -13,12 +13,12 @@
 mod guests;
 mod server;
 
-use crate::dice::{Throws, fork};
+use crate::checker::Failure;
 use crate::disk::Disk;
 use crate::fault::Deed;
+use crate::rng::{Draws, fork};
 use crate::shell::Shell;
 use crate::trace::Trace;
-use crate::watch::Failure;
 use crate::world::World;
 use crate::world::tiny::Person;
 use dacapo::config::Service;
@@ -92,10 +92,10 @@ impl Turmoil {
         core: impl Fn(usize) -> bool,
         rough: bool,
     ) -> Self {
-        let mut dice = fork(seed, "turmoil");
-        let latency = Duration::from_millis(if rough { dice.scale(1, 80) } else { 1 });
+        let mut rng = fork(seed, "turmoil");
+        let latency = Duration::from_millis(if rough { rng.scale(1, 80) } else { 1 });
         let mut sim = turmoil::Builder::new()
-            .rng_seed(dice.number())
+            .rng_seed(rng.number())
             .epoch(SystemTime::UNIX_EPOCH)
             .simulation_duration(LONG)
             .tick_duration(STEP)

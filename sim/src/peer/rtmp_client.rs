@@ -8,15 +8,15 @@
 
 use super::PeerCx;
 use super::chunks::{ChunkWriter, Habits};
-use conformance::dice::Dice;
 use conformance::reader::Wrong;
 use conformance::reader::amf::Amf;
 use conformance::reader::chunk::{ChunkReader, HANDSHAKE_BYTES};
 use conformance::reader::rtmp::{Message, kind};
+use conformance::rng::Rng;
 
-/// One connection's talk.
+/// The client side of one RTMP connection.
 #[derive(Clone, Debug)]
-pub struct Talk {
+pub struct RtmpClient {
     reader: ChunkReader,
     /// For those who want to write their own.
     pub writer: ChunkWriter,
@@ -42,10 +42,10 @@ pub enum Heard {
     Event(u16),
 }
 
-impl Talk {
+impl RtmpClient {
     /// Nothing said yet.
     pub fn new(habits: Habits) -> Self {
-        Talk {
+        RtmpClient {
             reader: ChunkReader::with_handshake(),
             writer: ChunkWriter::new(habits),
             greeting: Vec::new(),
@@ -59,7 +59,7 @@ impl Talk {
 
     /// Says C0 and C1.
     pub fn hello(&self, cx: &mut PeerCx<'_>) {
-        cx.out.extend(hello(cx.dice));
+        cx.out.extend(hello(cx.rng));
     }
 
     /// Takes what came.
@@ -145,10 +145,10 @@ pub fn status(values: &[Amf]) -> &str {
 }
 
 /// C0 and C1 of the simple handshake.
-pub fn hello(dice: &mut Dice) -> Vec<u8> {
+pub fn hello(rng: &mut Rng) -> Vec<u8> {
     let mut bytes = vec![3];
     bytes.extend([0; 8]);
-    bytes.extend(dice.bytes(1528));
+    bytes.extend(rng.bytes(1528));
     bytes
 }
 

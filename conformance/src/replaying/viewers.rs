@@ -1,4 +1,4 @@
-//! Guests: players of every format who come for what a capture publishes.
+//! Viewers: players of every format who come for what a capture publishes.
 //!
 //! For each stream: an RTMP, an FLV and a TS player who wait from the first moment, an RTMP player who comes
 //! in the middle, and one who follows HLS as players do: it asks for the playlist twice a second and fetches
@@ -18,8 +18,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The number of the first guest.
-pub const FIRST_GUEST: u32 = 1000;
+/// The number of the first viewer.
+pub const FIRST_VIEWER: u32 = 1000;
 
 /// How often a player of HLS asks for the playlist.
 const POLL: Duration = Duration::from_millis(500);
@@ -84,14 +84,14 @@ pub fn command(message: &Message) -> Vec<Amf> {
     }
 }
 
-/// All guests.
-pub struct Guests {
+/// All viewers.
+pub struct Viewers {
     /// When who does something next.
     due: BTreeSet<(Instant, u32)>,
-    list: Vec<Guest>,
+    list: Vec<Viewer>,
 }
 
-struct Guest {
+struct Viewer {
     conn_no: ConnNo,
     name: String,
     part: Part,
@@ -103,14 +103,14 @@ enum Part {
     Hls(Box<Follower>),
 }
 
-impl Guests {
-    /// Guests for `streams`, which `entries` publish.
+impl Viewers {
+    /// Viewers for `streams`, which `entries` publish.
     pub fn new(streams: &[String], entries: &[Entry]) -> Self {
         let birth = entries.first().map_or(Instant::ZERO, |entry| entry.at);
         let end = entries.last().map_or(birth, |entry| entry.at);
         let begun: BTreeMap<String, Instant> =
             publishes(entries).into_iter().map(|(at, name)| (name, at)).collect();
-        let mut guests = Guests { due: BTreeSet::new(), list: Vec::new() };
+        let mut viewers = Viewers { due: BTreeSet::new(), list: Vec::new() };
         for stream in streams {
             let from = begun.get(stream).copied().unwrap_or(birth);
             let middle = from + end.since(from) / 2;
@@ -119,24 +119,24 @@ impl Guests {
             let late = Part::Blind(Service::Rtmp, rtmp_words(app, name));
             let get = |end: &str| Part::Blind(Service::Http, request(&format!("/{stream}{end}")));
             let hls = Part::Hls(Box::new(Follower::new(format!("/{stream}.m3u8"))));
-            guests.add(birth, format!("RTMP player of {stream}"), rtmp);
-            guests.add(birth, format!("FLV player of {stream}"), get(".flv"));
-            guests.add(birth, format!("TS player of {stream}"), get(".ts"));
-            guests.add(from, format!("HLS player of {stream}"), hls);
-            guests.add(middle, format!("RTMP player of {stream} who comes late"), late);
+            viewers.add(birth, format!("RTMP player of {stream}"), rtmp);
+            viewers.add(birth, format!("FLV player of {stream}"), get(".flv"));
+            viewers.add(birth, format!("TS player of {stream}"), get(".ts"));
+            viewers.add(from, format!("HLS player of {stream}"), hls);
+            viewers.add(middle, format!("RTMP player of {stream} who comes late"), late);
         }
-        guests
+        viewers
     }
 
     fn add(&mut self, at: Instant, name: String, part: Part) {
         let place = u32::try_from(self.list.len()).expect("few");
-        self.list.push(Guest { conn_no: ConnNo(FIRST_GUEST + place), name, part });
+        self.list.push(Viewer { conn_no: ConnNo(FIRST_VIEWER + place), name, part });
         self.due.insert((at, place));
     }
 
     /// Who they are.
     pub fn names(&self) -> BTreeMap<ConnNo, String> {
-        self.list.iter().map(|guest| (guest.conn_no, guest.name.clone())).collect()
+        self.list.iter().map(|viewer| (viewer.conn_no, viewer.name.clone())).collect()
     }
 
     /// Lets them do what they do until `until`.
@@ -146,9 +146,9 @@ impl Guests {
                 self.due.insert((at, place));
                 return;
             }
-            let guest = &mut self.list[place as usize];
-            let conn_no = guest.conn_no;
-            match &mut guest.part {
+            let viewer = &mut self.list[place as usize];
+            let conn_no = viewer.conn_no;
+            match &mut viewer.part {
                 Part::Blind(service, words) => {
                     come(at, *service, conn_no, replay, ear);
                     say(at, conn_no, std::mem::take(words), replay, ear);

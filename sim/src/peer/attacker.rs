@@ -1,4 +1,4 @@
-//! A malicious stranger: says what no program would, or what a good one says with something broken in it.
+//! An attacker: says what no program would, or what a good one says with something broken in it.
 //!
 //! In: nothing that it cares about. Out: bytes, all at once, in pieces or one by one; then it waits, closes
 //! or is gone, and comes again with something else.
@@ -7,16 +7,16 @@
 //! suffers and the server stands.
 
 use super::film::{Film, Plan};
-use super::talk::hello;
+use super::rtmp_client::hello;
 use super::{HangUp, Peer, PeerCx};
-use conformance::dice::Dice;
 use conformance::reader::amf::Amf;
 use conformance::reader::rtmp::{self, Message, kind};
 use conformance::reader::ws;
+use conformance::rng::Rng;
 use dacapo::config::Service;
 
 /// A stranger.
-pub struct Stranger {
+pub struct Attacker {
     /// Names that others use: "live/a".
     streams: Vec<String>,
     service: Service,
@@ -30,16 +30,16 @@ pub struct Stranger {
     dials: u32,
 }
 
-impl Stranger {
+impl Attacker {
     /// Somebody who knows the names of `streams`, of which there is one at least.
-    pub fn new(dice: &mut Dice, streams: &[String]) -> Self {
-        Stranger {
+    pub fn new(rng: &mut Rng, streams: &[String]) -> Self {
+        Attacker {
             streams: streams.to_vec(),
-            service: dice.pick(&[Service::Rtmp, Service::Rtmp, Service::Rtmp, Service::Http, Service::Api]),
+            service: rng.pick(&[Service::Rtmp, Service::Rtmp, Service::Rtmp, Service::Http, Service::Api]),
             words: Vec::new(),
             pace: (1, 0),
             end: None,
-            dials_max: u32::try_from(dice.between(1, 30)).expect("small"),
+            dials_max: u32::try_from(rng.between(1, 30)).expect("small"),
             dials: 0,
         }
     }
@@ -57,7 +57,7 @@ impl Stranger {
     }
 }
 
-impl Peer for Stranger {
+impl Peer for Attacker {
     fn name(&self) -> String {
         format!("stranger {:?}", self.service).to_lowercase()
     }
@@ -67,16 +67,16 @@ impl Peer for Stranger {
     }
 
     fn connected(&mut self, cx: &mut PeerCx<'_>) {
-        let at = cx.dice.below(self.streams.len());
+        let at = cx.rng.below(self.streams.len());
         let path = self.streams[at].clone();
         self.words = match self.service {
-            Service::Rtmp => rtmp_words(cx.dice, &path),
-            Service::Http | Service::Api => http_words(cx.dice, &path),
+            Service::Rtmp => rtmp_words(cx.rng, &path),
+            Service::Http | Service::Api => http_words(cx.rng, &path),
         };
         let all = self.words.len().max(1);
-        let some = 1 + cx.dice.below(all);
-        self.pace = cx.dice.pick(&[(all, 0), (all, 0), (some, 100_000), (1, 1_000), (1, 900_000)]);
-        self.end = cx.dice.pick(&[None, None, Some(HangUp::Fin), Some(HangUp::Reset)]);
+        let some = 1 + cx.rng.below(all);
+        self.pace = cx.rng.pick(&[(all, 0), (all, 0), (some, 100_000), (1, 1_000), (1, 900_000)]);
+        self.end = cx.rng.pick(&[None, None, Some(HangUp::Fin), Some(HangUp::Reset)]);
         self.speak(cx);
     }
 
@@ -89,7 +89,7 @@ impl Peer for Stranger {
     fn ended(&mut self, cx: &mut PeerCx<'_>, _broken: bool) {
         self.dials += 1;
         if self.dials < self.dials_max {
-            cx.dial_at_us = Some(cx.now_us + cx.dice.pick(&[1_000, 100_000, 2_000_000]));
+            cx.dial_at_us = Some(cx.now_us + cx.rng.pick(&[1_000, 100_000, 2_000_000]));
         }
     }
 
@@ -99,62 +99,62 @@ impl Peer for Stranger {
 }
 
 /// A good session with something broken, or something that never was good.
-fn rtmp_words(dice: &mut Dice, path: &str) -> Vec<u8> {
-    let mut words = match dice.below(8) {
+fn rtmp_words(rng: &mut Rng, path: &str) -> Vec<u8> {
+    let mut words = match rng.below(8) {
         0 => {
-            let count = dice.pick(&[1, 100, 5_000, 200_000]);
-            return dice.bytes(count);
+            let count = rng.pick(&[1, 100, 5_000, 200_000]);
+            return rng.bytes(count);
         }
-        1 => return http_words(dice, path),
+        1 => return http_words(rng, path),
         2 => {
-            let mut words = hello(dice);
-            words.truncate(dice.below(1538));
+            let mut words = hello(rng);
+            words.truncate(rng.below(1538));
             return words;
         }
         3 => {
-            let messages = before_connect(dice);
-            shaken(dice, &messages)
+            let messages = before_connect(rng);
+            shaken(rng, &messages)
         }
         _ => {
-            let mut messages = opening(dice, path);
-            for _ in 0..dice.between(1, 12) {
-                let at = dice.below(messages.len() + 1);
-                let odd = odd_message(dice, path);
+            let mut messages = opening(rng, path);
+            for _ in 0..rng.between(1, 12) {
+                let at = rng.below(messages.len() + 1);
+                let odd = odd_message(rng, path);
                 messages.insert(at, odd);
             }
-            shaken(dice, &messages)
+            shaken(rng, &messages)
         }
     };
-    spoil(dice, &mut words);
+    spoil(rng, &mut words);
     words
 }
 
 /// Flips bits, cuts, repeats, or leaves it as it is.
-fn spoil(dice: &mut Dice, words: &mut Vec<u8>) {
-    match dice.below(5) {
+fn spoil(rng: &mut Rng, words: &mut Vec<u8>) {
+    match rng.below(5) {
         0 => {
-            for _ in 0..dice.between(1, 8) {
-                let at = dice.below(words.len());
-                words[at] ^= 1 << dice.below(8);
+            for _ in 0..rng.between(1, 8) {
+                let at = rng.below(words.len());
+                words[at] ^= 1 << rng.below(8);
             }
         }
-        1 => words.truncate(1 + dice.below(words.len())),
+        1 => words.truncate(1 + rng.below(words.len())),
         2 => {
-            let at = dice.below(words.len());
+            let at = rng.below(words.len());
             let piece = words[at..words.len().min(at + 500)].to_vec();
             words.splice(at..at, piece);
         }
         3 => {
-            let noise = dice.bytes(64);
+            let noise = rng.bytes(64);
             words.extend(noise);
         }
         _ => {}
     }
 }
 
-fn shaken(dice: &mut Dice, messages: &[Message]) -> Vec<u8> {
-    let mut words = hello(dice);
-    words.extend(dice.bytes(1536));
+fn shaken(rng: &mut Rng, messages: &[Message]) -> Vec<u8> {
+    let mut words = hello(rng);
+    words.extend(rng.bytes(1536));
     let mut size = 128;
     for message in messages {
         words.extend(message.chunks(size));
@@ -167,25 +167,25 @@ fn shaken(dice: &mut Dice, messages: &[Message]) -> Vec<u8> {
 }
 
 /// A publisher's or a player's good session.
-fn opening(dice: &mut Dice, path: &str) -> Vec<Message> {
+fn opening(rng: &mut Rng, path: &str) -> Vec<Message> {
     let (app, stream) = path.rsplit_once('/').unwrap_or(("live", path));
     let mut messages = vec![rtmp::connect(app), rtmp::create_stream()];
-    if dice.one_in(3) {
+    if rng.one_in(3) {
         messages.push(rtmp::play(stream));
         return messages;
     }
-    let name = dice.pick(&[stream, "strange"]);
+    let name = rng.pick(&[stream, "strange"]);
     messages.extend([rtmp::publish(name), Message::set_chunk_size(4096)]);
-    let mut film = Film::new(Plan::wild(dice), "strange", 0);
-    for _ in 0..dice.between(1, 40) {
-        messages.extend(film.next(dice).into_iter().filter(|message| message.body.len() < 100_000));
+    let mut film = Film::new(Plan::wild(rng), "strange", 0);
+    for _ in 0..rng.between(1, 40) {
+        messages.extend(film.next(rng).into_iter().filter(|message| message.body.len() < 100_000));
     }
     messages
 }
 
-fn before_connect(dice: &mut Dice) -> Vec<Message> {
+fn before_connect(rng: &mut Rng) -> Vec<Message> {
     let flood = Message { kind: 9, stream: 1, timestamp: 0, body: vec![7; 3_000] };
-    match dice.below(3) {
+    match rng.below(3) {
         0 => vec![rtmp::play("a")],
         1 => vec![rtmp::publish("a"), flood],
         _ => vec![flood; 40],
@@ -193,11 +193,11 @@ fn before_connect(dice: &mut Dice) -> Vec<Message> {
 }
 
 /// A message that is well-formed as a chunk and should not be there, or should not be so.
-fn odd_message(dice: &mut Dice, path: &str) -> Message {
+fn odd_message(rng: &mut Rng, path: &str) -> Message {
     let (app, stream) = path.rsplit_once('/').unwrap_or(("live", path));
     let message = |kind, body: Vec<u8>| Message { kind, stream: 1, timestamp: 0, body };
-    let number = dice.pick(&[0_u32, 1, 127, 0x7fff_ffff, 0x8000_0000, u32::MAX]);
-    match dice.below(20) {
+    let number = rng.pick(&[0_u32, 1, 127, 0x7fff_ffff, 0x8000_0000, u32::MAX]);
+    match rng.below(20) {
         0 => rtmp::connect(app),
         1 => rtmp::publish(stream),
         2 => rtmp::play(stream),
@@ -210,22 +210,22 @@ fn odd_message(dice: &mut Dice, path: &str) -> Message {
         9 => message(kind::COMMAND, [&[12, 255, 255, 255, 255][..], b"short"].concat()),
         10 => Message::command(1, &[Amf::text(&"x".repeat(60_000)), Amf::Number(1.0)]),
         11 => message(kind::SET_CHUNK_SIZE, number.to_be_bytes().to_vec()),
-        12 => message(kind::ABORT, dice.between(0, 70_000).to_be_bytes()[4..].to_vec()),
+        12 => message(kind::ABORT, rng.between(0, 70_000).to_be_bytes()[4..].to_vec()),
         13 => message(kind::WINDOW_SIZE, number.to_be_bytes().to_vec()),
-        14 => message(6, [&number.to_be_bytes()[..], &[dice.number().to_be_bytes()[0]]].concat()),
+        14 => message(6, [&number.to_be_bytes()[..], &[rng.number().to_be_bytes()[0]]].concat()),
         15 => {
-            let event = u8::try_from(dice.below(40)).expect("small");
+            let event = u8::try_from(rng.below(40)).expect("small");
             message(kind::USER_CONTROL, [&[0, event][..], &number.to_be_bytes()].concat())
         }
         16 => {
-            let kind = u8::try_from(dice.below(256)).expect("a byte");
-            let count = dice.below(300);
-            message(kind, dice.bytes(count))
+            let kind = u8::try_from(rng.below(256)).expect("a byte");
+            let count = rng.below(300);
+            message(kind, rng.bytes(count))
         }
         17 => {
-            let kind = dice.pick(&[8, 9, 18, 22, 15, 17]);
-            let count = dice.pick(&[0, 1, 2, 4, 5, 11, 12, 40]);
-            message(kind, dice.bytes(count))
+            let kind = rng.pick(&[8, 9, 18, 22, 15, 17]);
+            let count = rng.pick(&[0, 1, 2, 4, 5, 11, 12, 40]);
+            message(kind, rng.bytes(count))
         }
         18 => {
             let body =
@@ -237,9 +237,9 @@ fn odd_message(dice: &mut Dice, path: &str) -> Message {
 }
 
 /// Requests that could mean two things, never end, or are none; and broken frames behind good upgrades.
-fn http_words(dice: &mut Dice, path: &str) -> Vec<u8> {
+fn http_words(rng: &mut Rng, path: &str) -> Vec<u8> {
     let get = format!("GET /{path}.flv HTTP/1.1\r\nHost: x\r\n");
-    let text = match dice.below(14) {
+    let text = match rng.below(14) {
         0 => format!(
             "{get}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\n\r\n"
         ),
@@ -260,23 +260,23 @@ fn http_words(dice: &mut Dice, path: &str) -> Vec<u8> {
             let upgrade = "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
             let mut words = format!("{get}{upgrade}").into_bytes();
-            for _ in 0..dice.between(1, 5) {
-                words.extend(odd_frame(dice));
+            for _ in 0..rng.between(1, 5) {
+                words.extend(odd_frame(rng));
             }
             return words;
         }
         _ => {
-            let count = dice.pick(&[10, 1_000, 50_000]);
-            return dice.bytes(count);
+            let count = rng.pick(&[10, 1_000, 50_000]);
+            return rng.bytes(count);
         }
     };
     text.into_bytes()
 }
 
 /// A frame that a client may not send, or one that it may.
-fn odd_frame(dice: &mut Dice) -> Vec<u8> {
+fn odd_frame(rng: &mut Rng) -> Vec<u8> {
     let mask = Some([1, 2, 3, 4]);
-    match dice.below(8) {
+    match rng.below(8) {
         0 => ws::frame(ws::opcode::TEXT, b"unmasked", None),
         1 => ws::frame(3, b"unknown", mask),
         2 => ws::frame(ws::opcode::PING, &[7; 126], mask),

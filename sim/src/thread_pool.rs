@@ -1,22 +1,22 @@
-//! Several hands for many runs.
+//! A thread pool for many runs.
 //!
-//! In: numbers, and what to do with one. Each hand takes the next number when it has done one. Out: what came
-//! of them, told in the order of the numbers, so that nobody can see how many hands there were. Never: shares
-//! anything between two runs.
+//! In: numbers, and what to do with one. Each thread takes the next number when it has done one. Out: what
+//! came of them, told in the order of the numbers, so that the number of threads cannot be seen. Never:
+//! shares anything between two runs.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, mpsc};
 use std::thread;
 
-/// How many hands this machine has.
-pub fn hands() -> usize {
+/// How many threads this machine runs at a time.
+pub fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Does the `work` for all `numbers` with so many `hands`, and has it `told` in order. Numbers are taken one
-/// by one, when a hand is free.
+/// Does the `work` for all `numbers` with so many `threads`, and has it `told` in order. Numbers are taken
+/// one by one, when a thread is free.
 pub fn in_order<T: Send>(
-    hands: usize,
+    threads: usize,
     numbers: impl Iterator<Item = u64> + Send,
     work: impl Fn(u64) -> T + Sync,
     mut told: impl FnMut(T),
@@ -24,7 +24,7 @@ pub fn in_order<T: Send>(
     let numbers = Mutex::new(numbers.enumerate());
     let (done, news) = mpsc::channel();
     let next = || numbers.lock().expect("taking a number does not panic").next();
-    let hand = |done: mpsc::Sender<(usize, T)>| {
+    let worker = |done: mpsc::Sender<(usize, T)>| {
         while let Some((place, number)) = next() {
             if done.send((place, work(number))).is_err() {
                 return;
@@ -32,9 +32,9 @@ pub fn in_order<T: Send>(
         }
     };
     thread::scope(|scope| {
-        for _ in 0..hands.max(1) {
+        for _ in 0..threads.max(1) {
             let done = done.clone();
-            scope.spawn(|| hand(done));
+            scope.spawn(|| worker(done));
         }
         drop(done);
         let (mut early, mut place) = (BTreeMap::new(), 0);
@@ -70,10 +70,10 @@ mod tests {
     }
 
     #[test]
-    fn one_hand_will_do_and_so_will_none() {
-        for hands in [0, 1] {
+    fn one_thread_will_do_and_so_will_none() {
+        for threads in [0, 1] {
             let mut told = Vec::new();
-            in_order(hands, 1..=3, |number| number, |number| told.push(number));
+            in_order(threads, 1..=3, |number| number, |number| told.push(number));
             assert_eq!(told, [1, 2, 3]);
         }
     }

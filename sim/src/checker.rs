@@ -1,4 +1,4 @@
-//! Who watches a run: the checks of the server's own value, and the judge of its bytes.
+//! The checker of a run: the checks of the server's own value, and the judge of its bytes.
 //!
 //! In: everything that the shell tells the server and does for it. Out: what does not hold, with the number
 //! of the invariant. Never: changes anything.
@@ -108,7 +108,7 @@ struct Watched {
 
 /// The watchers.
 #[derive(Debug)]
-pub struct Watch {
+pub struct Checker {
     /// The timeouts.
     pub patience: Patience,
     /// How late a wake-up may be beyond the usual.
@@ -132,7 +132,7 @@ pub struct Watch {
     pub bytes_max: u64,
 }
 
-impl Watch {
+impl Checker {
     /// How long passes of the shell may take, at most, beyond what is usual.
     pub fn pauses(&mut self, pause: Duration) {
         self.pause = pause;
@@ -143,7 +143,7 @@ impl Watch {
 
     /// Watchers of a server that is born with `config`.
     pub fn new(config: &Config) -> Self {
-        let mut watch = Watch {
+        let mut checker = Checker {
             patience: Patience { send: Duration::from_secs(20), ..Patience::default() },
             pause: Duration::ZERO,
             config: config.clone(),
@@ -159,8 +159,8 @@ impl Watch {
             looked: Instant::ZERO,
             bytes_max: 0,
         };
-        watch.patience.widen(config);
-        watch
+        checker.patience.widen(config);
+        checker
     }
 
     /// What does not hold, the first first.

@@ -3,15 +3,15 @@
 //! In: bodies of media messages that the server accepted. Out: where in the film a frame is, who published
 //! it, and whether something happened before it that a playlist may mark as a discontinuity.
 
-use super::essence::Essence;
+use super::frame_id::FrameId;
 use crate::reader::flv::{self, Codec, VIDEO, What};
 use std::collections::BTreeMap;
 
 /// All that was published under a name, in order.
 #[derive(Clone, Debug, Default)]
-pub struct Film {
+pub struct Published {
     frames: Vec<Accepted>,
-    places: BTreeMap<(bool, Essence), Vec<usize>>,
+    places: BTreeMap<(bool, FrameId), Vec<usize>>,
     /// The last frame and the configuration of video (`true`) and of sound.
     tracks: BTreeMap<bool, Track>,
     publisher: Option<u32>,
@@ -40,7 +40,7 @@ struct Track {
     step_ms: Option<i64>,
 }
 
-impl Film {
+impl Published {
     /// Takes the body of a media message of session `publisher`, which the server accepted.
     pub fn push(&mut self, publisher: u32, kind: u8, timestamp: u32, body: &[u8]) {
         if self.publisher.replace(publisher) != Some(publisher) {
@@ -61,8 +61,8 @@ impl Film {
                 }
                 What::Coded if !payload.is_empty() => {
                     self.breaks += u32::from(changed || track.jumps(timestamp));
-                    let essence = Essence::of_sample(packet.codec, payload, track.lengths.max(1));
-                    self.places.entry((video, essence)).or_default().push(self.frames.len());
+                    let frame_id = FrameId::of_sample(packet.codec, payload, track.lengths.max(1));
+                    self.places.entry((video, frame_id)).or_default().push(self.frames.len());
                     self.frames.push(Accepted { publisher, breaks: self.breaks, key: video && packet.key });
                 }
                 _ => {}
@@ -71,17 +71,17 @@ impl Film {
     }
 
     /// The first place from `floor` on at which there is this frame.
-    pub fn find(&self, video: bool, essence: Essence, floor: usize) -> Option<usize> {
-        let places = self.places.get(&(video, essence))?;
+    pub fn find(&self, video: bool, frame_id: FrameId, floor: usize) -> Option<usize> {
+        let places = self.places.get(&(video, frame_id))?;
         places.get(places.partition_point(|place| *place < floor)).copied()
     }
 
     /// True if there is just one frame like this: silence, and what is tiny, comes again and again.
-    pub fn is_unique(&self, video: bool, essence: Essence) -> bool {
-        self.places.get(&(video, essence)).is_some_and(|places| places.len() == 1)
+    pub fn is_unique(&self, video: bool, frame_id: FrameId) -> bool {
+        self.places.get(&(video, frame_id)).is_some_and(|places| places.len() == 1)
     }
 
-    /// The frame at a place that [`Film::find`] gave.
+    /// The frame at a place that [`Published::find`] gave.
     pub fn frame(&self, place: usize) -> Accepted {
         self.frames[place]
     }

@@ -5,8 +5,8 @@
 //! stays small, and its diff shows what changed, in which format, at which frame.
 
 use super::frames::{Frame, Shown, Tags};
-use super::guests::FIRST_GUEST;
-use super::{Run, Talk, lines};
+use super::viewers::FIRST_VIEWER;
+use super::{Run, Talk, message_lines};
 use crate::capture::Capture;
 use crate::reader::chunk::ChunkReader;
 use crate::reader::flv::{self, Tag};
@@ -74,24 +74,24 @@ pub fn tell(capture: &Capture, run: &Run) -> String {
     }
     let about = &capture.about;
     let mut text = format!("{} {}: {}\n", about.peer, about.version, about.what);
-    // What is published first is what most captures are about; its RTMP player is the first guest.
-    let first = stories.iter().filter(|(conn_no, ..)| conn_no.0 >= FIRST_GUEST);
+    // What is published first is what most captures are about; its RTMP player is the first viewer.
+    let first = stories.iter().filter(|(conn_no, ..)| conn_no.0 >= FIRST_VIEWER);
     let mut lists = Vec::new();
     for (place, (_, _, story)) in first.step_by(5).enumerate() {
         let name = run.streams[place].clone();
         lists.push((name, List::of(story.frames('<'))));
     }
     for (conn_no, talk, story) in &stories {
-        let who = run.guests.get(conn_no);
+        let who = run.viewers.get(conn_no);
         let title = who.map_or_else(
             || format!("{conn_no} speaks {:?}", talk.service),
             |name| format!("{conn_no} {name}"),
         );
         let _ = writeln!(text, "\n== {title}");
-        // A guest's list is that of its stream; the capture's own are told by the first, which nearly all
+        // A viewer's list is that of its stream; the capture's own are told by the first, which nearly all
         // have.
         let list = match who {
-            Some(_) => lists.get((conn_no.0 - FIRST_GUEST) as usize / 5),
+            Some(_) => lists.get((conn_no.0 - FIRST_VIEWER) as usize / 5),
             None => lists.first(),
         };
         let empty = List::default();
@@ -219,7 +219,7 @@ impl Side {
 
     fn message(&mut self, at: Instant, message: &Message, story: &mut Story) {
         if ![flv::AUDIO, flv::VIDEO].contains(&message.kind) {
-            return story.say(at, self.way, lines::message(message));
+            return story.say(at, self.way, message_lines::message(message));
         }
         tag(&mut self.tags, &message.tag(), at, self.way, story);
     }

@@ -1,11 +1,12 @@
-//! Dice for every part of a simulation, all from one number.
+//! Random generators for every part of a simulation, all from one number.
 //!
-//! Each part throws dice of its own, named by a label: what one part throws never moves another's.
+//! Each part has a generator of its own, named by a label: what one part draws never moves the numbers of
+//! another.
 
-use conformance::dice::Dice;
+use conformance::rng::Rng;
 
-/// The dice of the part `label` of the run `seed`.
-pub fn fork(seed: u64, label: &str) -> Dice {
+/// The generator of the part `label` of the run `seed`.
+pub fn fork(seed: u64, label: &str) -> Rng {
     // FNV-1a over the label, then the finaliser of splitmix64, so that neighbours share nothing.
     let mut hash = seed ^ 0xcbf2_9ce4_8422_2325;
     for byte in label.bytes() {
@@ -13,18 +14,18 @@ pub fn fork(seed: u64, label: &str) -> Dice {
     }
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    Dice::new(hash ^ (hash >> 31))
+    Rng::new(hash ^ (hash >> 31))
 }
 
-/// Throws that simulations need.
-pub trait Throws {
-    /// True in `permille` of a thousand throws.
+/// Draws that simulations need.
+pub trait Draws {
+    /// True in `permille` of a thousand draws.
     fn chance(&mut self, permille: u64) -> bool;
     /// A number from `min` to `max`, small ones as often as large ones: the logarithm is what is drawn.
     fn scale(&mut self, min: u64, max: u64) -> u64;
 }
 
-impl Throws for Dice {
+impl Draws for Rng {
     fn chance(&mut self, permille: u64) -> bool {
         self.between(0, 999) < permille
     }
@@ -40,18 +41,18 @@ impl Throws for Dice {
 
 #[cfg(test)]
 mod tests {
-    use super::{Throws, fork};
+    use super::{Draws, fork};
 
     #[test]
-    fn parts_do_not_move_each_other_and_throws_stay_in_range() {
+    fn parts_do_not_move_each_other_and_draws_stay_in_range() {
         assert_eq!(fork(7, "net").number(), fork(7, "net").number());
         assert_ne!(fork(7, "net").number(), fork(7, "peers").number());
         assert_ne!(fork(7, "net").number(), fork(8, "net").number());
-        let mut dice = fork(1, "ranges");
+        let mut rng = fork(1, "ranges");
         let mut seen = [0; 2];
         for _ in 0..10_000 {
-            assert!((3..=9).contains(&dice.between(3, 9)));
-            let drawn = dice.scale(1, 65_536);
+            assert!((3..=9).contains(&rng.between(3, 9)));
+            let drawn = rng.scale(1, 65_536);
             assert!((1..=65_536).contains(&drawn));
             seen[usize::from(drawn > 256)] += 1;
         }

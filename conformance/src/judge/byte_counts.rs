@@ -1,10 +1,10 @@
-//! The books: how many bytes went by, on each connection and for each stream (I38).
+//! Byte counts: how many bytes went by, on each connection and for each stream (I38).
 //!
 //! What counts for a stream follows from what its peers did at that moment. Where that is not known, the
 //! books say at least and at most. A stream's counters begin anew when the server forgets it, which it may do
 //! whenever nobody holds it; so they are kept in stretches, and the last ones count, who knows how many.
 
-use super::standing::{Deed, Standing};
+use super::expected_role::{Deed, ExpectedRole};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -66,7 +66,7 @@ pub(super) struct Page {
     /// Its socket has no room: the server may know more of it than was said.
     pub blocked: bool,
     /// What it was about after the last thing that was said.
-    pub standing: Standing,
+    pub role: ExpectedRole,
     /// Bytes that left for it and count for the stream that it gets, unless the server has stopped meanwhile
     /// and could not say so yet; and in which stretch.
     pending: u64,
@@ -76,7 +76,7 @@ pub(super) struct Page {
 
 /// All of it.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(super) struct ByteCounts {
     /// Bytes of all peers.
     pub recv: u64,
     /// Bytes to all peers.
@@ -89,7 +89,7 @@ pub(super) struct Ledger {
     moment: u64,
 }
 
-impl Ledger {
+impl ByteCounts {
     /// The server is about to be told something by a peer: all that it wanted before is done.
     pub fn quiet(&mut self) {
         self.moment += 1;
@@ -101,7 +101,7 @@ impl Ledger {
             return;
         }
         let pending = std::mem::take(&mut page.pending);
-        if let Ok(Some(stream)) = page.standing.target()
+        if let Ok(Some(stream)) = page.role.target()
             && let Some(place) = page.stretch
             && let Some(stretch) = self.streams.get_mut(stream).and_then(|all| all.get_mut(place))
         {
@@ -114,8 +114,8 @@ impl Ledger {
         self.confirm(page);
         self.recv += len;
         page.recv += len;
-        let sure = !page.blocked && page.standing.sure().is_some();
-        for about in page.standing.abouts.iter().filter(|about| about.holds()) {
+        let sure = !page.blocked && page.role.sure().is_some();
+        for about in page.role.abouts.iter().filter(|about| about.holds()) {
             if let Some(stretch) = self.streams.get_mut(&about.stream).and_then(|all| all.last_mut()) {
                 stretch.recv.add(len, sure);
             }
@@ -123,14 +123,14 @@ impl Ledger {
     }
 
     /// The kernel took `len` bytes for a peer; with them it has come to stand like this.
-    pub fn sent(&mut self, page: &mut Page, len: u64, now: &Standing) {
+    pub fn sent(&mut self, page: &mut Page, len: u64, now: &ExpectedRole) {
         self.confirm(page);
         self.sent += len;
         page.sent += len;
         page.moment = self.moment;
-        let before = page.standing.target();
+        let before = page.role.target();
         let settled = now.target().is_ok() && (before.is_err() || before == now.target());
-        let both = page.standing.abouts.iter().chain(&now.abouts).filter(|about| about.gets() != Some(false));
+        let both = page.role.abouts.iter().chain(&now.abouts).filter(|about| about.gets() != Some(false));
         let mut streams: Vec<&str> = both.map(|about| about.stream.as_str()).collect();
         streams.sort_unstable();
         streams.dedup();
@@ -151,22 +151,22 @@ impl Ledger {
     pub fn stands(
         &mut self,
         page: &mut Page,
-        (now, by_itself): (Standing, bool),
+        (now, by_itself): (ExpectedRole, bool),
         sessions: (u32, u32),
         held: impl Fn(&str) -> bool,
     ) {
-        let holds = |standing: &Standing, stream: &str| {
-            standing.abouts.iter().any(|about| about.holds() && about.stream == stream)
+        let holds = |role: &ExpectedRole, stream: &str| {
+            role.abouts.iter().any(|about| about.holds() && about.stream == stream)
         };
-        let publishes = |standing: &Standing| {
-            standing.abouts.iter().filter(|about| about.deed == Deed::Publishes).count() as u32
+        let publishes = |role: &ExpectedRole| {
+            role.abouts.iter().filter(|about| about.deed == Deed::Publishes).count() as u32
         };
         // A publisher that ends its stream takes along who plays it, and may be back in the same breath.
         let begun = (sessions.1 + 1).saturating_sub(sessions.0);
-        let ended = by_itself && (publishes(&page.standing) > 0 || begun > 1 || begun > publishes(&now));
+        let ended = by_itself && (publishes(&page.role) > 0 || begun > 1 || begun > publishes(&now));
         for about in now.abouts.iter().filter(|about| about.holds()) {
             let stream = &about.stream;
-            let joins = by_itself || !holds(&page.standing, stream);
+            let joins = by_itself || !holds(&page.role, stream);
             if ended || (joins && !held(stream)) {
                 let stretches = self.streams.entry(stream.clone()).or_default();
                 stretches.push(Stretch { session: sessions.0, ..Stretch::default() });
@@ -175,9 +175,9 @@ impl Ledger {
                 }
             }
         }
-        if page.blocked && page.standing.target() != now.target() {
+        if page.blocked && page.role.target() != now.target() {
             page.pending = 0;
         }
-        page.standing = now;
+        page.role = now;
     }
 }

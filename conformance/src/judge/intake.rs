@@ -11,14 +11,14 @@
 
 use super::Violation;
 use super::api::{Client, Question, Stream, Sums, Topic, Totals};
+use super::byte_counts::{ByteCounts, Page, Span};
+use super::expected_role::ExpectedRole;
 use super::hls::{HlsJudge, HlsRules};
 use super::http::{ApiAnswer, HttpConn};
-use super::ledger::{Ledger, Page, Span};
 use super::model::Model;
 use super::report::{JudgeReport, StreamReport};
 use super::rtmp::{Cx, RtmpConn};
 use super::rules::Rules;
-use super::standing::Standing;
 use super::verdict::Verdict;
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ pub struct Judge {
     model: Model,
     verdict: Verdict,
     conns: BTreeMap<u32, Conn>,
-    ledger: Ledger,
+    byte_counts: ByteCounts,
     /// How many answers of the API were held against the books.
     api_judged: u64,
     /// How many violations of the judge of HLS are among ours already.
@@ -73,8 +73,8 @@ impl Judge {
     pub fn with_hls(rules: Rules, hls: HlsRules) -> Self {
         let model = Model::new(rules, HlsJudge::new(hls));
         let verdict = Verdict::default();
-        let (conns, ledger) = (BTreeMap::new(), Ledger::default());
-        Judge { model, verdict, conns, ledger, api_judged: 0, hls_told: 0 }
+        let (conns, byte_counts) = (BTreeMap::new(), ByteCounts::default());
+        Judge { model, verdict, conns, byte_counts, api_judged: 0, hls_told: 0 }
     }
 
     /// Other rules hold from now on.
@@ -96,7 +96,7 @@ impl Judge {
                 Talk::Http(Box::new(HttpConn::new(conn_no, service == Service::Api)))
             }
         };
-        self.ledger.conns.0 += 1;
+        self.byte_counts.conns.0 += 1;
         if self.conns.insert(conn_no, Conn { talk, page: Page::default(), closed: false }).is_some() {
             self.verdict.add("I23", conn_no, "it was opened twice".to_owned());
         }
@@ -105,10 +105,10 @@ impl Judge {
     /// The server is given these bytes. To be called before anything that the server does about them.
     pub fn from_client(&mut self, at_us: u64, conn_no: u32, bytes: &[u8]) {
         self.verdict.at_us = at_us;
-        self.ledger.quiet();
+        self.byte_counts.quiet();
         let session = self.model.next_session();
         let Some(Conn { talk, page, closed: false }) = self.conns.get_mut(&conn_no) else { return };
-        self.ledger.received(page, bytes.len() as u64);
+        self.byte_counts.received(page, bytes.len() as u64);
         let mut cx = Cx { model: &mut self.model, verdict: &mut self.verdict };
         let topic = match talk {
             Talk::Rtmp(talk) => {
@@ -151,7 +151,7 @@ impl Judge {
                 }
             }
         }
-        self.ledger.sent(page, bytes.len() as u64, &talk.standing());
+        self.byte_counts.sent(page, bytes.len() as u64, &talk.role());
         page.blocked = false;
         self.note(conn_no, session, false);
         self.look();
@@ -175,8 +175,8 @@ impl Judge {
                 }
             }
         }
-        self.ledger.conns.1 += 1;
-        page.standing = Standing::default();
+        self.byte_counts.conns.1 += 1;
+        page.role = ExpectedRole::default();
         self.model.rivals.retain(|(_, first, second, _)| *first != conn_no && *second != conn_no);
         self.look();
     }
@@ -197,40 +197,39 @@ impl Judge {
     /// `session` on have not begun before.
     fn note(&mut self, number: u32, session: u32, by_itself: bool) {
         let Some(Conn { talk, page, .. }) = self.conns.get_mut(&number) else { return };
-        let now = talk.standing();
-        if now == page.standing {
+        let now = talk.role();
+        if now == page.role {
             return;
         }
         let mut page = std::mem::take(page);
         let held = |stream: &str| {
             self.conns.values().any(|conn| {
                 let page = &conn.page;
-                let about = page.standing.sure().filter(|_| !page.blocked);
+                let about = page.role.sure().filter(|_| !page.blocked);
                 about.is_some_and(|about| about.holds() && about.stream == stream)
             })
         };
         let sessions = (session, self.model.next_session() - 1);
-        self.ledger.stands(&mut page, (now, by_itself), sessions, held);
+        self.byte_counts.stands(&mut page, (now, by_itself), sessions, held);
         if let Some(conn) = self.conns.get_mut(&number) {
             conn.page = page;
         }
     }
 
     fn totals(&self) -> Totals {
-        let Ledger { recv, sent, conns, .. } = self.ledger;
+        let ByteCounts { recv, sent, conns, .. } = self.byte_counts;
         Totals { recv, sent, conns }
     }
 
     /// How everything stands.
     fn question(&mut self, topic: Topic) -> Question {
         let mut clients = Vec::new();
-        for (number, Conn { talk, page, .. }) in self.conns.iter_mut().filter(|(_, conn_no)| !conn_no.closed)
-        {
-            self.ledger.confirm(page);
+        for (number, Conn { talk, page, .. }) in self.conns.iter_mut().filter(|(_, conn)| !conn.closed) {
+            self.byte_counts.confirm(page);
             if !page.blocked {
                 self.model.unblocked(*number);
             }
-            if page.standing == Standing::default() {
+            if page.role == ExpectedRole::default() {
                 continue;
             }
             let dropped = match talk {
@@ -239,21 +238,21 @@ impl Judge {
             };
             clients.push(Client {
                 conn_no: *number,
-                standing: page.standing.clone(),
+                role: page.role.clone(),
                 blocked: page.blocked,
                 recv: page.recv,
                 sent: page.sent,
                 dropped,
             });
         }
-        let streams = self.ledger.streams.keys().map(|name| self.stream(name)).collect();
+        let streams = self.byte_counts.streams.keys().map(|name| self.stream(name)).collect();
         Question { topic, asked: self.totals(), answered: None, clients, streams }
     }
 
     /// What the numbers of a stream may be: the last of its stretches count, who knows how many.
     fn stream(&self, name: &str) -> Stream {
         let mut sums: Vec<Sums> = Vec::new();
-        for stretch in self.ledger.streams[name].iter().rev() {
+        for stretch in self.byte_counts.streams[name].iter().rev() {
             let after = sums.last().copied().unwrap_or_default();
             let counted = self.model.streams.get(name).map(|stream| stream.counted(stretch.session));
             let (audio, video) = counted.unwrap_or((Span::default(), Span::default()));
@@ -310,10 +309,10 @@ impl Judge {
 }
 
 impl Talk {
-    fn standing(&self) -> Standing {
+    fn role(&self) -> ExpectedRole {
         match self {
-            Talk::Rtmp(talk) => talk.standing(),
-            Talk::Http(talk) => talk.standing(),
+            Talk::Rtmp(talk) => talk.role(),
+            Talk::Http(talk) => talk.role(),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Who is still there: the server is asked over its own API, as an operator would.
+//! Leftovers: connections and streams that are still there. The server is asked over its own API, as an
+//! operator would.
 
 use super::Run;
 use crate::capture::listener;

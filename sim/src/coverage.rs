@@ -1,4 +1,4 @@
-//! Marks in the core: which of its rare branches a run has been to.
+//! Coverage: the marks in rare branches of the core that a run has reached.
 //!
 //! The core says `reached!("…")`, which is a log line with a target of its own. Here such lines are counted,
 //! for each thread apart; and any line of level ERROR is kept, since an error in the log is a bug of the

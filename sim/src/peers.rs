@@ -1,11 +1,11 @@
-//! Who comes, in flesh and blood: peers for the parts that were drawn.
+//! The peers of a run: one for each part that was drawn.
 
-use crate::dice::fork;
 use crate::fault;
 use crate::options::{Form, Mode, Options, Part};
 use crate::peer::Boxed;
 use crate::peer::draw::{Cast, Role, draw};
 use crate::peer::live::Format;
+use crate::rng::fork;
 use crate::world::tiny::Person;
 
 /// Everybody.
@@ -28,21 +28,21 @@ pub fn stream_name(stream: usize) -> String {
 }
 
 fn peer(options: &Options, place: usize) -> Boxed {
-    let mut dice = fork(options.seed, &format!("peer/{place}"));
+    let mut rng = fork(options.seed, &format!("peer/{place}"));
     let (role, stream, wild) = match options.parts[place].part {
         Part::Publisher { stream, wild } => (Role::Publisher, stream, wild),
         Part::Player { stream, form, wild } => (role(form), stream, wild),
         Part::Operator { wild } => (Role::Api, 0, wild),
-        Part::Stranger if dice.one_in(3) => (Role::Recording, 0, true),
-        Part::Stranger => (Role::Stranger, 0, true),
+        Part::Attacker if rng.one_in(3) => (Role::Recording, 0, true),
+        Part::Attacker => (Role::Attacker, 0, true),
     };
     let known = options.parts.iter().map(|casting| match casting.part {
         Part::Publisher { stream, .. } | Part::Player { stream, .. } => stream,
-        Part::Operator { .. } | Part::Stranger => 0,
+        Part::Operator { .. } | Part::Attacker => 0,
     });
     let streams: Vec<String> =
         (0..=known.max().unwrap_or(0)).map(|stream| format!("live/{}", stream_name(stream))).collect();
-    draw(&mut dice, &Cast { role, stream, streams: &streams, tame: !wild })
+    draw(&mut rng, &Cast { role, stream, streams: &streams, tame: !wild })
 }
 
 fn role(form: Form) -> Role {

@@ -1,10 +1,10 @@
-//! What a player has got: enough to tell whether it is content.
+//! The progress of a player: what it has got, enough to tell whether it is content.
 //!
 //! In: that there were pictures, keyframes, sound. Out: whether something is missing, in words.
 
 /// When a player last got what.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Watch {
+pub struct Progress {
     /// A keyframe, in microseconds.
     pub key_us: Option<u64>,
     /// Any picture, in microseconds.
@@ -15,7 +15,7 @@ pub struct Watch {
     pub frames: u64,
 }
 
-impl Watch {
+impl Progress {
     /// A picture came at `now_us`.
     pub fn video(&mut self, now_us: u64, key: bool) {
         self.frames += 1;

@@ -1,13 +1,13 @@
-//! Dice for hostile peers: the same throws in every run.
+//! A random generator for hostile peers: the same numbers in every run.
 
 /// A generator of numbers (xorshift64*, Vigna 2014).
 #[derive(Clone, Debug)]
-pub struct Dice(u64);
+pub struct Rng(u64);
 
-impl Dice {
-    /// Dice that always fall the same way for `seed`.
+impl Rng {
+    /// The generator whose numbers follow from `seed`.
     pub fn new(seed: u64) -> Self {
-        Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+        Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
     /// Any number.

@@ -9,7 +9,7 @@ use crate::reader::http::{HttpEvent, HttpRequest, RequestEvent, RequestReader, R
 use crate::reader::m3u8::Playlist;
 use crate::reader::ws::{WsReader, opcode};
 use crate::replaying::frames::{self, Tags};
-use crate::replaying::{Talk, lines};
+use crate::replaying::{Talk, message_lines};
 use crate::text::difference;
 use dacapo::base::time::Instant;
 use std::collections::{BTreeMap, VecDeque};
@@ -116,7 +116,7 @@ impl Talker<'_> {
                     _ => Body::Whole(Vec::new()),
                 };
                 if !self.playlists.contains_key(&target) {
-                    self.story.say(at, '<', format!("{status} {}", lines::headers(&headers)));
+                    self.story.say(at, '<', format!("{status} {}", message_lines::headers(&headers)));
                 }
                 self.open = Some(Open { target, since: at, bytes: 0, body });
             }

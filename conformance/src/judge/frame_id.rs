@@ -10,13 +10,13 @@ use crate::reader::flv::Codec;
 
 /// A hash of a frame's own bytes. Equal for what is equal in every container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Essence(u64);
+pub struct FrameId(u64);
 
-impl Essence {
+impl FrameId {
     /// Of a frame as FLV and MP4 hold it. `lengths`: how many bytes the length of a NAL unit takes.
     pub fn of_sample(codec: Codec, payload: &[u8], lengths: usize) -> Self {
         if codec != Codec::AVC && codec != Codec::HEVC {
-            return Essence::of_bytes(codec, payload);
+            return FrameId::of_bytes(codec, payload);
         }
         // By the way of a byte stream: a unit that has a start code inside is two there.
         let mut stream = Vec::with_capacity(payload.len() + 64);
@@ -30,9 +30,9 @@ impl Essence {
             rest = after;
         }
         if stream.is_empty() {
-            return Essence::EMPTY;
+            return FrameId::EMPTY;
         }
-        Essence::of_byte_stream(codec, &stream).unwrap_or_else(|_| Essence::of_bytes(codec, payload))
+        FrameId::of_byte_stream(codec, &stream).unwrap_or_else(|_| FrameId::of_bytes(codec, payload))
     }
 
     /// Of an access unit as a transport stream holds it.
@@ -42,44 +42,44 @@ impl Essence {
     pub fn of_byte_stream(codec: Codec, payload: &[u8]) -> Result<Self, Wrong> {
         let units = es::byte_stream(payload)?;
         let own = units.into_iter().map(|unit| &payload[unit]).filter(|unit| es::picture(codec, unit));
-        Ok(own.fold(Essence::EMPTY, |essence, unit| essence.and(&unit.len().to_be_bytes()).and(unit)))
+        Ok(own.fold(FrameId::EMPTY, |frame_id, unit| frame_id.and(&unit.len().to_be_bytes()).and(unit)))
     }
 
     /// Of a frame that is the same everywhere, but for the delimiter of AV1.
     pub fn of_bytes(codec: Codec, payload: &[u8]) -> Self {
         let delimited = codec == Codec::AV1 && payload.starts_with(&[0x12, 0]);
-        Essence::EMPTY.and(if delimited { &payload[2..] } else { payload })
+        FrameId::EMPTY.and(if delimited { &payload[2..] } else { payload })
     }
 
     /// True of a picture of which nothing is whole: a transport stream has no place for it.
     pub fn is_nothing(self) -> bool {
-        self == Essence::EMPTY
+        self == FrameId::EMPTY
     }
 
-    const EMPTY: Essence = Essence(0xcbf2_9ce4_8422_2325);
+    const EMPTY: FrameId = FrameId(0xcbf2_9ce4_8422_2325);
 
     /// FNV-1a.
     fn and(self, bytes: &[u8]) -> Self {
         let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        Essence(bytes.iter().fold(self.0, step))
+        FrameId(bytes.iter().fold(self.0, step))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Essence;
+    use super::FrameId;
     use crate::reader::flv::Codec;
 
     #[test]
     fn a_picture_is_the_same_in_every_container() {
         let sample = [0, 0, 0, 2, 0x67, 9, 0, 0, 0, 3, 0x65, 1, 2];
         let stream = [0, 0, 0, 1, 9, 0xf0, 0, 0, 0, 1, 0x67, 8, 0, 0, 1, 0x65, 1, 2];
-        let same = Essence::of_byte_stream(Codec::AVC, &stream);
-        assert_eq!(Ok(Essence::of_sample(Codec::AVC, &sample, 4)), same);
-        assert_ne!(Ok(Essence::of_sample(Codec::AVC, &sample[..12], 4)), same, "torn");
-        assert!(Essence::of_sample(Codec::AVC, &sample[..5], 4).is_nothing());
-        assert!(!Essence::of_sample(Codec::AVC, &sample, 4).is_nothing());
-        let av1 = Essence::of_sample(Codec::AV1, &[0x12, 0, 7], 4);
-        assert_eq!(av1, Essence::of_bytes(Codec::AV1, &[7]));
+        let same = FrameId::of_byte_stream(Codec::AVC, &stream);
+        assert_eq!(Ok(FrameId::of_sample(Codec::AVC, &sample, 4)), same);
+        assert_ne!(Ok(FrameId::of_sample(Codec::AVC, &sample[..12], 4)), same, "torn");
+        assert!(FrameId::of_sample(Codec::AVC, &sample[..5], 4).is_nothing());
+        assert!(!FrameId::of_sample(Codec::AVC, &sample, 4).is_nothing());
+        let av1 = FrameId::of_sample(Codec::AV1, &[0x12, 0, 7], 4);
+        assert_eq!(av1, FrameId::of_bytes(Codec::AV1, &[7]));
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct About {
 
 /// All that a connection may be about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct ExpectedRole {
     /// Each.
     pub abouts: Vec<About>,
     /// False: just one of those, or nothing if there is none. True: or nothing, too.
@@ -56,10 +56,10 @@ impl About {
     }
 }
 
-impl Standing {
+impl ExpectedRole {
     /// Just this.
     pub fn of(about: About) -> Self {
-        Standing { abouts: vec![about], ..Standing::default() }
+        ExpectedRole { abouts: vec![about], ..ExpectedRole::default() }
     }
 
     /// What it is about beyond doubt.
