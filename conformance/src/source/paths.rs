@@ -171,7 +171,7 @@ mod tests {
     fn super_is_resolved_through_inline_modules() {
         assert_eq!(
             found("use super::cursor; mod tests { use super::super::log; fn f() {} } use super::super::net;"),
-            ["crate::stream::cursor", "crate::stream::rendition", "crate::net"]
+            ["crate::stream::cursor", "crate::stream::log", "crate::net"]
         );
     }
 }
