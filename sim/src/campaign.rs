@@ -90,8 +90,8 @@ pub fn fail_line(failure: &Failure, options: &Options, place: Place, commit: &st
     let world = if place == Place::Turmoil { " --world turmoil" } else { "" };
     let (seed, seconds) = (options.seed, failure.at_us as f64 / 1e6);
     format!(
-        "FAIL {} seed={seed} commit={commit} t={seconds:.3}s{conn_no} \"{}\"  ->  cargo run -p sim --release -- \
-         {seed}{mode}{world}",
+        "FAIL {} seed={seed} commit={commit} t={seconds:.3}s{conn_no} \"{}\"  ->  cargo run -p sim \
+         --release -- {seed}{mode}{world}",
         failure.invariant,
         failure.words.replace(['"', '\n'], "'"),
     )

@@ -346,9 +346,10 @@ fn what_is_not_as_it_was_is_told_with_its_place() {
         ),
         (
             |list| {
-                list.retain(
-                    |e| !matches!(&e.event, Event::Received { conn_no: ConnNo(3), bytes } if bytes.len() > 200),
-                )
+                list.retain(|e| match &e.event {
+                    Event::Received { conn_no: ConnNo(3), bytes } => bytes.len() <= 200,
+                    _ => true,
+                })
             },
             "written then",
         ),

@@ -365,7 +365,8 @@ proptest! {
         }
         world.stream.flush(Instant::ZERO);
         world.apply(&Op::ReadAll(0));
-        let media = |world: &World| world.model.iter().filter(|frame| frame.kind != FrameKind::Config).count();
+        let is_media = |frame: &&Accepted| frame.kind != FrameKind::Config;
+        let media = |world: &World| world.model.iter().filter(is_media).count();
         let got = tags(&world.players[0].bytes).iter().filter(|tag| !tag.config).count();
         prop_assert_eq!(got, media(&world));
         world.finish();
