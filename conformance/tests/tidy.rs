@@ -56,7 +56,7 @@ const PLAIN_MAY_IMPORT: [&str; 4] = ["base", "media", "config", "status"];
 /// Rooms that touch the world. Everything else is pure.
 const IMPURE_ROOMS: [&str; 3] = ["net", "command", "main"];
 
-/// What the pure part may not name: the world's clock, dice, files, sockets, threads and processes.
+/// What the pure part may not name: the world's clock, entropy, files, sockets, threads and processes.
 const WORLD: [&str; 17] = [
     "std::fs",
     "std::env",
@@ -294,7 +294,7 @@ fn crates(file: &str, metadata: &str) -> Vec<Fault> {
     metadata.packages.iter().flat_map(forbidden).map(|what| fault(file, 1, what)).collect()
 }
 
-/// The pure part names neither clock nor dice nor anything that reaches outside.
+/// The pure part names neither clock nor entropy nor anything that reaches outside.
 fn purity(file: &str, source: &str) -> Vec<Fault> {
     let room = module_of(file).first().cloned().unwrap_or_default();
     if IMPURE_ROOMS.contains(&room.as_str()) {

@@ -22,8 +22,8 @@ const TICKS_MAX: u64 = 1_000;
 /// How often everybody is looked at, in time and in passes.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// How long last words may take to leave, and a margin.
-const LAST_WORDS: Duration = Duration::from_millis(5_100);
+/// How long a final response may take to leave, and a margin.
+const FINAL_RESPONSE: Duration = Duration::from_millis(5_100);
 
 /// How late the shell may wake the server up: an epoll rounds up to whole milliseconds.
 const LATE: Duration = Duration::from_micros(1_100);
@@ -335,7 +335,7 @@ impl Checker {
                 Activity::Waiting => Some(patience.wait),
                 Activity::Playing => None,
             };
-            let margin = LAST_WORDS + self.pause + LOOK_EVERY;
+            let margin = FINAL_RESPONSE + self.pause + LOOK_EVERY;
             if let Some(silence) = silence
                 && conn.heard + silence + margin < now
                 && conn.stuck.is_none()

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use std::io::IoSlice;
 
-/// Most slices in one call; the kernel takes 1024, but a player in step has a handful.
+/// Most slices in one call; the kernel takes 1024, but a player that is caught up has a handful.
 pub const SLICES_MAX: usize = 64;
 
 /// Most bytes in one call: no connection holds the loop for longer than this takes to copy.

@@ -100,7 +100,7 @@ const RELOAD: u8 = 15;
 const DRAIN: u8 = 16;
 const CLOSED: u8 = 17;
 const CHECKED: u8 = 18;
-const WISHED: u8 = 19;
+const REQUESTED: u8 = 19;
 const RECORDER: u8 = 20;
 
 fn kind(event: &Event) -> u8 {
@@ -119,7 +119,7 @@ fn kind(event: &Event) -> u8 {
         Event::Drain => DRAIN,
         Event::Closed { .. } => CLOSED,
         Event::Checked { .. } => CHECKED,
-        Event::Requested { .. } => WISHED,
+        Event::Requested { .. } => REQUESTED,
     }
 }
 
@@ -223,7 +223,7 @@ pub fn take(from: &mut Bytes, last: Instant) -> Option<Entry> {
             sent: take_digest(from)?,
         },
         CHECKED => Event::Checked { conn_no: take_seat(from)?, sent: take_digest(from)? },
-        WISHED => Event::Requested { requests: take_digest(from)? },
+        REQUESTED => Event::Requested { requests: take_digest(from)? },
         _ => return None,
     };
     Some(Entry { at, event })

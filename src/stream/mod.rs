@@ -1,7 +1,7 @@
 //! Streams: who publishes under which name, the ring of frames, and the players as cursors on it.
 //!
-//! In: frames of one publisher. Out: for each player, the slices that leave next. A player in step is two
-//! numbers; what grows with the number of players is the number of `writev` calls and nothing else.
+//! In: frames of one publisher. Out: for each player, the slices that leave next. A player that is caught up
+//! is two numbers; what grows with the number of players is the number of `writev` calls and nothing else.
 //! Never: knows a session, a socket or a protocol's manners.
 
 mod announced;

@@ -6,8 +6,8 @@
 //! gets half a frame.
 //!
 //! Frames that leave together stand one behind the other in one piece of memory, a batch. Whoever lacks them
-//! all, which is everybody in step, is sent one slice: `send`, not `writev`, and less of it for each frame.
-//! Never: knows who the players are.
+//! all, as every player that is caught up does, is sent one slice: `send`, not `writev`, and less of it for
+//! each frame. Never: knows who the players are.
 
 use crate::base::slices::Slices;
 use crate::config::BATCH_BYTES_MAX;

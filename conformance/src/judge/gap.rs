@@ -4,9 +4,9 @@ use super::model::{Position, Stream};
 use super::rules::Rules;
 use super::session::{Accepted, Session};
 
-/// For how long before its end what a publisher sent may have been left unread: the server says its last
-/// words to it.
-const LAST_WORDS_US: u64 = 6_000_000;
+/// For how long before its end what a publisher sent may have been left unread: the server writes its final
+/// response to it.
+const FINAL_RESPONSE_US: u64 = 6_000_000;
 
 /// Frames that a player did not get.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub(super) fn between(
 
 /// Whether the server may not have taken a frame.
 fn may_be_lost(session: &Session, frame: &Accepted) -> bool {
-    let late = session.over_us.is_some_and(|over_us| frame.at_us + LAST_WORDS_US >= over_us);
+    let late = session.over_us.is_some_and(|over_us| frame.at_us + FINAL_RESPONSE_US >= over_us);
     // Who has ended and was never told that it was let in may not have been.
     let stranger = session.presumed && session.over_us.is_some();
     session.doubtful || stranger || (late && !session.by_itself)

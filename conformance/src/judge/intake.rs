@@ -22,7 +22,8 @@ use super::rules::Rules;
 use super::verdict::Verdict;
 use std::collections::BTreeMap;
 
-/// For how long a publisher may stay that another one has replaced: as long as its last words take to leave.
+/// For how long a publisher may stay that another one has replaced: as long as its final response takes to
+/// leave.
 const RIVAL_US: u64 = 6_000_000;
 
 /// What a connection was opened for.

@@ -25,7 +25,7 @@ pub(super) struct Play {
     pub asked_us: u64,
     /// Whether the player wants sound and pictures.
     pub wants: (bool, bool),
-    /// It wanted less for a while: until it is in step again, frames may be missing.
+    /// It wanted less for a while: until it is caught up again, frames may be missing.
     pub steered: bool,
     position: Option<Position>,
     configs: BTreeMap<(u8, u8), Given>,

@@ -38,11 +38,11 @@ pub struct Hls {
     http: ResponseReader,
     connected: bool,
     /// What has been asked and is not answered in full.
-    asked: Option<Wish>,
+    asked: Option<Request>,
     status: u16,
     body: Vec<u8>,
     /// What is to be fetched next, in order.
-    wishes: VecDeque<Wish>,
+    queue: VecDeque<Request>,
     /// When it may go on.
     not_before_us: u64,
     index: Option<String>,
@@ -56,7 +56,7 @@ pub struct Hls {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Wish {
+enum Request {
     Master,
     Index(String),
     Segment(String),
@@ -76,7 +76,7 @@ impl Hls {
             asked: None,
             status: 0,
             body: Vec::new(),
-            wishes: VecDeque::new(),
+            queue: VecDeque::new(),
             not_before_us: 0,
             index: None,
             newest: String::new(),
@@ -106,14 +106,14 @@ impl Hls {
             cx.wake_at_us = Some(self.not_before_us);
             return;
         }
-        let wish = self.wishes.pop_front().unwrap_or_else(|| match &self.index {
-            Some(index) => Wish::Index(index.clone()),
-            None => Wish::Master,
+        let request = self.queue.pop_front().unwrap_or_else(|| match &self.index {
+            Some(index) => Request::Index(index.clone()),
+            None => Request::Master,
         });
-        let (method, path) = match &wish {
-            Wish::Master => ("GET", format!("/{}.m3u8", self.script.path)),
-            Wish::Peek(path) => ("HEAD", path.clone()),
-            Wish::Index(path) | Wish::Segment(path) | Wish::Part(path) => ("GET", path.clone()),
+        let (method, path) = match &request {
+            Request::Master => ("GET", format!("/{}.m3u8", self.script.path)),
+            Request::Peek(path) => ("HEAD", path.clone()),
+            Request::Index(path) | Request::Segment(path) | Request::Part(path) => ("GET", path.clone()),
         };
         if method == "HEAD" {
             self.http.expect_no_body();
@@ -121,37 +121,37 @@ impl Hls {
         let close = if self.script.closes { "Connection: close\r\n" } else { "" };
         cx.out.extend(format!("{method} {path} HTTP/1.1\r\nHost: sim\r\n{close}\r\n").bytes());
         self.requests += 1;
-        self.asked = Some(wish);
+        self.asked = Some(request);
         self.body.clear();
     }
 
-    fn answered(&mut self, cx: &mut PeerCx<'_>, wish: Wish) {
+    fn answered(&mut self, cx: &mut PeerCx<'_>, request: Request) {
         let found = self.status == 200;
-        match wish {
-            Wish::Master if found => {
+        match request {
+            Request::Master if found => {
                 let text = String::from_utf8_lossy(&self.body).into_owned();
                 let master = format!("/{}.m3u8", self.script.path);
                 self.index = uris(&text).next().map(|uri| resolve(&master, uri));
             }
-            Wish::Index(path) if found => self.playlist(cx, &path),
-            Wish::Segment(_) if found => {
+            Request::Index(path) if found => self.playlist(cx, &path),
+            Request::Segment(_) if found => {
                 self.segments += 1;
                 self.segment_us = Some(cx.now_us);
             }
-            Wish::Part(_) | Wish::Peek(_) if found => {}
+            Request::Part(_) | Request::Peek(_) if found => {}
             // There is nothing here now: begins anew later.
             _ => {
-                self.wishes.clear();
+                self.queue.clear();
                 self.index = None;
                 self.not_before_us = cx.now_us + 1_000_000;
             }
         }
-        if matches!(self.wishes.front(), Some(Wish::Segment(_))) && self.script.idles_us > 0 {
+        if matches!(self.queue.front(), Some(Request::Segment(_))) && self.script.idles_us > 0 {
             self.not_before_us = cx.now_us + cx.rng.between(0, self.script.idles_us);
         }
     }
 
-    /// Wishes what is new in a playlist; of the first that it sees, the last three, as players do.
+    /// Queues what is new in a playlist; of the first that it sees, the last three, as players do.
     fn playlist(&mut self, cx: &mut PeerCx<'_>, path: &str) {
         let text = String::from_utf8_lossy(&self.body).into_owned();
         for line in text.lines() {
@@ -165,9 +165,9 @@ impl Hls {
         };
         for uri in &all[from..] {
             if self.script.peeks && cx.rng.one_in(4) {
-                self.wishes.push_back(Wish::Peek(uri.clone()));
+                self.queue.push_back(Request::Peek(uri.clone()));
             }
-            self.wishes.push_back(Wish::Segment(uri.clone()));
+            self.queue.push_back(Request::Segment(uri.clone()));
         }
         if from < all.len() {
             let parts = text
@@ -175,12 +175,12 @@ impl Hls {
                 .filter(|line| ["#EXT-X-MAP", "#EXT-X-KEY"].iter().any(|tag| line.starts_with(tag)));
             let mut named = parts.filter_map(|line| line.split("URI=\"").nth(1)?.split('"').next());
             let last = named.next_back().map(|uri| resolve(path, uri));
-            last.into_iter().for_each(|uri| self.wishes.push_front(Wish::Part(uri)));
+            last.into_iter().for_each(|uri| self.queue.push_front(Request::Part(uri)));
             self.newest.clone_from(&all[all.len() - 1]);
         } else {
             self.not_before_us = cx.now_us + self.target_us / 2;
         }
-        if text.contains("#EXT-X-ENDLIST") && self.wishes.is_empty() {
+        if text.contains("#EXT-X-ENDLIST") && self.queue.is_empty() {
             // Somebody may publish again under this name.
             self.not_before_us = cx.now_us + 2_000_000;
             self.index = None;
@@ -230,7 +230,7 @@ impl Peer for Hls {
                 HttpEvent::Head { status, .. } => self.status = status,
                 HttpEvent::Body(bytes) => self.body.extend(bytes),
                 HttpEvent::End => match self.asked.take() {
-                    Some(wish) => self.answered(cx, wish),
+                    Some(request) => self.answered(cx, request),
                     None => self.grievance = Some("an answer to no question".to_owned()),
                 },
             }
@@ -247,8 +247,8 @@ impl Peer for Hls {
     fn ended(&mut self, cx: &mut PeerCx<'_>, _broken: bool) {
         self.connected = false;
         // What was not answered in full is asked again; an answer that says 408 is none.
-        if let Some(wish) = self.asked.take() {
-            self.wishes.push_front(wish);
+        if let Some(request) = self.asked.take() {
+            self.queue.push_front(request);
         }
         if self.requests < self.script.requests_max {
             let soon = if self.script.closes { 1_000 } else { self.script.pause_us };
@@ -262,7 +262,7 @@ impl Peer for Hls {
         if content || self.requests >= self.script.requests_max {
             return None;
         }
-        let asked = self.asked.as_ref().map_or("nothing".to_owned(), |wish| format!("{wish:?}"));
+        let asked = self.asked.as_ref().map_or("nothing".to_owned(), |request| format!("{request:?}"));
         let state = if self.connected { "connected" } else { "away" };
         Some(format!(
             "{} is {state}, asks for {asked}, status {}, and got no segment",

@@ -26,8 +26,8 @@ pub(crate) struct Viewer {
     path: String,
     out: Vec<u8>,
     /// What it waits for: since when, and what comes.
-    asked: Option<(Wish, u64, Response)>,
-    wishes: VecDeque<Wish>,
+    asked: Option<(Request, u64, Response)>,
+    requests: VecDeque<Request>,
     /// The number of the segment that it wants next.
     next: Option<u64>,
     playlist: Vec<u8>,
@@ -36,7 +36,7 @@ pub(crate) struct Viewer {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Wish {
+enum Request {
     Playlist,
     Segment(String),
 }
@@ -53,7 +53,7 @@ impl Viewer {
             path: String::new(),
             out: Vec::new(),
             asked: None,
-            wishes: VecDeque::new(),
+            requests: VecDeque::new(),
             next: None,
             playlist: Vec::new(),
             differs: false,
@@ -78,8 +78,8 @@ impl Viewer {
 
     /// Asks for the playlist, once it has what it asked for before.
     pub(super) fn ask_for_playlist(&mut self) {
-        if self.socket.is_some() && !self.wishes.contains(&Wish::Playlist) {
-            self.wishes.push_back(Wish::Playlist);
+        if self.socket.is_some() && !self.requests.contains(&Request::Playlist) {
+            self.requests.push_back(Request::Playlist);
             self.ask();
         }
     }
@@ -88,16 +88,16 @@ impl Viewer {
         if self.asked.is_some() {
             return;
         }
-        let Some(wish) = self.wishes.pop_front() else { return };
+        let Some(request) = self.requests.pop_front() else { return };
         let folder = self.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let path = match &wish {
-            Wish::Playlist => self.path.clone(),
-            Wish::Segment(name) if name.starts_with('/') => name.clone(),
-            Wish::Segment(name) => format!("{folder}/{name}"),
+        let path = match &request {
+            Request::Playlist => self.path.clone(),
+            Request::Segment(name) if name.starts_with('/') => name.clone(),
+            Request::Segment(name) => format!("{folder}/{name}"),
         };
         let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: load\r\n\r\n", self.host);
         self.out.extend_from_slice(head.as_bytes());
-        self.asked = Some((wish, clock::now(), Response::new()));
+        self.asked = Some((request, clock::now(), Response::new()));
         self.differs = false;
         self.flush();
     }
@@ -142,13 +142,13 @@ impl Viewer {
 
     fn receive(&mut self, mut bytes: &[u8], library: &mut Library, counts: &mut Counts) -> Result<(), Fault> {
         while !bytes.is_empty() {
-            let Some((wish, since, response)) = &mut self.asked else {
+            let Some((request, since, response)) = &mut self.asked else {
                 return Err(Fault::new("an answer without a question"));
             };
             let (at, piece) = response.take(&mut bytes)?;
-            match wish {
-                Wish::Playlist => self.playlist.extend_from_slice(piece),
-                Wish::Segment(name) => {
+            match request {
+                Request::Playlist => self.playlist.extend_from_slice(piece),
+                Request::Segment(name) => {
                     counts.bytes += piece.len() as u64;
                     self.differs |= !compare(library, name, at, piece);
                 }
@@ -157,13 +157,13 @@ impl Viewer {
                 continue;
             }
             let took = clock::now() - *since;
-            match std::mem::replace(wish, Wish::Playlist) {
-                Wish::Playlist => {
+            match std::mem::replace(request, Request::Playlist) {
+                Request::Playlist => {
                     counts.playlists += 1;
                     counts.playlist_times.add(took);
                     self.read_playlist(counts)?;
                 }
-                Wish::Segment(_) => {
+                Request::Segment(_) => {
                     counts.segments += 1;
                     counts.segment_times.add(took);
                     counts.differing += u64::from(self.differs);
@@ -178,7 +178,7 @@ impl Viewer {
         Ok(())
     }
 
-    /// Wishes for every segment that is new.
+    /// Requests every segment that is new.
     fn read_playlist(&mut self, counts: &mut Counts) -> Result<(), Fault> {
         let playlist = std::mem::take(&mut self.playlist);
         let text = std::str::from_utf8(&playlist).map_err(|_| Fault::new("a playlist that is not UTF-8"))?;
@@ -193,7 +193,7 @@ impl Viewer {
         counts.missed += first.saturating_sub(next);
         for (number, name) in (first..).zip(names) {
             if number >= next {
-                self.wishes.push_back(Wish::Segment(name.to_owned()));
+                self.requests.push_back(Request::Segment(name.to_owned()));
             }
         }
         self.next = Some(end.max(next));
@@ -225,12 +225,12 @@ mod tests {
         let mut wanted = |playlist: &str| {
             viewer.playlist = playlist.as_bytes().to_vec();
             viewer.read_playlist(&mut counts).expect("sound");
-            let wishes = std::mem::take(&mut viewer.wishes);
-            wishes
+            let requests = std::mem::take(&mut viewer.requests);
+            requests
                 .into_iter()
-                .filter_map(|wish| match wish {
-                    Wish::Segment(name) => Some(name),
-                    Wish::Playlist => None,
+                .filter_map(|request| match request {
+                    Request::Segment(name) => Some(name),
+                    Request::Playlist => None,
                 })
                 .collect::<Vec<_>>()
         };
