@@ -9,6 +9,7 @@ use conformance::reader::flv::{self as reader, What};
 use conformance::reader::rtmp::kind;
 use conformance::reader::{fmp4 as mp4_reader, ts as ts_reader};
 use dacapo::base::inbox::Inbox;
+use dacapo::base::limit::Limit;
 use dacapo::base::outbox::Outbox;
 use dacapo::base::rng::Seed;
 use dacapo::media::codec;
@@ -46,7 +47,7 @@ pub fn amf(bytes: &[u8]) {
 pub fn rtmp_handshake(bytes: &[u8]) {
     let mut source = Source(bytes);
     let seed = source.byte();
-    let (mut inbox, mut outbox) = (Inbox::new(1 << 20), Outbox::new(1 << 20));
+    let (mut inbox, mut outbox) = (Inbox::new(1 << 20), Outbox::new(1 << 20, Limit::OutboxBytes));
     let mut rng = Seed::from_u64(1).fork(b"handshake");
     let mut handshake = Handshake::First;
     for piece in pieces(source.0, seed) {

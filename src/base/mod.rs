@@ -8,6 +8,7 @@ pub mod calendar;
 pub mod fetched;
 pub mod id;
 pub mod inbox;
+pub mod limit;
 pub mod name;
 pub mod outbox;
 pub mod ready;

@@ -4,6 +4,7 @@
 //! own bytes (see `stream::playback`). Small writes are gathered into one buffer; shared `Bytes` (an HLS
 //! segment) are kept as they are, without a copy.
 
+use crate::base::limit::Limit;
 use crate::base::slices::Slices;
 use bytes::{Buf, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
@@ -19,14 +20,16 @@ pub struct Outbox {
     /// Gathers small writes; leaves after everything in `queue`.
     tail: BytesMut,
     len: usize,
-    limit: usize,
+    bytes_max: usize,
+    /// The setting that `bytes_max` comes from.
+    limit: Limit,
     overflowed: bool,
 }
 
 impl Outbox {
-    /// An empty outbox that may hold up to `limit` bytes (I14).
-    pub fn new(limit: usize) -> Self {
-        Outbox { queue: VecDeque::new(), tail: BytesMut::new(), len: 0, limit, overflowed: false }
+    /// An empty outbox that may hold up to `bytes_max` bytes (I14), as the setting `limit` says.
+    pub fn new(bytes_max: usize, limit: Limit) -> Self {
+        Outbox { queue: VecDeque::new(), tail: BytesMut::new(), len: 0, bytes_max, limit, overflowed: false }
     }
 
     /// Appends a copy of `bytes`. Past the limit nothing is kept and the outbox counts as overflowed,
@@ -55,7 +58,7 @@ impl Outbox {
     }
 
     fn reserve(&mut self, len: usize) -> bool {
-        if self.overflowed || self.len + len > self.limit {
+        if self.overflowed || self.len + len > self.bytes_max {
             self.overflowed = true;
             return false;
         }
@@ -79,14 +82,14 @@ impl Outbox {
         self.len == 0
     }
 
-    /// True once a write went past the limit: the peer gets less than it should and must be ended.
-    pub fn overflowed(&self) -> bool {
-        self.overflowed
+    /// The limit, once a write went past it: the peer gets less than it should and must be ended.
+    pub fn overflowed(&self) -> Option<Limit> {
+        self.overflowed.then_some(self.limit)
     }
 
-    /// The most bytes it may hold.
-    pub fn limit(&self) -> usize {
-        self.limit
+    /// The most bytes that it may hold.
+    pub fn bytes_max(&self) -> usize {
+        self.bytes_max
     }
 
     /// Appends the waiting bytes to `slices`, in order; false if not all of them had a place.

@@ -1,6 +1,7 @@
 //! What people are told about a configuration that is not right, word for word; what variables mean; and
 //! the files in `conf/`.
 
+use crate::base::limit::Limit;
 use crate::base::name::StreamName;
 use crate::config::load::{known_paths, read};
 use crate::config::{
@@ -40,6 +41,14 @@ fn the_file_with_all_settings_leaves_none_out() {
     for path in known_paths() {
         let pointer = format!("/{}", path.replace('.', "/"));
         assert!(named.pointer(&pointer).is_some(), "conf/dacapo.ron does not name `{path}`");
+    }
+}
+
+#[test]
+fn every_limit_that_a_connection_can_run_into_is_a_setting() {
+    let known = known_paths();
+    for limit in Limit::ALL {
+        assert!(known.iter().any(|path| path == limit.path()), "there is no setting `{limit}`");
     }
 }
 

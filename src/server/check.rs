@@ -40,7 +40,7 @@ impl Server {
     fn check_bounds(&self, conn: &Conn) {
         // A player that left in the middle of a frame gets its rest as own bytes.
         let rest_max = self.config.limits.frame_bytes * 2;
-        assert!(conn.outbox.len() <= conn.outbox.limit() + rest_max, "I14: {} outbox", conn.cid);
+        assert!(conn.outbox.len() <= conn.outbox.bytes_max() + rest_max, "I14: {} outbox", conn.cid);
         assert!(conn.inbox.len() <= conn.inbox.limit(), "I16: {} inbox", conn.cid);
     }
 

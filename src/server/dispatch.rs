@@ -3,6 +3,7 @@
 
 use crate::base::id::ConnId;
 use crate::base::inbox::Inbox;
+use crate::base::limit::Limit;
 use crate::base::reason::Reason;
 use crate::server::Server;
 use crate::server::output::Output;
@@ -33,7 +34,7 @@ impl Server {
             let (piece, rest) = bytes.split_at(room.min(bytes.len()));
             if piece.is_empty() {
                 reached!("an inbox was full");
-                self.finish(id, Reason::Limit("more unread input than this connection may hold".into()));
+                self.finish(id, Reason::Limit(Limit::UnprovenBytes));
                 return;
             }
             let fits = conn.inbox.receive(piece);
@@ -128,13 +129,15 @@ impl Server {
     /// After a session was called: bytes to write, its deadline, its limits.
     pub(super) fn after_call(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
-        if conn.outbox.overflowed() && conn.ending.is_none() {
+        if let Some(limit) = conn.outbox.overflowed()
+            && conn.ending.is_none()
+        {
             reached!("an outbox was full");
-            self.close(id, Reason::Limit("limits.outbox_bytes or limits.response_bytes".into()));
+            self.close(id, Reason::Limit(limit));
             return;
         }
         let waiting = conn.outbox.len();
-        let read = waiting <= conn.outbox.limit() / 2;
+        let read = waiting <= conn.outbox.bytes_max() / 2;
         if read != conn.reading {
             reached!("reading was turned off or on");
             conn.reading = read;

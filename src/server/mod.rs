@@ -38,6 +38,7 @@ pub use vid::{stream_vid, vid};
 
 use crate::base::id::{Cid, ConnId, ListenerId, Ticket};
 use crate::base::inbox::Inbox;
+use crate::base::limit::Limit;
 use crate::base::name::StreamName;
 use crate::base::outbox::Outbox;
 use crate::base::ready::ReadyList;
@@ -181,10 +182,10 @@ impl Server {
     fn insert_conn(&mut self, listener: ListenerId, service: Service, peer: SocketAddr) -> ConnId {
         let (mut rng, cid) = cid(&self.seed, listener, peer);
         let limits = &self.config.limits;
-        let mut outbox = Outbox::new(match service {
-            Service::Rtmp => limits.outbox_bytes,
-            Service::Http | Service::Api => limits.response_bytes,
-        });
+        let mut outbox = match service {
+            Service::Rtmp => Outbox::new(limits.outbox_bytes, Limit::OutboxBytes),
+            Service::Http | Service::Api => Outbox::new(limits.response_bytes, Limit::ResponseBytes),
+        };
         let mut cx = Cx {
             now: self.now,
             epoch: self.epoch,

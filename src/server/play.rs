@@ -1,6 +1,7 @@
 //! The life of a player, and of a peer that fetches a stream's files: it comes, waits, gets, leaves.
 
 use crate::base::id::ConnId;
+use crate::base::limit::Limit;
 use crate::base::name::StreamName;
 use crate::base::reason::Reason;
 use crate::package::hls::Fetch;
@@ -26,7 +27,7 @@ impl Server {
         if hosted.players.len() + hosted.waiting.len() >= self.config.limits.players_per_stream {
             reached!("a player was refused by the limit of players");
             self.forget_stream(key);
-            return Err(Refusal::Limit("limits.players_per_stream"));
+            return Err(Refusal::Limit(Limit::PlayersPerStream));
         }
         let conn = self.conns.get_mut(id).expect("who asks is there");
         conn.send_timeout = Duration::from_millis(settings.play.send_timeout_ms);
@@ -55,7 +56,7 @@ impl Server {
             Some(key) => Ok(key),
             None if wait.is_zero() => Err(Refusal::NotFound),
             None if self.streams.len() >= self.config.limits.streams * 2 => {
-                Err(Refusal::Limit("limits.streams"))
+                Err(Refusal::Limit(Limit::Streams))
             }
             None => Ok(self.add_stream(name)),
         }
@@ -231,7 +232,7 @@ impl Server {
             _ => return false,
         };
         reached!("somebody waited in vain");
-        self.leave_stream(id, &Reason::Timeout("nobody published the stream".into()));
+        self.leave_stream(id, &Reason::Timeout(Limit::Wait));
         self.answer(id, answer);
         true
     }

@@ -1,6 +1,7 @@
 //! The life of a stream: a publisher comes, sends, drops, comes back or leaves for good.
 
 use crate::base::id::{Cid, ConnId};
+use crate::base::limit::Limit;
 use crate::base::name::StreamName;
 use crate::base::reason::Reason;
 use crate::config::Second;
@@ -39,7 +40,7 @@ impl Server {
         let published = || self.streams.iter().filter(|(_, _, hosted)| hosted.is_published()).count();
         if !known && published() >= self.config.limits.streams {
             reached!("a publisher was refused by the limit of streams");
-            return Err(Refusal::Limit("limits.streams"));
+            return Err(Refusal::Limit(Limit::Streams));
         }
         self.leave_stream(id, &Reason::PeerLeft);
         let key = match key.filter(|key| self.streams.get(*key).is_some()) {
@@ -112,10 +113,7 @@ impl Server {
                 return;
             }
             Appended::TooLarge => {
-                self.finish(
-                    id,
-                    Reason::Limit("stream.ring.bytes_max: a frame is larger than the whole ring".into()),
-                );
+                self.finish(id, Reason::Limit(Limit::RingBytes));
                 return;
             }
         }

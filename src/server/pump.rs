@@ -2,6 +2,7 @@
 //! moved (`stream::playback`); here bytes are offered, and what has left is counted.
 
 use crate::base::id::{Cid, ConnId};
+use crate::base::limit::Limit;
 use crate::base::ready::ReadyList;
 use crate::base::reason::Reason;
 use crate::server::Server;
@@ -68,10 +69,7 @@ impl Server {
             Readiness::Ready => true,
             Readiness::CaughtUp => false,
             Readiness::Lost => {
-                self.close(
-                    id,
-                    Reason::Limit("limits.pinned_bytes: the player stalled in the middle of a frame".into()),
-                );
+                self.close(id, Reason::Limit(Limit::PinnedBytes));
                 false
             }
         };
@@ -131,10 +129,7 @@ impl Server {
         match readiness {
             Readiness::Ready => self.mark_ready(id),
             Readiness::Lost => {
-                self.close(
-                    id,
-                    Reason::Limit("limits.pinned_bytes: the player stalled in the middle of a frame".into()),
-                );
+                self.close(id, Reason::Limit(Limit::PinnedBytes));
             }
             Readiness::CaughtUp => match ending {
                 Some((reason, _)) => self.close(id, reason),

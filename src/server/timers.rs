@@ -2,6 +2,7 @@
 //! so that a peer that keeps talking costs no timer work.
 
 use crate::base::id::ConnId;
+use crate::base::limit::Limit;
 use crate::base::reason::Reason;
 use crate::server::conn::Conn;
 use crate::server::{Server, Timer};
@@ -85,7 +86,7 @@ impl Server {
             self.close(id, reason);
         } else if conn.stall.is_some_and(|stall| stall.since + conn.send_timeout <= now) {
             reached!("a peer took its bytes too slowly");
-            self.close(id, Reason::Timeout("the peer takes its bytes too slowly".into()));
+            self.close(id, Reason::Timeout(Limit::SendTimeout));
         } else if self.patience_is_over(id) {
             self.arm(id);
         } else {
@@ -102,7 +103,7 @@ impl Server {
         match self.conns.get(id).and_then(Conn::deadline) {
             Some((at, why)) if at <= now => {
                 log::error!("a session does not heed its deadline: {why}");
-                self.close(id, Reason::Timeout(why.into()));
+                self.close(id, Reason::Internal(format!("deadline ignored: {why}")));
             }
             _ => self.arm(id),
         }

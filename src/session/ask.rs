@@ -1,6 +1,7 @@
 //! What sessions ask of the server, and what it answers. The only words between the two.
 
 pub use crate::base::fetched::Fetched;
+use crate::base::limit::Limit;
 use crate::base::name::StreamName;
 use crate::base::reason::Reason;
 use crate::media::frame::Frame;
@@ -140,9 +141,9 @@ pub enum Refusal {
     /// The name is empty, too long or holds characters that a name may not have.
     #[error("not a valid stream name")]
     BadName,
-    /// A limit is reached; names the setting.
+    /// A limit is reached.
     #[error("limit reached: {0}")]
-    Limit(&'static str),
+    Limit(Limit),
     /// The configuration does not offer this for this stream.
     #[error("not enabled for this stream: {0}")]
     Disabled(&'static str),

@@ -93,7 +93,6 @@ impl HttpSession {
 fn farewell(reason: &Reason) -> Reply {
     match reason {
         Reason::Drained => Reply::refusal(&Refusal::Draining),
-        Reason::Timeout(_) => Reply::refusal(&Refusal::NotFound),
         _ => Reply::unavailable(&reason.to_string()),
     }
 }

@@ -118,7 +118,7 @@ impl HttpSession {
     /// A response is written.
     pub(super) fn finish(&mut self, cx: &mut Cx<'_>, exchange: Exchange) {
         self.state = if !exchange.keep_alive {
-            cx.ask(Ask::Bye(Reason::Done("the last response was sent".into())));
+            cx.ask(Ask::Bye(Reason::LastResponse));
             State::Closing
         } else if cx.out.len() > PIPELINED_BYTES_MAX {
             State::Sending

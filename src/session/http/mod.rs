@@ -35,6 +35,7 @@ mod tests;
 pub use state::HttpSession;
 
 use crate::base::inbox::Inbox;
+use crate::base::limit::Limit;
 use crate::base::reason::Reason;
 use crate::base::time::Instant;
 use crate::config::Service;
@@ -80,7 +81,7 @@ impl Session for HttpSession {
             // Browsers open connections in advance: no fault, and nobody would read a response.
             State::Idle { .. } => {
                 reached!("a kept-alive connection was idle for too long");
-                Err(Reason::Done("no further request came".into()))
+                Err(Reason::NoRequest)
             }
             State::Head { .. } => {
                 reached!("a request head took too long");
@@ -110,7 +111,7 @@ impl Session for HttpSession {
 fn too_late(cx: &mut Cx<'_>, service: Service, phase: &'static str) -> Result<(), Reason> {
     let sentence = format!("the {phase} did not arrive in time");
     Exchange::last(service).send(cx, Reply::sentence(Status::REQUEST_TIMEOUT, &sentence));
-    Err(Reason::Timeout(phase.into()))
+    Err(Reason::Timeout(Limit::HeadTimeout))
 }
 
 /// Most steps per call: a peer that pipelines many requests lets others have their turn.

@@ -17,6 +17,7 @@ use super::link::{Link, STREAM_ID, Status, Trust, protocol};
 use super::play::{self, Playback};
 use super::publish::{self, Publication};
 use crate::base::inbox::Inbox;
+use crate::base::limit::Limit;
 use crate::base::name::StreamName;
 use crate::base::reason::Reason;
 use crate::base::time::Instant;
@@ -81,14 +82,19 @@ pub(super) enum Timer {
 }
 
 impl Timer {
-    /// The setting that it follows from, or what else it is about.
-    pub fn name(self) -> &'static str {
+    /// The setting that it follows from; `None` if the peer said itself for how long it wants to play.
+    fn limit(self) -> Option<Limit> {
         match self {
-            Timer::Idle => "rtmp.idle_timeout_ms",
-            Timer::FirstFrame => "publish.first_frame_timeout_ms",
-            Timer::Frame => "publish.frame_timeout_ms",
-            Timer::Duration => "play duration",
+            Timer::Idle => Some(Limit::IdleTimeout),
+            Timer::FirstFrame => Some(Limit::FirstFrameTimeout),
+            Timer::Frame => Some(Limit::FrameTimeout),
+            Timer::Duration => None,
         }
+    }
+
+    /// For the log.
+    pub fn name(self) -> &'static str {
+        self.limit().map_or("play duration", Limit::path)
     }
 }
 
@@ -348,18 +354,18 @@ impl Connected {
     /// The alarm went off; whether rightly shows only now, since it stood still while messages came.
     pub fn tick(&mut self, cx: &mut Cx<'_>) -> Result<(), Reason> {
         self.arm(cx);
-        match self.alarm {
-            Some((at, Timer::Duration)) if at <= cx.now => {
-                play::completed(cx, &self.link);
-                self.leave(cx, None)
-            }
-            Some((at, timer)) if at <= cx.now => {
+        let Some((_, timer)) = self.alarm.filter(|(at, _)| *at <= cx.now) else { return Ok(()) };
+        match timer.limit() {
+            Some(limit) => {
                 reached!("an RTMP peer was silent for too long");
-                let reason = Reason::Timeout(timer.name().into());
+                let reason = Reason::Timeout(limit);
                 self.farewell(cx, &reason);
                 Err(reason)
             }
-            _ => Ok(()),
+            None => {
+                play::completed(cx, &self.link);
+                self.leave(cx, None)
+            }
         }
     }
 }

@@ -19,6 +19,7 @@ mod tests;
 mod url;
 
 use crate::base::inbox::Inbox;
+use crate::base::limit::Limit;
 use crate::base::reason::Reason;
 use crate::base::time::Instant;
 use crate::session::ask::Answer;
@@ -121,7 +122,7 @@ impl Session for RtmpSession {
     fn tick(&mut self, cx: &mut Cx<'_>) -> Result<(), Reason> {
         let result = match &mut self.phase {
             Phase::Handshake(_) | Phase::Connecting(_) if self.connect_by <= cx.now => {
-                Err(Reason::Timeout("rtmp.handshake_timeout_ms".into()))
+                Err(Reason::Timeout(Limit::HandshakeTimeout))
             }
             Phase::Connected(connected) => connected.tick(cx),
             _ => Ok(()),
@@ -132,7 +133,7 @@ impl Session for RtmpSession {
     fn deadline(&self) -> Option<(Instant, &'static str)> {
         match &self.phase {
             Phase::Handshake(_) | Phase::Connecting(_) => {
-                Some((self.connect_by, "rtmp.handshake_timeout_ms"))
+                Some((self.connect_by, Limit::HandshakeTimeout.path()))
             }
             Phase::Connected(connected) => connected.alarm().map(|(at, timer)| (at, timer.name())),
             Phase::Over => None,
@@ -158,7 +159,7 @@ fn connecting(cx: &mut Cx<'_>, mut link: Link, inbox: &mut Inbox) -> Result<Phas
             }
         }
         if link.reader.received() > cx.config.limits.unproven_bytes as u64 {
-            return Err(Reason::Limit("limits.unproven_bytes".into()));
+            return Err(Reason::Limit(Limit::UnprovenBytes));
         }
     }
 }

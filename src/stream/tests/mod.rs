@@ -2,6 +2,7 @@
 
 mod model;
 
+use crate::base::limit::Limit;
 use crate::base::outbox::Outbox;
 use crate::base::slices::Slices;
 use crate::base::time::Instant;
@@ -121,7 +122,7 @@ fn a_transport_stream_of_sound_alone_is_joined_where_its_tables_stand() {
     world.stream.publish(PUBLISHER, Instant::ZERO);
     world.append(Track::AUDIO, Codec::Aac, FrameKind::Config, Bytes::from_static(&[0x12, 0x10]));
     let begins = |world: &mut World| {
-        let (mut cursor, mut own) = (world.stream.join(Format::Ts), Outbox::new(1 << 20));
+        let (mut cursor, mut own) = (world.stream.join(Format::Ts), Outbox::new(1 << 20, Limit::OutboxBytes));
         let mut frames = 0;
         while world.stream.advance(&mut cursor, &mut own) == Readiness::CaughtUp {
             world.media(Track::AUDIO, Codec::Aac, FrameKind::Key, 20);
@@ -147,7 +148,7 @@ fn a_small_ring_is_shown_before_it_forgets() {
     let play = config::Play { flush: Flush::Ms(60_000), ..config::Play::default() };
     let mut stream = Stream::new(StreamSettings { ring, play, ..StreamSettings::default() }, 1 << 20, 4);
     stream.publish(PUBLISHER, Instant::ZERO);
-    let (mut cursor, mut own, mut got) = (None, Outbox::new(1 << 20), Vec::new());
+    let (mut cursor, mut own, mut got) = (None, Outbox::new(1 << 20, Limit::OutboxBytes), Vec::new());
     for number in 0..200_u8 {
         let mark = stream.flushed();
         let dts = Timestamp::from_millis(i64::from(number) * 20);

@@ -2,6 +2,7 @@
 //! the bytes that it got, taken apart by a reader of FLV tags that shares nothing with `wire/`.
 
 use crate::base::id::ConnId;
+use crate::base::limit::Limit;
 use crate::base::outbox::Outbox;
 use crate::base::slices::Slices;
 use crate::base::time::Instant;
@@ -150,7 +151,7 @@ impl World {
                     .flatten();
                 self.players.push(Player {
                     cursor: self.stream.join(Format::Flv),
-                    own: Outbox::new(1 << 20),
+                    own: Outbox::new(1 << 20, Limit::OutboxBytes),
                     bytes: Vec::new(),
                     joined_at: self.model.len(),
                     newest_key,

@@ -207,6 +207,7 @@ const SERVER_VERSION: [u8; 4] = [4, 5, 0, 1];
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::limit::Limit;
     use crate::base::rng::Seed;
 
     #[test]
@@ -315,7 +316,7 @@ mod tests {
             Peer {
                 handshake: Handshake::First,
                 inbox: Inbox::new(1 << 16),
-                out: Outbox::new(1 << 16),
+                out: Outbox::new(1 << 16, Limit::OutboxBytes),
                 rng: Seed::from_u64(1).fork(b"handshake"),
             }
         }

@@ -92,7 +92,7 @@ fn every_refusal_has_its_status() {
         (Refusal::Disabled("stream.hls.enabled"), 403),
         (Refusal::Unsuitable, 406),
         (Refusal::Busy, 503),
-        (Refusal::Limit("limits.streams"), 503),
+        (Refusal::Limit(Limit::Streams), 503),
         (Refusal::Draining, 503),
     ] {
         let mut peer = Peer::on(Service::Http);

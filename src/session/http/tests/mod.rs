@@ -10,6 +10,7 @@ mod stream_body;
 use crate::base::fetched::Fetched;
 use crate::base::id::Cid;
 use crate::base::inbox::Inbox;
+use crate::base::limit::Limit;
 use crate::base::outbox::Outbox;
 use crate::base::reason::Reason;
 use crate::base::rng::{Rng, Seed};
@@ -43,7 +44,8 @@ impl Peer {
 
     fn with(service: Service, config: Config) -> Peer {
         let mut rng = Seed::from_u64(1).fork(b"peer");
-        let (mut out, mut asks) = (Outbox::new(config.limits.response_bytes), VecDeque::new());
+        let (mut out, mut asks) =
+            (Outbox::new(config.limits.response_bytes, Limit::ResponseBytes), VecDeque::new());
         let mut cx = Cx {
             now: Instant::ZERO,
             epoch: EPOCH,
@@ -117,7 +119,7 @@ impl Peer {
     /// Everything that was written leaves; the session is told.
     fn hears_bytes(&mut self) -> Vec<u8> {
         let bytes = self.out.slices().collect::<Vec<_>>().concat();
-        assert!(!self.out.overflowed());
+        assert!(self.out.overflowed().is_none());
         self.out.advance(bytes.len());
         if self.end.is_none() && !bytes.is_empty() {
             self.call(|session, cx, _| session.outbox_emptied(cx));
@@ -155,7 +157,7 @@ impl Peer {
 
     /// Asserts that the session said goodbye without anybody's fault.
     fn is_done(&mut self) {
-        assert!(matches!(self.asks.pop_front(), Some(Ask::Bye(Reason::Done(_)))), "{:?}", self.end);
+        assert!(matches!(self.asks.pop_front(), Some(Ask::Bye(Reason::LastResponse))), "{:?}", self.end);
     }
 }
 

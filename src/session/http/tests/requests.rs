@@ -1,6 +1,7 @@
 //! Requests as such: one after the other, late, malformed, hostile.
 
 use super::*;
+use crate::base::limit::Limit;
 
 const NOT_FOUND: &str = "HTTP/1.1 404 Not Found\r\n\
     Server: Dacapo\r\n\
@@ -166,7 +167,7 @@ fn a_head_that_dribbles_in_has_one_deadline_for_all_of_it() {
     assert_eq!(peer.deadline_ms(), Some((10_000, "request head")));
     peer.waits(1_000);
     assert!(peer.hears().starts_with("HTTP/1.1 408 Request Timeout\r\n"));
-    assert_eq!(peer.end, Some(Reason::Timeout("request head".into())));
+    assert_eq!(peer.end, Some(Reason::Timeout(Limit::HeadTimeout)));
 }
 
 #[test]
@@ -176,7 +177,7 @@ fn a_body_that_dribbles_in_has_a_deadline_too() {
     assert_eq!(peer.deadline_ms(), Some((12_000, "request body")));
     peer.waits(9_000).says("a").waits(1_000);
     assert!(peer.hears().starts_with("HTTP/1.1 408 "));
-    assert_eq!(peer.end, Some(Reason::Timeout("request body".into())));
+    assert_eq!(peer.end, Some(Reason::Timeout(Limit::HeadTimeout)));
 }
 
 #[test]
@@ -185,7 +186,7 @@ fn who_says_nothing_is_let_go_without_a_word() {
     peer.waits(9_999);
     assert_eq!(peer.end, None);
     peer.says("\r\n\r").waits(1);
-    assert_eq!(peer.end, Some(Reason::Done("no further request came".into())));
+    assert_eq!(peer.end, Some(Reason::NoRequest));
     assert_eq!(peer.hears(), "");
     assert_eq!(peer.deadline_ms(), None, "who has ended wakes nobody");
 }
@@ -201,7 +202,7 @@ fn a_kept_connection_may_idle_longer_than_a_head_may_take() {
     peer.waits(9_999);
     assert_eq!(peer.end, None);
     peer.waits(1);
-    assert_eq!(peer.end, Some(Reason::Timeout("request head".into())));
+    assert_eq!(peer.end, Some(Reason::Timeout(Limit::HeadTimeout)));
 }
 
 #[test]

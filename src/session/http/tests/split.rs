@@ -16,7 +16,7 @@ fn answer(ask: Ask) -> Option<Answer> {
         Ask::Play { name, .. } if name.stream == "cam" => {
             Answer::Play(Ok(Playing::Live(Arc::new(StreamInfo::default()))))
         }
-        Ask::Play { .. } => Answer::Play(Err(Refusal::Limit("players_per_stream"))),
+        Ask::Play { .. } => Answer::Play(Err(Refusal::Limit(Limit::PlayersPerStream))),
         Ask::Query(Query::Streams(_) | Query::Published(_)) => {
             report(Report::Streams { total: 0, streams: Vec::new() })
         }

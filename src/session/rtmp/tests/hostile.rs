@@ -1,6 +1,7 @@
 //! Peers that break the protocol, or mean no good.
 
 use super::*;
+use crate::base::limit::Limit;
 use proptest::prelude::*;
 
 fn url() -> Value {
@@ -33,7 +34,7 @@ fn who_does_not_get_as_far_as_connect_is_ended_in_time() {
         peer.wait(9_999);
         assert_eq!(peer.ended, None);
         peer.wait(1);
-        assert_eq!(peer.ended, Some(Reason::Timeout("rtmp.handshake_timeout_ms".into())));
+        assert_eq!(peer.ended, Some(Reason::Timeout(Limit::HandshakeTimeout)));
         assert_eq!(peer.session.deadline(), None);
     }
 }
@@ -108,7 +109,7 @@ fn before_connect_only_so_much_may_be_said() {
     for _ in 0..10_000 {
         peer.message(0, type_id::USER_CONTROL, &[0, 6, 1, 2, 3, 4]);
     }
-    assert_eq!(peer.ended, Some(Reason::Limit("limits.unproven_bytes".into())));
+    assert_eq!(peer.ended, Some(Reason::Limit(Limit::UnprovenBytes)));
     // Nor does it hear much.
     assert!(peer.out.len() < 1000);
 }

@@ -9,6 +9,7 @@ mod publish;
 
 use super::*;
 use crate::base::id::Cid;
+use crate::base::limit::Limit;
 use crate::base::outbox::Outbox;
 use crate::base::rng::{Rng, Seed};
 use crate::base::time::Epoch;
@@ -102,7 +103,7 @@ impl Peer {
 
     fn with(config: Config) -> Self {
         let mut rng = Seed::from_u64(1).fork(b"peer");
-        let mut out = Outbox::new(1 << 20);
+        let mut out = Outbox::new(1 << 20, Limit::OutboxBytes);
         let mut asks = VecDeque::new();
         let now = Instant::from_micros(1_000_000);
         let session = RtmpSession::new(&mut cx(now, &config, &mut rng, &mut out, &mut asks));

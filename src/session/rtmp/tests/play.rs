@@ -1,6 +1,7 @@
 //! Peers that play.
 
 use super::*;
+use crate::base::limit::Limit;
 
 /// What a player hears before its frames.
 const START: [&str; 4] = [
@@ -87,7 +88,7 @@ fn a_stream_ends_with_its_publisher() {
     peer.wait(179_999);
     assert_eq!(peer.ended, None);
     peer.wait(1);
-    assert_eq!(peer.ended, Some(Reason::Timeout("rtmp.idle_timeout_ms".into())));
+    assert_eq!(peer.ended, Some(Reason::Timeout(Limit::IdleTimeout)));
 }
 
 #[test]
@@ -101,7 +102,7 @@ fn refusals_say_why_and_end_the_connection() {
     };
     refused(Refusal::NotFound, "cam", "NetStream.Play.StreamNotFound");
     refused(Refusal::Busy, "..", "NetStream.Play.StreamNotFound");
-    refused(Refusal::Limit("limits.players_per_stream"), "cam", "NetStream.Play.Failed");
+    refused(Refusal::Limit(Limit::PlayersPerStream), "cam", "NetStream.Play.Failed");
     refused(Refusal::Disabled("play"), "cam", "NetStream.Play.Failed");
 }
 

@@ -1,6 +1,7 @@
 //! Peers that publish.
 
 use super::*;
+use crate::base::limit::Limit;
 use crate::wire::flv::put_tag;
 
 /// An AAC configuration and a frame of sound, as FLV bodies.
@@ -223,7 +224,7 @@ fn a_stream_that_is_busy_is_refused_and_so_is_a_bad_name() {
     let bad = refused(Refusal::Busy, "../cam", "NetStream.Publish.BadName");
     assert_eq!(bad, Reason::Refused("not a valid stream name".into()));
     refused(Refusal::Busy, "", "NetStream.Publish.BadName");
-    refused(Refusal::Limit("limits.streams"), "cam", "NetStream.Publish.BadName");
+    refused(Refusal::Limit(Limit::Streams), "cam", "NetStream.Publish.BadName");
     refused(Refusal::Disabled("publish"), "cam", "NetStream.Publish.Denied");
 }
 
@@ -350,11 +351,11 @@ fn a_replaced_publisher_hears_why() {
 fn a_publisher_that_sends_nothing_is_ended() {
     let mut peer = Peer::connected();
     peer.say("publish", 0, &["cam", "live"]);
-    assert_eq!(peer.session.deadline().map(|(_, why)| why), Some("publish.first_frame_timeout_ms"));
+    assert_eq!(peer.session.deadline().map(|(_, why)| why), Some("stream.publish.first_frame_timeout_ms"));
     peer.wait(19_999);
     assert_eq!(peer.ended, None);
     peer.wait(1);
-    assert_eq!(peer.ended, Some(Reason::Timeout("publish.first_frame_timeout_ms".into())));
+    assert_eq!(peer.ended, Some(Reason::Timeout(Limit::FirstFrameTimeout)));
     assert_eq!(peer.said().last().unwrap(), "onStatus@0 0 status NetConnection.Connect.IdleTimeOut");
 }
 
@@ -364,7 +365,7 @@ fn a_publisher_that_falls_silent_is_ended_and_no_frame_moves_its_deadline() {
     peer.say("publish", 0, &["cam", "live"]);
     peer.message(0, type_id::AUDIO, AAC_CONFIG);
     let deadline = peer.session.deadline();
-    assert_eq!(deadline, Some((peer.now + Duration::from_millis(10_000), "publish.frame_timeout_ms")));
+    assert_eq!(deadline, Some((peer.now + Duration::from_millis(10_000), "stream.publish.frame_timeout_ms")));
     for timestamp in 1..10 {
         peer.wait(1000);
         peer.message(timestamp * 1000, type_id::AUDIO, AAC_FRAME);
@@ -375,5 +376,5 @@ fn a_publisher_that_falls_silent_is_ended_and_no_frame_moves_its_deadline() {
     peer.say("_checkbw", 3, &[]);
     assert_eq!(peer.ended, None);
     peer.wait(1);
-    assert_eq!(peer.ended, Some(Reason::Timeout("publish.frame_timeout_ms".into())));
+    assert_eq!(peer.ended, Some(Reason::Timeout(Limit::FrameTimeout)));
 }

@@ -1,0 +1,86 @@
+//! The limits of the configuration that a connection can run into, by name: so that whatever ends or refuses
+//! it says exactly which setting an operator would change.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A setting that bounds what a connection may hold, or for how long it may do something. Its path in the
+/// configuration is what [`fmt::Display`] gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Limit {
+    /// Bytes that a peer may make the server hold before it has proved to be one.
+    UnprovenBytes,
+    /// Bytes that may wait for an RTMP peer.
+    OutboxBytes,
+    /// Bytes that may wait for an HTTP peer.
+    ResponseBytes,
+    /// Bytes of frames that are kept for players that stalled in the middle of one.
+    PinnedBytes,
+    /// Bytes of a stream's ring.
+    RingBytes,
+    /// Streams that may be published at once.
+    Streams,
+    /// Players of one stream.
+    PlayersPerStream,
+    /// Time for the RTMP handshake and `connect`.
+    HandshakeTimeout,
+    /// Time that an RTMP peer may neither publish nor play.
+    IdleTimeout,
+    /// Time for the first frame of a publisher.
+    FirstFrameTimeout,
+    /// Time between frames of a publisher.
+    FrameTimeout,
+    /// Time for the head of an HTTP request, and after it for its body.
+    HeadTimeout,
+    /// Time without enough progress of the bytes that wait for a peer.
+    SendTimeout,
+    /// Time that a player may wait for a stream.
+    Wait,
+}
+
+impl Limit {
+    /// All of them.
+    #[cfg(test)]
+    pub(crate) const ALL: [Limit; 14] = [
+        Limit::UnprovenBytes,
+        Limit::OutboxBytes,
+        Limit::ResponseBytes,
+        Limit::PinnedBytes,
+        Limit::RingBytes,
+        Limit::Streams,
+        Limit::PlayersPerStream,
+        Limit::HandshakeTimeout,
+        Limit::IdleTimeout,
+        Limit::FirstFrameTimeout,
+        Limit::FrameTimeout,
+        Limit::HeadTimeout,
+        Limit::SendTimeout,
+        Limit::Wait,
+    ];
+
+    /// The setting's path in the configuration.
+    pub fn path(self) -> &'static str {
+        match self {
+            Limit::UnprovenBytes => "limits.unproven_bytes",
+            Limit::OutboxBytes => "limits.outbox_bytes",
+            Limit::ResponseBytes => "limits.response_bytes",
+            Limit::PinnedBytes => "limits.pinned_bytes",
+            Limit::RingBytes => "stream.ring.bytes_max",
+            Limit::Streams => "limits.streams",
+            Limit::PlayersPerStream => "limits.players_per_stream",
+            Limit::HandshakeTimeout => "rtmp.handshake_timeout_ms",
+            Limit::IdleTimeout => "rtmp.idle_timeout_ms",
+            Limit::FirstFrameTimeout => "stream.publish.first_frame_timeout_ms",
+            Limit::FrameTimeout => "stream.publish.frame_timeout_ms",
+            Limit::HeadTimeout => "http.head_timeout_ms",
+            Limit::SendTimeout => "stream.play.send_timeout_ms",
+            Limit::Wait => "stream.play.wait_ms",
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.path())
+    }
+}
