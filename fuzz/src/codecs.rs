@@ -6,7 +6,7 @@ use bytes::Bytes;
 use dacapo::media::codec::aac::{AacConfig, adts_header};
 use dacapo::media::codec::h264::{AvcConfig, config_from_annexb as avc_from_annexb};
 use dacapo::media::codec::h265::{HevcConfig, config_from_annexb as hevc_from_annexb};
-use dacapo::media::codec::nal::nals;
+use dacapo::media::codec::nal::{byte_stream_units, nals};
 use dacapo::media::codec::{annexb, is_key, opus, parse_config, parse_frame};
 use dacapo::media::frame::{Frame, FrameKind, Track};
 use dacapo::media::timestamp::Timestamp;
@@ -39,7 +39,10 @@ pub fn run(bytes: &[u8]) {
         let _ = annexb::is_annexb(payload, size);
         if let Some(sample) = annexb::to_sample(payload, size) {
             let own: Vec<&[u8]> = nals(&sample, size).map(|unit| unit.expect("a whole unit")).collect();
-            assert!(own.into_iter().eq(annexb::units(payload).filter(|unit| !unit.is_empty())), "all units");
+            assert!(
+                own.into_iter().eq(byte_stream_units(payload).filter(|unit| !unit.is_empty())),
+                "all units"
+            );
         }
     }
     if let Ok(config) = avc_from_annexb(payload) {

@@ -4,7 +4,7 @@
 //! samples with lengths. [`repair`] makes the proper form of such a frame, so that nothing behind it needs
 //! to know. In: frames as peers sent them. Out: a payload as [`Codec`] says, copied, of those that need it.
 
-use super::nal::nals;
+use super::nal::{byte_stream_units, nals};
 use super::{h264, h265};
 use crate::media::frame::{Codec, Frame, FrameKind};
 use bytes::Bytes;
@@ -52,55 +52,13 @@ pub fn is_annexb(payload: &[u8], length_size: u8) -> bool {
     begins_with_start_code(payload) && nals(payload, length_size).any(|nal| nal.is_err())
 }
 
-/// The NAL units of a byte stream. Bytes before the first start code, zeros around units and empty units
-/// are left out.
-pub fn units(bytes: &[u8]) -> Units<'_> {
-    Units { rest: after_start_code(bytes).unwrap_or(&[]) }
-}
-
-/// See [`units`].
-#[derive(Clone, Debug)]
-pub struct Units<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Iterator for Units<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        while !self.rest.is_empty() {
-            let end = find_start_code(self.rest).unwrap_or(self.rest.len());
-            let nal = trim_zeros(&self.rest[..end]);
-            self.rest = after_start_code(&self.rest[end..]).unwrap_or(&[]);
-            if !nal.is_empty() {
-                return Some(nal);
-            }
-        }
-        None
-    }
-}
-
-fn find_start_code(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(3).position(|window| window == [0, 0, 1])
-}
-
-fn after_start_code(bytes: &[u8]) -> Option<&[u8]> {
-    find_start_code(bytes).map(|at| &bytes[at + 3..])
-}
-
-/// A NAL unit never ends in a zero byte (H.264, 7.4.1): zeros there belong to the byte stream.
-fn trim_zeros(bytes: &[u8]) -> &[u8] {
-    let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-    &bytes[..end]
-}
-
 /// A copy of a byte stream as a sample with lengths of `length_size` bytes; `None` if a unit is longer than
 /// such a length can tell.
 pub fn to_sample(bytes: &[u8], length_size: u8) -> Option<Vec<u8>> {
     assert!((1..=4).contains(&length_size), "a NAL length has 1 to 4 bytes");
     let unused = 4 - usize::from(length_size);
     let mut sample = Vec::with_capacity(bytes.len() + 16);
-    for nal in units(bytes) {
+    for nal in byte_stream_units(bytes) {
         let length = u32::try_from(nal.len()).ok()?.to_be_bytes();
         let (over, length) = length.split_at(unused);
         if over.iter().any(|&byte| byte != 0) {
@@ -175,8 +133,8 @@ mod tests {
     #[test]
     fn zeros_around_units_belong_to_the_byte_stream() {
         let annexb = [0, 0, 0, 0, 1, 9, 0xf0, 0, 0, 0, 1, 0, 0, 1, 0x65, 0x88, 0x84, 0, 0, 0];
-        assert_eq!(units(&annexb).collect::<Vec<_>>(), [&[9, 0xf0][..], &[0x65, 0x88, 0x84]]);
-        assert_eq!(units(&[1, 2, 3]).count(), 0);
+        assert_eq!(byte_stream_units(&annexb).collect::<Vec<_>>(), [&[9, 0xf0][..], &[0x65, 0x88, 0x84]]);
+        assert_eq!(byte_stream_units(&[1, 2, 3]).count(), 0);
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! NAL units in a sample, for H.264 and H.265 alike.
+//! NAL units in a sample or a byte stream, for H.264 and H.265 alike.
 //!
-//! A sample of these codecs is a row of NAL units, each after its length (ISO/IEC 14496-15, 5.3.2).
+//! A sample of these codecs is a row of NAL units, each after its length (ISO/IEC 14496-15, 5.3.2). A byte
+//! stream is a row of NAL units, each after a start code (Annex B).
 //! In: payloads as peers sent them. Out: slices of them. Never copies, never panics.
 
 use thiserror::Error;
@@ -46,6 +47,48 @@ fn split_nal(bytes: &[u8], length_size: usize) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_at_checked(length_size)?;
     let length = length.iter().fold(0usize, |sum, &byte| sum << 8 | usize::from(byte));
     rest.split_at_checked(length)
+}
+
+/// The NAL units of a byte stream with start codes (H.264 and H.265, Annex B). Bytes before the first start code, zeros around units and empty units
+/// are left out.
+pub fn byte_stream_units(bytes: &[u8]) -> Units<'_> {
+    Units { rest: after_start_code(bytes).unwrap_or(&[]) }
+}
+
+/// See [`byte_stream_units`].
+#[derive(Clone, Debug)]
+pub struct Units<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Units<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while !self.rest.is_empty() {
+            let end = find_start_code(self.rest).unwrap_or(self.rest.len());
+            let nal = trim_zeros(&self.rest[..end]);
+            self.rest = after_start_code(&self.rest[end..]).unwrap_or(&[]);
+            if !nal.is_empty() {
+                return Some(nal);
+            }
+        }
+        None
+    }
+}
+
+fn find_start_code(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(3).position(|window| window == [0, 0, 1])
+}
+
+fn after_start_code(bytes: &[u8]) -> Option<&[u8]> {
+    find_start_code(bytes).map(|at| &bytes[at + 3..])
+}
+
+/// A NAL unit never ends in a zero byte (H.264, 7.4.1): zeros there belong to the byte stream.
+fn trim_zeros(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    &bytes[..end]
 }
 
 #[cfg(test)]

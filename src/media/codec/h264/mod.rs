@@ -9,9 +9,8 @@ mod sps;
 
 pub use sps::Sps;
 
-use super::annexb;
 use super::bits::Fault;
-use super::nal::nals;
+use super::nal::{byte_stream_units, nals};
 use super::parameter_sets::{ParameterSets, take_sets};
 use super::{CodecError, VideoParams, believable_length};
 use crate::media::frame::Codec;
@@ -102,10 +101,10 @@ pub fn params(config: &[u8]) -> Result<VideoParams, CodecError> {
 
 /// A record made of the parameter sets in an Annex B byte stream, with NAL lengths of four bytes.
 ///
-/// Some encoders send such a stream where a record belongs; see [`annexb`].
+/// Some encoders send such a stream where a record belongs; see [`super::annexb`].
 pub fn config_from_annexb(bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
-    let sps: Vec<_> = annexb::units(bytes).filter(|nal| nal_type(nal) == NAL_SPS).collect();
-    let pps: Vec<_> = annexb::units(bytes).filter(|nal| nal_type(nal) == NAL_PPS).collect();
+    let sps: Vec<_> = byte_stream_units(bytes).filter(|nal| nal_type(nal) == NAL_SPS).collect();
+    let pps: Vec<_> = byte_stream_units(bytes).filter(|nal| nal_type(nal) == NAL_PPS).collect();
     config_from_sets(&sps, &pps)
 }
 

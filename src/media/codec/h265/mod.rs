@@ -12,9 +12,8 @@ mod vps;
 pub use profile::ProfileTierLevel;
 pub use sps::Sps;
 
-use super::annexb;
 use super::bits::Fault;
-use super::nal::nals;
+use super::nal::{byte_stream_units, nals};
 use super::parameter_sets::{ParameterSets, take_sets};
 use super::{CodecError, VideoParams, believable_length};
 use crate::media::frame::Codec;
@@ -151,9 +150,9 @@ pub fn params(config: &[u8]) -> Result<VideoParams, CodecError> {
 }
 
 /// A record made of the parameter sets in an Annex B byte stream, with NAL lengths of four bytes; see
-/// [`annexb`].
+/// [`super::annexb`].
 pub fn config_from_annexb(bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
-    let of = |kind| annexb::units(bytes).filter(|nal| nal_type(nal) == kind).collect::<Vec<_>>();
+    let of = |kind| byte_stream_units(bytes).filter(|nal| nal_type(nal) == kind).collect::<Vec<_>>();
     config_from_sets(&of(NAL_VPS), &of(NAL_SPS), &of(NAL_PPS))
 }
 
