@@ -3,7 +3,7 @@
 use super::{Conversation, Traffic, capture, read};
 use crate::capture::About;
 use crate::reader::http::{HttpEvent, ResponseReader};
-use crate::replaying::frames;
+use crate::replaying::hash::hash;
 use dacapo::record::{ConnNo, Event};
 use dacapo::server::End;
 use etherparse::{LinuxSllPacketType, PacketBuilder};
@@ -304,7 +304,7 @@ fn what_real_packets_carried_is_put_together() {
         .into_iter()
         .flat_map(|event| if let HttpEvent::Body(piece) = event { piece } else { Vec::new() })
         .collect();
-    assert_eq!((body.len(), frames::hash(&body), reader.is_between()), (38_991, PAGE, true));
+    assert_eq!((body.len(), hash(&body), reader.is_between()), (38_991, PAGE, true));
 }
 
 /// Fingerprint of what curl saved.

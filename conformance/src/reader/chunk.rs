@@ -6,9 +6,101 @@
 //! Never: panics, or holds more than [`PARTIAL_BYTES_MAX`] of unfinished messages and the chunk header
 //! that is under way.
 
-use super::rtmp::{Message, kind};
+use super::amf::Amf;
+use super::flv::{self, Tag};
 use super::{Unread, Wrong};
 use std::collections::BTreeMap;
+
+/// Types of messages.
+pub mod kind {
+    /// Payload bytes per chunk from here on.
+    pub const SET_CHUNK_SIZE: u8 = 1;
+    /// Forget the message under way on a chunk stream.
+    pub const ABORT: u8 = 2;
+    /// Bytes received so far.
+    pub const ACKNOWLEDGEMENT: u8 = 3;
+    /// Stream events, pings.
+    pub const USER_CONTROL: u8 = 4;
+    /// How often to acknowledge.
+    pub const WINDOW_SIZE: u8 = 5;
+    /// A command in AMF0.
+    pub const COMMAND: u8 = 20;
+}
+
+/// A message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its type, as in [`kind`] and, for media, in [`flv`].
+    pub kind: u8,
+    /// Its message stream.
+    pub stream: u32,
+    /// In milliseconds.
+    pub timestamp: u32,
+    /// Its payload.
+    pub body: Vec<u8>,
+}
+
+impl Message {
+    /// A command on message stream `stream`.
+    pub fn command(stream: u32, values: &[Amf]) -> Self {
+        let mut body = Vec::new();
+        values.iter().for_each(|value| value.write(&mut body));
+        Message { kind: kind::COMMAND, stream, timestamp: 0, body }
+    }
+
+    /// A coded picture, sound or data on message stream 1.
+    pub fn media(tag: &Tag) -> Self {
+        Message { kind: tag.kind, stream: 1, timestamp: tag.timestamp, body: tag.body.clone() }
+    }
+
+    /// A request for chunks of `size` from here on.
+    pub fn set_chunk_size(size: u32) -> Self {
+        Message { kind: kind::SET_CHUNK_SIZE, stream: 0, timestamp: 0, body: size.to_be_bytes().to_vec() }
+    }
+
+    /// The peer has read `received` bytes so far.
+    pub fn acknowledgement(received: u64) -> Self {
+        let count = u32::try_from(received & 0xffff_ffff).expect("masked");
+        let body = count.to_be_bytes().to_vec();
+        Message { kind: kind::ACKNOWLEDGEMENT, stream: 0, timestamp: 0, body }
+    }
+
+    /// The values of a command.
+    pub fn values(&self) -> Vec<Amf> {
+        Amf::read_all(&self.body)
+    }
+
+    /// The same as a tag of an FLV file.
+    pub fn tag(&self) -> Tag {
+        Tag { kind: self.kind, timestamp: self.timestamp, body: self.body.clone() }
+    }
+
+    /// Its bytes in chunks of `size`: a full header, then continuations.
+    pub fn chunks(&self, size: usize) -> Vec<u8> {
+        let chunk_stream = match self.kind {
+            1..=6 => 2,
+            flv::AUDIO => 4,
+            flv::VIDEO => 6,
+            _ => 3,
+        };
+        let extended = self.timestamp >= 0x00ff_ffff;
+        let mut bytes = vec![chunk_stream];
+        bytes.extend(&self.timestamp.min(0x00ff_ffff).to_be_bytes()[1..]);
+        bytes.extend(&u32::try_from(self.body.len()).expect("a short message").to_be_bytes()[1..]);
+        bytes.push(self.kind);
+        bytes.extend(self.stream.to_le_bytes());
+        let full_time = if extended { &self.timestamp.to_be_bytes()[..] } else { &[] };
+        bytes.extend(full_time);
+        for (at, piece) in self.body.chunks(size).enumerate() {
+            if at > 0 {
+                bytes.push(0xc0 | chunk_stream);
+                bytes.extend(full_time);
+            }
+            bytes.extend(piece);
+        }
+        bytes
+    }
+}
 
 /// Most bytes of unfinished messages, all chunk streams together. The longest message has 16 MiB.
 pub const PARTIAL_BYTES_MAX: usize = 64 << 20;

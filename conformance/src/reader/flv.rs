@@ -4,7 +4,7 @@
 //! layouts and enhanced ones, is taken apart in [`flv_body`](super::flv_body). [`Flv`] and [`Reader`] are
 //! for tests, which end over what is not well-formed.
 
-pub use super::flv_body::{Codec, Packet, What, packets};
+pub use super::flv_body::{AUDIO, Codec, DATA, Packet, VIDEO, What, packets};
 
 use super::Wrong;
 use std::io::{ErrorKind, Read};
@@ -19,13 +19,6 @@ pub struct Tag {
     /// What follows the tag's header.
     pub body: Vec<u8>,
 }
-
-/// Type of audio tags and messages.
-pub const AUDIO: u8 = 8;
-/// Type of video tags and messages.
-pub const VIDEO: u8 = 9;
-/// Type of data tags and messages.
-pub const DATA: u8 = 18;
 
 impl Tag {
     /// What it holds, by track. See [`packets`].

@@ -5,9 +5,15 @@
 //! the body the codec's own bytes are. Never looks at these bytes.
 
 use super::Wrong;
-use super::flv::{AUDIO, VIDEO};
 use std::fmt;
 use std::ops::Range;
+
+/// Type of audio tags and messages.
+pub const AUDIO: u8 = 8;
+/// Type of video tags and messages.
+pub const VIDEO: u8 = 9;
+/// Type of data tags and messages.
+pub const DATA: u8 = 18;
 
 /// What a body says about a track.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! A frame's fingerprint is that of its codec's own bytes with the framing of the container undone, so that
 //! it is the same in FLV, TS and MP4. In: tags, a transport stream, or fragments; read by our own readers.
 
+use super::hash::hash;
 use crate::reader::Wrong;
 use crate::reader::es;
 use crate::reader::flv::{self, Codec, Tag, What};
@@ -37,14 +38,6 @@ pub enum Shown {
     Frame(Frame),
     /// A configuration, metadata, a program: a line that says what.
     Head(String),
-}
-
-/// A fingerprint of bytes (FNV-1a, folded to 32 bits).
-pub fn hash(bytes: &[u8]) -> u32 {
-    let full = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    (full >> 32) as u32 ^ full as u32
 }
 
 /// Reads the tags of one stream, from the first.

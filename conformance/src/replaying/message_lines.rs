@@ -2,7 +2,7 @@
 //!
 //! What names this build or this moment is left out, so that a line changes only when what is said changes.
 
-use super::frames::hash;
+use super::hash::hash;
 use crate::reader::amf::Amf;
 use crate::reader::http::Headers;
 use crate::reader::rtmp::{Message, kind};

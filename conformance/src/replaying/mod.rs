@@ -6,6 +6,7 @@
 
 pub mod fault;
 pub mod frames;
+pub mod hash;
 pub mod judged;
 pub mod leftovers;
 pub mod message_lines;

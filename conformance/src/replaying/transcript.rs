@@ -230,7 +230,7 @@ pub(super) fn tag(tags: &mut Tags, tag: &Tag, at: Instant, way: char, story: &mu
     match tags.tag(tag) {
         Ok(shown) => story.show(at, way, shown),
         Err(wrong) => {
-            let hash = super::frames::hash(&tag.body);
+            let hash = super::hash::hash(&tag.body);
             story.say(at, way, format!("tag of type {}, malformed: {wrong}, {hash:08x}", tag.kind));
         }
     }

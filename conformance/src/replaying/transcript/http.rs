@@ -186,7 +186,7 @@ impl Talker<'_> {
             },
             _ if body.is_empty() => return,
             _ => {
-                let hash = frames::hash(body);
+                let hash = crate::replaying::hash::hash(body);
                 // What the API and the page say is judged elsewhere; here it is enough that they answer.
                 let line = if path.starts_with("/api/") || body.starts_with(b"<!") {
                     "a body".to_owned()
