@@ -14,6 +14,7 @@ pub mod isolation;
 pub mod options;
 pub mod peer;
 pub mod peers;
+pub mod plan;
 pub mod rng;
 pub mod run;
 pub mod shell;

@@ -4,9 +4,10 @@
 use crate::canary::Canary;
 use crate::checker::{Checker, Failure};
 use crate::disk::Disk;
-use crate::fault::{self, Deed, Fault, Planned};
+use crate::fault::Fault;
 use crate::options::{Mode, Options};
 use crate::peers;
+use crate::plan::{Deed, Planned, plan};
 use crate::rng::{Draws, fork};
 use crate::shell::Shell;
 use crate::socket_faults::FaultySocket;
@@ -109,7 +110,7 @@ fn services(options: &Options) -> Vec<Service> {
 
 impl<'a, W: World> Run<'a, W> {
     fn new(options: &'a Options, mut world: W, canary: Canary, loud: bool) -> Self {
-        let plan = fault::plan(options);
+        let plan = plan(options);
         for (number, planned) in plan.iter().enumerate() {
             world.plan(planned.at_us, number);
         }

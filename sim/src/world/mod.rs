@@ -7,7 +7,7 @@ pub mod turmoil;
 
 use crate::checker::Failure;
 use crate::disk::Disk;
-use crate::fault::Deed;
+use crate::plan::Deed;
 use crate::shell::Shell;
 use crate::trace::Trace;
 use dacapo::server::Input;

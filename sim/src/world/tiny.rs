@@ -5,8 +5,8 @@
 
 use crate::checker::Failure;
 use crate::disk::Disk;
-use crate::fault::Deed;
 use crate::peer::{HangUp, Peer, PeerCx};
+use crate::plan::Deed;
 use crate::rng::{Draws, fork};
 use crate::shell::{Shell, Sock};
 use crate::trace::Trace;

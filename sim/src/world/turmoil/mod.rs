@@ -15,7 +15,7 @@ mod server;
 
 use crate::checker::Failure;
 use crate::disk::Disk;
-use crate::fault::Deed;
+use crate::plan::Deed;
 use crate::rng::{Draws, fork};
 use crate::shell::Shell;
 use crate::trace::Trace;
