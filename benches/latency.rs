@@ -7,7 +7,7 @@
 mod server_process;
 
 use load::client::Protocol;
-use load::run::Plan;
+use load::plan::Plan;
 use load::system;
 use server_process::Server;
 use std::io;

@@ -4,7 +4,7 @@
 //! players know their latency, and that they got everything once, in order. Nothing here is shared with
 //! the server that is measured: the protocols are written a second time, as small as a client can be.
 //!
-//! [`run::Plan`] measures players, [`join::Join`] those who come, [`memory::Steps`] what more and more cost,
+//! [`plan::Plan`] measures players, [`join::Join`] those who come, [`memory::Steps`] what more and more cost,
 //! and [`hls::Hls`] viewers of segments; [`bare::Bare`] is the loop that servers are measured against;
 //! [`table`] joins many measurements to medians and ratios, [`plot`] draws them.
 
@@ -22,6 +22,7 @@ pub mod hls;
 pub mod http;
 pub mod join;
 pub mod memory;
+pub mod plan;
 pub mod plot;
 pub mod probe;
 pub mod report;

@@ -10,7 +10,7 @@ use load::engine::Engine;
 use load::hls::Hls;
 use load::join::Join;
 use load::memory::{Steps, What};
-use load::run::Plan;
+use load::plan::Plan;
 use load::{plot, system, table};
 use serde_json::Value;
 use std::fmt::Display;

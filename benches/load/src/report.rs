@@ -3,8 +3,8 @@
 use crate::clock::SECOND;
 use crate::engine::Engine;
 use crate::histogram::Histogram;
+use crate::plan::Plan;
 use crate::probe::Answers;
-use crate::run::Plan;
 use crate::system::Sample;
 use crate::viewer::Viewer;
 use serde_json::{Value, json};
