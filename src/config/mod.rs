@@ -5,6 +5,7 @@
 //! environment and a stream rule are the same thing, a [`patch`]: what they do not name, they leave alone.
 //! Never: reads files or the environment; that is the shell's affair.
 
+pub mod as_text;
 mod banner;
 mod check;
 mod env;

@@ -93,7 +93,7 @@ pub struct Deadline {
 /// The server. A clone shares the payloads with it, and goes on like it when it is told the same.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Server {
-    #[serde(with = "save::config")]
+    #[serde(with = "crate::config::as_text")]
     config: Arc<Config>,
     /// What each listener speaks. Fixed at birth: a reload moves no listener.
     services: Vec<Service>,

@@ -140,22 +140,3 @@ pub(super) fn seal(bytes: &mut [u8]) {
     let sum = crc32fast::hash(rest);
     bytes[LINE.len()..][..4].copy_from_slice(&sum.to_le_bytes());
 }
-
-/// The configuration as text: rules of streams leave out what they do not name.
-pub(super) mod config {
-    use crate::config::{self, Config};
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use std::sync::Arc;
-
-    /// Writes it.
-    pub fn serialize<S: Serializer>(config: &Arc<Config>, to: S) -> Result<S::Ok, S::Error> {
-        config::print(config).serialize(to)
-    }
-
-    /// Reads it.
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Config>, D::Error> {
-        let text = String::deserialize(from)?;
-        config::reread(&text).map(Arc::new).map_err(D::Error::custom)
-    }
-}
