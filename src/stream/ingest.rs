@@ -11,10 +11,10 @@ use crate::media::frame::{Frame, FrameKind, TrackKind};
 use crate::media::stream_info::StreamInfo;
 use crate::media::timeline::Timeline;
 use crate::media::timestamp::Timestamp;
-use crate::stream::announced::announced;
 use crate::stream::flush::Flusher;
 use crate::stream::rendition::Rendition;
 use crate::stream::ring::Ring;
+use crate::wire::flv;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -227,7 +227,7 @@ impl Stream {
             publication.first.get_or_insert(frame.dts);
         }
         let (audio, video) = (self.stream_info.has(TrackKind::Audio), self.stream_info.has(TrackKind::Video));
-        let promised = self.stream_info.metadata.as_ref().and_then(|meta| announced(&meta.payload));
+        let promised = self.stream_info.metadata.as_ref().and_then(flv::announced);
         let complete = match promised {
             Some(kinds) => (audio || !kinds.audio) && (video || !kinds.video),
             None => audio && video,

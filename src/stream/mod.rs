@@ -4,7 +4,6 @@
 //! is two numbers; what grows with the number of players is the number of `writev` calls and nothing else.
 //! Never: knows a session, a socket or a protocol's manners.
 
-mod announced;
 pub mod cursor;
 pub mod flush;
 pub mod ingest;

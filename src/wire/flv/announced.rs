@@ -1,5 +1,6 @@
 //! Which tracks a publisher's metadata promises.
 
+use crate::media::frame::{Codec, Frame};
 use crate::wire::amf0::{self, Value};
 
 /// The kinds of tracks that are announced.
@@ -13,8 +14,11 @@ pub struct Announced {
 
 /// Reads `onMetaData` (AMF0: the name, then the values). `None` if it promises nothing: then it says
 /// nothing about tracks either, and one has to look.
-pub fn announced(metadata: &[u8]) -> Option<Announced> {
-    let values = amf0::decode_all(metadata).ok()?;
+pub fn announced(metadata: &Frame) -> Option<Announced> {
+    if metadata.codec != Codec::Amf0 {
+        return None;
+    }
+    let values = amf0::decode_all(&metadata.payload).ok()?;
     let about = values.iter().find(|value| value.pairs().is_some())?;
     let promised = |codec: &str, has: &str| {
         about.get(codec).is_some_and(is_a_codec) || about.get(has).and_then(Value::as_bool) == Some(true)
@@ -34,12 +38,18 @@ fn is_a_codec(value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::BytesMut;
+    use crate::media::frame::{FrameKind, Track};
+    use crate::media::timestamp::Timestamp;
+    use bytes::{Bytes, BytesMut};
 
-    fn metadata(pairs: Vec<(&str, Value)>) -> BytesMut {
+    fn frame(payload: Bytes) -> Frame {
+        super::super::codes::frame(Track::DATA, Codec::Amf0, FrameKind::Metadata, Timestamp::ZERO, payload)
+    }
+
+    fn metadata(pairs: Vec<(&str, Value)>) -> Frame {
         let mut bytes = BytesMut::new();
         amf0::encode_all(&[Value::String("onMetaData".to_owned()), Value::ecma_array(pairs)], &mut bytes);
-        bytes
+        frame(bytes.freeze())
     }
 
     #[test]
@@ -54,6 +64,6 @@ mod tests {
     #[test]
     fn metadata_without_codecs_announces_nothing() {
         assert_eq!(announced(&metadata(vec![("title", Value::String("x".to_owned()))])), None);
-        assert_eq!(announced(b"\x02"), None);
+        assert_eq!(announced(&frame(Bytes::from_static(b"\x02"))), None);
     }
 }

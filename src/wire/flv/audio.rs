@@ -1,7 +1,8 @@
 //! Audio bodies to frames: AAC, MP3 and the old formats by number, everything else by FourCC (E-RTMP).
 
+use super::codes::{frame, legacy, packet, take_array};
 use super::enhanced::{self, Packet};
-use super::{FlvError, frame, legacy, packet, take_array};
+use super::error::FlvError;
 use crate::media::frame::{Codec, Frame, FrameKind, Track, TrackKind};
 use crate::media::timestamp::Timestamp;
 use bytes::Bytes;

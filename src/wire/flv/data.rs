@@ -4,7 +4,7 @@
 //! array, without `@setDataFrame`, without the length of a file that is none, with the server's name.
 //! Any other message is relayed byte for byte.
 
-use super::FlvError;
+use super::error::FlvError;
 use crate::media::frame::{Codec, Frame, FrameKind, Track};
 use crate::media::timestamp::Timestamp;
 use crate::wire::amf0::{self, Value};
@@ -46,7 +46,7 @@ pub fn parse_data(body: Bytes, dts: Timestamp, frames: &mut Vec<Frame>) -> Resul
             (FrameKind::Message, body)
         }
     };
-    frames.push(super::frame(Track::DATA, Codec::Amf0, kind, dts, payload));
+    frames.push(super::codes::frame(Track::DATA, Codec::Amf0, kind, dts, payload));
     Ok(())
 }
 

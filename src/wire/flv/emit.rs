@@ -5,8 +5,8 @@
 //! where it is zero (`CodedFramesX`, read by FFmpeg 6 and mpegts.js), multitrack only for tracks other
 //! than the default, a nanosecond offset only where milliseconds do not suffice.
 
+use super::codes::{fourcc, frame_type, legacy, packet};
 use super::video::{EX_HEADER, VPCC_VERSION_FLAGS, has_composition_time};
-use super::{fourcc, frame_type, legacy, packet};
 use crate::media::frame::{Codec, Frame, FrameKind, TrackKind};
 use bytes::{BufMut, BytesMut};
 use std::ops::Deref;

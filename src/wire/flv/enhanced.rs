@@ -8,7 +8,8 @@
 //! codecs    2:4 packet:4  (fourcc track size:24 body)*
 //! ```
 
-use super::{FlvError, codec_of, packet, take, take_array, u24};
+use super::codes::{codec_of, packet, take, take_array, u24};
+use super::error::FlvError;
 use crate::media::frame::{Codec, Track, TrackKind};
 use crate::media::timestamp::Timestamp;
 use bytes::Bytes;

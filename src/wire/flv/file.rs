@@ -1,6 +1,7 @@
 //! The file around the bodies: head, tag heads, sizes of previous tags (annex E.2 to E.4).
 
-use super::{FlvError, u24};
+use super::codes::u24;
+use super::error::FlvError;
 use bytes::{BufMut, BytesMut};
 
 /// Length of [`FileHead::emit`]: head and the size of no previous tag.

@@ -1,6 +1,8 @@
 //! Bodies as encoders send them, and everything that can be said in FLV there and back.
 
+use super::codes::{SOUND_DEFAULT, frame};
 use super::*;
+use crate::media::frame::{Codec, FrameKind, Track, TrackKind};
 use crate::wire::amf0::{self, Value};
 use bytes::BytesMut;
 use proptest::prelude::*;

@@ -1,7 +1,8 @@
 //! Video bodies to frames: AVC and its kin by codec id, everything by FourCC (E-RTMP).
 
+use super::codes::{frame, frame_type, legacy, packet, take, take_array, u24};
 use super::enhanced::{self, Packet};
-use super::{FlvError, frame, frame_type, legacy, packet, take, take_array, u24};
+use super::error::FlvError;
 use crate::media::frame::{Codec, Frame, FrameKind, Track, TrackKind};
 use crate::media::timestamp::Timestamp;
 use bytes::Bytes;

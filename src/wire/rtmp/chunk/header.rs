@@ -3,7 +3,7 @@
 //! In: a prefix of the unread bytes. Out: the fields that were there, or `None` if more bytes are needed.
 //! Never: decides what they mean; that depends on the chunk stream and is the reader's affair.
 
-use super::TIMESTAMP_EXTENDED;
+use super::message::TIMESTAMP_EXTENDED;
 use serde::{Deserialize, Serialize};
 
 /// Basic header: which chunk stream, and how much of a message header follows.

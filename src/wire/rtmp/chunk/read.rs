@@ -8,30 +8,19 @@
 //! have a limit, and so has the number of chunk streams.
 
 use super::ack::AckCounter;
+use super::error::{ChunkError, Limits};
 use super::header::{Basic, Fields, Shape, repeats_extended};
-use super::{CHUNK_SIZE_DEFAULT, MESSAGE_BYTES_MAX, Message};
+use super::message::{CHUNK_SIZE_DEFAULT, MESSAGE_BYTES_MAX, Message};
 use crate::base::inbox::Inbox;
 use crate::wire::rtmp::message::type_id;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 /// Most chunk streams of one connection. Clients use fewer than ten; each costs some fifty bytes for good.
 pub const CHUNK_STREAMS_MAX: usize = 64;
 
 /// A buffer begins with this size, in bytes, or that of its message if it is less.
 const BUFFER_BYTES_MIN: usize = 64 << 10;
-
-/// What a peer may make the reader hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    /// Largest chunk size that the peer may set, in bytes.
-    pub chunk_size_max: u32,
-    /// Longest message, in bytes.
-    pub message_bytes_max: usize,
-    /// All unfinished messages together, in bytes.
-    pub partial_bytes_max: usize,
-}
 
 /// What comes out of the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,32 +40,6 @@ pub struct Open {
     pub before: usize,
     /// Payload bytes of the chunk that have not come yet.
     pub left: usize,
-}
-
-/// How a peer can break the chunk layer. Each ends its connection.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ChunkError {
-    /// Formats 2 and 3 refer to an earlier header of their chunk stream.
-    #[error("chunk stream {0} begins without length and type")]
-    NoHeaderYet(u32),
-    /// The chunk stream has an unfinished message, and this is the header of another one.
-    #[error("a new message begins inside another one on chunk stream {0}")]
-    MessageInsideMessage(u32),
-    /// Zero, negative, or beyond the limit.
-    #[error("chunk size {0} is out of range")]
-    ChunkSize(u32),
-    /// A control message that is shorter than its fields.
-    #[error("control message of type {0} is too short")]
-    ShortControl(u8),
-    /// Beyond the limit for one message.
-    #[error("message of {0} bytes is too long")]
-    MessageTooLong(usize),
-    /// Beyond the limit for all unfinished messages.
-    #[error("unfinished messages hold too many bytes")]
-    TooMuchUnfinished,
-    /// More than any client needs.
-    #[error("too many chunk streams")]
-    TooManyChunkStreams,
 }
 
 /// Puts the messages of one peer together.

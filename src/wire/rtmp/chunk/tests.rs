@@ -1,7 +1,9 @@
 //! The reader against a sender that makes use of everything that the chunk layer allows.
 
+use super::message::TIMESTAMP_EXTENDED;
 use super::*;
 use crate::base::inbox::Inbox;
+use bytes::Bytes;
 use proptest::prelude::*;
 
 #[test]

@@ -4,7 +4,7 @@
 //! 3). A timestamp beyond 24 bits is repeated in every chunk, as Adobe's players expect.
 //! Never: compresses headers. It would save few bytes and cost each player its own copy of every frame.
 
-use super::{MESSAGE_BYTES_MAX, TIMESTAMP_EXTENDED, cid};
+use super::message::{MESSAGE_BYTES_MAX, TIMESTAMP_EXTENDED, cid};
 use bytes::BufMut;
 
 /// Appends the chunks of one message to `out`.
