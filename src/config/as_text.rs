@@ -1,4 +1,5 @@
-//! A configuration inside of what serde writes: as text, since rules of streams leave out what they do not name.
+//! A configuration inside of what serde writes: as text, since rules of streams leave out what they do not
+//! name.
 //!
 //! For `#[serde(with = "config::as_text")]`.
 

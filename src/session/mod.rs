@@ -65,9 +65,9 @@ pub enum Progress {
 /// before returning) still leaves, then the socket is closed and the reason logged.
 pub trait Session {
     /// Bytes are in the inbox. Consumes what it can; called again when more came, and after every answer
-    /// and every [`Session::outbox_emptied`] while the inbox is not empty. A session that waits for an answer,
-    /// or until its outbox is empty, leaves the inbox alone; a peer that sends more than it holds is ended.
-    /// May return early after a bounded amount of work, with [`Progress::More`].
+    /// and every [`Session::outbox_emptied`] while the inbox is not empty. A session that waits for an
+    /// answer, or until its outbox is empty, leaves the inbox alone; a peer that sends more than it holds is
+    /// ended. May return early after a bounded amount of work, with [`Progress::More`].
     fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<Progress, Reason>;
     /// The server answers an earlier ask, or tells news of the stream that is played or published.
     fn answer(&mut self, cx: &mut Cx<'_>, answer: Answer) -> Result<(), Reason>;

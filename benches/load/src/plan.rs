@@ -28,7 +28,8 @@ pub struct Plan {
     pub pid: Option<u32>,
     /// Where to ask during the window, to see how fast it answers; and what.
     pub api: Option<(SocketAddr, String)>,
-    /// While measuring, read every so many milliseconds; 0: at once. See [`crate::engine::Engine::look_every`].
+    /// While measuring, read every so many milliseconds; 0: at once. See
+    /// [`crate::engine::Engine::look_every`].
     pub look_ms: u64,
     /// Of so many players one looks at every frame, and the others count bytes; 1: all look.
     pub lookers: usize,

@@ -49,8 +49,8 @@ fn split_nal(bytes: &[u8], length_size: usize) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(length)
 }
 
-/// The NAL units of a byte stream with start codes (H.264 and H.265, Annex B). Bytes before the first start code, zeros around units and empty units
-/// are left out.
+/// The NAL units of a byte stream with start codes (H.264 and H.265, Annex B). Bytes before the first start
+/// code, zeros around units and empty units are left out.
 pub fn byte_stream_units(bytes: &[u8]) -> Units<'_> {
     Units { rest: after_start_code(bytes).unwrap_or(&[]) }
 }
