@@ -4,10 +4,11 @@
 //! of the invariant. Never: changes anything.
 
 use conformance::judge::hls::HlsRules;
-use conformance::judge::{Judge, Rules, SecondPublisher, StartAt};
+use conformance::judge::{Judge, Rules};
+use conformance::replaying::judged::rules;
 use dacapo::base::id::ConnId;
 use dacapo::base::time::Instant;
-use dacapo::config::{Config, Flush, Second, Service, Start};
+use dacapo::config::{Config, Service};
 use dacapo::server::usage::Activity;
 use dacapo::server::{Input, Output, Server};
 use std::collections::BTreeMap;
@@ -378,38 +379,6 @@ impl Checker {
         if let Some(deadline) = server.deadline() {
             self.wrong("L6", None, format!("everybody has gone and it wakes up for {}", deadline.why));
         }
-    }
-}
-
-/// What the judge must know of a configuration.
-pub fn rules(config: &Config) -> Rules {
-    let (stream, limits) = (&config.stream, &config.limits);
-    let flush_us = match stream.play.flush {
-        Flush::Frame => 0,
-        Flush::Video => 40_000,
-        Flush::Auto => Flush::AUTO_HOLD_MS_MAX * 1000,
-        Flush::Ms(ms) => u64::from(ms) * 1000,
-    };
-    Rules {
-        start: match stream.play.start {
-            Start::NewestKey => StartAt::NewestKey,
-            Start::OldestKey => StartAt::OldestKey,
-            Start::NextKey => StartAt::NextKey,
-        },
-        second: match stream.publish.second {
-            Second::Refuse => SecondPublisher::Refused,
-            Second::Replace => SecondPublisher::Replaces,
-        },
-        ring_frames_max: stream.ring.frames_max,
-        ring_bytes_max: stream.ring.bytes_max,
-        ring_keep_us: stream.ring.keep_ms * 1000,
-        patience_us: flush_us + 60_000,
-        tracks_max: limits.tracks,
-        frame_bytes_max: limits.frame_bytes,
-        // A package that was disposed of begins anew under its old name.
-        hls: stream.hls.dispose_ms >= 60_000,
-        api: true,
-        settings_hold: config.streams.is_empty(),
     }
 }
 

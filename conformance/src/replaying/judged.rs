@@ -83,14 +83,15 @@ impl Observer for Judged {
 
 /// What the judge must know of a configuration.
 pub fn rules(config: &Config) -> Rules {
-    let stream = &config.stream;
-    let patience_us = Rules::default().patience_us;
+    let (stream, limits) = (&config.stream, &config.limits);
+    // How long frames may wait for others by the setting; beyond it, what a flush and a write may take.
+    let flush_us = match stream.play.flush {
+        Flush::Frame => 0,
+        Flush::Video => 40_000,
+        Flush::Auto => Flush::AUTO_HOLD_MS_MAX * 1000,
+        Flush::Ms(ms) => u64::from(ms) * 1000,
+    };
     Rules {
-        patience_us: match stream.play.flush {
-            Flush::Ms(ms) => patience_us + u64::from(ms) * 1000,
-            Flush::Auto => patience_us + Flush::AUTO_HOLD_MS_MAX * 1000,
-            _ => patience_us,
-        },
         start: match stream.play.start {
             Start::NewestKey => StartAt::NewestKey,
             Start::OldestKey => StartAt::OldestKey,
@@ -103,10 +104,15 @@ pub fn rules(config: &Config) -> Rules {
         ring_frames_max: stream.ring.frames_max,
         ring_bytes_max: stream.ring.bytes_max,
         ring_keep_us: stream.ring.keep_ms * 1000,
-        tracks_max: config.limits.tracks,
-        frame_bytes_max: config.limits.frame_bytes,
+        patience_us: flush_us + WRITE_US_MAX,
+        tracks_max: limits.tracks,
+        frame_bytes_max: limits.frame_bytes,
+        // A package that was disposed of begins anew under its old name.
         hls: stream.hls.dispose_ms >= 60_000,
         api: true,
         settings_hold: config.streams.is_empty(),
     }
 }
+
+/// Longest that a flush and its writes may take, in microseconds, where the network does not hold them back.
+const WRITE_US_MAX: u64 = 60_000;
