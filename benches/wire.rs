@@ -14,7 +14,7 @@ use dacapo::media::stream_info::StreamInfo;
 use dacapo::media::timestamp::Timestamp;
 use dacapo::wire::amf0::{self, Value};
 use dacapo::wire::flv;
-use dacapo::wire::format::Format;
+use dacapo::wire::format::{Container, Format, Framing};
 use dacapo::wire::render::Renderer;
 use dacapo::wire::rtmp::chunk::write::write_message;
 use dacapo::wire::rtmp::chunk::{Item, Limits, Message, Reader, cid};
@@ -140,10 +140,10 @@ fn rendering(c: &mut Criterion) {
     let mut group = c.benchmark_group("frames to");
     group.throughput(Throughput::Elements(frames.len() as u64));
     for (name, format) in [
-        ("rtmp", Format::Rtmp { chunk_size: 60_000 }),
-        ("flv", Format::Flv),
-        ("websocket flv", Format::WsFlv),
-        ("mpeg-ts", Format::Ts),
+        ("rtmp", Format::rtmp(60_000)),
+        ("flv", Container::Flv.bare()),
+        ("websocket flv", Container::Flv.framed(Framing::WebSocket)),
+        ("mpeg-ts", Container::Ts.bare()),
     ] {
         group.bench_function(name, |b| {
             let mut renderer = Renderer::new(format);

@@ -18,7 +18,7 @@ use dacapo::media::stream_info::StreamInfo;
 use dacapo::media::timestamp::Timestamp;
 use dacapo::wire::amf0::{self, Value};
 use dacapo::wire::fmp4::Movie;
-use dacapo::wire::format::Format;
+use dacapo::wire::format::{Container, Format, Framing};
 use dacapo::wire::http1::{self, BodySkip, HeadLimits, HeadScan};
 use dacapo::wire::render::Renderer;
 use dacapo::wire::rtmp::aggregate::Aggregate;
@@ -187,7 +187,7 @@ pub fn render(bytes: &[u8]) {
     }
     // No stream holds frames that are shown before they are decoded: the clock straightens them.
     frames.iter_mut().for_each(|frame| frame.cts = frame.cts.max(0));
-    let formats = [Format::Flv, Format::Rtmp { chunk_size: 1 << 20 }, Format::Ts, Format::Aac];
+    let formats = [Container::Flv.bare(), Format::rtmp(1 << 20), Container::Ts.bare(), Container::Aac.bare()];
     let format = formats[usize::from(format) % formats.len()];
     let mut renderer = Renderer::new(format);
     let mut out = Vec::new();
@@ -202,17 +202,17 @@ pub fn render(bytes: &[u8]) {
         }
         out.extend_from_slice(&renderer.frame(frame, &stream_info));
     }
-    match format {
-        Format::Flv if !out.is_empty() => {
+    match (format.container, format.framing) {
+        (Container::Flv, Framing::Bare) if !out.is_empty() => {
             let tags = reader::TagReader::new().push(&out).expect("it is FLV");
             let read = tags.iter().all(|tag| tag.packets().is_ok());
             assert!(read, "each body is read by another reader");
         }
-        Format::Ts => {
+        (Container::Ts, Framing::Bare) => {
             let mut judge = ts_reader::TsReader::new();
             judge.push(&out).and_then(|_| judge.finish()).expect("it is a transport stream");
         }
-        Format::Rtmp { .. } => {
+        (_, Framing::Rtmp { .. }) => {
             let mut judge = ChunkReader::new();
             let size = [&[2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0][..], &(1_u32 << 20).to_be_bytes()].concat();
             judge.push(&size).expect("a chunk size");

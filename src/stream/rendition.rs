@@ -313,7 +313,7 @@ impl Rendition {
 mod tests {
     use super::{Batch, Rendition, Slot};
     use crate::base::slices::Slices;
-    use crate::wire::format::Format;
+    use crate::wire::format::Container;
     use bytes::Bytes;
 
     /// A saved server may be made up: its batches may overlap, stand in any order, and end outside of their
@@ -322,7 +322,7 @@ mod tests {
     fn runs_that_make_no_sense_do_no_harm() {
         let slot = |end| Slot { end, entry: true, pins: 0 };
         let batch = |first, slots| Batch { first, bytes: Bytes::from_static(b"abc"), slots };
-        let mut rendition = Rendition::new(Format::Flv, 0, 100);
+        let mut rendition = Rendition::new(Container::Flv.bare(), 0, 100);
         rendition.batches.extend([
             batch(7, vec![slot(9), slot(2)]),
             batch(2, vec![slot(3), slot(1), slot(3)]),

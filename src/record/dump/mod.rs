@@ -13,6 +13,7 @@ mod rtmp;
 use crate::base::id::ListenerId;
 use crate::config::{Config, Service};
 use crate::record::event::ConnNo;
+use crate::wire::format::Container;
 use crate::wire::m3u8::{HlsFile, Layout};
 use hls::{Packages, Seen};
 use http::{Http, Piece};
@@ -146,13 +147,12 @@ impl Dump {
         if let Some((folder, file)) = hls::file(target).filter(|_| status == 200) {
             return Answer::Hls { folder, file, bytes: Vec::new() };
         }
-        let extension = match (status, kind) {
-            (200, "video/x-flv") | (101, "websocket") => "flv",
-            (200, "video/mp2t") => "ts",
-            (200, "audio/aac") => "aac",
-            (200, "audio/mpeg") => "mp3",
-            _ => return Answer::Nothing,
+        let container = match status {
+            101 if kind == "websocket" => Some(Container::Flv),
+            200 => Container::of_content_type(kind),
+            _ => None,
         };
+        let Some(extension) = container.map(Container::extension) else { return Answer::Nothing };
         let path = target.split('?').next().unwrap_or_default();
         let about = path.rsplit_once('.').map_or(path, |(stem, _)| stem);
         Answer::File(self.open(conn_no, about.to_owned(), extension))

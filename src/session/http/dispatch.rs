@@ -59,7 +59,7 @@ impl HttpSession {
                 let query = request.target.query.clone();
                 self.ask(cx, exchange, Pending::File(wants()), Ask::Fetch { name, file, query });
             }
-            Route::Play(name, format) => match BodyTransport::of(request, format) {
+            Route::Play(name, container) => match BodyTransport::of(request, container) {
                 Ok(transport) => self.play(cx, exchange, request, name, transport),
                 Err(reply) => self.reply(cx, exchange, reply),
             },
@@ -81,8 +81,8 @@ impl HttpSession {
             cx.out.write(&head);
             return self.finish(cx, exchange);
         }
-        self.introduce(cx, request, transport.client_kind(), &name);
         let (query, format) = (request.target.query.clone(), transport.format());
+        self.introduce(cx, request, format.client_kind(), &name);
         self.ask(cx, exchange, Pending::Play(transport), Ask::Play { name, query, format });
     }
 

@@ -7,7 +7,7 @@ use crate::base::name::{DEFAULT_VHOST, StreamName};
 use crate::config::{Http, Service};
 use crate::session::http::api::Call;
 use crate::session::http::recorder::Command;
-use crate::wire::format::Format;
+use crate::wire::format::Container;
 use crate::wire::http1::{Method, Target};
 use crate::wire::m3u8::HlsFile;
 
@@ -21,7 +21,7 @@ pub enum Route {
     /// The picture in the browser's tab.
     Icon,
     /// A live stream without end.
-    Play(StreamName, Format),
+    Play(StreamName, Container),
     /// A file that is made of a stream.
     File(StreamName, HlsFile),
     /// An endpoint of the API.
@@ -88,13 +88,10 @@ fn media(app: &[&str], file: &str, target: &Target) -> Route {
         return Route::Nowhere(NO_APP);
     }
     let name = name(app, stream, target);
-    match extension {
-        "flv" => Route::Play(name, Format::Flv),
-        "ts" => Route::Play(name, Format::Ts),
-        "aac" => Route::Play(name, Format::Aac),
-        "mp3" => Route::Play(name, Format::Mp3),
-        HlsFile::PLAYLIST_EXTENSION => Route::File(name, HlsFile::Master),
-        _ => Route::Nowhere(NO_MEDIA),
+    match Container::of_extension(extension) {
+        Some(container) => Route::Play(name, container),
+        None if extension == HlsFile::PLAYLIST_EXTENSION => Route::File(name, HlsFile::Master),
+        None => Route::Nowhere(NO_MEDIA),
     }
 }
 
@@ -140,12 +137,12 @@ mod tests {
     #[test]
     fn extensions_tell_the_format() {
         let name = StreamName::new("live", "cam.1");
-        assert_eq!(route("/live/cam.1.flv"), Route::Play(name.clone(), Format::Flv));
-        assert_eq!(route("/live/cam.1.ts"), Route::Play(name.clone(), Format::Ts));
-        assert_eq!(route("/live/cam.1.aac"), Route::Play(name.clone(), Format::Aac));
-        assert_eq!(route("/live/cam.1.mp3"), Route::Play(name.clone(), Format::Mp3));
+        assert_eq!(route("/live/cam.1.flv"), Route::Play(name.clone(), Container::Flv));
+        assert_eq!(route("/live/cam.1.ts"), Route::Play(name.clone(), Container::Ts));
+        assert_eq!(route("/live/cam.1.aac"), Route::Play(name.clone(), Container::Aac));
+        assert_eq!(route("/live/cam.1.mp3"), Route::Play(name.clone(), Container::Mp3));
         assert_eq!(route("/live/cam.1.m3u8"), Route::File(name, HlsFile::Master));
-        assert_eq!(route("/tv/hd/cam.flv?x=y"), Route::Play(StreamName::new("tv/hd", "cam"), Format::Flv));
+        assert_eq!(route("/tv/hd/cam.flv?x=y"), Route::Play(StreamName::new("tv/hd", "cam"), Container::Flv));
     }
 
     #[test]
@@ -156,12 +153,12 @@ mod tests {
             assert_eq!(route(&format!("/tv/hd/cam/{file}")), Route::File(name.clone(), parsed));
         }
         // Streams may be called like segments; they have only one step before them then.
-        assert_eq!(route("/live/seg-1.ts"), Route::Play(StreamName::new("live", "seg-1"), Format::Ts));
+        assert_eq!(route("/live/seg-1.ts"), Route::Play(StreamName::new("live", "seg-1"), Container::Ts));
         let master = Route::File(StreamName::new("live", "index"), HlsFile::Master);
         assert_eq!(route("/live/index.m3u8"), master);
         assert_eq!(
             route("/live/cam/seg-x.ts"),
-            Route::Play(StreamName::new("live/cam", "seg-x"), Format::Ts)
+            Route::Play(StreamName::new("live/cam", "seg-x"), Container::Ts)
         );
         assert_eq!(route("/live/cam/init-1.m4s"), Route::Nowhere(NO_MEDIA));
     }
@@ -169,7 +166,7 @@ mod tests {
     #[test]
     fn a_vhost_is_named_by_the_query() {
         let name = StreamName { vhost: "a.tv".into(), app: "live".into(), stream: "cam".into() };
-        assert_eq!(route("/live/cam.flv?token=1&vhost=a.tv"), Route::Play(name, Format::Flv));
+        assert_eq!(route("/live/cam.flv?token=1&vhost=a.tv"), Route::Play(name, Container::Flv));
     }
 
     #[test]

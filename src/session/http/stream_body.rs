@@ -19,8 +19,7 @@ use crate::config::Service;
 use crate::session::ask::Ask;
 use crate::session::http::response::{Exchange, Reply};
 use crate::session::{Cx, Progress};
-use crate::status::ClientKind;
-use crate::wire::format::Format;
+use crate::wire::format::{Container, Format, Framing};
 use crate::wire::http1::{self, Method, Request, ResponseHead, Status, Version};
 use crate::wire::websocket::{self, Event, Reader, code};
 use bytes::BytesMut;
@@ -30,22 +29,33 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BodyTransport {
     /// As a response body without end.
-    Body(Format),
-    /// As [`Format::WsFlv`] on a WebSocket.
+    Body {
+        /// What is in it.
+        container: Container,
+        /// Whether it comes in HTTP chunks.
+        chunked: bool,
+    },
+    /// As binary messages on a WebSocket.
     WebSocket {
+        /// What is in them.
+        container: Container,
         /// Proves that its handshake was read (`Sec-WebSocket-Accept`).
         accept: String,
     },
 }
 
 impl BodyTransport {
-    /// What `request` asks for at a path that means `format`. An offer to go on in a WebSocket counts where
+    /// What `request` asks for at a path that means `container`. An offer to go on in a WebSocket counts where
     /// the stream can be had so; all other upgrades are ignored, as they may be (RFC 9110, 7.8).
-    pub fn of(request: &Request, format: Format) -> Result<BodyTransport, Reply> {
-        if format != Format::Flv || request.method != Method::Get || !request.upgrades_to("websocket") {
+    ///
+    /// # Errors
+    ///
+    /// A response in words, if the offer of a WebSocket is not what RFC 6455, 4.2.1 wants.
+    pub fn of(request: &Request, container: Container) -> Result<BodyTransport, Reply> {
+        let offers = request.method == Method::Get && request.upgrades_to("websocket");
+        if !offers || !container.has_web_socket() {
             // HTTP/1.0 knows no chunks: there the end of the connection is the end of the stream.
-            let chunked = request.version == Version::Http11;
-            return Ok(BodyTransport::Body(if chunked { format.chunked() } else { format }));
+            return Ok(BodyTransport::Body { container, chunked: request.version == Version::Http11 });
         }
         if request.headers.get("sec-websocket-version") != Some("13") {
             return Err(Reply::sentence(Status::UPGRADE_REQUIRED, "WebSocket is spoken here in version 13")
@@ -53,47 +63,36 @@ impl BodyTransport {
                 .header("Sec-WebSocket-Version", "13"));
         }
         match request.headers.get("sec-websocket-key").and_then(websocket::accept_key) {
-            Some(accept) => Ok(BodyTransport::WebSocket { accept }),
+            Some(accept) => Ok(BodyTransport::WebSocket { container, accept }),
             None => Err(Reply::sentence(Status::BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in base64")),
         }
     }
 
     /// The format to play.
     pub fn format(&self) -> Format {
-        match self {
-            BodyTransport::Body(format) => *format,
-            BodyTransport::WebSocket { .. } => Format::WsFlv,
-        }
-    }
-
-    /// What a client that plays so is.
-    pub fn client_kind(&self) -> ClientKind {
-        match self.format().bare() {
-            Format::Rtmp { .. } => ClientKind::RtmpPlay,
-            Format::Flv => ClientKind::FlvPlay,
-            Format::WsFlv => ClientKind::WsFlvPlay,
-            Format::Ts => ClientKind::TsPlay,
-            Format::Aac => ClientKind::AacPlay,
-            _ => ClientKind::Mp3Play,
+        match *self {
+            BodyTransport::Body { container, chunked: true } => container.framed(Framing::HttpChunks),
+            BodyTransport::Body { container, chunked: false } => container.bare(),
+            BodyTransport::WebSocket { container, .. } => container.framed(Framing::WebSocket),
         }
     }
 
     /// The head of the response that carries the stream.
     pub fn head(&self, cx: &Cx<'_>, exchange: &Exchange) -> Vec<u8> {
         match self {
-            BodyTransport::Body(format) => {
+            BodyTransport::Body { container, chunked } => {
                 let head = exchange
                     .head(cx, Status::OK)
-                    .header("Content-Type", content_type(*format))
+                    .header("Content-Type", container.content_type())
                     .header("Cache-Control", "no-store")
                     // Tells nginx not to collect the stream before it passes it on.
                     .header("X-Accel-Buffering", "no");
-                match format.is_chunked() {
+                match chunked {
                     true => head.header("Transfer-Encoding", "chunked").finish(),
                     false => head.finish(),
                 }
             }
-            BodyTransport::WebSocket { accept } => {
+            BodyTransport::WebSocket { accept, .. } => {
                 ResponseHead::new(Status::SWITCHING_PROTOCOLS, cx.epoch.unix_millis(cx.now) / 1000)
                     .header("Upgrade", "websocket")
                     .header("Connection", "Upgrade")
@@ -101,16 +100,6 @@ impl BodyTransport {
                     .finish()
             }
         }
-    }
-}
-
-fn content_type(format: Format) -> &'static str {
-    match format.bare() {
-        Format::Flv => "video/x-flv",
-        Format::Ts => "video/mp2t",
-        Format::Aac => "audio/aac",
-        Format::Mp3 => "audio/mpeg",
-        _ => "application/octet-stream",
     }
 }
 
@@ -134,7 +123,7 @@ impl StreamBody {
         let head = transport.head(cx, &Exchange::last(Service::Http));
         cx.out.write(&head);
         match transport {
-            BodyTransport::Body(format) => StreamBody::Body { input_bytes: 0, chunked: format.is_chunked() },
+            BodyTransport::Body { chunked, .. } => StreamBody::Body { input_bytes: 0, chunked: *chunked },
             BodyTransport::WebSocket { .. } => StreamBody::WebSocket(Reader::new(MESSAGE_BYTES_MAX)),
         }
     }

@@ -234,8 +234,8 @@ impl Connected {
         if !name.is_sound() {
             return self.refuse_to_play(cx, &Refusal::BadName);
         }
-        self.introduce(cx, Some(ClientKind::RtmpPlay), Some(name.clone()));
-        let format = Format::Rtmp { chunk_size: self.link.chunk_size };
+        let format = Format::rtmp(self.link.chunk_size);
+        self.introduce(cx, Some(format.client_kind()), Some(name.clone()));
         cx.ask(Ask::Play { name, query, format });
         self.enter(cx, Role::AskingToPlay(Playback::new(command)));
         Ok(())

@@ -12,7 +12,7 @@ use crate::media::frame::{Codec, Frame, FrameKind, Track};
 use crate::media::timestamp::Timestamp;
 use crate::stream::ingest::{Appended, Stream};
 use crate::stream::playback::Readiness;
-use crate::wire::format::Format;
+use crate::wire::format::Container;
 use bytes::Bytes;
 use model::{Op, PUBLISHER, World, settings, tags};
 
@@ -122,7 +122,8 @@ fn a_transport_stream_of_sound_alone_is_joined_where_its_tables_stand() {
     world.stream.publish(PUBLISHER, Instant::ZERO);
     world.append(Track::AUDIO, Codec::Aac, FrameKind::Config, Bytes::from_static(&[0x12, 0x10]));
     let begins = |world: &mut World| {
-        let (mut cursor, mut own) = (world.stream.join(Format::Ts), Outbox::new(1 << 20, Limit::OutboxBytes));
+        let (mut cursor, mut own) =
+            (world.stream.join(Container::Ts.bare()), Outbox::new(1 << 20, Limit::OutboxBytes));
         let mut frames = 0;
         while world.stream.advance(&mut cursor, &mut own) == Readiness::CaughtUp {
             world.media(Track::AUDIO, Codec::Aac, FrameKind::Key, 20);
@@ -155,7 +156,7 @@ fn a_small_ring_is_shown_before_it_forgets() {
         let payload = Bytes::from(vec![number; 30]);
         let (track, codec, kind) = (Track::AUDIO, Codec::Mp3, FrameKind::Key);
         stream.append(Frame { track, codec, kind, sound: 15, dts, cts: 0, payload }, Instant::ZERO);
-        let cursor = cursor.get_or_insert_with(|| stream.join(Format::Mp3));
+        let cursor = cursor.get_or_insert_with(|| stream.join(Container::Mp3.bare()));
         if stream.has_flushed_since(mark) {
             stream.advance(cursor, &mut own);
             let mut slices = Slices::default();
@@ -184,7 +185,7 @@ fn a_stream_that_nobody_plays_wakes_nobody() {
     append(&mut stream, Track::VIDEO, Codec::H264, FrameKind::Key);
     append(&mut stream, Track::AUDIO, Codec::Aac, FrameKind::Key);
     assert_eq!((stream.flusher().wake_at(), stream.flushed()), (None, stream.head()));
-    let cursor = stream.join(Format::Flv);
+    let cursor = stream.join(Container::Flv.bare());
     append(&mut stream, Track::AUDIO, Codec::Aac, FrameKind::Key);
     assert!(stream.flusher().wake_at().is_some(), "sound rides along with the next picture, or leaves alone");
     assert_eq!(stream.flushed(), stream.head() - 1);

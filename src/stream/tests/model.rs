@@ -12,7 +12,7 @@ use crate::media::timestamp::Timestamp;
 use crate::stream::cursor::Cursor;
 use crate::stream::ingest::{Appended, Stream};
 use crate::stream::playback::Readiness;
-use crate::wire::format::Format;
+use crate::wire::format::Container;
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -150,7 +150,7 @@ impl World {
                     })
                     .flatten();
                 self.players.push(Player {
-                    cursor: self.stream.join(Format::Flv),
+                    cursor: self.stream.join(Container::Flv.bare()),
                     own: Outbox::new(1 << 20, Limit::OutboxBytes),
                     bytes: Vec::new(),
                     joined_at: self.model.len(),

@@ -9,7 +9,7 @@ use crate::media::codec::aac::{ADTS_HEADER_BYTES, AacConfig, adts_header};
 use crate::media::frame::{Codec, Frame, FrameKind, Track, TrackKind};
 use crate::media::stream_info::StreamInfo;
 use crate::media::timestamp::Timestamp;
-use crate::wire::format::Format;
+use crate::wire::format::{Container, Format, Framing};
 use crate::wire::rtmp::chunk::{self, cid};
 use crate::wire::{flv, http1, ts, websocket};
 use bytes::{Bytes, BytesMut};
@@ -18,10 +18,7 @@ use serde::{Deserialize, Serialize};
 /// Lays one stream out in one format.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Renderer {
-    /// The format without HTTP chunks.
     format: Format,
-    /// Whether everything is put into HTTP chunks.
-    chunked: bool,
     /// What the configuration of the sound says, and the number of the stream info that it stands in.
     aac: Option<(u64, Option<AacConfig>)>,
     /// Counts what a transport stream counts.
@@ -31,7 +28,7 @@ pub struct Renderer {
 impl Renderer {
     /// A renderer that has seen nothing.
     pub fn new(format: Format) -> Self {
-        Renderer { format: format.bare(), chunked: format.is_chunked(), aac: None, ts: ts::Muxer::new() }
+        Renderer { format, aac: None, ts: ts::Muxer::new() }
     }
 
     /// What comes once, before everything else. `stream_info` is the one in force where the player begins.
@@ -43,61 +40,79 @@ impl Renderer {
         .emit();
         let mut out = BytesMut::new();
         match self.format {
-            Format::Flv => {}
-            Format::WsFlv => websocket::put_binary_head(&mut out, head.len()),
-            _ => return Bytes::new(),
+            Format { container: Container::Flv, framing: Framing::Rtmp { .. } } => return Bytes::new(),
+            Format { container: Container::Flv, framing: Framing::WebSocket } => {
+                websocket::put_binary_head(&mut out, head.len());
+            }
+            Format { container: Container::Flv, .. } => {}
+            Format { container: Container::Ts | Container::Aac | Container::Mp3, .. } => {
+                return Bytes::new();
+            }
         }
         out.extend_from_slice(&head);
-        self.carried(out.freeze())
+        self.framed(out.freeze())
     }
 
     /// What a player needs to know before the frame at `at`: metadata, then for each track its
     /// configuration and what else is known about it, stamped `at`. Empty in formats whose frames tell
     /// themselves.
     pub fn preamble(&mut self, stream_info: &StreamInfo, at: Timestamp) -> Bytes {
+        if self.format.container != Container::Flv {
+            return Bytes::new();
+        }
         let mut out = BytesMut::new();
         // Nobody decodes by the time of a configuration: whole milliseconds spare a modifier.
         let dts = Timestamp::from_millis(at.as_millis());
         for frame in preamble_frames(stream_info) {
-            put_framed(&mut out, self.format, &Frame { dts, ..frame.clone() });
+            put_flv(&mut out, self.format.framing, &Frame { dts, ..frame.clone() });
         }
-        self.carried(out.freeze())
+        self.framed(out.freeze())
     }
 
     /// A frame in this format; empty if it has no place in it. `stream_info` is the one in force at the
     /// frame.
     pub fn frame(&mut self, frame: &Frame, stream_info: &StreamInfo) -> Bytes {
-        let bytes = self.bare_frame(frame, stream_info);
-        self.carried(bytes)
+        let bytes = self.contained(frame, stream_info);
+        self.framed(bytes)
     }
 
     /// True if a player that knows nothing can read the frame that was laid out last.
     pub fn is_entry(&self) -> bool {
-        self.format != Format::Ts || self.ts.is_entry()
+        self.format.container != Container::Ts || self.ts.is_entry()
     }
 
-    /// Puts bytes into an HTTP chunk where that is the format. An empty chunk would end the response.
-    fn carried(&self, bytes: Bytes) -> Bytes {
-        if self.chunked && !bytes.is_empty() { http1::chunk(&bytes) } else { bytes }
-    }
-
-    fn bare_frame(&mut self, frame: &Frame, stream_info: &StreamInfo) -> Bytes {
-        match self.format {
-            Format::Rtmp { .. } | Format::Flv | Format::WsFlv => {
-                let mut out = BytesMut::new();
-                put_framed(&mut out, self.format, frame);
+    /// Puts bytes of the container into the framing. An empty HTTP chunk would end the response.
+    fn framed(&self, bytes: Bytes) -> Bytes {
+        match self.format.framing {
+            Framing::HttpChunks if !bytes.is_empty() => http1::chunk(&bytes),
+            // FLV tags came in messages of their own.
+            Framing::WebSocket if !bytes.is_empty() && self.format.container != Container::Flv => {
+                let mut out = BytesMut::with_capacity(websocket::head_bytes(bytes.len()) + bytes.len());
+                websocket::put_binary_head(&mut out, bytes.len());
+                out.extend_from_slice(&bytes);
                 out.freeze()
             }
-            Format::Aac => self.adts(frame, stream_info).unwrap_or_default(),
+            Framing::Bare | Framing::HttpChunks | Framing::WebSocket | Framing::Rtmp { .. } => bytes,
+        }
+    }
+
+    /// A frame in the container; of FLV, in the framing already if that goes by tags.
+    fn contained(&mut self, frame: &Frame, stream_info: &StreamInfo) -> Bytes {
+        match self.format.container {
+            Container::Flv => {
+                let mut out = BytesMut::new();
+                put_flv(&mut out, self.format.framing, frame);
+                out.freeze()
+            }
+            Container::Aac => self.adts(frame, stream_info).unwrap_or_default(),
             // MP3 frames tell themselves: the payload is shared as it is.
-            Format::Mp3 if is_sound_of(frame, Codec::Mp3) => frame.payload.clone(),
-            Format::Mp3 => Bytes::new(),
-            Format::Ts => {
+            Container::Mp3 if is_sound_of(frame, Codec::Mp3) => frame.payload.clone(),
+            Container::Mp3 => Bytes::new(),
+            Container::Ts => {
                 let mut out = BytesMut::with_capacity(ts::len_hint(frame));
                 self.ts.frame(frame, stream_info, &mut out);
                 out.freeze()
             }
-            Format::FlvChunked | Format::TsChunked | Format::AacChunked | Format::Mp3Chunked => Bytes::new(),
         }
     }
 
@@ -130,9 +145,9 @@ fn preamble_frames(stream_info: &StreamInfo) -> impl Iterator<Item = &Frame> {
     stream_info.metadata.iter().chain(tracks)
 }
 
-/// Appends a frame in a format that carries FLV bodies. Nothing if the frame has no place in FLV, or is
-/// larger than the 24 bits of a length can say.
-fn put_framed(out: &mut BytesMut, format: Format, frame: &Frame) {
+/// Appends a frame as an FLV tag, or its body as an RTMP message. Nothing if the frame has no place in FLV, or
+/// is larger than the 24 bits of a length can say.
+fn put_flv(out: &mut BytesMut, framing: Framing, frame: &Frame) {
     let Some(head) = flv::body_head(frame) else { return };
     let body = [&*head, &*frame.payload];
     let len = head.len() + frame.payload.len();
@@ -143,8 +158,8 @@ fn put_framed(out: &mut BytesMut, format: Format, frame: &Frame) {
     // Both protocols have 32 bits for the time, and players expect it to wrap. Metadata is about the whole
     // stream: with a time of its own FFmpeg takes it for the first line of a subtitle track.
     let timestamp_ms = if frame.kind == FrameKind::Metadata { 0 } else { frame.dts.as_millis() as u32 };
-    match format {
-        Format::Rtmp { chunk_size } => {
+    match framing {
+        Framing::Rtmp { chunk_size } => {
             let cid = match kind {
                 TrackKind::Video => cid::VIDEO,
                 TrackKind::Audio => cid::AUDIO,
@@ -154,14 +169,15 @@ fn put_framed(out: &mut BytesMut, format: Format, frame: &Frame) {
             let type_id = flv::tag_type(kind);
             chunk::write_parts(out, chunk_size, cid, timestamp_ms, type_id, MESSAGE_STREAM, &body);
         }
-        Format::Flv => flv::put_tag(out, flv::tag_type(kind), timestamp_ms, &body),
-        Format::WsFlv => {
+        Framing::Bare | Framing::HttpChunks => {
+            flv::put_tag(out, flv::tag_type(kind), timestamp_ms, &body);
+        }
+        Framing::WebSocket => {
             let len = flv::tag_bytes(len);
             out.reserve(websocket::head_bytes(len) + len);
             websocket::put_binary_head(out, len);
             flv::put_tag(out, flv::tag_type(kind), timestamp_ms, &body);
         }
-        _ => {}
     }
 }
 

@@ -30,7 +30,10 @@ fn a_live_stream_begins_with_the_head_and_nothing_else() {
     assert!(
         peer.asks_text().starts_with("Introduce(Introduction { kind: Some(FlvPlay), name: Some(live/ca…)")
     );
-    assert_eq!(peer.asks_text(), "Play { name: live/ca…, query: \"token=t\", format: FlvChunked }");
+    assert_eq!(
+        peer.asks_text(),
+        "Play { name: live/ca…, query: \"token=t\", format: Format { container: Flv, framing: HttpChunks } }"
+    );
     assert_eq!(peer.answers(Answer::Play(Ok(Playing::Live(live())))).hears(), HEAD);
     assert_eq!(peer.deadline_ms(), None);
     assert!(peer.asks().is_none());
@@ -91,7 +94,10 @@ fn a_client_of_http_1_0_gets_no_chunks() {
     let mut peer = Peer::on(Service::Http);
     peer.says("GET /live/cam.flv HTTP/1.0\r\n\r\n");
     peer.asks();
-    assert_eq!(peer.asks_text(), "Play { name: live/ca…, query: \"\", format: Flv }");
+    assert_eq!(
+        peer.asks_text(),
+        "Play { name: live/ca…, query: \"\", format: Format { container: Flv, framing: Bare } }"
+    );
     peer.answers(Answer::Play(Ok(Playing::Live(live()))));
     assert_eq!(peer.hears(), HEAD.replace("Transfer-Encoding: chunked\r\n", ""));
     peer.answers(Answer::Ended(Refusal::Ended));
@@ -140,7 +146,10 @@ fn websocket() -> Peer {
     let mut peer = Peer::on(Service::Http);
     peer.requests("GET", "/live/cam.flv", &UPGRADE);
     assert!(peer.asks_text().contains("kind: Some(WsFlvPlay)"));
-    assert_eq!(peer.asks_text(), "Play { name: live/ca…, query: \"\", format: WsFlv }");
+    assert_eq!(
+        peer.asks_text(),
+        "Play { name: live/ca…, query: \"\", format: Format { container: Flv, framing: WebSocket } }"
+    );
     peer.answers(Answer::Play(Ok(Playing::Live(live()))));
     assert_eq!(
         peer.hears(),

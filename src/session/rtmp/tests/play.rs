@@ -34,7 +34,8 @@ fn ffmpeg_rtmpdump_and_gstreamer_play() {
         assert_eq!(said[start..start + 4], START, "{name}");
         assert!(said.contains(&"_result@0 1 status NetConnection.Connect.Success".to_owned()), "{name}");
         let asked = peer.asked();
-        let play = "play live/cam1 ? as Rtmp { chunk_size: 60000 }".to_owned();
+        let play =
+            "play live/cam1 ? as Format { container: Flv, framing: Rtmp { chunk_size: 60000 } }".to_owned();
         assert!(asked.contains(&play), "{name}: {asked:?}");
         assert_eq!(peer.ended, None, "{name}");
     }
@@ -48,7 +49,10 @@ fn the_stream_is_laid_out_for_the_chunk_size_that_was_announced() {
     // A reload changes what later peers hear, not what this one has heard.
     peer.config.rtmp.chunk_size = 60_000;
     peer.say("play", 0, &["cam"]);
-    assert_eq!(peer.asked()[1], "play live/cam ? as Rtmp { chunk_size: 4096 }");
+    assert_eq!(
+        peer.asked()[1],
+        "play live/cam ? as Format { container: Flv, framing: Rtmp { chunk_size: 4096 } }"
+    );
 }
 
 #[test]
@@ -142,7 +146,10 @@ fn a_player_that_closes_its_stream_may_play_another() {
     assert_eq!(peer.said(), [""; 0]);
     peer.say("play", 0, &["other?token=x"]);
     assert_eq!(peer.said(), START);
-    assert_eq!(peer.asked()[1], "play live/other ?token=x as Rtmp { chunk_size: 60000 }");
+    assert_eq!(
+        peer.asked()[1],
+        "play live/other ?token=x as Format { container: Flv, framing: Rtmp { chunk_size: 60000 } }"
+    );
     peer.say("play", 0, &["third"]);
     assert_eq!(peer.asked()[0], "Stop");
 }
