@@ -3,8 +3,9 @@
 //! In: the configuration and the addresses that are really listened to. Out: lines with URLs that can be
 //! pasted. An address that means every interface is shown as this machine's own.
 
+use crate::config::listeners::Service;
 use crate::config::memory::Bytes;
-use crate::config::{Config, Service};
+use crate::config::settings::Config;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The lines to show at start. `bound` are the listeners, with the ports that were given to them.

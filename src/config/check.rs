@@ -3,8 +3,8 @@
 //! In: a configuration. Out: every finding, with the setting's path, what is wrong and what to do. Rules of
 //! streams are held against the same checks, each upon the settings of `stream`.
 
-use crate::config::LISTENERS_MAX;
 use crate::config::levels::Levels;
+use crate::config::listeners::LISTENERS_MAX;
 use crate::config::patch::Setting;
 use crate::config::settings::{Config, Flush, Limits, StreamSettings};
 use std::net::SocketAddr;

@@ -12,6 +12,7 @@ mod env;
 mod error;
 mod levels;
 mod listen;
+mod listeners;
 mod load;
 mod locate;
 mod memory;
@@ -28,73 +29,9 @@ pub use banner::{banner, summary};
 pub use error::{ConfigError, Problem};
 pub use levels::{Levels, short_module};
 pub use listen::{Listen, parse_addr};
+pub use listeners::{LISTENERS_MAX, Service};
 pub use load::{former_names, load, print, reread};
 pub use memory::{BATCH_BYTES_MAX, Bytes, FORMATS, MemoryMax};
 pub use rule::{Pattern, StreamRule};
 pub use secret::Secret;
 pub use settings::*;
-
-use crate::base::id::ListenerId;
-use crate::base::name::StreamName;
-use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
-
-/// Most addresses that are listened to, of all services together.
-pub const LISTENERS_MAX: usize = 64;
-
-/// What a listener speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Service {
-    /// RTMP.
-    Rtmp,
-    /// Live streams, HLS and pages over HTTP.
-    Http,
-    /// The HTTP API.
-    Api,
-}
-
-impl Service {
-    /// The setting that holds its addresses.
-    pub fn setting(self) -> &'static str {
-        match self {
-            Service::Rtmp => "rtmp.listen",
-            Service::Http => "http.listen",
-            Service::Api => "api.listen",
-        }
-    }
-}
-
-impl Config {
-    /// Every listener in a fixed order: what it speaks and where. A [`ListenerId`] is a place in this list.
-    pub fn listeners(&self) -> Vec<(ListenerId, Service, SocketAddr)> {
-        let rtmp = self.rtmp.listen.iter().map(|addr| (Service::Rtmp, *addr));
-        let http = self.http.listen.iter().map(|addr| (Service::Http, *addr));
-        let api = self.api.listen.iter().map(|addr| (Service::Api, *addr));
-        let all = rtmp.chain(http).chain(api);
-        (0..).map(ListenerId).zip(all).map(|(id, (service, addr))| (id, service, addr)).collect()
-    }
-
-    /// Takes over the addresses that were really given, in the order of [`Config::listeners`]: port 0 is no
-    /// port that a page could name. A configuration with other listeners keeps what it says.
-    pub fn note_bound(&mut self, bound: &[SocketAddr]) {
-        if bound.len() == self.listeners().len() {
-            let wanted = self.rtmp.listen.iter_mut().chain(&mut self.http.listen).chain(&mut self.api.listen);
-            for (addr, given) in wanted.zip(bound) {
-                if addr.port() == 0 && addr.ip() == given.ip() {
-                    *addr = *given;
-                }
-            }
-        }
-    }
-
-    /// The settings of one stream: those of `stream`, then each rule of `streams` that fits, in order.
-    /// A later rule wins, setting by setting. For a publish or a play, not for a frame.
-    pub fn stream(&self, name: &StreamName) -> StreamSettings {
-        let mut settings = self.stream.clone();
-        for rule in self.streams.iter().filter(|rule| rule.pattern.fits(name)) {
-            rule.apply(&mut settings);
-        }
-        settings.reconcile();
-        settings
-    }
-}

@@ -7,9 +7,9 @@
 //!
 //! Never: expects a player to fetch everything. What nobody fetched is not judged.
 
-use super::Violation;
 use super::published::Published;
 use super::segment::{self, Found};
+use super::verdict::Violation;
 use crate::reader::fmp4::Movie;
 use crate::reader::m3u8::{self, Playlist, Segment};
 use std::collections::{BTreeMap, BTreeSet};

@@ -9,7 +9,6 @@
 //! In: bytes, in the order in which the server was given them and the kernel took them. Out: violations.
 //! Never: knows what the server is made of, waits, or changes anything.
 
-use super::Violation;
 use super::api::{Client, Question, Stream, Sums, Topic, Totals};
 use super::byte_counts::{ByteCounts, Page, Span};
 use super::expected_role::ExpectedRole;
@@ -19,7 +18,7 @@ use super::model::Model;
 use super::report::{JudgeReport, StreamReport};
 use super::rtmp::{Cx, RtmpConn};
 use super::rules::Rules;
-use super::verdict::Verdict;
+use super::verdict::{Verdict, Violation};
 use std::collections::BTreeMap;
 
 /// For how long a publisher may stay that another one has replaced: as long as its final response takes to

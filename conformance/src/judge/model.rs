@@ -6,11 +6,11 @@
 //! Whether a publisher is let in shows only in what it is told. So what it sends waits until then, or until
 //! somebody gets a frame that can only be its own.
 
-use super::Rules;
 use super::byte_counts::Span;
 use super::clock::Timeline;
 use super::hls::{Answer, HlsJudge};
 use super::report::PublisherReport;
+use super::rules::Rules;
 use super::session::Session;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

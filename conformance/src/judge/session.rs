@@ -3,12 +3,12 @@
 //! What counts follows the server's promises: pictures from the first keyframe on, tracks up to the limit,
 //! bodies that are well-formed and not empty, codecs that are known.
 
-use super::Rules;
 use super::byte_counts::Span;
 use super::clock::{Place, Timeline, Unwrap};
 use super::frame_id::FrameId;
 use super::hash::hash;
 use super::report::PublisherReport;
+use super::rules::Rules;
 use crate::reader::flv::{self, AUDIO, Codec, DATA, Packet, VIDEO, What};
 use std::collections::{BTreeMap, VecDeque};
 

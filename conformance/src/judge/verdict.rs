@@ -1,6 +1,27 @@
 //! The list of what is broken.
 
-use super::Violation;
+use std::fmt;
+
+/// An invariant that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Its number: `I3`.
+    pub invariant: &'static str,
+    /// When, in microseconds from the beginning of the run.
+    pub at_us: u64,
+    /// On which connection, if on one.
+    pub conn_no: Option<u32>,
+    /// What was seen.
+    pub words: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {} µs", self.invariant, self.at_us)?;
+        self.conn_no.map_or(Ok(()), |conn_no| write!(f, ", connection {conn_no}"))?;
+        write!(f, ": {}", self.words)
+    }
+}
 
 /// Most violations that are kept: the first one is what matters, and a broken server breaks everything.
 const VIOLATIONS_MAX: usize = 1_000;

@@ -4,7 +4,7 @@
 //! [`Fault`] when the bytes end too early. Every read is bounded by the bytes; nothing here loops by a
 //! number that was read. Never panics, whatever the bytes.
 
-use super::CodecError;
+use super::error::CodecError;
 use crate::media::frame::Codec;
 
 /// What is wrong with some bytes, before it is known whose they are.

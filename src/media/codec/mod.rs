@@ -8,6 +8,7 @@ pub mod ac3;
 pub mod annexb;
 pub mod av1;
 pub(crate) mod bits;
+mod error;
 pub mod flac;
 pub mod h264;
 pub mod h265;
@@ -21,12 +22,12 @@ pub mod vp8;
 pub mod vp9;
 pub mod vpcc;
 
+pub use error::CodecError;
 pub use parameter_sets::ParameterSets;
 
 use crate::media::frame::Codec;
 use bits::Fault;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 /// What the configuration of a track says. VP8 and VP9 never tell the size of the pictures there, AV1 not
 /// always: it is 0 x 0 then, and [`parse_frame`] finds it in key frames.
@@ -167,31 +168,6 @@ pub struct AudioParams {
     pub frame_samples: Option<u32>,
     /// The codec string for playlists and Media Source (RFC 6381): `mp4a.40.2`, `opus`.
     pub rfc6381: String,
-}
-
-/// Why a configuration, or the header of a frame where there is none, could not be understood.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum CodecError {
-    /// It ends before it is complete.
-    #[error("{} configuration is truncated", codec.name())]
-    Truncated {
-        /// Whose.
-        codec: Codec,
-    },
-    /// The codec has none: frames of some tell what is to know.
-    #[error("{} has no configuration", codec.name())]
-    Absent {
-        /// Which.
-        codec: Codec,
-    },
-    /// A value that the specification does not allow, or a size beyond all reason.
-    #[error("{} configuration: {what}", codec.name())]
-    Invalid {
-        /// Whose.
-        codec: Codec,
-        /// What was wrong.
-        what: &'static str,
-    },
 }
 
 /// The longest configuration that is looked at, in bytes. Real ones have tens of bytes, or a few thousand

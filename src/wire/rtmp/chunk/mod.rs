@@ -15,6 +15,6 @@ mod tests;
 pub mod write;
 
 pub use error::{ChunkError, Limits};
-pub use message::{CHUNK_SIZE_DEFAULT, MESSAGE_BYTES_MAX, Message, cid};
+pub use message::{CHUNK_SIZE_DEFAULT, MESSAGE_BYTES_MAX, Message, cid, type_id};
 pub use read::{Item, Open, Reader};
 pub use write::{message_len, write_message, write_parts};

@@ -10,9 +10,8 @@
 use super::ack::AckCounter;
 use super::error::{ChunkError, Limits};
 use super::header::{Basic, Fields, Shape, repeats_extended};
-use super::message::{CHUNK_SIZE_DEFAULT, MESSAGE_BYTES_MAX, Message};
+use super::message::{CHUNK_SIZE_DEFAULT, MESSAGE_BYTES_MAX, Message, type_id};
 use crate::base::inbox::Inbox;
-use crate::wire::rtmp::message::type_id;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
