@@ -19,6 +19,8 @@ pub struct Report {
     pub players: usize,
     /// Number of streams.
     pub streams: u16,
+    /// Frames that all publishers sent in the window; none if somebody else published.
+    pub frames: u64,
     /// Length of the window in seconds, as it was.
     pub wall: f64,
     /// Bytes of frames sent in the window that arrived, of all players together; of those who do not look,
@@ -135,6 +137,7 @@ impl Report {
             protocol: plan.play.protocol.name(),
             players: engine.viewers().count(),
             streams: plan.streams,
+            frames: engine.publishers().map(|publisher| publisher.window_frames).sum(),
             wall,
             bytes: looked + blind,
             delivered,
@@ -170,6 +173,13 @@ impl Report {
     /// The server's processor seconds per gigabit delivered.
     pub fn cpu_per_gbit(&self) -> Option<f64> {
         self.cpu.map(|cpu| cpu.process / self.gbit())
+    }
+
+    /// The server's time in user space for each frame that was published, however many players it went to, in
+    /// microseconds; `None` if nothing was published here.
+    pub fn user_us_per_frame(&self) -> Option<f64> {
+        let cpu = self.cpu.filter(|_| self.frames > 0)?;
+        Some(cpu.user * 1e6 / self.frames as f64)
     }
 
     /// The server's share of a processor, this process's, and that of others on the server's, in percent.
@@ -215,6 +225,8 @@ impl Report {
             "late_p99_ms": self.late_ms,
             "cpu_seconds": self.cpu.map(|cpu| cpu.process),
             "cpu_per_gbit": self.cpu_per_gbit(),
+            "frames": self.frames,
+            "user_us_per_frame": self.user_us_per_frame(),
             "core_percent": percents.map(|(server, ..)| server),
             "load_percent": percents.map(|(_, load, _)| load),
             "others_percent": percents.and_then(|(.., others)| others),
@@ -259,6 +271,9 @@ impl fmt::Display for Report {
             write!(f, " | {cpu:.4} CPU s/Gbit, core {server:.1} %, load {load:.0} %")?;
             if let Some(others) = others {
                 write!(f, ", others {others:.0} %")?;
+            }
+            if let Some(user) = self.user_us_per_frame() {
+                write!(f, ", {user:.1} us per frame in user space")?;
             }
         }
         if let (Some(each), Some(peak)) = (self.rss_per_player_kib(), self.rss_peak_kib) {

@@ -73,6 +73,7 @@ pub(crate) const SHEETS: &[Sheet] = &[
             ("API ms p50 / p99 / max", Three("answer")),
             ("unanswered", Sum("unanswered")),
             ("core %", Mid("core_percent", 1)),
+            ("user us/frame", Mid("user_us_per_frame", 1)),
             ("CPU s/Gbit", Mid("cpu_per_gbit", 4)),
         ],
         after: &[

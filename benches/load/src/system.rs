@@ -9,6 +9,8 @@ use std::io::{self, Error};
 pub struct Sample {
     /// Processor seconds that the process has used, user and system.
     pub process: f64,
+    /// Those of them in user space. The kernel tells them in ticks of 10 ms.
+    pub user: f64,
     /// Processor seconds that this process has used.
     pub own: f64,
     /// Seconds in which the watched processor was not idle, whoever used it (stolen time too).
@@ -20,6 +22,7 @@ impl Sample {
     pub fn since(self, before: Sample) -> Sample {
         Sample {
             process: self.process - before.process,
+            user: self.user - before.user,
             own: self.own - before.own,
             core: self.core - before.core,
         }
@@ -46,6 +49,7 @@ impl Process {
     pub fn sample(&self) -> io::Result<Sample> {
         Ok(Sample {
             process: cpu_seconds(&self.pid.to_string())?,
+            user: times_in_ticks(&self.pid.to_string())?.0,
             own: cpu_seconds("self")?,
             core: self.core.map_or(Ok(0.0), core_seconds)?,
         })
@@ -95,21 +99,22 @@ fn cpu_seconds(pid: &str) -> io::Result<f64> {
         let used = fs::read_to_string(task?.path().join("schedstat")).ok();
         match used.and_then(|text| text.split(' ').next()?.parse::<u64>().ok()) {
             Some(used) => nanos += used,
-            None => return cpu_seconds_in_ticks(pid),
+            None => return times_in_ticks(pid).map(|(user, system)| user + system),
         }
     }
     Ok(nanos as f64 / 1e9)
 }
 
-/// User and system time in `/proc/PID/stat`: fields 14 and 15, counted after the name, which may hold spaces.
-fn cpu_seconds_in_ticks(pid: &str) -> io::Result<f64> {
+/// User and system seconds in `/proc/PID/stat`: fields 14 and 15, counted after the name, which may hold
+/// spaces.
+fn times_in_ticks(pid: &str) -> io::Result<(f64, f64)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let after_name = stat.rsplit_once(')').map(|(_, rest)| rest);
-    let ticks = after_name.and_then(|rest| {
+    let times = after_name.and_then(|rest| {
         let mut fields = rest.split_whitespace().skip(11).map(|field| field.parse::<u64>().ok());
-        Some(fields.next()?? + fields.next()??)
+        Some((seconds(fields.next()??), seconds(fields.next()??)))
     });
-    ticks.map(seconds).ok_or_else(|| Error::other(format!("unreadable /proc/{pid}/stat")))
+    times.ok_or_else(|| Error::other(format!("unreadable /proc/{pid}/stat")))
 }
 
 /// Everything in the line of a processor in `/proc/stat` but idle and waiting time.
@@ -146,9 +151,9 @@ mod tests {
         assert!(process.rss_kib().expect("readable") > 100);
         assert!(process.peak_kib().expect("readable") > 100);
         let sample = process.sample().expect("readable");
-        assert!(sample.process >= 0.0 && sample.own >= 0.0);
-        let ticks = cpu_seconds_in_ticks("self").expect("readable");
-        assert!((cpu_seconds("self").expect("readable") - ticks).abs() < 0.5);
+        assert!(sample.process >= 0.0 && sample.own >= 0.0 && sample.user >= 0.0);
+        let (user, system) = times_in_ticks("self").expect("readable");
+        assert!((cpu_seconds("self").expect("readable") - user - system).abs() < 0.5);
         assert!(Process::new(u32::MAX).is_err());
     }
 }

@@ -23,7 +23,8 @@ enum Key {
 type Cases = BTreeMap<Case, BTreeMap<String, Rounds>>;
 
 /// The tables of `lines`, one for each kind of measurement. `bases` are the servers to which CPU per Gbit is
-/// related; [`SAME_RULE`] among them is the bare loop that flushes as the server does.
+/// related; [`SAME_RULE`] among them is the bare loop that flushes as the server does. Where a base was measured
+/// with several rules, as `NAME-RULE`, each server is related to the one with its own.
 pub fn table(lines: &str, bases: &[String]) -> Result<String, serde_json::Error> {
     let mut tables = Vec::new();
     let lines: Vec<Value> = lines
@@ -157,9 +158,10 @@ fn note(case: &Case, server: &str, rounds: &Rounds) -> Option<String> {
 
 /// The rounds of the server to which `server` is related.
 fn base_of<'a>(base: &str, server: &str, servers: &'a BTreeMap<String, Rounds>) -> Option<&'a Rounds> {
+    let with_its_rule = |base: &str| servers.get(&format!("{base}-{}", rule(server)?));
     match base {
-        SAME_RULE => servers.get(&format!("bare-{}", rule(server)?)),
-        base => servers.get(base),
+        SAME_RULE => with_its_rule("bare"),
+        base => with_its_rule(base).or_else(|| servers.get(base)),
     }
 }
 
@@ -213,6 +215,25 @@ mod tests {
         assert_eq!(rows[0], "|10|1|flv|bare-video|3|0.2000|1.00|1.00|50|");
         assert_eq!(rows[2], "|10|1|flv|dacapo-350|3|0.6000|3.00|6.00|50|");
         assert_eq!(rows[5], "|10|1|rtmp|dacapo|3|0.2000|2.00|2.00|50|");
+    }
+
+    #[test]
+    fn a_server_is_related_to_the_base_with_its_own_rule() {
+        let mut lines = String::new();
+        for (server, cost) in [
+            ("before-video", 0.1),
+            ("before-frame", 0.4),
+            ("dacapo", 0.2),
+            ("dacapo-frame", 0.2),
+            ("nginx", 0.8),
+        ] {
+            lines += &line(server, "rtmp", 0, cost, 50.0);
+        }
+        let table = table(&lines, &["before".to_owned(), "nginx".to_owned()]).expect("JSON");
+        let rows: Vec<String> = table.lines().skip(2).map(|row| row.replace(' ', "")).collect();
+        assert_eq!(rows[2], "|10|1|rtmp|dacapo|1|0.2000|2.00|0.25|50|");
+        assert_eq!(rows[3], "|10|1|rtmp|dacapo-frame|1|0.2000|0.50|0.25|50|");
+        assert_eq!(rows[4], "|10|1|rtmp|nginx|1|0.8000|-|1.00|50|");
     }
 
     #[test]
