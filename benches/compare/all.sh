@@ -9,7 +9,8 @@
 # | -------- | ---------------------------------------------------------------------------------------- |
 # | user     | what a player costs without sockets, in every format (criterion)                         |
 # | flush    | every flush rule beside the bare loop with the same rule, 500, 1000 and 2000 players     |
-# | relay    | 200 and 500 publishers with a player each, beside the bare loop and nginx-rtmp           |
+# | relay    | 200 and 500 publishers with a player each, beside the bare relay with the same rule and  |
+# |          | nginx-rtmp                                                                               |
 # | latency  | delays at 1, 100 and 500 players by the default rule                                     |
 # | join     | first pictures: of single players, and of 1000 that come within a second                 |
 # | memory   | what players, idle connections and streams cost                                          |
@@ -29,6 +30,9 @@ Options:
   --quick       fewer players, one round, short measurements
   --rounds N    how often everything is measured                     (5)
   --out DIR     where tables, measurements and pictures go           (target/compare)
+  --server NAME=PATH
+                another build of Dacapo, measured in the same rounds as NAME-frame, NAME-video, ...; the tables
+                tell the ratio to it ("x NAME"). Parts flush, relay, latency, join. May be given repeatedly.
   --nice N      as in run.sh
 END
 }
@@ -41,12 +45,13 @@ while [ $# -gt 0 ]; do
     case $1 in
     -h | --help) usage && exit ;;
     --quick) quick=1 ;;
-    --rounds | --out | --nice)
+    --rounds | --out | --nice | --server)
         [ $# -ge 2 ] || { echo "$1 needs a value; --help tells more" >&2 && exit 2; }
         case $1 in
         --rounds) rounds=$2 ;;
         --out) out=$2 ;;
         --nice) nice=$2 ;;
+        --server) add_build "$2" ;;
         esac
         shift
         ;;
@@ -97,10 +102,9 @@ part_flush() {
 part_relay() {
     local streams
     for streams in $relay_streams; do
-        compare "$rounds" "bare-frame bare-video dacapo" rtmp "$streams" "$streams" "${short[@]}"
-        compare "$few" "dacapo-frame nginx" rtmp "$streams" "$streams" "${short[@]}"
+        compare "$rounds" "bare-frame dacapo-frame nginx bare-video dacapo" rtmp "$streams" "$streams" "${short[@]}"
     done
-    tell relay bare-frame rule nginx
+    tell relay rule nginx
 }
 
 part_latency() {
@@ -111,7 +115,7 @@ part_latency() {
 part_join() {
     local round server protocol
     for round in $(seq "$few"); do
-        for server in dacapo $([ "$round$quick" != 1 ] || available nginx); do
+        for server in $(with_builds dacapo) $([ "$round$quick" != 1 ] || available nginx); do
             for protocol in rtmp flv; do
                 serve "$server" || { stop && continue; }
                 if speaks "$protocol"; then
@@ -202,11 +206,11 @@ part_overload() {
         sed -n 's/^memory */\nmemory /p' >>"$out/overload.txt"
 }
 
-# tell PART BASES...: the table of a part.
+# tell PART BASES...: the table of a part, with ratios to the bases and to the other builds.
 tell() {
     local part=$1 base flags=()
     shift
-    for base in "$@"; do flags+=(--base "$base"); done
+    for base in "$@" "${!builds[@]}"; do flags+=(--base "$base"); done
     "$load" table "${flags[@]}" "$results" >"$out/$part.txt"
 }
 
@@ -215,6 +219,7 @@ tell() {
     commit=$(git -C "$root" describe --always --dirty 2>/dev/null || echo "no commit")
     nginx=$(nginx -v 2>&1 || true)
     echo "$("$dacapo" --version), $commit, ${nginx#*: }, $(rustc --version)"
+    for name in "${!builds[@]}"; do echo "$name: $("${builds[$name]}" --version)"; done
     echo "rounds: $rounds${quick:+, quick}"
 } >"$out/machine.txt"
 

@@ -1,8 +1,8 @@
 # What the scripts of this folder share: building, starting servers on processor 0, measuring from
 # processor 1.
 #
-# Whoever sources this has set `root`. It sets `load`, `dacapo` and `work`, a folder that vanishes in the end;
-# `serve` sets `server_pid`, and `rtmp`, `http`, `api` and `bare`, the ports of the server that runs.
+# A script that sources this has set `root`. It sets `load`, `dacapo` and `work`, a folder that vanishes in the
+# end; `serve` sets `server_pid`, and `rtmp`, `http`, `api` and `bare`, the ports of the server that runs.
 # shellcheck shell=bash disable=SC2154
 
 # Where the kernel groups processes by session, priorities count within a session only; so a script that is to
@@ -22,9 +22,9 @@ prepare() {
         { echo "needs two processors: one for the server, one for the load" >&2 && exit 1; }
     # A player is a descriptor in the server and one in the load.
     ulimit -n "$(ulimit -Hn)"
-    cargo build --release --quiet --manifest-path "$root/Cargo.toml" -p dacapo -p load
+    cargo build --profile dist --quiet --manifest-path "$root/Cargo.toml" -p dacapo -p load
     local target=${CARGO_TARGET_DIR:-$root/target}
-    load="$target/release/load" dacapo="$target/release/dacapo"
+    load="$target/dist/load" dacapo="$target/dist/dacapo"
     # In memory where that is possible: no disk has a part in what is measured.
     if [ -w /dev/shm ]; then work=$(mktemp -d -p /dev/shm); else work=$(mktemp -d); fi
     trap 'stop; rm -rf "$work"' EXIT
@@ -118,7 +118,7 @@ http {
 END
 }
 
-# start_dacapo FLUSH SETTING=VALUE...: Dacapo on ports of its own. HLS is off as in the peers, unless a
+# start_dacapo FLUSH SETTING=VALUE...: `binary`, or else `dacapo`, on ports of its own. HLS is off as in the peers, unless a
 # setting turns it on: its segments would count as memory of the players.
 start_dacapo() {
     local flush=$1
@@ -126,7 +126,37 @@ start_dacapo() {
     rtmp=$(free_port) http=$(free_port) api=$(free_port)
     start "$rtmp" env DACAPO_RTMP__LISTEN="127.0.0.1:$rtmp" DACAPO_HTTP__LISTEN="127.0.0.1:$http" \
         DACAPO_API__LISTEN="127.0.0.1:$api" DACAPO_LOG__LEVEL=warn DACAPO_STREAM__HLS__ENABLED=false \
-        DACAPO_STREAM__PLAY__FLUSH="$flush" "$@" "$dacapo"
+        DACAPO_STREAM__PLAY__FLUSH="$flush" "$@" "${binary:-$dacapo}"
+}
+
+# Other builds of Dacapo by name: they are measured in the same rounds as `dacapo`, as NAME-frame, NAME-video, ...
+declare -A builds=()
+
+# add_build NAME=PATH
+add_build() {
+    local name=${1%%=*} path=${1#*=}
+    if ! [[ $1 =~ ^[a-z0-9]+=. ]] || [[ $name =~ ^(bare|dacapo|nginx)$ ]]; then
+        echo "expected NAME=PATH, the name in small letters and digits, not bare, dacapo or nginx: $1" >&2
+        exit 2
+    fi
+    [ -x "$path" ] || { echo "$path is no program" >&2 && exit 2; }
+    builds[$name]=$(realpath "$path")
+}
+
+# with_builds SERVERS...: the list, with the same of every other build behind each that is Dacapo.
+with_builds() {
+    local server name list=()
+    for server in "$@"; do
+        list+=("$server")
+        [[ $server == dacapo* ]] || continue
+        for name in "${!builds[@]}"; do
+            case $server in
+            dacapo) list+=("$name-video") ;;
+            *) list+=("$name-${server#dacapo-}") ;;
+            esac
+        done
+    done
+    echo "${list[@]}"
 }
 
 peer_name="" peer_command="" peer_rtmp=1935 peer_http=8080
@@ -144,15 +174,19 @@ serve() {
         nginx_rtmp_conf "$rtmp" >"$work/nginx.conf"
         start "$rtmp" nginx -c "$work/nginx.conf"
         ;;
-    dacapo | dacapo-video) start_dacapo Video ;;
-    dacapo-frame) start_dacapo Frame ;;
-    dacapo-auto) start_dacapo Auto ;;
-    dacapo-*) start_dacapo "Ms(${1#dacapo-})" ;;
     "$peer_name")
         rtmp=$peer_rtmp
         [ "$peer_http" = 0 ] || http=$peer_http
         # shellcheck disable=SC2086  # a command line: its words are meant
         start "$rtmp" $peer_command
+        ;;
+    dacapo | dacapo-video) start_dacapo Video ;;
+    dacapo-frame) start_dacapo Frame ;;
+    dacapo-auto) start_dacapo Auto ;;
+    dacapo-*) start_dacapo "Ms(${1#dacapo-})" ;;
+    *-*)
+        [ -n "${builds[${1%-*}]:-}" ] || { echo "unknown server $1" >&2 && exit 2; }
+        binary=${builds[${1%-*}]} serve "dacapo-${1##*-}"
         ;;
     *) echo "unknown server $1" >&2 && exit 2 ;;
     esac
@@ -185,15 +219,25 @@ available() {
     echo "$@"
 }
 
+# reversed WORDS...
+reversed() {
+    local word list=()
+    for word in "$@"; do list=("$word" "${list[@]}"); done
+    echo "${list[@]}"
+}
+
 # compare ROUNDS SERVERS PROTOCOLS STREAMS PLAYERS OPTIONS...: in each round, for each number of streams, the
 # servers run one right after the other, each freshly started for each protocol; PLAYERS are numbers with
-# commas between, measured as more and more come.
+# commas between, measured as more and more come. Every second round goes through the servers backwards, so
+# that a machine that slows down favours none.
 compare() {
     local rounds=$1 servers=$2 protocols=$3 streams=$4 players=$5 round stream_count protocol server
     shift 5
     # shellcheck disable=SC2086  # a list of words
-    servers=$(available $servers)
+    servers=$(available $(with_builds $servers))
     for round in $(seq "$rounds"); do
+        # shellcheck disable=SC2086  # a list of words
+        [ "$round" = 1 ] || servers=$(reversed $servers)
         for stream_count in $streams; do
             for server in $servers; do
                 for protocol in bare $protocols; do

@@ -32,6 +32,8 @@ Options:
   --rounds N         how often everything is measured                          (3)
   --seconds N        length of each measurement                                (10)
   --bitrate N        bits per second of each stream                            (1000000)
+  --server NAME=PATH another build of Dacapo, which runs beside each that is named dacapo in --servers and is
+                     called NAME-frame, NAME-video, ...; --base NAME relates to it. May be given repeatedly.
   --peer NAME=CMD    one more server: a command that stays in the foreground
   --peer-rtmp PORT   where it listens for RTMP                                 (1935)
   --peer-http PORT   where it listens for HTTP-FLV; 0: it does not             (8080)
@@ -59,6 +61,7 @@ while [ $# -gt 0 ]; do
     --rounds) rounds=$2 ;;
     --seconds) seconds=$2 ;;
     --bitrate) bitrate=$2 ;;
+    --server) add_build "$2" ;;
     --peer) peer_name=${2%%=*} peer_command=${2#*=} ;;
     --peer-rtmp) peer_rtmp=$2 ;;
     --peer-http) peer_http=$2 ;;
