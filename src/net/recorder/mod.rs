@@ -1,14 +1,14 @@
 //! The flight recorder: what happens to the server, in files that can be played again.
 //!
 //! In: everything that the reactor tells the server, in the order in which it does, and what an operator
-//! wants. Out: parts of recordings in a directory. Rooms: `writer` (the thread), `shelf` (the directory),
-//! `handing` (how a part leaves over HTTP).
+//! wants. Out: parts of recordings in a directory. Rooms: `writer` (the thread), `directory`,
+//! `download` (how a part leaves over HTTP).
 //!
 //! The loop never waits. When the disk is slower than the world, or full, or fails, the recording ends and
 //! the service goes on. While nothing is recorded, each call here is one branch.
 
-pub mod handing;
-pub mod shelf;
+pub mod directory;
+pub mod download;
 #[cfg(test)]
 mod tests;
 pub mod writer;
@@ -22,8 +22,8 @@ use crate::net::clock::unix_micros;
 use crate::record::{Scope, Tape};
 use crate::server::{Input, Output, Server};
 use crate::status::{RecorderAnswer, RecorderRefusal, RecorderStatus, RecorderWish, RecordingStatus};
-use handing::Handing;
-use shelf::{Directory, Disk};
+use directory::{Directory, Disk};
+use download::Downloads;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -52,7 +52,7 @@ pub struct Recorder {
     epoch: Epoch,
     running: Option<Box<Running>>,
     writer: Option<Writer>,
-    handing: Handing,
+    downloads: Downloads,
     /// What operators want and was not looked at yet.
     requests: VecDeque<(Ticket, RecorderWish)>,
     told: Receiver<Told>,
@@ -91,7 +91,7 @@ impl Recorder {
             epoch,
             running: None,
             writer: None,
-            handing: Handing::default(),
+            downloads: Downloads::default(),
             requests: VecDeque::new(),
             told,
             tell,
@@ -244,7 +244,7 @@ impl Recorder {
         let mut running = Running {
             tape: tape(&patterns),
             number: self.begun,
-            name: shelf::recording_name(unix_micros()),
+            name: directory::recording_name(unix_micros()),
             patterns,
             part: 0,
             part_bytes: 0,
@@ -415,13 +415,13 @@ impl Recorder {
         let parts = self.writer.as_ref().map(Writer::parts).unwrap_or_default();
         let part = parts.into_iter().find(|part| part.finished && part.name == name);
         let part = part.ok_or(RecorderRefusal::NoPart)?;
-        if self.handing.is_full() { Err(RecorderRefusal::Busy) } else { Ok(part.bytes) }
+        if self.downloads.is_full() { Err(RecorderRefusal::Busy) } else { Ok(part.bytes) }
     }
 
     /// Sends a part after the last words of a connection that is the shell's no more.
     pub fn hand(&self, stream: mio::net::TcpStream, name: &str, bytes: u64) {
-        if let Some(path) = shelf::path_of(&self.settings.directory, name) {
-            self.handing.start(stream, path, bytes);
+        if let Some(path) = directory::path_of(&self.settings.directory, name) {
+            self.downloads.start(stream, path, bytes);
         }
     }
 

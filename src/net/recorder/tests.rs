@@ -1,7 +1,7 @@
 //! The recorder with disks that are slow, full or gone, and with a world that goes on all the same.
 
 use super::Recorder;
-use super::shelf::{Directory, Disk, Part};
+use super::directory::{Directory, Disk, Part};
 use crate::base::id::{ConnId, ListenerId, Ticket};
 use crate::base::rng::Seed;
 use crate::base::slices::Slices;

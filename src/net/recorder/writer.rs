@@ -13,7 +13,7 @@ use crate::base::rng::Seed;
 use crate::base::time::{Epoch, Instant};
 use crate::config;
 use crate::net::clock::unix_micros;
-use crate::net::recorder::shelf::{Disk, Part, outdated, part_name};
+use crate::net::recorder::directory::{Disk, Part, outdated, part_name};
 use crate::record::{Header, Scope, Start, block_end, block_saved, head};
 use crate::server::Server;
 use crate::status::{PartStatus, RecorderRefusal};

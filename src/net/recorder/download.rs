@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Most parts that leave at a time.
-pub const HANDINGS_MAX: usize = 4;
+pub const DOWNLOADS_MAX: usize = 4;
 
 /// How long a peer may take nothing.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -25,20 +25,20 @@ const DISCARD_BYTES_MAX: u64 = 1 << 20;
 
 /// The parts that are leaving.
 #[derive(Debug, Default)]
-pub struct Handing {
+pub struct Downloads {
     running: Arc<AtomicUsize>,
 }
 
-impl Handing {
+impl Downloads {
     /// True if another one must wait.
     pub fn is_full(&self) -> bool {
-        self.running.load(Ordering::Relaxed) >= HANDINGS_MAX
+        self.running.load(Ordering::Relaxed) >= DOWNLOADS_MAX
     }
 
     /// Sends `bytes` of the file at `path`, then the end. What goes wrong is the peer's to notice: it was
     /// told how many bytes there are.
     pub fn start(&self, stream: mio::net::TcpStream, path: PathBuf, bytes: u64) {
-        if self.running.fetch_add(1, Ordering::Relaxed) >= HANDINGS_MAX {
+        if self.running.fetch_add(1, Ordering::Relaxed) >= DOWNLOADS_MAX {
             self.running.fetch_sub(1, Ordering::Relaxed);
             return;
         }
@@ -49,7 +49,7 @@ impl Handing {
             }
             running.fetch_sub(1, Ordering::Relaxed);
         };
-        if let Err(error) = thread::Builder::new().name("handing".to_owned()).spawn(hand) {
+        if let Err(error) = thread::Builder::new().name("download".to_owned()).spawn(hand) {
             self.running.fetch_sub(1, Ordering::Relaxed);
             log::warn!("a part of a recording cannot be sent: {error}");
         }
