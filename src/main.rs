@@ -78,10 +78,11 @@ fn serve(source: Source) -> Result<(), Failure> {
     let shortage = rlimit::shortage(&config, rlimit::raise());
     let hooks = Hooks {
         reload: Box::new({
-            let (source, listeners) = (source.clone(), config.listeners());
+            let addrs = |config: &Config| (config.listeners(), config.control_addrs().to_vec());
+            let (source, before) = (source.clone(), addrs(&config));
             move || {
                 let config = source.reload()?;
-                if config.listeners() != listeners {
+                if addrs(&config) != before {
                     log::warn!("other addresses to listen on hold only after a restart");
                 }
                 Ok(config)

@@ -44,6 +44,25 @@ pub struct Identity {
     pub pid: u32,
 }
 
+/// An answer of the API: its code and [`Identity`], then the fields of `body`.
+#[derive(Debug, Serialize)]
+pub struct Envelope<'a, T> {
+    code: u32,
+    server: &'a str,
+    service: &'a str,
+    pid: String,
+    #[serde(flatten)]
+    body: T,
+}
+
+impl<'a, T: Serialize> Envelope<'a, T> {
+    /// The answer of this server; `code` 0: the call succeeded.
+    pub fn new(identity: &'a Identity, code: u32, body: T) -> Self {
+        let Identity { server, service, pid } = identity;
+        Envelope { code, server, service, pid: pid.to_string(), body }
+    }
+}
+
 /// The answer to a [`Query`]. It serialises to the fields that stand in the JSON beside those of
 /// [`Identity`].
 #[derive(Clone, Debug, Serialize)]
@@ -463,100 +482,4 @@ pub struct Vitals {
     pub net_recv_bytes: u64,
     /// Bytes that they sent.
     pub net_send_bytes: u64,
-}
-
-/// What an operator wants of the flight recorder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RecorderWish {
-    /// To know how it stands.
-    Look,
-    /// To record from now on.
-    Start {
-        /// The streams that fit one of these patterns; none: everything.
-        streams: Vec<String>,
-    },
-    /// To end the recording.
-    Stop,
-    /// To have a finished part.
-    Fetch {
-        /// The file's name.
-        name: String,
-    },
-}
-
-/// The answer to a [`RecorderWish`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RecorderAnswer {
-    /// How it stands now.
-    State(Box<RecorderStatus>),
-    /// The part can be had.
-    Part {
-        /// How long it is.
-        bytes: u64,
-    },
-}
-
-/// Why the flight recorder does not do what an operator wants.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RecorderRefusal {
-    /// It records already.
-    Running,
-    /// It does not record.
-    Idle,
-    /// There is no such part, or it is being written.
-    NoPart,
-    /// Too many parts are being fetched.
-    Busy,
-    /// This is no pattern; why.
-    Pattern(String),
-    /// The file could not be made; why.
-    Disk(String),
-}
-
-/// How the flight recorder stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecorderStatus {
-    /// Where the files are.
-    pub directory: String,
-    /// What is being recorded, if anything is.
-    pub recording: Option<RecordingStatus>,
-    /// Recordings that ended by themselves, since the disk was slow, full or failing.
-    pub drops: u64,
-    /// Why the last of these ended; empty if none did.
-    pub last_drop: String,
-    /// Finished and unfinished parts, oldest first; of many only the newest.
-    pub parts: Vec<PartStatus>,
-}
-
-/// A recording that goes on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecordingStatus {
-    /// Its name; those of its parts begin with it.
-    pub name: String,
-    /// Patterns of the streams that are recorded; none: everything.
-    pub streams: Vec<String>,
-    /// Which part is being written, from 0.
-    pub part: u32,
-    /// Bytes of this part so far, but for what it began with.
-    pub part_bytes: u64,
-    /// Bytes that wait for the disk.
-    pub waiting_bytes: u64,
-    /// Connections that are not recorded although they may belong to the streams: they said too much before
-    /// they said what they are about.
-    pub forgotten: u64,
-    /// The longest that the loop stood still to copy the server, in microseconds.
-    pub copy_us_max: u64,
-}
-
-/// A part of a recording: a file that replays alone.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PartStatus {
-    /// The file's name.
-    pub name: String,
-    /// Its length so far.
-    pub bytes: u64,
-    /// Whether nothing more is written to it.
-    pub finished: bool,
-    /// When it was last written to: milliseconds since 1970.
-    pub modified_ms: u64,
 }

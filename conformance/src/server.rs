@@ -45,7 +45,7 @@ impl Server {
     pub fn launch(tool: Tool, settings: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().expect("a temporary directory");
         let mut tool = tool.env("DACAPO_LOG__LEVEL", "debug").folder(folder.path());
-        for listener in ["RTMP", "HTTP", "API"] {
+        for listener in ["RTMP", "HTTP", "API", "RECORDER"] {
             tool = tool.env(&format!("DACAPO_{listener}__LISTEN"), "127.0.0.1:0");
         }
         for (path, value) in settings {
@@ -77,6 +77,20 @@ impl Server {
     /// `http://…/live/NAME`, `name` with its ending.
     pub fn http_url(&self, name: &str) -> String {
         format!("http://{}/live/{name}", self.http)
+    }
+
+    /// Where its flight recorder is controlled.
+    ///
+    /// # Panics
+    /// If it does not say so: it has no token.
+    #[track_caller]
+    pub fn recorder(&self) -> SocketAddr {
+        let found = until(secs(10), || {
+            let log = self.log();
+            let line = log.lines().find(|line| line.contains("/api/v1/recorder"))?;
+            address(line, "http://")
+        });
+        found.expect("it says where its recorder is controlled")
     }
 
     /// The folder that it runs in.
@@ -215,12 +229,15 @@ fn build() -> PathBuf {
 
 /// Finds in the log where RTMP, HTTP and the API listen: the URLs that are printed at start.
 fn listeners(log: &str) -> Option<[SocketAddr; 3]> {
-    let address = |prefix: &str, wanted: &dyn Fn(&str) -> bool| {
-        log.lines().filter(|line| wanted(line)).find_map(|line| {
-            let rest = &line[line.find(prefix)? + prefix.len()..];
-            rest[..rest.find(|c: char| !(c.is_ascii_hexdigit() || ".:[]".contains(c)))?].parse().ok()
-        })
+    let first = |prefix: &str, wanted: &dyn Fn(&str) -> bool| {
+        log.lines().filter(|line| wanted(line)).find_map(|line| address(line, prefix))
     };
     let api = |line: &str| line.contains("/api/");
-    Some([address("rtmp://", &|_| true)?, address("http://", &|line| !api(line))?, address("http://", &api)?])
+    Some([first("rtmp://", &|_| true)?, first("http://", &|line| !api(line))?, first("http://", &api)?])
+}
+
+/// The address behind `prefix` in a line.
+fn address(line: &str, prefix: &str) -> Option<SocketAddr> {
+    let rest = &line[line.find(prefix)? + prefix.len()..];
+    rest[..rest.find(|c: char| !(c.is_ascii_hexdigit() || ".:[]".contains(c)))?].parse().ok()
 }

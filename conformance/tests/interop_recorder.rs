@@ -1,7 +1,7 @@
 //! The flight recorder of the release binary: FFmpeg publishes, players of several formats watch, one is
 //! killed and one stalls; what was recorded replays bit for bit, whole and for one stream alone, also when
 //! the server was killed, also when it was asked to record in mid-run, also without names and tokens. A full
-//! disk costs the recording, not the service.
+//! disk costs the recording, not the service; its control port is another one than the API's.
 
 use conformance::ffmpeg::Ffmpeg;
 use conformance::http::{Answer, dial, exchange};
@@ -100,7 +100,7 @@ fn api(server: &Server, method: &str, path: &str, word: &str) -> Answer {
     let authorization =
         if word.is_empty() { String::new() } else { format!("Authorization: Bearer {word}\r\n") };
     let line = format!("{method} /api/v1/recorder{path} HTTP/1.1");
-    let host = server.api;
+    let host = server.recorder();
     exchange(host, &format!("{line}\r\nHost: {host}\r\n{authorization}Connection: close\r\n\r\n"))
 }
 
@@ -265,11 +265,39 @@ fn an_operator_records_in_mid_run_and_takes_the_part_along() {
 }
 
 #[test]
-fn without_a_word_nobody_can_use_it() {
+fn the_api_says_where_it_is_and_without_a_word_it_is_nowhere() {
     let server = Server::start();
-    let answer = api(&server, "POST", "?action=start", WORD);
-    assert_eq!(answer.status, 403);
-    assert!(answer.text().contains("recorder.api_token"));
+    for path in ["/api/v1/recorder", "/api/v1/recorder/a.dacapo"] {
+        let answer = conformance::http::get(server.api, path);
+        assert_eq!(answer.status, 404);
+        assert!(answer.text().contains("recorder.listen"));
+    }
+    assert!(!server.log().contains("/api/v1/recorder"), "nothing listens for operators");
+}
+
+#[test]
+fn who_stalls_at_its_port_delays_no_player() {
+    let server = Server::with(&[PLACE, TOKEN]);
+    let _publisher = publish(&server, "film");
+    let mut stalled = Vec::new();
+    for n in 0..64 {
+        let mut socket = dial(server.recorder());
+        // Of some the head never ends, others never say a word, and of many more nothing is heard again.
+        let _turned_away = socket.write_all(if n % 2 == 0 { b"GET /api/v1/recorder HT" } else { b"" });
+        stalled.push(socket);
+    }
+    conformance::health::assert_serves(&server);
+    let answered = until(secs(10), || {
+        let mut socket = dial(server.recorder());
+        let host = server.recorder();
+        let head =
+            format!("GET /api/v1/recorder HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {WORD}\r\n\r\n");
+        let mut got = String::new();
+        let said = socket.write_all(head.as_bytes()).and_then(|()| socket.read_to_string(&mut got));
+        (said.is_ok() && got.starts_with("HTTP/1.1 200 ")).then_some(())
+    });
+    assert!(answered.is_some(), "who says nothing is cut off, and operators are served again");
+    drop(stalled);
 }
 
 #[test]

@@ -453,7 +453,6 @@ impl Shell {
                 Output::Measure { ticket } => {
                     self.hand(Input::Measured { ticket, vitals: Box::new(Vitals::default()) });
                 }
-                other => self.trace.note(self.now.as_micros(), None, "wish", format!("{other:?}").as_bytes()),
             }
         }
     }

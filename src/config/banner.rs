@@ -8,7 +8,8 @@ use crate::config::memory::Bytes;
 use crate::config::settings::Config;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The lines to show at start. `bound` are the listeners, with the ports that were given to them.
+/// The lines to show at start. `bound` are the listeners, with the ports that were given to them; in `config`
+/// those of the recorder are noted.
 pub fn banner(config: &Config, bound: &[(Service, SocketAddr)]) -> String {
     let mut lines = Lines::default();
     let hosts = |service: Service| {
@@ -36,6 +37,9 @@ pub fn banner(config: &Config, bound: &[(Service, SocketAddr)]) -> String {
     for host in hosts(Service::Api) {
         lines.add("API", format!("http://{host}/api/v1/"));
     }
+    for addr in config.control_addrs() {
+        lines.add("recorder", format!("http://{}/api/v1/recorder", pasteable(*addr)));
+    }
     lines.add("memory", memory(config));
     lines.text
 }
@@ -45,6 +49,9 @@ pub fn summary(config: &Config) -> String {
     let mut lines = Lines::default();
     for (_, service, addr) in config.listeners() {
         lines.add("listens", format!("{addr} ({})", service.setting()));
+    }
+    for addr in config.control_addrs() {
+        lines.add("listens", format!("{addr} (recorder.listen)"));
     }
     lines.add("rules", format!("{} for some streams", config.streams.len()));
     lines.add("memory", memory(config));
@@ -141,6 +148,14 @@ rules    1 for some streams
 memory   at most 5.0 GiB by the limits: 2.0 GiB for 100 connections, 2.8 GiB for 4 streams, 256.0 MiB for \
     sendfile";
         assert_eq!(summary(&load(text, "my.ron", &[]).expect("right")), expected);
+    }
+
+    #[test]
+    fn the_recorder_is_offered_where_a_token_opens_it() {
+        let text = "(recorder: (api_token: \"correct-horse-battery\", directory: \"flights\", listen: 7))";
+        let config = load(text, "my.ron", &[]).expect("right");
+        assert!(banner(&config, &[]).contains("recorder http://127.0.0.1:7/api/v1/recorder\n"));
+        assert!(summary(&config).contains("\n         0.0.0.0:7 (recorder.listen)\n"));
     }
 
     #[test]

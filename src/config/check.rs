@@ -108,22 +108,25 @@ fn rules(config: &Config) -> Vec<Finding> {
 
 /// No address twice, at least one, and not too many.
 fn listeners(config: &Config) -> Vec<Finding> {
-    let listeners = config.listeners();
+    let own = config.listeners().into_iter().map(|(_, service, addr)| (service.setting(), addr));
+    let listeners: Vec<_> = own.collect();
     if listeners.is_empty() {
         let help = "give `rtmp.listen`, `http.listen` or `api.listen` an address";
         return vec![Finding::new("rtmp.listen", "and all other listeners are off", help)];
     }
-    if let Some((_, service, _)) = listeners.get(LISTENERS_MAX) {
+    let control = config.control_addrs().iter().map(|addr| ("recorder.listen", *addr));
+    let listeners: Vec<_> = listeners.into_iter().chain(control).collect();
+    if let Some((setting, _)) = listeners.get(LISTENERS_MAX) {
         let wrong = format!("brings the number of addresses to {}", listeners.len());
         let help = format!("at most {LISTENERS_MAX} are listened to, of all services together");
-        return vec![Finding::new(service.setting(), wrong, &help)];
+        return vec![Finding::new(setting, wrong, &help)];
     }
     let mut findings = Vec::new();
-    for (index, (_, service, addr)) in listeners.iter().enumerate() {
-        let earlier = listeners[..index].iter().find(|(_, _, other)| collide(*addr, *other));
-        if let Some((_, other, taken)) = earlier {
-            let wrong = format!("has {addr}, but `{}` has {taken}", other.setting());
-            findings.push(Finding::new(service.setting(), wrong, "give each listener a port of its own"));
+    for (index, (setting, addr)) in listeners.iter().enumerate() {
+        let earlier = listeners[..index].iter().find(|(_, other)| collide(*addr, *other));
+        if let Some((other, taken)) = earlier {
+            let wrong = format!("has {addr}, but `{other}` has {taken}");
+            findings.push(Finding::new(setting, wrong, "give each listener a port of its own"));
         }
     }
     findings

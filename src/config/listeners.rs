@@ -41,6 +41,11 @@ impl Config {
         (0..).map(ListenerId).zip(all).map(|(id, (service, addr))| (id, service, addr)).collect()
     }
 
+    /// Where operators use the recorder: nowhere unless there is a token.
+    pub fn control_addrs(&self) -> &[SocketAddr] {
+        if self.recorder.api_token.is_set() { &self.recorder.listen } else { &[] }
+    }
+
     /// Takes over the addresses that were really given, in the order of [`Config::listeners`]: port 0 is no
     /// port that a page could name. A configuration with other listeners keeps what it says.
     pub fn note_bound(&mut self, bound: &[SocketAddr]) {

@@ -207,7 +207,10 @@ settings! {
         flush_ms: u64 = 500, in 10..=1_000;
         /// Most bytes that wait for a slow disk; past it the recording ends.
         queue_bytes_max: usize = 64 * MIB, in MIB..=1 << 30;
-        /// What an operator must know to use the recorder over the API; empty: nobody can.
+        /// Addresses where operators use the recorder over HTTP, if `api_token` is set; none: off. Port 0
+        /// takes any free port.
+        listen: Vec<SocketAddr> = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 1987))];
+        /// What an operator must send as a bearer token; empty: the recorder cannot be used over HTTP.
         api_token: Secret = Secret::default();
     }
 

@@ -55,8 +55,6 @@ pub struct Conn {
     pub full: bool,
     /// True while it stands in the reactor's line of those to read from.
     pub queued: bool,
-    /// The part of a recording that follows its last words, and how many bytes of it.
-    pub tail: Option<(String, u64)>,
 }
 
 impl Conn {

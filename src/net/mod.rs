@@ -25,6 +25,7 @@ use listener::Listener;
 use mio::{Poll, Waker};
 use reactor::Reactor;
 use recorder::Recorder;
+use recorder::control::Control;
 use sendfile::Pages;
 use signals::Signals;
 use std::io;
@@ -38,10 +39,10 @@ use world::{Hooks, World};
 #[derive(Debug, Error)]
 pub enum ServeError {
     /// A listener could not be opened.
-    #[error("cannot listen on {addr} (setting `{}`): {error}{}", .service.setting(), hint(.error))]
+    #[error("cannot listen on {addr} (setting `{setting}`): {error}{}", hint(.error))]
     Listen {
-        /// What it was to speak.
-        service: Service,
+        /// Which setting asks for it.
+        setting: &'static str,
         /// Where.
         addr: SocketAddr,
         /// Why not.
@@ -64,6 +65,18 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
+/// Opens the recorder's control endpoint, if operators may use it, and notes the ports that were given.
+fn open_control(config: &mut Config, recorder: &Recorder) -> Result<Option<Control>, ServeError> {
+    if config.control_addrs().is_empty() {
+        return Ok(None);
+    }
+    let opened = Control::open(config.control_addrs(), recorder.desk());
+    let (control, bound) =
+        opened.map_err(|(addr, error)| ServeError::Listen { setting: "recorder.listen", addr, error })?;
+    config.recorder.listen = bound;
+    Ok(Some(control))
+}
+
 /// Serves until told to end. `started` is called once, with the addresses that are listened to.
 pub fn serve(
     mut config: Config,
@@ -73,7 +86,8 @@ pub fn serve(
     let mut listeners = Vec::new();
     for (id, service, addr) in config.listeners() {
         let listener = Listener::open(id, service, addr);
-        listeners.push(listener.map_err(|error| ServeError::Listen { service, addr, error })?);
+        let setting = service.setting();
+        listeners.push(listener.map_err(|error| ServeError::Listen { setting, addr, error })?);
     }
     let bound: Vec<SocketAddr> = listeners.iter().map(|listener| listener.addr).collect();
     config.note_bound(&bound);
@@ -91,6 +105,8 @@ pub fn serve(
     };
     let mut recorder = Recorder::new(&config, seed, clock.epoch(), Arc::new(wake));
     recorder.begin_at_birth(birth);
+    // Closed when the loop has ended.
+    let _control = open_control(&mut config, &recorder)?;
     let server = Server::new(config.clone(), seed, birth, clock.epoch());
     let world = World::new(workers, signals, hooks, bound);
     let pages = Pages::new(config.limits.sendfile_bytes);

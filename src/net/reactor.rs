@@ -120,7 +120,7 @@ impl Reactor {
     /// How long nothing needs to be done unless something happens.
     fn timeout(&self) -> Option<Duration> {
         let acceptable = || self.listeners.iter().any(|listener| listener.acceptable);
-        let results = self.world.has_results() || self.recorder.has_wishes();
+        let results = self.world.has_results();
         if !self.line.is_empty() || results || self.accept_at.is_none() && acceptable() {
             return Some(Duration::ZERO);
         }
@@ -142,9 +142,7 @@ impl Reactor {
         while let Some(input) = self.world.next_result() {
             self.tell(now, input);
         }
-        while let Some(input) = self.recorder.next_answer(&self.server, now, || self.clock.now()) {
-            self.tell(now, input);
-        }
+        self.recorder.take_orders(&self.server, now, || self.clock.now());
         if self.accept_at.is_some_and(|at| at <= now) {
             self.accept_at = None;
         }
@@ -247,7 +245,6 @@ impl Reactor {
             reading: true,
             full: false,
             queued: true,
-            tail: None,
         });
         self.line.push_back(id);
         self.drain(now);
@@ -340,12 +337,6 @@ impl Reactor {
                 Output::Write { conn } => self.write(conn, now),
                 Output::Read { conn, on } => self.set_reading(conn, on),
                 Output::Close { conn, linger } => self.close(conn, linger, now),
-                Output::Recorder { ticket, wish } => self.recorder.ask(ticket, wish),
-                Output::Append { conn, name, bytes } => {
-                    if let Some(conn) = self.conn(conn) {
-                        conn.tail = Some((name, bytes));
-                    }
-                }
                 Output::Finished => self.finished = true,
                 other => self.world.start(other),
             }
@@ -378,11 +369,7 @@ impl Reactor {
     fn close(&mut self, id: ConnId, linger: bool, now: Instant) {
         let Some(slot) = self.conns.get_mut(id.index as usize) else { return };
         let Some(mut conn) = slot.take_if(|conn| conn.id == id) else { return };
-        if let (true, Some((name, bytes))) = (linger, conn.tail.take()) {
-            if self.poll.registry().deregister(&mut conn.stream).is_ok() {
-                self.recorder.hand(conn.stream, &name, bytes);
-            }
-        } else if linger {
+        if linger {
             conn.say_goodbye();
             self.closing.adopt(self.poll.registry(), conn.stream, now);
         } else if let Err(error) = self.poll.registry().deregister(&mut conn.stream) {

@@ -54,12 +54,7 @@ impl World {
             Output::Store { ticket, op } => self.workers.store(ticket, op),
             Output::Measure { ticket } => self.measured.push_back(self.gauge.read_as(ticket)),
             // The reactor keeps these for itself.
-            Output::Write { .. }
-            | Output::Read { .. }
-            | Output::Close { .. }
-            | Output::Append { .. }
-            | Output::Recorder { .. }
-            | Output::Finished => {}
+            Output::Write { .. } | Output::Read { .. } | Output::Close { .. } | Output::Finished => {}
         }
     }
 

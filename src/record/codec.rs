@@ -47,10 +47,6 @@ pub fn put(out: &mut Vec<u8>, last: Instant, at: Instant, event: &Event) {
             number(out, ticket.0);
             text(out, &serde_json::to_string(vitals).expect("measurements are plain data"));
         }
-        Event::Recorder { ticket, result } => {
-            number(out, ticket.0);
-            text(out, &serde_json::to_string(result).expect("answers are plain data"));
-        }
         Event::Reload { config } => text(out, config),
         Event::Closed { conn_no, linger, sent } => {
             number(out, u64::from(conn_no.0));
@@ -84,7 +80,7 @@ pub fn sent(out: &mut Vec<u8>, conn_no: ConnNo, len: u32, room: bool, check: u16
     out.extend_from_slice(&check.to_le_bytes());
 }
 
-// The numbers 8 to 10, 12 and 13 stood for inputs that no build has ever made; they stay unused.
+// The numbers 8 to 10, 12, 13 and 20 stood for inputs that are none any more; they stay unused.
 const ACCEPTED: u8 = 1;
 const SEATED: u8 = 2;
 const TICK: u8 = 3;
@@ -101,7 +97,6 @@ const DRAIN: u8 = 16;
 const CLOSED: u8 = 17;
 const CHECKED: u8 = 18;
 const REQUESTED: u8 = 19;
-const RECORDER: u8 = 20;
 
 fn kind(event: &Event) -> u8 {
     match event {
@@ -114,7 +109,6 @@ fn kind(event: &Event) -> u8 {
         Event::Ended { .. } => ENDED,
         Event::Stored { .. } => STORED,
         Event::Measured { .. } => MEASURED,
-        Event::Recorder { .. } => RECORDER,
         Event::Reload { .. } => RELOAD,
         Event::Drain => DRAIN,
         Event::Closed { .. } => CLOSED,
@@ -210,10 +204,6 @@ pub fn take(from: &mut Bytes, last: Instant) -> Option<Entry> {
         MEASURED => Event::Measured {
             ticket: Ticket(take_number(from)?),
             vitals: serde_json::from_slice(&take_blob(from)?).ok()?,
-        },
-        RECORDER => Event::Recorder {
-            ticket: Ticket(take_number(from)?),
-            result: serde_json::from_slice(&take_blob(from)?).ok()?,
         },
         RELOAD => Event::Reload { config: take_text(from)? },
         DRAIN => Event::Drain,

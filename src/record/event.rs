@@ -4,7 +4,7 @@ use crate::base::id::{ConnId, ListenerId, Ticket};
 use crate::base::time::Instant;
 use crate::record::rolling_hash::RollingHash;
 use crate::server::End;
-use crate::status::{RecorderAnswer, RecorderRefusal, Vitals};
+use crate::status::Vitals;
 use bytes::Bytes;
 use std::fmt;
 use std::net::SocketAddr;
@@ -99,13 +99,6 @@ pub enum Event {
         ticket: Ticket,
         /// What was measured.
         vitals: Box<Vitals>,
-    },
-    /// The flight recorder did what an operator wanted, or did not.
-    Recorder {
-        /// Which request.
-        ticket: Ticket,
-        /// What was done, or why not.
-        result: Result<RecorderAnswer, RecorderRefusal>,
     },
     /// Another configuration, as RON text with every setting.
     Reload {

@@ -185,9 +185,6 @@ impl Tape {
             Input::Measured { ticket, vitals } => {
                 self.general(now, &Event::Measured { ticket: *ticket, vitals: vitals.clone() });
             }
-            Input::Recorder { ticket, result } => {
-                self.general(now, &Event::Recorder { ticket: *ticket, result: result.clone() });
-            }
         }
         // Timers fire with any input, also with one that is not recorded: then the time is.
         if self.chosen.is_some() && server.deadline().is_some_and(|deadline| deadline.at <= now) {
@@ -342,7 +339,6 @@ impl Default for Tape {
 pub(super) fn request_text(request: &Output, conn_no: impl Fn(u32) -> Option<ConnNo>) -> String {
     match request {
         Output::Read { conn, on } => format!("Read {:?} {on}", conn_no(conn.index)),
-        Output::Append { conn, name, bytes } => format!("Append {:?} {name} {bytes}", conn_no(conn.index)),
         Output::Store { ticket, op: StoreOp::Write { path, body } } => {
             let mut content = RollingHash::default();
             body.iter().for_each(|piece| content.extend(piece));

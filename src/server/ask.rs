@@ -4,7 +4,6 @@ use crate::base::id::ConnId;
 use crate::base::name::StreamName;
 use crate::base::reason::Reason;
 use crate::server::Server;
-use crate::server::output::Output;
 use crate::session::ask::{Answer, Ask};
 use std::fmt;
 
@@ -48,10 +47,6 @@ impl Server {
             Ask::Kick { id: cid } => {
                 let kicked = self.kick(&cid);
                 self.answer(id, Answer::Kick(kicked));
-            }
-            Ask::Recorder(wish) => self.request_recorder(id, wish),
-            Ask::Append { name, bytes } => {
-                self.outputs.push_back(Output::Append { conn: id, name, bytes });
             }
             Ask::Bye(reason) => self.finish(id, reason),
         }

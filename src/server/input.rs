@@ -4,7 +4,7 @@
 
 use crate::base::id::{ConnId, Ticket};
 use crate::config::Config;
-use crate::status::{RecorderAnswer, RecorderRefusal, Vitals};
+use crate::status::Vitals;
 
 /// Something that happened in the world.
 #[derive(Debug)]
@@ -52,13 +52,6 @@ pub enum Input<'a> {
         ticket: Ticket,
         /// What was measured.
         vitals: Box<Vitals>,
-    },
-    /// To `Output::Recorder`.
-    Recorder {
-        /// Which request.
-        ticket: Ticket,
-        /// What was done, or why not.
-        result: Result<RecorderAnswer, RecorderRefusal>,
     },
     /// The operator wants another configuration.
     Reload {

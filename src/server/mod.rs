@@ -233,6 +233,11 @@ impl Server {
         id
     }
 
+    /// Which server this is, as its API tells it.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     /// Something happened. Never fails: a peer's fault ends that peer, and nothing else.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         self.set_now(now);
@@ -244,7 +249,6 @@ impl Server {
             Input::Ended { conn, end: End::Eof } => self.peer_left(conn),
             Input::Ended { conn, end: End::Broken(how) } => self.close(conn, Reason::Broken(how)),
             Input::Measured { ticket, vitals } => self.measured(ticket, *vitals),
-            Input::Recorder { ticket, result } => self.recorder_answered(ticket, result),
             Input::Stored { result: Err(error), .. } => log::warn!("a file could not be written: {error}"),
             Input::Stored { result: Ok(()), .. } => {}
             Input::Reload { config } => {

@@ -3,7 +3,6 @@
 
 use crate::base::id::{ConnId, Ticket};
 use crate::base::store::StoreOp;
-use crate::status::RecorderWish;
 use serde::{Deserialize, Serialize};
 
 /// A request of the server to the shell.
@@ -34,23 +33,6 @@ pub enum Output {
         ticket: Ticket,
         /// How.
         op: StoreOp,
-    },
-    /// Do something with the flight recorder; answered by `Input::Recorder`.
-    Recorder {
-        /// Names the request.
-        ticket: Ticket,
-        /// What is wanted.
-        wish: RecorderWish,
-    },
-    /// When this connection is closed and lingers, a part of a recording follows the final response. The
-    /// server never sees that part, and no recording holds it.
-    Append {
-        /// To which connection.
-        conn: ConnId,
-        /// The file's name.
-        name: String,
-        /// How many bytes of it.
-        bytes: u64,
     },
     /// Measure process and machine; answered by `Input::Measured`.
     Measure {

@@ -1,5 +1,5 @@
 //! The requests of the HTTP API: a question comes from a session, its answer goes back to it, at once or
-//! after the shell has measured or recorded (I38).
+//! after the shell has measured (I38).
 
 use crate::base::id::{ConnId, Ticket};
 use crate::server::Server;
@@ -7,9 +7,7 @@ use crate::server::hosted::Hosted;
 use crate::server::output::Output;
 use crate::server::vid::vid;
 use crate::session::ask::Answer;
-use crate::status::{
-    Identity, Query, RecorderAnswer, RecorderRefusal, RecorderWish, Report, Summaries, Totals, Vitals,
-};
+use crate::status::{Identity, Query, Report, Summaries, Totals, Vitals};
 
 impl Server {
     pub(super) fn query(&mut self, id: ConnId, query: Query) {
@@ -77,29 +75,6 @@ impl Server {
         };
         let data = Box::new(Summaries::new(totals, vitals));
         self.answer(id, Answer::Report(Some(Box::new(Report::Summaries { data }))));
-    }
-
-    /// Only the shell can record; the answer comes with `Input::Recorder`.
-    pub(super) fn request_recorder(&mut self, id: ConnId, wish: RecorderWish) {
-        if self.pending.len() >= PENDING_MAX {
-            let answer = Answer::Recorder(Err(RecorderRefusal::Busy));
-            self.answer(id, answer);
-            return;
-        }
-        let ticket = self.ticket();
-        self.pending.insert(ticket, id);
-        self.outputs.push_back(Output::Recorder { ticket, wish });
-    }
-
-    /// The recorder has done what was wanted, or not.
-    pub(super) fn recorder_answered(
-        &mut self,
-        ticket: Ticket,
-        result: Result<RecorderAnswer, RecorderRefusal>,
-    ) {
-        let Some(id) = self.pending.remove(&ticket) else { return };
-        let answer = Answer::Recorder(result);
-        self.answer(id, answer);
     }
 }
 

@@ -6,7 +6,7 @@ use crate::base::name::StreamName;
 use crate::base::reason::Reason;
 use crate::media::frame::Frame;
 use crate::media::stream_info::StreamInfo;
-use crate::status::{ClientKind, Query, RecorderAnswer, RecorderRefusal, RecorderWish, Report};
+use crate::status::{ClientKind, Query, Report};
 use crate::wire::format::Format;
 use crate::wire::m3u8::HlsFile;
 use serde::{Deserialize, Serialize};
@@ -66,15 +66,6 @@ pub enum Ask {
         /// As in the API: the connection's [`crate::base::id::Cid`].
         id: String,
     },
-    /// To have something done by the flight recorder. Answered by [`Answer::Recorder`].
-    Recorder(RecorderWish),
-    /// To have a part of a recording follow this session's last words. Not answered; [`Ask::Bye`] is next.
-    Append {
-        /// The file's name.
-        name: String,
-        /// How many bytes of it.
-        bytes: u64,
-    },
     /// To say goodbye: the connection is closed when the outbox is empty.
     Bye(Reason),
 }
@@ -114,8 +105,6 @@ pub enum Answer {
     Report(Option<Box<Report>>),
     /// To [`Ask::Kick`]: whether there was such a connection.
     Kick(bool),
-    /// To [`Ask::Recorder`].
-    Recorder(Result<RecorderAnswer, RecorderRefusal>),
     /// The server is about to end this connection for `Reason`; last words, in the protocol's own way.
     Farewell(Reason),
 }

@@ -5,7 +5,7 @@
 //! else in the directory is touched.
 
 use crate::base::calendar::{DAY_SECS, civil};
-use crate::status::PartStatus;
+use crate::net::recorder::status::PartStatus;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -103,8 +103,8 @@ pub fn is_part(name: &str) -> bool {
 }
 
 /// Where a part is.
-pub fn path_of(directory: &str, name: &str) -> Option<PathBuf> {
-    is_part(name).then(|| Path::new(directory).join(name))
+pub fn path_of(directory: &Path, name: &str) -> Option<PathBuf> {
+    is_part(name).then(|| directory.join(name))
 }
 
 /// What is deleted before a part begins: all but the newest `parts_max - 1`, and what is older than
@@ -119,7 +119,7 @@ pub fn outdated(parts: &[PartStatus], parts_max: usize, age_ms_max: u64, now_ms:
 #[cfg(test)]
 mod tests {
     use super::{is_part, outdated, part_name, recording_name};
-    use crate::status::PartStatus;
+    use crate::net::recorder::status::PartStatus;
 
     #[test]
     fn names_tell_when_and_stand_in_the_order_of_time() {

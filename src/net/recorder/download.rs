@@ -1,77 +1,55 @@
-//! How a finished part leaves: behind the head that the server wrote, from a thread of its own.
+//! How a finished part leaves: from its file to a peer that takes it.
 //!
-//! In: a socket that is the loop's no more, and a file. Out: the file's bytes on the socket, then its end. A
-//! part may be larger than anything that the server holds, and must not stand in the next recording; so the
-//! server writes the head alone and closes, and this is what closing means then. Bounded: few at a time, each
-//! with a buffer of its own and a peer that must take something now and then.
+//! In: a file, and a stream to write to. Out: the file's bytes. A part may be larger than anything that the
+//! server holds. Bounded: few at a time, each with a buffer of its own; the stream bounds how long a peer may
+//! take nothing.
 
+use crate::net::recorder::control::Slot;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::sync::atomic::AtomicUsize;
 
-/// Most parts that leave at a time.
+/// Most parts that are sent at a time.
 pub const DOWNLOADS_MAX: usize = 4;
 
-/// How long a peer may take nothing.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Bytes that are read from the file at once.
+const BUFFER_BYTES: usize = 64 << 10;
 
-/// Most bytes that are thrown away of what the peer still says.
-const DISCARD_BYTES_MAX: u64 = 1 << 20;
-
-/// The parts that are leaving.
+/// The parts that are being sent.
 #[derive(Debug, Default)]
-pub struct Downloads {
-    running: Arc<AtomicUsize>,
-}
+pub struct Downloads(Arc<AtomicUsize>);
 
 impl Downloads {
-    /// True if another one must wait.
-    pub fn is_full(&self) -> bool {
-        self.running.load(Ordering::Relaxed) >= DOWNLOADS_MAX
-    }
-
-    /// Sends `bytes` of the file at `path`, then the end. What goes wrong is the peer's to notice: it was
-    /// told how many bytes there are.
-    pub fn start(&self, stream: mio::net::TcpStream, path: PathBuf, bytes: u64) {
-        if self.running.fetch_add(1, Ordering::Relaxed) >= DOWNLOADS_MAX {
-            self.running.fetch_sub(1, Ordering::Relaxed);
-            return;
-        }
-        let running = Arc::clone(&self.running);
-        let hand = move || {
-            if let Err(error) = send(TcpStream::from(stream), &path, bytes) {
-                log::warn!("a part of a recording did not reach who asked for it: {error}");
-            }
-            running.fetch_sub(1, Ordering::Relaxed);
-        };
-        if let Err(error) = thread::Builder::new().name("download".to_owned()).spawn(hand) {
-            self.running.fetch_sub(1, Ordering::Relaxed);
-            log::warn!("a part of a recording cannot be sent: {error}");
-        }
+    /// A place for one more, if there is one.
+    pub fn begin(&self) -> Option<Slot> {
+        Slot::take(&self.0, DOWNLOADS_MAX)
     }
 }
 
-fn send(mut stream: TcpStream, path: &Path, bytes: u64) -> io::Result<()> {
-    stream.set_nonblocking(false)?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-    let mut file = File::open(path)?.take(bytes);
-    let mut buffer = vec![0; 64 << 10];
+/// Opens the part at `path`. Returns how many bytes there are to send: at most `bytes`, as it was listed.
+///
+/// # Errors
+/// It cannot be opened: it may have been deleted since it was listed.
+pub fn open(path: &Path, bytes: u64) -> io::Result<(File, u64)> {
+    let file = File::open(path)?;
+    let len = file.metadata()?.len();
+    Ok((file, bytes.min(len)))
+}
+
+/// Sends `bytes` of `file`.
+///
+/// # Errors
+/// The peer takes no more, or the file ends early. The peer was told how many bytes there are, and notices.
+pub fn send(to: &mut impl Write, file: File, bytes: u64) -> io::Result<()> {
+    let mut file = file.take(bytes);
+    let mut buffer = vec![0; BUFFER_BYTES];
     loop {
-        let len = file.read(&mut buffer)?;
-        if len == 0 {
-            break;
+        match file.read(&mut buffer)? {
+            0 if file.limit() > 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            0 => return Ok(()),
+            len => to.write_all(&buffer[..len])?,
         }
-        stream.write_all(&buffer[..len])?;
     }
-    stream.shutdown(Shutdown::Write)?;
-    // A socket that is closed with unread bytes is reset, and the peer may lose the end.
-    let discarded = io::copy(&mut stream.take(DISCARD_BYTES_MAX), &mut io::sink());
-    log::debug!("a part of a recording was sent: {discarded:?} bytes came behind the request");
-    Ok(())
 }

@@ -1,19 +1,22 @@
 //! The flight recorder: what happens to the server, in files that can be played again.
 //!
-//! In: everything that the reactor tells the server, in the order in which it does, and what an operator
-//! wants. Out: parts of recordings in a directory. Rooms: `writer` (the thread), `directory`,
-//! `download` (how a part leaves over HTTP).
+//! In: everything that the loop tells the server, in the order in which it does, and orders of operators.
+//! Out: parts of recordings in a directory. Rooms: `writer` (the thread that writes), `directory`, `control`
+//! (the endpoint for operators, with `request`, `status` and `download`).
 //!
 //! The loop never waits. When the disk is slower than the world, or full, or fails, the recording ends and
 //! the service goes on. While nothing is recorded, each call here is one branch.
 
+pub mod control;
 pub mod directory;
-pub mod download;
+mod download;
+mod request;
+pub mod status;
 #[cfg(test)]
 mod tests;
 pub mod writer;
 
-use crate::base::id::{ConnId, ListenerId, Ticket};
+use crate::base::id::{ConnId, ListenerId};
 use crate::base::rng::Seed;
 use crate::base::slices::Slices;
 use crate::base::time::{Epoch, Instant};
@@ -21,16 +24,15 @@ use crate::config::{self, Config, Pattern};
 use crate::net::clock::unix_micros;
 use crate::record::{Scope, Tape};
 use crate::server::{Input, Output, Server};
-use crate::status::{RecorderAnswer, RecorderRefusal, RecorderStatus, RecorderWish, RecordingStatus};
+use control::{Answer, Command, Desk, Order};
 use directory::{Directory, Disk};
-use download::Downloads;
-use std::collections::VecDeque;
+use status::{RecorderStatus, RecordingStatus, Refusal};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
-use writer::{Beginning, Writer};
+use writer::{Beginning, Waiting, Writer};
 
 /// So much is handed to the thread before [`config::Recorder::flush_ms`] have passed.
 const FLUSH_BYTES: usize = 1 << 20;
@@ -39,7 +41,7 @@ const FLUSH_BYTES: usize = 1 << 20;
 const CHECK_PERIOD: Duration = Duration::from_secs(1);
 
 /// How the beginning or the end of a recording went, from the thread.
-type Told = (Ticket, Result<(), RecorderRefusal>);
+type Told = (Waiting, Result<(), Refusal>);
 
 /// Wakes the loop.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -52,9 +54,9 @@ pub struct Recorder {
     epoch: Epoch,
     running: Option<Box<Running>>,
     writer: Option<Writer>,
-    downloads: Downloads,
-    /// What operators want and was not looked at yet.
-    requests: VecDeque<(Ticket, RecorderWish)>,
+    desk: Desk,
+    /// Orders of operators that were not performed yet.
+    orders: Receiver<Order>,
     told: Receiver<Told>,
     tell: Sender<Told>,
     wake: Wake,
@@ -84,6 +86,7 @@ impl Recorder {
     /// A recorder for a server that is born with these. `wake` wakes the loop when the thread has an answer.
     pub fn new(config: &Config, seed: Seed, epoch: Epoch, wake: Wake) -> Self {
         let (tell, told) = mpsc::channel();
+        let (desk, orders) = Desk::new(config.recorder.api_token.clone(), Arc::clone(&wake));
         Recorder {
             settings: config.recorder.clone(),
             config: Arc::new(config.clone()),
@@ -91,8 +94,8 @@ impl Recorder {
             epoch,
             running: None,
             writer: None,
-            downloads: Downloads::default(),
-            requests: VecDeque::new(),
+            desk,
+            orders,
             told,
             tell,
             wake,
@@ -140,6 +143,7 @@ impl Recorder {
         if let Input::Reload { config } = input {
             let directory = std::mem::take(&mut self.settings.directory);
             self.settings = config.recorder.clone();
+            self.desk.set_token(self.settings.api_token.clone());
             // The thread has its directory for life.
             if self.writer.is_some() {
                 self.settings.directory = directory;
@@ -227,18 +231,18 @@ impl Recorder {
         now: Instant,
         server: Option<&Server>,
         patterns: Vec<Pattern>,
-        ticket: Option<Ticket>,
+        waiting: Option<Waiting>,
         clock: impl Fn() -> Instant,
-    ) -> Result<(), RecorderRefusal> {
+    ) -> Result<(), Refusal> {
         if self.running.is_some() {
-            return Err(RecorderRefusal::Running);
+            return Err(Refusal::Running);
         }
         if self.settings.directory.is_empty() {
-            return Err(RecorderRefusal::Disk("recorder.directory is empty".to_owned()));
+            return Err(Refusal::Disk("recorder.directory is empty".to_owned()));
         }
         self.start_writer()?;
         if !self.writer.as_ref().is_some_and(Writer::has_room) {
-            return Err(RecorderRefusal::Busy);
+            return Err(Refusal::Busy);
         }
         self.begun += 1;
         let mut running = Running {
@@ -253,29 +257,29 @@ impl Recorder {
             check_at: now + CHECK_PERIOD,
             copy_us_max: 0,
         };
-        self.begin_part(&mut running, server, now, ticket, clock);
+        self.begin_part(&mut running, server, now, waiting, clock);
         self.running = Some(Box::new(running));
         Ok(())
     }
 
     /// Makes sure that there is a thread. One is enough for all recordings in a directory.
-    fn start_writer(&mut self) -> Result<(), RecorderRefusal> {
+    fn start_writer(&mut self) -> Result<(), Refusal> {
         if self.writer.is_some() {
             return Ok(());
         }
         self.write_to(Box::new(Directory(PathBuf::from(&self.settings.directory))))
     }
 
-    fn write_to(&mut self, disk: Box<dyn Disk>) -> Result<(), RecorderRefusal> {
+    fn write_to(&mut self, disk: Box<dyn Disk>) -> Result<(), Refusal> {
         let (tell, wake) = (self.tell.clone(), Arc::clone(&self.wake));
-        let tell = Box::new(move |ticket, result| {
+        let tell = Box::new(move |waiting, result| {
             // Nobody listens any more once the loop has ended.
-            if tell.send((ticket, result)).is_ok() {
+            if tell.send((waiting, result)).is_ok() {
                 wake();
             }
         });
         let started = Writer::start(&self.settings, disk, tell);
-        self.writer = Some(started.map_err(|error| RecorderRefusal::Disk(error.to_string()))?);
+        self.writer = Some(started.map_err(|error| Refusal::Disk(error.to_string()))?);
         Ok(())
     }
 
@@ -285,7 +289,7 @@ impl Recorder {
         running: &mut Running,
         server: Option<&Server>,
         now: Instant,
-        ticket: Option<Ticket>,
+        waiting: Option<Waiting>,
         clock: impl Fn() -> Instant,
     ) {
         let Some(writer) = &self.writer else { return };
@@ -299,7 +303,7 @@ impl Recorder {
         let patterns = running.patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect();
         writer.begin(Beginning {
             number: running.number,
-            ticket,
+            waiting,
             name: running.name.clone(),
             part: running.part,
             config: Arc::clone(&self.config),
@@ -327,11 +331,11 @@ impl Recorder {
     }
 
     /// Ends the recording in peace.
-    fn stop(&mut self, now: Instant, ticket: Option<Ticket>) -> Result<(), RecorderRefusal> {
+    fn stop(&mut self, now: Instant, waiting: Option<Waiting>) -> Result<(), Refusal> {
         self.flush(now, true);
-        let running = self.running.take().ok_or(RecorderRefusal::Idle)?;
+        let running = self.running.take().ok_or(Refusal::Idle)?;
         if let Some(writer) = &self.writer {
-            writer.end(true, ticket);
+            writer.end(true, waiting);
         }
         log::info!("the recorder ends {}", running.name);
         Ok(())
@@ -351,80 +355,61 @@ impl Recorder {
 
 // What operators want.
 impl Recorder {
-    /// An operator wants something. What comes of it is told by [`Recorder::next_answer`].
-    pub fn ask(&mut self, ticket: Ticket, wish: RecorderWish) {
-        self.requests.push_back((ticket, wish));
+    /// Where the endpoint for operators hands its orders in.
+    pub fn desk(&self) -> Desk {
+        self.desk.clone()
     }
 
-    /// True if [`Recorder::next_answer`] has something although nothing will wake the poll.
-    pub fn has_wishes(&self) -> bool {
-        !self.requests.is_empty()
-    }
-
-    /// The next thing that the server is to be told. To be called when it wants nothing more, so that a
-    /// recording that begins here begins between two inputs.
-    pub fn next_answer(
-        &mut self,
-        server: &Server,
-        now: Instant,
-        clock: impl Fn() -> Instant,
-    ) -> Option<Input<'static>> {
-        if let Ok((ticket, result)) = self.told.try_recv() {
-            let result = result.map(|()| RecorderAnswer::State(Box::new(self.status())));
-            return Some(Input::Recorder { ticket, result });
+    /// Performs the orders that have come since the last pass. To be called when the server requests nothing
+    /// more, so that a recording that begins here begins between two inputs.
+    pub fn take_orders(&mut self, server: &Server, now: Instant, clock: impl Fn() -> Instant) {
+        while let Ok((waiting, result)) = self.told.try_recv() {
+            self.answer(server, &waiting, result);
         }
-        while let Some((ticket, wish)) = self.requests.pop_front() {
-            let result = match wish {
-                RecorderWish::Look => Ok(()),
-                // The answer comes when the file is there, or finished.
-                RecorderWish::Start { streams } => {
-                    match self.start_by_wish(server, now, &streams, ticket, &clock) {
-                        Ok(()) => continue,
-                        refused => refused,
-                    }
-                }
-                RecorderWish::Stop => match self.stop(now, Some(ticket)) {
+        // The channel is bounded; whoever sends wakes the loop, also for an order that comes meanwhile.
+        while let Ok(Order { command, answer: waiting }) = self.orders.try_recv() {
+            let result = match command {
+                Command::Look => Ok(()),
+                Command::Start(streams) => match self.start_by_order(server, now, &streams, &waiting, &clock)
+                {
+                    // The answer comes when the file is there.
                     Ok(()) => continue,
                     refused => refused,
                 },
-                RecorderWish::Fetch { name } => {
-                    let result = self.part(&name).map(|bytes| RecorderAnswer::Part { bytes });
-                    return Some(Input::Recorder { ticket, result });
-                }
+                Command::Stop => match self.stop(now, Some(waiting.clone())) {
+                    // The answer comes when the part is finished.
+                    Ok(()) => continue,
+                    refused => refused,
+                },
             };
-            let result = result.map(|()| RecorderAnswer::State(Box::new(self.status())));
-            return Some(Input::Recorder { ticket, result });
+            self.answer(server, &waiting, result);
         }
-        None
     }
 
-    fn start_by_wish(
+    fn start_by_order(
         &mut self,
         server: &Server,
         now: Instant,
         streams: &[String],
-        ticket: Ticket,
+        waiting: &Waiting,
         clock: impl Fn() -> Instant,
-    ) -> Result<(), RecorderRefusal> {
+    ) -> Result<(), Refusal> {
         let patterns = streams.iter().map(|text| Pattern::new(text)).collect::<Result<_, _>>();
-        self.start(now, Some(server), patterns.map_err(RecorderRefusal::Pattern)?, Some(ticket), clock)
+        self.start(now, Some(server), patterns.map_err(Refusal::Unclear)?, Some(waiting.clone()), clock)
     }
 
-    /// How long a finished part is.
-    fn part(&self, name: &str) -> Result<u64, RecorderRefusal> {
-        let parts = self.writer.as_ref().map(Writer::parts).unwrap_or_default();
-        let part = parts.into_iter().find(|part| part.finished && part.name == name);
-        let part = part.ok_or(RecorderRefusal::NoPart)?;
-        if self.downloads.is_full() { Err(RecorderRefusal::Busy) } else { Ok(part.bytes) }
+    fn answer(&self, server: &Server, waiting: &Waiting, result: Result<(), Refusal>) {
+        let answer = Answer {
+            identity: server.identity().clone(),
+            result,
+            status: self.status(),
+            parts: self.writer.as_ref().map(Writer::parts),
+        };
+        // A connection that waits no more has no use for it; one that waits has room for one answer.
+        let _gone = waiting.try_send(answer);
     }
 
-    /// Sends a part after the last words of a connection that is the shell's no more.
-    pub fn hand(&self, stream: mio::net::TcpStream, name: &str, bytes: u64) {
-        if let Some(path) = directory::path_of(&self.settings.directory, name) {
-            self.downloads.start(stream, path, bytes);
-        }
-    }
-
+    /// How the recorder stands, but for the list of parts, which is as long as there are files.
     fn status(&self) -> RecorderStatus {
         let waiting = self.writer.as_ref().map_or(0, Writer::waiting_bytes);
         RecorderStatus {
@@ -440,7 +425,7 @@ impl Recorder {
             }),
             drops: self.drops,
             last_drop: self.last_drop.clone(),
-            parts: self.writer.as_ref().map(Writer::parts).unwrap_or_default(),
+            parts: Vec::new(),
         }
     }
 }

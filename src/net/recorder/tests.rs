@@ -1,7 +1,9 @@
 //! The recorder with disks that are slow, full or gone, and with a world that goes on all the same.
 
 use super::Recorder;
+use super::control::{Answer, Command};
 use super::directory::{Directory, Disk, Part};
+use super::status::{PartStatus, RecorderStatus, Refusal};
 use crate::base::id::{ConnId, ListenerId, Ticket};
 use crate::base::rng::Seed;
 use crate::base::slices::Slices;
@@ -9,7 +11,7 @@ use crate::base::time::{Epoch, Instant};
 use crate::config::{self, Config};
 use crate::record::{Contents, Difference, Entry, Observer, Replay, Start, read};
 use crate::server::{Input, Output, Server};
-use crate::status::{PartStatus, RecorderAnswer, RecorderRefusal, RecorderStatus, RecorderWish, Vitals};
+use crate::status::Vitals;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::io;
@@ -80,7 +82,6 @@ struct Shell {
     recorder: Recorder,
     now: Instant,
     port: u16,
-    tickets: u64,
 }
 
 impl Shell {
@@ -92,7 +93,7 @@ impl Shell {
         let (seed, now) = (Seed::from_u64(5), Instant::ZERO);
         let recorder = Recorder::new(&config, seed, EPOCH, Arc::new(|| {}));
         let server = Server::new(config, seed, now, EPOCH);
-        Shell { server, recorder, now, port: 9000, tickets: 1 << 40 }
+        Shell { server, recorder, now, port: 9000 }
     }
 
     /// Records from birth on, to `disk`.
@@ -112,7 +113,6 @@ impl Shell {
             self.recorder.output(self.now, &output);
             match output {
                 Output::Write { conn } => self.write(conn),
-                Output::Recorder { ticket, wish } => self.recorder.ask(ticket, wish),
                 Output::Measure { ticket } => {
                     self.hand_in(Input::Measured { ticket, vitals: Box::new(Vitals::default()) });
                 }
@@ -154,9 +154,7 @@ impl Shell {
         let vitals = Vitals { argv: "x".repeat(size), ..Vitals::default() };
         self.tell(Input::Measured { ticket: Ticket(0), vitals: Box::new(vitals) });
         let now = self.now;
-        while let Some(input) = self.recorder.next_answer(&self.server, now, || now) {
-            self.tell(input);
-        }
+        self.recorder.take_orders(&self.server, now, || now);
         self.recorder.turn(&self.server, now, || now);
     }
 
@@ -173,28 +171,30 @@ impl Shell {
         panic!("the thread does not write");
     }
 
-    /// What the recorder says to an operator's wish, once it does.
-    fn wish(&mut self, wish: RecorderWish) -> Result<RecorderAnswer, RecorderRefusal> {
-        self.tickets += 1;
-        let mine = Ticket(self.tickets);
-        self.recorder.ask(mine, wish);
-        for _ in 0..2000 {
-            if let Some(Input::Recorder { ticket, result }) =
-                self.recorder.next_answer(&self.server, self.now, || self.now)
-                && ticket == mine
-            {
-                return result;
+    /// What the recorder answers to an operator's order, once it does.
+    fn order(&mut self, command: Command) -> Answer {
+        let desk = self.recorder.desk();
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(move || desk.order(command));
+            while !asking.is_finished() {
+                self.recorder.take_orders(&self.server, self.now, || self.now);
+                std::thread::sleep(Duration::from_millis(1));
             }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        panic!("the recorder does not answer")
+            asking.join().expect("it only waits").expect("the recorder answers")
+        })
+    }
+
+    /// The same where it is to be performed.
+    #[track_caller]
+    fn perform(&mut self, command: Command) -> RecorderStatus {
+        let answer = self.order(command);
+        assert_eq!(answer.result, Ok(()));
+        let parts = answer.parts.map(|parts| parts.list()).unwrap_or_default();
+        RecorderStatus { parts, ..answer.status }
     }
 
     fn status(&mut self) -> RecorderStatus {
-        match self.wish(RecorderWish::Look) {
-            Ok(RecorderAnswer::State(status)) => *status,
-            other => panic!("{other:?}"),
-        }
+        self.perform(Command::Look)
     }
 
     /// Waits for what the thread is to bring about.
@@ -300,9 +300,9 @@ fn a_recording_that_begins_in_mid_run_replays() {
     shell.recorder.write_to(Box::new(disk.clone())).expect("a thread");
     let conn = shell.connect();
     (0..20).for_each(|_| shell.turn(conn, 100));
-    assert!(shell.wish(RecorderWish::Start { streams: Vec::new() }).is_ok());
+    shell.perform(Command::Start(Vec::new()));
     (0..20).for_each(|_| shell.turn(conn, 100));
-    assert!(shell.wish(RecorderWish::Stop).is_ok());
+    shell.perform(Command::Stop);
     let [contents] = &disk.contents()[..] else { panic!("one part") };
     assert!(contents.ended && contents.header.start == Start::Saved);
     assert!(replay(contents) > 40);
@@ -347,7 +347,7 @@ fn a_slow_disk_costs_the_recording_and_not_the_service() {
     let status = shell.status();
     assert_eq!((status.drops, status.recording), (1, None));
     assert!(status.last_drop.contains("too slow"), "{}", status.last_drop);
-    assert!(matches!(shell.wish(RecorderWish::Start { streams: Vec::new() }), Err(RecorderRefusal::Busy)));
+    assert_eq!(shell.order(Command::Start(Vec::new())).result, Err(Refusal::Busy));
     drop(hanging);
     shell.turn(conn, 100);
     let status = shell.until(|status| matches!(&status.parts[..], [part] if part.finished));
@@ -377,45 +377,37 @@ fn a_full_disk_costs_the_recording_and_another_can_begin_when_there_is_room() {
     let torn = contents.torn.expect("the disk was full in mid-block");
     assert!(torn.lost > 0 && replay(contents) > 20);
     *disk.room.lock().expect("nobody panics with it") = None;
-    let begun = shell.wish(RecorderWish::Start { streams: Vec::new() });
-    let Ok(RecorderAnswer::State(status)) = begun else { panic!("{begun:?}") };
+    let status = shell.perform(Command::Start(Vec::new()));
     assert!(status.recording.is_some() && status.drops == 1);
 }
 
 #[test]
 fn a_directory_that_cannot_be_made_is_told_to_who_asked() {
     let mut shell = Shell::new(|settings| settings.directory = "/proc/flights".to_owned());
-    let refused = shell.wish(RecorderWish::Start { streams: Vec::new() });
-    assert!(
-        matches!(&refused, Err(RecorderRefusal::Disk(why)) if why.contains("cannot be made")),
-        "{refused:?}"
-    );
+    let refused = shell.order(Command::Start(Vec::new())).result;
+    assert!(matches!(&refused, Err(Refusal::Disk(why)) if why.contains("cannot be made")), "{refused:?}");
 }
 
 #[test]
-fn what_operators_want_is_done_or_refused_with_the_reason() {
+fn orders_are_performed_or_refused_with_the_reason() {
     let directory = std::env::temp_dir().join(format!("dacapo-recorder-{}", std::process::id()));
     let place = directory.to_str().expect("UTF-8").to_owned();
     let mut shell = Shell::new(|settings| settings.directory = place);
-    assert!(matches!(shell.wish(RecorderWish::Stop), Err(RecorderRefusal::Idle)));
-    let wrong = RecorderWish::Start { streams: vec!["live/[".to_owned()] };
-    assert!(matches!(shell.wish(wrong), Err(RecorderRefusal::Pattern(_))));
-    let begun = shell.wish(RecorderWish::Start { streams: vec!["live/*".to_owned()] });
-    let Ok(RecorderAnswer::State(status)) = begun else { panic!("{begun:?}") };
+    assert_eq!(shell.order(Command::Stop).result, Err(Refusal::Idle));
+    let wrong = shell.order(Command::Start(vec!["live/[".to_owned()])).result;
+    assert!(matches!(&wrong, Err(Refusal::Unclear(why)) if why.contains("live/[")), "{wrong:?}");
+    let status = shell.perform(Command::Start(vec!["live/*".to_owned()]));
     assert_eq!(status.recording.expect("it records").streams, ["live/*"]);
     let name = status.parts[0].name.clone();
-    let fetch = || RecorderWish::Fetch { name: name.clone() };
-    assert!(matches!(shell.wish(fetch()), Err(RecorderRefusal::NoPart)), "it is being written");
-    let again = shell.wish(RecorderWish::Start { streams: Vec::new() });
-    assert!(matches!(again, Err(RecorderRefusal::Running)));
-    let stopped = shell.wish(RecorderWish::Stop);
-    assert!(matches!(stopped, Ok(RecorderAnswer::State(_))), "{stopped:?}");
-    let Ok(RecorderAnswer::Part { bytes }) = shell.wish(fetch()) else { panic!("it is finished") };
+    assert!(!status.parts[0].finished);
+    assert_eq!(shell.order(Command::Start(Vec::new())).result, Err(Refusal::Running));
+    let status = shell.perform(Command::Stop);
+    assert!(status.parts[0].finished && status.recording.is_none(), "{status:?}");
     let file = directory.join(&name);
     let mode = |path: &std::path::Path| path.metadata().expect("it is there").permissions().mode() & 0o777;
     assert_eq!((mode(&directory), mode(&file)), (0o700, 0o600));
     let written = std::fs::read(&file).expect("it is there");
-    assert_eq!(written.len() as u64, bytes);
+    assert_eq!(written.len() as u64, status.parts[0].bytes);
     assert!(String::from_utf8_lossy(&written[..40]).contains("SECRET"));
     std::fs::write(directory.join("notes.txt"), b"not ours").expect("a directory");
     let names: Vec<String> =

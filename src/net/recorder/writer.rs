@@ -8,18 +8,19 @@
 //! however sudden. A part is synced to the disk itself when it ends; until then a loss of power costs what
 //! the system had not written yet, some 30 seconds on Linux.
 
-use crate::base::id::Ticket;
 use crate::base::rng::Seed;
 use crate::base::time::{Epoch, Instant};
 use crate::config;
 use crate::net::clock::unix_micros;
+use crate::net::recorder::control::Answer;
 use crate::net::recorder::directory::{Disk, Part, outdated, part_name};
+use crate::net::recorder::status::{PartStatus, Refusal};
 use crate::record::{Header, Scope, Start, block_end, block_saved, head};
 use crate::server::Server;
-use crate::status::{PartStatus, RecorderRefusal};
+use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -38,8 +39,8 @@ const LISTED_MAX: usize = 1000;
 pub struct Beginning {
     /// Which recording of this process: [`Writer::failure`] tells whose failure it was.
     pub number: u64,
-    /// Who asked for it, if somebody waits for the file to be there.
-    pub ticket: Option<Ticket>,
+    /// The order that waits for the file to be there, if one does.
+    pub waiting: Option<Waiting>,
     /// The recording's name.
     pub name: String,
     /// Which part.
@@ -61,15 +62,18 @@ pub struct Beginning {
 enum Job {
     Begin(Box<Beginning>),
     Block(Vec<u8>),
-    /// In peace or not: a recording that was dropped has no last block. Somebody may wait for the file.
+    /// In peace or not: a recording that was dropped has no last block. An order may wait for the file.
     End {
         whole: bool,
-        ticket: Option<Ticket>,
+        waiting: Option<Waiting>,
     },
 }
 
-/// Tells who asked for the beginning or the end of a recording how it went.
-pub type Tell = Box<dyn Fn(Ticket, Result<(), RecorderRefusal>) + Send>;
+/// Where the answer to an order goes that waits for the thread.
+pub type Waiting = SyncSender<Answer>;
+
+/// Tells the loop how the beginning or the end of a recording went, so that it can answer the order.
+pub type Tell = Box<dyn Fn(Waiting, Result<(), Refusal>) + Send>;
 
 /// The loop's end of the thread.
 pub struct Writer {
@@ -96,6 +100,24 @@ struct State {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// The list of parts, for other threads than the loop's.
+#[derive(Clone)]
+pub struct Parts(Arc<Shared>);
+
+impl Parts {
+    /// The newest parts, oldest first.
+    pub fn list(&self) -> Vec<PartStatus> {
+        let state = self.0.state();
+        state.parts[state.parts.len().saturating_sub(LISTED_MAX)..].to_vec()
+    }
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Parts")
     }
 }
 
@@ -134,9 +156,9 @@ impl Writer {
         true
     }
 
-    /// Ends the part; `whole`: nothing is missing at its end. `ticket`: who waits for that.
-    pub fn end(&self, whole: bool, ticket: Option<Ticket>) {
-        self.hand_over(Job::End { whole, ticket }, JOB_BYTES);
+    /// Ends the part; `whole`: nothing is missing at its end. `waiting`: the order that waits for that.
+    pub fn end(&self, whole: bool, waiting: Option<Waiting>) {
+        self.hand_over(Job::End { whole, waiting }, JOB_BYTES);
     }
 
     fn hand_over(&self, job: Job, len: usize) {
@@ -169,10 +191,9 @@ impl Writer {
             .map(|(_, why)| why.clone())
     }
 
-    /// The newest parts, oldest first.
-    pub fn parts(&self) -> Vec<PartStatus> {
-        let state = self.shared.state();
-        state.parts[state.parts.len().saturating_sub(LISTED_MAX)..].to_vec()
+    /// The list of parts.
+    pub fn parts(&self) -> Parts {
+        Parts(Arc::clone(&self.shared))
     }
 
     /// Waits until everything is written, but not for ever: a disk that hangs must not keep the process.
@@ -217,10 +238,10 @@ impl Desk {
             match job {
                 Job::Begin(beginning) => self.begin(*beginning),
                 Job::Block(block) => self.write(&block),
-                Job::End { whole, ticket } => {
+                Job::End { whole, waiting } => {
                     self.end(whole);
-                    if let Some(ticket) = ticket {
-                        (self.tell)(ticket, Ok(()));
+                    if let Some(waiting) = waiting {
+                        (self.tell)(waiting, Ok(()));
                     }
                 }
             }
@@ -247,8 +268,8 @@ impl Desk {
             (Ok(()), None) => {}
         }
         self.shared.saving.store(false, Ordering::Relaxed);
-        if let Some(ticket) = beginning.ticket {
-            (self.tell)(ticket, told.map_err(RecorderRefusal::Disk));
+        if let Some(waiting) = beginning.waiting {
+            (self.tell)(waiting, told.map_err(Refusal::Disk));
         }
     }
 

@@ -75,13 +75,6 @@ impl Covers {
         String::from_utf8(self.word(class, text.as_bytes())).unwrap_or_else(|_| "x".repeat(text.len()))
     }
 
-    /// The cover of that token among those that were covered so far which `wanted` knows.
-    pub fn token(&self, wanted: impl Fn(&str) -> bool) -> Option<&str> {
-        let is_wanted = |word: &[u8]| std::str::from_utf8(word).is_ok_and(&wanted);
-        let found = self.words.iter().find(|((class, word), _)| *class == Class::Shape && is_wanted(word));
-        found.and_then(|(_, cover)| std::str::from_utf8(cover).ok())
-    }
-
     /// Names of streams with their covers: for texts that are all about streams.
     pub fn names(&self) -> Vec<Pair> {
         let names = self.words.iter().filter(|((class, _), _)| *class == Class::Name);

@@ -39,7 +39,6 @@ use crate::record::event::{ConnNo, Entry, Event};
 use crate::record::file::{BUILD, Contents, Fault, Header, Kernel, Scope, block_saved, head, write};
 use crate::record::replay::{Observer, Replay};
 use crate::server::{self, End, Server};
-use crate::status::{RecorderAnswer, RecorderRefusal};
 use bytes::Bytes;
 use cover::{Class, Covers};
 use known::Known;
@@ -238,15 +237,6 @@ fn cover_event(
             }
             Event::Measured { ticket, vitals }
         }
-        Event::Recorder { ticket, result } => Event::Recorder {
-            ticket,
-            result: match result {
-                Ok(answer) => Ok(cover_recorder_answer(covers, answer)),
-                Err(RecorderRefusal::Disk(why)) => Err(RecorderRefusal::Disk(words(&why))),
-                Err(RecorderRefusal::Pattern(why)) => Err(RecorderRefusal::Pattern(words(&why))),
-                refused => refused,
-            },
-        },
         Event::Reload { config } => match config::load(&config, "the recording's configuration", &[]) {
             Ok(config) => Event::Reload { config: config::print(&cover_config(covers, config, names)) },
             // It would be passed over anyway.
@@ -254,16 +244,6 @@ fn cover_event(
         },
         other => other,
     })
-}
-
-/// What the recorder told, as long as it was.
-fn cover_recorder_answer(covers: &mut Covers, answer: RecorderAnswer) -> RecorderAnswer {
-    let RecorderAnswer::State(mut status) = answer else { return answer };
-    let recording = status.recording.iter_mut().flat_map(|recording| &mut recording.streams);
-    for text in recording.chain([&mut status.directory, &mut status.last_drop]) {
-        *text = covers.text(Class::Shape, text);
-    }
-    RecorderAnswer::State(status)
 }
 
 /// Words and what stands for them.

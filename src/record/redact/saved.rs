@@ -200,8 +200,6 @@ impl Meaning<'_> {
                 }
                 cover
             }
-            ("Output", "host") => text::authority(covers, text),
-            ("RecorderWish", "streams") | ("Output", "path") => covers.text(Class::Shape, text),
             _ => text.to_owned(),
         }
     }

@@ -70,8 +70,8 @@ pub fn api_target(covers: &mut Covers, text: &str) -> String {
     let (path, query) = text.find('?').map_or((text, ""), |at| text.split_at(at));
     let part = |part: &str| covers.id(part).unwrap_or(part).to_owned();
     let path: Vec<String> = path.split('/').map(part).collect();
-    // Here a query says which page of a list is wanted, or what the recorder is to do.
-    let plain = ["start=", "count=", "action="];
+    // Here a query says which page of a list is wanted.
+    let plain = ["start=", "count="];
     let pairs = query.trim_start_matches('?').split('&');
     let covered: Vec<String> = pairs
         .map(|pair| match plain.iter().any(|key| pair.starts_with(key)) {

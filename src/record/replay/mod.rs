@@ -215,10 +215,6 @@ impl Replay {
                 let input = Input::Measured { ticket: *ticket, vitals: vitals.clone() };
                 self.tell(at, &event, input, observer);
             }
-            Event::Recorder { ticket, result } => {
-                let input = Input::Recorder { ticket: *ticket, result: result.clone() };
-                self.tell(at, &event, input, observer);
-            }
             Event::Reload { config } => match config::load(config, "the recording's configuration", &[]) {
                 Ok(config) => self.tell(at, &event, Input::Reload { config: Box::new(config) }, observer),
                 Err(error) => {
@@ -349,9 +345,7 @@ impl Replay {
 
     fn request(&mut self, output: Output, observer: &mut dyn Observer) {
         let conn = match &output {
-            Output::Close { conn, .. } | Output::Read { conn, .. } | Output::Append { conn, .. } => {
-                Some(*conn)
-            }
+            Output::Close { conn, .. } | Output::Read { conn, .. } => Some(*conn),
             _ => None,
         };
         let conn_no = conn.and_then(|conn| self.numbers.get(&conn).copied());

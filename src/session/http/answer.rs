@@ -9,8 +9,8 @@ use crate::session::ask::{Answer, Playing, Refusal};
 use crate::session::http::response::{Exchange, Reply};
 use crate::session::http::state::{HttpSession, Pending, State};
 use crate::session::http::stream_body::StreamBody;
-use crate::session::http::{files, page, recorder};
-use crate::status::{RecorderAnswer, Report};
+use crate::session::http::{files, page};
+use crate::status::Report;
 use crate::wire::http1::Status;
 
 impl HttpSession {
@@ -44,14 +44,6 @@ impl HttpSession {
             (Pending::Api(call), Answer::Report(report)) => call.report(cx.identity, report.as_deref()),
             (Pending::Api(call), Answer::Kick(true)) => call.done(cx.identity),
             (Pending::Api(call), Answer::Kick(false)) => call.unknown(),
-            (Pending::Recorder(command), Answer::Recorder(result)) => {
-                let last = Exchange { keep_alive: false, ..exchange };
-                let part = matches!(result, Ok(RecorderAnswer::Part { .. }));
-                let exchange = if part { last } else { exchange };
-                recorder::answer(cx, &exchange, command, result);
-                self.finish(cx, exchange);
-                return Ok(());
-            }
             (_, Answer::Farewell(reason)) => {
                 let exchange = Exchange { keep_alive: false, ..exchange };
                 exchange.send(cx, farewell(&reason));

@@ -53,7 +53,7 @@ struct Endpoint {
     delete: Option<fn(String) -> Call>,
 }
 
-/// All endpoints but the flight recorder's. The fields of each answer are those of its [`Report`].
+/// All endpoints. The fields of each answer are those of its [`Report`].
 const ENDPOINTS: [Endpoint; 5] = [
     Endpoint {
         name: "versions",
@@ -91,10 +91,6 @@ const ENDPOINTS: [Endpoint; 5] = [
         delete: Some(Call::Kick),
     },
 ];
-
-/// The endpoint that is another file's.
-const RECORDER: (&str, &str) =
-    ("recorder", "the flight recorder; POST ?action=start or ?action=stop; needs a token");
 
 impl Call {
     /// Reads a path, given without an empty last segment; `None` if there is no such endpoint.
@@ -143,8 +139,8 @@ impl Call {
                 json::answer(identity, json::Urls::of(&[("v1", "version 1 of the HTTP API")]))
             }
             Call::Urls(Level::V1) => {
-                let urls = ENDPOINTS.iter().map(|endpoint| (endpoint.name, endpoint.about));
-                json::answer(identity, json::Urls::of(&urls.chain([RECORDER]).collect::<Vec<_>>()))
+                let urls: Vec<_> = ENDPOINTS.iter().map(|endpoint| (endpoint.name, endpoint.about)).collect();
+                json::answer(identity, json::Urls::of(&urls))
             }
             Call::Versions => json::answer(identity, json::Versions::of_build()),
             Call::Query(_) | Call::Kick(_) => json::answer(identity, json::Nothing {}),

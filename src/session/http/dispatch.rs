@@ -10,7 +10,7 @@ use crate::session::http::response::{Exchange, Reply, names};
 use crate::session::http::route::Route;
 use crate::session::http::state::{HttpSession, Pending, State};
 use crate::session::http::stream_body::BodyTransport;
-use crate::session::http::{files, page, recorder};
+use crate::session::http::{files, page};
 use crate::status::ClientKind;
 use crate::wire::http1::{Method, Request, Status};
 
@@ -43,16 +43,6 @@ impl HttpSession {
             Route::Api(call) => match call.ask() {
                 Some(ask) => self.ask(cx, exchange, Pending::Api(call), ask),
                 None => self.reply(cx, exchange, call.done(cx.identity)),
-            },
-            Route::Recorder(command) => match (recorder::denied(cx.config, request), &command) {
-                (Some(reply), _) => self.reply(cx, exchange, reply),
-                (None, recorder::Command::Wish(wish)) => {
-                    let ask = Ask::Recorder(wish.clone());
-                    self.ask(cx, exchange, Pending::Recorder(command), ask);
-                }
-                (None, recorder::Command::Unclear(why)) => {
-                    self.reply(cx, exchange, recorder::unclear(cx.identity, why));
-                }
             },
             Route::File(name, file) => {
                 self.introduce(cx, request, ClientKind::HlsPlay, &name);

@@ -3,13 +3,14 @@
 //! Every answer begins with `code`, `server`, `service` and `pid` (a string). What follows is what
 //! [`crate::status`] serialises to.
 
-use crate::status::{Identity, RecorderStatus};
+use crate::status::{Envelope, Identity};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 /// What a call that succeeded brings: `body`'s fields.
 pub fn answer(identity: &Identity, body: impl Serialize) -> Vec<u8> {
-    coded(identity, 0, body)
+    let envelope = Envelope::new(identity, 0, body);
+    serde_json::to_vec(&envelope).expect("keys are strings and writing to a vector cannot fail")
 }
 
 /// The body of an answer that says nothing but that the call succeeded.
@@ -69,37 +70,4 @@ impl Versions {
             },
         }
     }
-}
-
-/// How the flight recorder stands.
-pub fn recorder(who: &Identity, recorder: &RecorderStatus) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Recorder<'a> {
-        recorder: &'a RecorderStatus,
-    }
-    answer(who, Recorder { recorder })
-}
-
-/// What a script can act on, and words for people.
-pub fn refusal(who: &Identity, code: u32, message: &str) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Refusal<'a> {
-        message: &'a str,
-    }
-    coded(who, code, Refusal { message })
-}
-
-fn coded<T: Serialize>(identity: &Identity, code: u32, body: T) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Envelope<'a, T> {
-        code: u32,
-        server: &'a str,
-        service: &'a str,
-        pid: String,
-        #[serde(flatten)]
-        body: T,
-    }
-    let Identity { server, service, pid } = identity;
-    let envelope = Envelope { code, server, service, pid: pid.to_string(), body };
-    serde_json::to_vec(&envelope).expect("keys are strings and writing to a vector cannot fail")
 }

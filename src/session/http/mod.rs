@@ -23,7 +23,6 @@ mod dispatch;
 mod files;
 mod json;
 mod page;
-mod recorder;
 mod request;
 mod response;
 pub mod route;

@@ -6,7 +6,6 @@
 use crate::base::name::{DEFAULT_VHOST, StreamName};
 use crate::config::{Http, Service};
 use crate::session::http::api::Call;
-use crate::session::http::recorder::Command;
 use crate::wire::format::Container;
 use crate::wire::http1::{Method, Target};
 use crate::wire::m3u8::HlsFile;
@@ -26,8 +25,6 @@ pub enum Route {
     File(StreamName, HlsFile),
     /// An endpoint of the API.
     Api(Call),
-    /// The endpoint of the flight recorder.
-    Recorder(Command),
     /// Nothing; what to do about it.
     Nowhere(&'static str),
 }
@@ -40,10 +37,8 @@ impl Route {
             if segments.last() == Some(&"") {
                 segments.pop();
             }
-            if let ["api", "v1", "recorder", name @ ..] = segments.as_slice()
-                && name.len() < 2
-            {
-                return Route::Recorder(Command::of(method, name.first().copied(), target));
+            if let ["api", "v1", "recorder", ..] = segments[..] {
+                return Route::Nowhere(RECORDER_ELSEWHERE);
             }
             return Call::of(method, &segments, target).map_or(Route::Nowhere(NO_ENDPOINT), Route::Api);
         }
@@ -62,7 +57,6 @@ impl Route {
     pub fn allowed(&self) -> &'static [Method] {
         match self {
             Route::Api(call) => call.allowed(),
-            Route::Recorder(command) => command.allowed(),
             _ => &[Method::Get, Method::Head, Method::Options],
         }
     }
@@ -104,6 +98,7 @@ fn name(app: &[&str], stream: &str, target: &Target) -> StreamName {
 const NO_ENDPOINT: &str = "no such endpoint; /api/v1/ lists them all";
 const NO_PLAYER: &str = "the player page is switched off (setting http.player)";
 const API_ELSEWHERE: &str = "the API listens on a port of its own (setting api.listen)";
+const RECORDER_ELSEWHERE: &str = "the flight recorder listens on a port of its own (setting recorder.listen)";
 const NO_APP: &str = "the path needs an application before the stream: /live/stream.flv";
 const NO_MEDIA: &str = "nothing is served here; try /app/stream with .flv, .ts, .aac, .mp3 or .m3u8 after it";
 
@@ -125,8 +120,6 @@ mod tests {
             of(Service::Http, "/live/cam.flv"),
             of(Service::Http, "/live/cam/index.m3u8"),
             of(Service::Api, "/api/v1/clients/x"),
-            of(Service::Api, "/api/v1/recorder"),
-            of(Service::Api, "/api/v1/recorder/file.dacapo"),
         ];
         for route in routes {
             assert!(route.allows(Method::Get) && route.allows(Method::Options), "{route:?}");
@@ -191,5 +184,10 @@ mod tests {
         let target = Target::parse("/live/cam.flv").unwrap();
         let api = Route::of(Service::Api, Method::Get, &target, &Http::default());
         assert_eq!(api, Route::Nowhere(NO_ENDPOINT));
+        for path in ["/api/v1/recorder", "/api/v1/recorder/", "/api/v1/recorder/a.dacapo?x=y"] {
+            let target = Target::parse(path).unwrap();
+            let route = Route::of(Service::Api, Method::Get, &target, &Http::default());
+            assert_eq!(route, Route::Nowhere(RECORDER_ELSEWHERE), "{path}");
+        }
     }
 }

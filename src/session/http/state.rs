@@ -6,7 +6,7 @@ use crate::config::Service;
 use crate::session::Cx;
 use crate::session::http::response::Exchange;
 use crate::session::http::stream_body::{BodyTransport, StreamBody};
-use crate::session::http::{api, files, recorder};
+use crate::session::http::{api, files};
 use crate::status::ClientKind;
 use crate::wire::http1::{BodySkip, HeadScan, Request};
 use serde::{Deserialize, Serialize};
@@ -60,7 +60,6 @@ pub(super) enum Pending {
     File(files::Wants),
     LiveList,
     Api(api::Call),
-    Recorder(recorder::Command),
     Play(BodyTransport),
 }
 

@@ -2,7 +2,6 @@
 
 mod api;
 mod files;
-mod recorder;
 mod requests;
 mod split;
 mod stream_body;
