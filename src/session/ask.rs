@@ -1,4 +1,4 @@
-//! What sessions ask of the server, and what it answers. The only words between the two.
+//! Requests of sessions to the server, and its answers: the only interface between the two.
 
 pub use crate::base::fetched::Fetched;
 use crate::base::limit::Limit;
@@ -13,73 +13,75 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use thiserror::Error;
 
-/// A wish of a session.
+/// A request of a session to the server.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Ask {
-    /// Who the peer says it is, for the API: asked as soon as it is known, and again when it changes.
+    /// Tells what the peer says about itself, for the API. Sent as soon as it is known and when it changes.
+    /// Not answered.
     Introduce(Introduction),
-    /// To publish. Answered by [`Answer::Publish`]; no frames before that.
+    /// Requests to publish. Answered by [`Answer::Publish`]; no frames may be sent before that.
     Publish {
-        /// Under this name.
+        /// Name of the stream.
         name: StreamName,
-        /// The query of the peer's URL, without `?`. May hold tokens: never logged.
+        /// Query of the peer's URL, without `?`. May hold tokens: never logged.
         query: String,
     },
-    /// A frame of the stream that this session publishes, with the publisher's own timestamps: unwrapped
-    /// to 64 bits, not straightened (`stream` does that).
+    /// A frame of the stream that this session publishes. Timestamps are the publisher's, unwrapped to 64
+    /// bits and not normalised. Not answered.
     Frame(Frame),
-    /// To stop publishing; the connection may stay. Not answered.
+    /// Stops publishing; the connection may stay. Not answered.
     Unpublish,
-    /// To play. Answered by [`Answer::Play`]; the stream's bytes follow the session's own without its doing.
+    /// Requests to play. Answered by [`Answer::Play`]. The server sends the stream's bytes after the
+    /// session's own; the session does not see them.
     Play {
-        /// This stream.
+        /// Name of the stream.
         name: StreamName,
-        /// The query of the peer's URL, without `?`. May hold tokens: never logged.
+        /// Query of the peer's URL, without `?`. May hold tokens: never logged.
         query: String,
-        /// Laid out so.
+        /// Format to render the stream in.
         format: Format,
     },
-    /// To change what is delivered while playing (RTMP `receiveAudio`, `receiveVideo`, `pause`).
-    /// Delivery of video resumes at a keyframe.
+    /// Selects which kinds of tracks are sent while playing (RTMP `receiveAudio`, `receiveVideo`, `pause`).
+    /// Video resumes at a keyframe. Not answered.
     SelectTracks {
-        /// Sound, and data with it.
+        /// Audio, and data with it.
         audio: bool,
-        /// Pictures.
+        /// Video.
         video: bool,
     },
-    /// To stop playing; the connection may stay. Not answered.
+    /// Stops playing; the connection may stay. Not answered.
     Stop,
-    /// To get a file of a packaged stream (an HLS playlist, segment, init or key). Answered by
-    /// [`Answer::Fetch`], later if the stream is expected and waiting is allowed.
+    /// Requests a file of a packaged stream. Answered by [`Answer::Fetch`]; a playlist that does not exist
+    /// yet is waited for if `stream.play.wait_ms` allows it.
     Fetch {
-        /// Of this stream.
+        /// Name of the stream.
         name: StreamName,
-        /// This one.
+        /// The file.
         file: HlsFile,
-        /// The query of the peer's URL, without `?`.
+        /// Query of the peer's URL, without `?`. May hold tokens: never logged.
         query: String,
     },
-    /// To know the state of the server. Answered by [`Answer::Report`].
+    /// Requests a report on the state of the server. Answered by [`Answer::Report`].
     Query(Query),
-    /// To end the connection with this id. Answered by [`Answer::Kick`].
+    /// Requests to end a connection. Answered by [`Answer::Kick`].
     Kick {
-        /// As in the API: the connection's [`crate::base::id::Cid`].
+        /// Connection id as in the API: [`crate::base::id::Cid`].
         id: String,
     },
-    /// To say goodbye: the connection is closed when the outbox is empty.
+    /// Closes the connection when the outbox is empty. Not answered.
     Bye(Reason),
 }
 
-/// Who a peer says it is. Only what it told; shown by the API.
+/// What a peer says about itself, unverified. Shown by the API.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Introduction {
-    /// What it does; `None` before it has said so, and again when it has stopped.
+    /// What the peer does; `None` before it has begun and after it has stopped.
     pub kind: Option<ClientKind>,
-    /// The stream that it is about.
+    /// The stream that it publishes, plays or fetches.
     pub name: Option<StreamName>,
-    /// RTMP's tcUrl or the HTTP URL, without query.
+    /// RTMP `tcUrl` or HTTP URL, without query.
     pub tc_url: String,
-    /// The page that embeds the player (RTMP `pageUrl`, HTTP `Referer` without query).
+    /// Page that embeds the player: RTMP `pageUrl`, or HTTP `Referer` without query.
     pub page_url: String,
     /// RTMP `swfUrl`.
     pub swf_url: String,
@@ -87,44 +89,45 @@ pub struct Introduction {
     pub agent: String,
 }
 
-/// What the server tells a session.
+/// What the server tells a session: answers to its requests, and news of its stream.
 #[derive(Debug)]
 pub enum Answer {
-    /// To [`Ask::Publish`]: frames may come now, or why not.
+    /// Answers [`Ask::Publish`]: frames may be sent now, or why not.
     Publish(Result<(), Refusal>),
-    /// To [`Ask::Play`].
+    /// Answers [`Ask::Play`].
     Play(Result<Playing, Refusal>),
-    /// To a player: the stream that it waits for (or whose publisher had left) is live (again).
-    /// A player that was told [`Playing::Waiting`] gets its frames from here on.
+    /// News for a player: the stream is live, for the first time or again after its publisher had left. A
+    /// player that was told [`Playing::Waiting`] gets frames from here on.
     Began(Arc<StreamInfo>),
-    /// To a player: the stream has ended for good, or waiting for it took too long. Nothing follows.
+    /// News for a player: the stream has ended for good, or waiting for it took too long. No frames follow.
     Ended(Refusal),
-    /// To [`Ask::Fetch`].
+    /// Answers [`Ask::Fetch`].
     Fetch(Result<Fetched, Refusal>),
-    /// To [`Ask::Query`]; `None` if there is no such thing.
+    /// Answers [`Ask::Query`]; `None` if the id is unknown or too many requests wait for the same.
     Report(Option<Box<Report>>),
-    /// To [`Ask::Kick`]: whether there was such a connection.
+    /// Answers [`Ask::Kick`]: true if the connection existed.
     Kick(bool),
-    /// The server is about to end this connection for `Reason`; last words, in the protocol's own way.
+    /// The server is about to end this connection; the session may write a final response.
     Farewell(Reason),
 }
 
 /// How an [`Ask::Play`] was granted.
 #[derive(Debug)]
 pub enum Playing {
-    /// Frames follow at once. Carries the headers in force, so that an FLV head can tell its tracks.
+    /// Frames follow at once. Carries the stream info in force, so that an FLV head can name its tracks.
     Live(Arc<StreamInfo>),
-    /// Nobody publishes yet, or its tracks are not known yet; [`Answer::Began`] or [`Answer::Ended`] follows.
+    /// The stream is not published yet, or its tracks are not known yet; [`Answer::Began`] or
+    /// [`Answer::Ended`] follows.
     Waiting,
 }
 
-/// Why a wish was not granted. Each protocol has its own words for each.
+/// Why a request was refused. Each protocol has its own code for each.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// No such stream, and waiting is not allowed or took too long.
     #[error("no such stream")]
     NotFound,
-    /// Somebody else publishes under this name.
+    /// Another connection publishes under this name.
     #[error("the stream is already being published")]
     Busy,
     /// The name is empty, too long or holds characters that a name may not have.
@@ -133,10 +136,10 @@ pub enum Refusal {
     /// A limit is reached.
     #[error("limit reached: {0}")]
     Limit(Limit),
-    /// The configuration does not offer this for this stream.
+    /// A setting turns it off for this stream; holds the setting's path.
     #[error("not enabled for this stream: {0}")]
     Disabled(&'static str),
-    /// The stream cannot be laid out in the wanted format (its codec has no place there).
+    /// The stream cannot be rendered in the requested format: its codec has no place there.
     #[error("the stream's codec has no place in this format")]
     Unsuitable,
     /// The stream ended.

@@ -1,8 +1,8 @@
 //! One peer, one protocol.
 //!
-//! A session sees bytes, frames' formats and time; never a socket, the router or another session. It
-//! *asks*, and the server answers; what it writes goes to its connection's outbox. All sessions keep the
-//! same contract, and dispatch is the one `match` below, so that all protocols stand on one page.
+//! In: bytes of the peer, answers of the server, time. Out: requests to the server ([`ask::Ask`]) and bytes
+//! in the connection's outbox. Never: a socket, the registry of streams or another session. All sessions keep
+//! the same contract, and one `match` dispatches to them, so that all protocols stand on one page.
 
 pub mod ask;
 pub mod http;
@@ -21,39 +21,39 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-/// What a session may look at and change while it is called.
+/// What a session may read and change during a call.
 pub struct Cx<'a> {
-    /// The time of this call.
+    /// Time of the call.
     pub now: Instant,
-    /// Wall time at birth, for dates.
+    /// Wall time at the server's start, for dates.
     pub epoch: Epoch,
     /// The configuration in force.
     pub config: &'a Config,
-    /// The id that stands on every log line of this connection: `log::info!(cid:% = cx.cid; "…")`.
+    /// Connection id; stands on every log line of the connection: `log::info!(cid:% = cx.cid; "…")`.
     pub cid: Cid,
-    /// The peer's address.
+    /// Address of the peer.
     pub peer: SocketAddr,
-    /// What the API says of this server in every answer.
+    /// Identity of the server, for the answers of the API.
     pub identity: &'a Identity,
-    /// The connection's random generator.
+    /// Random generator of the connection.
     pub rng: &'a mut Rng,
-    /// Where the session's own bytes go. It has a limit; past it the connection is ended by the server.
+    /// Where the session's own bytes go. Bounded; a session that writes past the limit is ended.
     pub out: &'a mut Outbox,
-    /// What the session asks of the server; performed in order when the call returns.
+    /// Requests to the server, performed in order when the call returns.
     pub asks: &'a mut VecDeque<Ask>,
 }
 
 impl Cx<'_> {
-    /// Asks something of the server.
+    /// Sends a request to the server.
     pub fn ask(&mut self, ask: Ask) {
         self.asks.push_back(ask);
     }
 }
 
-/// Whether a call of [`Session::receive`] did all that there is to do.
+/// Whether [`Session::receive`] has more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Nothing is left to do before more bytes come, the server answers or the outbox empties.
+    /// Nothing to do until more bytes come, the server answers or the outbox empties.
     Idle,
     /// There may be more to do at once: call again.
     More,
@@ -61,21 +61,23 @@ pub enum Progress {
 
 /// The contract of every protocol.
 ///
-/// `Err(reason)` ends the connection: what stands in the outbox (the protocol's own refusal, written
-/// before returning) still leaves, then the socket is closed and the reason logged.
+/// # Errors
+///
+/// Each method may end the connection by returning a reason. Bytes that are in the outbox by then (the
+/// protocol's own refusal) are still sent; then the socket is closed and the reason logged.
 pub trait Session {
-    /// Bytes are in the inbox. Consumes what it can; called again when more came, and after every answer
-    /// and every [`Session::outbox_emptied`] while the inbox is not empty. A session that waits for an
-    /// answer, or until its outbox is empty, leaves the inbox alone; a peer that sends more than it holds is
-    /// ended. May return early after a bounded amount of work, with [`Progress::More`].
+    /// Consumes bytes from the inbox. Called again after more bytes, after every answer, and after every
+    /// [`Session::outbox_emptied`], as long as the inbox is not empty. A session that waits for an answer or
+    /// for its outbox leaves the inbox alone; a peer that sends more than the inbox holds is ended. Does a
+    /// bounded amount of work per call and returns [`Progress::More`] if more is left.
     fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<Progress, Reason>;
-    /// The server answers an earlier ask, or tells news of the stream that is played or published.
+    /// An answer to an earlier request, or news of the stream that is played or published.
     fn answer(&mut self, cx: &mut Cx<'_>, answer: Answer) -> Result<(), Reason>;
-    /// The outbox ran empty: everything written so far has left.
+    /// All bytes written so far have left.
     fn outbox_emptied(&mut self, cx: &mut Cx<'_>) -> Result<(), Reason>;
-    /// The deadline has come.
+    /// The deadline has passed.
     fn tick(&mut self, cx: &mut Cx<'_>) -> Result<(), Reason>;
-    /// When [`Session::tick`] wants to be called, and why (for the log and for checks).
+    /// When [`Session::tick`] must be called at the latest, and why, for the log and for checks.
     fn deadline(&self) -> Option<(Instant, &'static str)>;
 }
 
@@ -89,7 +91,7 @@ pub enum AnySession {
 }
 
 impl AnySession {
-    /// True if a peer of this sort can be about a stream: an operator at the API never is.
+    /// True if peers of this protocol may publish, play or fetch a stream; false for clients of the API.
     pub fn gets_streams(&self) -> bool {
         match self {
             AnySession::Rtmp(_) => true,

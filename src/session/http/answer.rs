@@ -1,7 +1,7 @@
 //! From the server's answer to the rest of a response.
 //!
-//! In: what the session asked for, or news of the stream that it plays. Out: the response, or the head of a
-//! stream.
+//! In: the answer to what the session requested, or news of the stream that it plays. Out: the response, or
+//! the head of a stream.
 
 use crate::base::reason::Reason;
 use crate::session::Cx;
@@ -39,7 +39,7 @@ impl HttpSession {
                 Report::Streams { streams, total } => {
                     Reply::json(page::LIVE_LIST_MAX_AGE_SECS, page::live_list(cx.config, streams, *total))
                 }
-                _ => Reply::unavailable("the list of streams cannot be had now"),
+                _ => Reply::unavailable("the list of streams is not available"),
             },
             (Pending::Api(call), Answer::Report(report)) => call.report(cx.identity, report.as_deref()),
             (Pending::Api(call), Answer::Kick(true)) => call.done(cx.identity),
@@ -50,15 +50,15 @@ impl HttpSession {
                 return Ok(());
             }
             (_, answer) => {
-                log::error!(cid:% = cx.cid; "an answer to another question: {answer:?}");
-                Reply::sentence(Status::INTERNAL_ERROR, "the server answered another question")
+                log::error!(cid:% = cx.cid; "unexpected answer: {answer:?}");
+                Reply::sentence(Status::INTERNAL_ERROR, "the server gave an unexpected answer")
             }
         };
         self.reply(cx, exchange, reply);
         Ok(())
     }
 
-    /// News of the stream that plays.
+    /// Handles news of the stream that plays.
     pub(super) fn news(
         &mut self,
         cx: &mut Cx<'_>,
@@ -74,14 +74,14 @@ impl HttpSession {
                 body.farewell(cx, &reason);
                 self.state = State::Closing;
             }
-            // Its publisher dropped and is back: the response goes on.
+            // The publisher dropped and is back: the response goes on.
             _ => self.state = State::Streaming(body),
         }
         Ok(())
     }
 }
 
-/// Last words to a client that waits for a response.
+/// Final response to a client that waits for one.
 fn farewell(reason: &Reason) -> Reply {
     match reason {
         Reason::Drained => Reply::refusal(&Refusal::Draining),

@@ -1,12 +1,12 @@
-//! The HTTP API: which endpoints there are, and what each asks of the server.
+//! The HTTP API: its endpoints, and what each requests from the server.
 //!
-//! Paths, codes and fields are those of SRS, since people's scripts have them. Two things differ, and both
-//! only where scripts cannot mind: a path without its last slash is answered at once (SRS redirects), and
-//! `?callback=` is ignored (answering with a script of the caller's choosing is how pages are attacked).
+//! Paths, codes and fields are those of SRS, so that existing scripts work. Two differences: a path without
+//! its last slash is answered at once (SRS redirects), and `?callback=` is ignored (JSONP would let any web
+//! page read the answers).
 //!
-//! `/`, `/api/` and `/api/v1/` list what stands below them; the endpoints themselves are the rows of
-//! [`ENDPOINTS`]. An error that a script can act on is 200 with `{"code":…}`; a path or method that does not
-//! exist is 404 or 405; 503 says that too many requests wait for the same thing.
+//! `/`, `/api/` and `/api/v1/` list what stands below them; the endpoints are the rows of [`ENDPOINTS`]. An
+//! unknown id is 200 with `{"code":…}`, an unknown path 404, a method that a path does not take 405, and 503
+//! says that too many requests wait for the same thing.
 
 use crate::session::ask::Ask;
 use crate::session::http::json;
@@ -22,13 +22,13 @@ pub enum Call {
     Urls(Level),
     /// `/api/v1/versions`.
     Versions,
-    /// Whatever asks for the state of the server.
+    /// An endpoint that reports the state of the server.
     Query(Query),
-    /// DELETE of `/api/v1/clients/{id}`: to end that connection.
+    /// DELETE `/api/v1/clients/{id}`: ends that connection.
     Kick(String),
 }
 
-/// How deep in the tree of endpoints.
+/// Depth in the tree of endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Level {
     /// `/`.
@@ -41,9 +41,9 @@ pub enum Level {
 
 /// An endpoint below `/api/v1/`.
 struct Endpoint {
-    /// Its step of the path.
+    /// Its segment of the path.
     name: &'static str,
-    /// What it is, for the list of endpoints.
+    /// Description, for the list of endpoints.
     about: &'static str,
     /// GET `{name}`, with or without a slash behind it.
     all: fn(&Target) -> Call,
@@ -53,7 +53,7 @@ struct Endpoint {
     delete: Option<fn(String) -> Call>,
 }
 
-/// All endpoints. The fields of each answer are those of its [`Report`].
+/// All endpoints. The JSON fields of each answer are those of its [`Report`].
 const ENDPOINTS: [Endpoint; 5] = [
     Endpoint {
         name: "versions",
@@ -93,7 +93,7 @@ const ENDPOINTS: [Endpoint; 5] = [
 ];
 
 impl Call {
-    /// Reads a path, given without an empty last segment; `None` if there is no such endpoint.
+    /// Parses a path, given without an empty last segment; `None` if there is no such endpoint.
     pub fn of(method: Method, segments: &[&str], target: &Target) -> Option<Call> {
         let endpoint = |name: &str| ENDPOINTS.iter().find(|endpoint| endpoint.name == name);
         Some(match segments {
@@ -112,7 +112,7 @@ impl Call {
         })
     }
 
-    /// The methods that make sense here.
+    /// Methods that the path takes.
     pub fn allowed(&self) -> &'static [Method] {
         match self {
             Call::Kick(_) | Call::Query(Query::Client(_)) => {
@@ -122,7 +122,7 @@ impl Call {
         }
     }
 
-    /// What to ask of the server; `None` if the answer is known without it.
+    /// The request to the server; `None` if the answer is known without it.
     pub fn ask(&self) -> Option<Ask> {
         match self {
             Call::Urls(_) | Call::Versions => None,
@@ -131,7 +131,7 @@ impl Call {
         }
     }
 
-    /// The response to a call that the server need not be asked for, or that it has performed.
+    /// The response to a call that needs no report.
     pub fn done(&self, identity: &Identity) -> Reply {
         let json = match self {
             Call::Urls(Level::Root) => json::answer(identity, json::Urls::of(&[("api", "the HTTP API")])),
@@ -148,7 +148,7 @@ impl Call {
         Reply::json(0, json)
     }
 
-    /// The response to a call that asked for a report.
+    /// The response to a call that requested a report.
     pub fn report(&self, identity: &Identity, report: Option<&Report>) -> Reply {
         match report {
             Some(report) => Reply::json(0, json::answer(identity, report)),
@@ -156,20 +156,20 @@ impl Call {
         }
     }
 
-    /// The response if the server has nothing of the kind.
+    /// The response if the id is unknown, or nothing can be measured now.
     pub fn unknown(&self) -> Reply {
         let code = match self {
             Call::Query(Query::Vhost(_)) => CODE_NO_VHOST,
             Call::Query(Query::Stream(_)) => CODE_NO_STREAM,
             Call::Query(Query::Client(_)) | Call::Kick(_) => CODE_NO_CLIENT,
-            // There always are lists; only what the shell has to measure may be too much.
+            // Lists always exist; only measurements are limited.
             _ => return Reply::unavailable("too many requests wait for a measurement"),
         };
         Reply::json(0, format!("{{\"code\":{code}}}").into_bytes())
     }
 }
 
-/// `?start=&count=`; what is no number counts as absent, and there is always at least one entry to a page.
+/// Parses `?start=&count=`. Values that are not numbers count as absent; a page has at least one entry.
 fn page(target: &Target) -> Page {
     let number = |key| target.param(key).and_then(|value| value.parse::<usize>().ok());
     Page {
@@ -178,9 +178,9 @@ fn page(target: &Target) -> Page {
     }
 }
 
-/// Entries to a page if `count` is not given.
+/// Entries per page if `count` is not given.
 const COUNT_DEFAULT: usize = 10;
-/// Most entries to a page: bounds the work of one request.
+/// Most entries per page; bounds the work of one request.
 const COUNT_MAX: usize = 1000;
 
 /// SRS's `RtmpVhostNotFound`.

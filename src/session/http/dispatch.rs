@@ -1,6 +1,6 @@
 //! From a request to a response, or to a request to the server.
 //!
-//! In: a whole request. Out: its response, or what the server is asked for first. Never waits.
+//! In: a whole HTTP request. Out: its response, or what the server must be asked first. Never waits.
 
 use crate::base::name::StreamName;
 use crate::base::reason::Reason;
@@ -57,7 +57,7 @@ impl HttpSession {
         }
     }
 
-    /// HEAD is answered with what GET would be if the stream is live; nobody becomes a player by it.
+    /// HEAD is answered with the head that GET would get; it makes no player and waits for no stream.
     fn play(
         &mut self,
         cx: &mut Cx<'_>,
@@ -81,7 +81,7 @@ impl HttpSession {
         self.state = State::Asked(exchange, Box::new(pending));
     }
 
-    /// Tells the server who the peer says it is, when that changes.
+    /// Tells the server what the peer says about itself, when that changes.
     fn introduce(&mut self, cx: &mut Cx<'_>, request: &Request, kind: ClientKind, name: &StreamName) {
         let known = self.introduced.as_ref().is_some_and(|(before, of)| *before == kind && of == name);
         if known {
@@ -105,7 +105,7 @@ impl HttpSession {
         self.finish(cx, exchange);
     }
 
-    /// A response is written.
+    /// The response is written: keep the connection, or close it.
     pub(super) fn finish(&mut self, cx: &mut Cx<'_>, exchange: Exchange) {
         self.state = if !exchange.keep_alive {
             cx.ask(Ask::Bye(Reason::LastResponse));
@@ -118,14 +118,14 @@ impl HttpSession {
     }
 }
 
-/// At most [`SAID_BYTES_MAX`] of what a peer says about itself.
+/// At most [`SAID_BYTES_MAX`] of a text that comes from the peer.
 fn capped(text: &str) -> String {
     text[..text.floor_char_boundary(SAID_BYTES_MAX)].to_owned()
 }
 
-/// Responses may gather in the outbox while they are no longer than this together; beyond it the next
-/// request is looked at when all have left.
+/// Responses gather in the outbox up to this many bytes; past it, the next request is read when all have
+/// left.
 const PIPELINED_BYTES_MAX: usize = 64 << 10;
 
-/// Longest address, page or program name that is kept of a peer, in bytes each.
+/// Longest URL, page or user agent that is kept of a peer, in bytes each.
 const SAID_BYTES_MAX: usize = 512;

@@ -1,8 +1,8 @@
 //! Files made of streams (HLS), and everything else that has a length and an `ETag`.
 //!
-//! A file goes out whole, in part (one byte range), compressed (text, where it pays), or not at all when
-//! the client has it already. Segments never change under their names, so caches may keep them for ever;
-//! playlists are good for as long as the packager says.
+//! In: a file and the conditional headers of a request. Out: the file whole, one byte range of it, compressed
+//! (text, where it pays), or 304. Segments never change under their names, so caches may keep them for ever;
+//! playlists are fresh for as long as the packager says.
 
 use crate::base::fetched::Fetched;
 use crate::session::http::response::Reply;
@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::io::Write;
 use std::ops::Range;
 
-/// Under which conditions, and how, a client wants a file.
+/// The headers of a request that decide how a file is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wants {
     if_none_match: Vec<String>,
@@ -64,7 +64,7 @@ pub fn reply(file: Fetched, wants: &Wants) -> Reply {
     }
 }
 
-/// What stands in a 200 and in a 304 alike (RFC 9110, 15.4.5).
+/// The headers that a 200 and a 304 share (RFC 9110, 15.4.5).
 fn validators(reply: Reply, file: &Fetched, compressible: bool) -> Reply {
     let cached = match file.max_age_secs {
         None => Cow::from("public, max-age=31536000, immutable"),
@@ -80,7 +80,7 @@ fn validators(reply: Reply, file: &Fetched, compressible: bool) -> Reply {
     }
 }
 
-/// The bytes `range` of a content in pieces, without a copy.
+/// The bytes `range` of a body in pieces, without a copy.
 fn slice(pieces: &[Bytes], range: Range<usize>) -> Vec<Bytes> {
     let mut start = 0;
     let mut part = Vec::new();
@@ -94,7 +94,7 @@ fn slice(pieces: &[Bytes], range: Range<usize>) -> Vec<Bytes> {
     part
 }
 
-/// The same text gives the same bytes: the header names no time and no system.
+/// Compresses. The same text gives the same bytes: the gzip header holds no time and no system.
 fn gzip(pieces: &[Bytes]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     for piece in pieces {
@@ -103,7 +103,7 @@ fn gzip(pieces: &[Bytes]) -> Vec<u8> {
     encoder.finish().expect("a vector takes every byte")
 }
 
-/// Text up to this length is not compressed: it fits in a packet as it is.
+/// Shorter texts are not compressed: they fit into one packet.
 const GZIP_BYTES_MIN: usize = 1024;
 
 #[cfg(test)]

@@ -1,33 +1,33 @@
-//! The API's answers as JSON, field by field as SRS has them.
+//! The answers of the API as JSON, with SRS's field names.
 //!
-//! Every answer begins with `code`, `server`, `service` and `pid` (a string). What follows is what
-//! [`crate::status`] serialises to.
+//! Every answer begins with `code`, `server`, `service` and `pid` (a string). The rest is the serialised form
+//! of a [`crate::status`] type.
 
 use crate::status::{Envelope, Identity};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-/// What a call that succeeded brings: `body`'s fields.
+/// The answer to a call that succeeded: the envelope and the fields of `body`.
 pub fn answer(identity: &Identity, body: impl Serialize) -> Vec<u8> {
     let envelope = Envelope::new(identity, 0, body);
     serde_json::to_vec(&envelope).expect("keys are strings and writing to a vector cannot fail")
 }
 
-/// The body of an answer that says nothing but that the call succeeded.
+/// An empty body: the call succeeded, and there is no more to say.
 #[derive(Serialize)]
 pub struct Nothing {}
 
-/// The names that stand below a path, and what each is.
+/// The names below a path, each with its description.
 #[derive(Serialize)]
 pub struct Urls<'a> {
     urls: InOrder<'a>,
 }
 
-/// Names and texts as a JSON object, in this order.
+/// A JSON object with these keys and values, in this order.
 struct InOrder<'a>(&'a [(&'a str, &'a str)]);
 
 impl<'a> Urls<'a> {
-    /// These, in this order.
+    /// These names, in this order.
     pub fn of(urls: &'a [(&'a str, &'a str)]) -> Urls<'a> {
         Urls { urls: InOrder(urls) }
     }
@@ -58,7 +58,7 @@ struct Version {
 }
 
 impl Versions {
-    /// That of this build.
+    /// The version of this build.
     pub fn of_build() -> Versions {
         let number = |text: &str| text.parse().unwrap_or(0);
         Versions {

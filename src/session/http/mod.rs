@@ -3,10 +3,10 @@
 //! In: requests. Out: responses, one at a time and in order. A response that needs the server (a stream, a
 //! file, a report) is requested from it and finished when its answer comes.
 //!
-//! Rooms: `state` (how far the conversation is), `request` (from bytes to a request), `dispatch` (from a
-//! request to a response or a request to the server), `answer` (from the server's answer to the response);
-//! [`route`] (what a path means), `stream_body` (streams without end), `files` (HLS and all that has an
-//! `ETag`), `api` and `json`, `page`, `response` (heads).
+//! Rooms: `state` (the state machine), `request` (bytes to a request), `dispatch` (a request to a response or
+//! to a request to the server), `answer` (the server's answer to the response); [`route`] (paths),
+//! `stream_body` (endless responses), `files` (HLS and all that has an `ETag`), `api` and `json`, `page`,
+//! `response` (heads).
 //!
 //! ```text
 //!            bytes               head               body
@@ -77,7 +77,7 @@ impl Session for HttpSession {
             return Ok(());
         }
         match std::mem::replace(&mut self.state, State::Closing) {
-            // Browsers open connections in advance: no fault, and nobody would read a response.
+            // Browsers open connections in advance: this is no fault, and a response would not be read.
             State::Idle { .. } => {
                 reached!("a kept-alive connection was idle for too long");
                 Err(Reason::NoRequest)
@@ -100,18 +100,18 @@ impl Session for HttpSession {
             State::Idle { until, first: false } => Some((until, "next request")),
             State::Head { until, .. } => Some((until, "request head")),
             State::Body { until, .. } => Some((until, "request body")),
-            // The server bounds how long an answer and a slow reader may take.
+            // The server bounds how long an answer may take and how slowly a client may read.
             State::Asked(..) | State::Sending | State::Streaming(_) | State::Closing => None,
         }
     }
 }
 
-/// Tells the peer that it was too slow, and ends.
+/// Responds 408 and ends the connection.
 fn too_late(cx: &mut Cx<'_>, service: Service, phase: &'static str) -> Result<(), Reason> {
     let sentence = format!("the {phase} did not arrive in time");
     Exchange::last(service).send(cx, Reply::sentence(Status::REQUEST_TIMEOUT, &sentence));
     Err(Reason::Timeout(Limit::HeadTimeout))
 }
 
-/// Most steps per call: a peer that pipelines many requests lets others have their turn.
+/// Most steps per call, so that a client that pipelines many requests does not starve others.
 const STEPS_MAX: usize = 32;

@@ -1,7 +1,7 @@
 //! The player page, and the list of live streams that it shows.
 //!
-//! Both are public, unlike the API: `/live.json` tells names, codecs, picture sizes and how many people
-//! watch, and nothing about them. One setting (`http.player`) switches both off.
+//! Both are public, unlike the API: `/live.json` tells names, codecs, picture sizes and numbers of viewers,
+//! and nothing about the viewers. `http.player` turns both off.
 
 use crate::base::fetched::Fetched;
 use crate::base::name::DEFAULT_VHOST;
@@ -11,25 +11,25 @@ use bytes::Bytes;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-/// The page, with its style and script in it; no script of anybody else.
+/// The page, with its style and script inside; it loads nothing from elsewhere.
 pub fn page() -> Fetched {
     embedded("text/html; charset=utf-8", PAGE)
 }
 
-/// What browsers show in the tab.
+/// The icon of the page.
 pub fn icon() -> Fetched {
     embedded("image/svg+xml", ICON)
 }
 
-/// What the page may do in a browser: run what stands in it, fetch from here, play what it fetched.
+/// What the page may do in a browser: run its inline script, fetch from this server, play what it fetched.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; \
      style-src 'unsafe-inline'; connect-src 'self'; media-src 'self' blob:; img-src 'self' data:; \
      base-uri 'none'; form-action 'none'";
 
-/// How long caches may keep [`live_list`]: with many viewers, most ask a cache.
+/// How long caches may keep [`live_list`], in seconds: with many viewers, a cache answers most of them.
 pub const LIVE_LIST_MAX_AGE_SECS: u32 = 1;
 
-/// What to ask the server for [`live_list`].
+/// The query that [`live_list`] shows the answer to.
 pub fn query() -> Query {
     Query::Published(Page { start: 0, count: STREAMS_MAX })
 }
@@ -75,7 +75,7 @@ impl LiveStream<'_> {
             vhost: (stream.vhost_name != DEFAULT_VHOST).then_some(&stream.vhost_name),
             app: &stream.app,
             name: &stream.name,
-            // Its clients are its publisher and its players.
+            // The clients of a stream are its publisher and its players.
             players: stream.clients.saturating_sub(1),
             video: stream.video.as_ref(),
             audio: stream.audio.as_ref(),
@@ -83,8 +83,8 @@ impl LiveStream<'_> {
     }
 }
 
-/// A file that is part of the program. Changes only with it, but then under the same name: always asked
-/// for anew, sent only if it changed.
+/// A file that is compiled into the program. It changes with the program under the same name, so it is always
+/// revalidated.
 fn embedded(content_type: &'static str, text: &'static str) -> Fetched {
     let digest = Sha256::digest(text);
     let tag: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
@@ -97,7 +97,7 @@ fn embedded(content_type: &'static str, text: &'static str) -> Fetched {
     }
 }
 
-/// Put together when the program is built: the browser gets one file.
+/// Assembled at compile time: the browser gets one file.
 const PAGE: &str = concat!(
     "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",

@@ -1,6 +1,6 @@
-//! From bytes to a request: heads are read whole, bodies are skipped.
+//! From bytes to a request: heads are parsed whole, bodies are skipped.
 //!
-//! In: what the peer sent. Out: a request that is dispatched, or a refusal and the end of the connection. A
+//! In: bytes of the peer. Out: a request that is dispatched, or a refusal and the end of the connection. A
 //! request that comes while a response is being made waits in the inbox.
 
 use crate::base::inbox::Inbox;
@@ -12,7 +12,7 @@ use crate::session::{Cx, Progress};
 use crate::wire::http1::{BodySkip, HeadLimits, HeadScan, HttpError, ResponseHead};
 
 impl HttpSession {
-    /// Does one thing with the inbox, if there is anything to do.
+    /// One step of the state machine.
     pub(super) fn step(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<Progress, Reason> {
         match &mut self.state {
             State::Idle { .. } => Ok(self.begin(cx, inbox)),
@@ -37,7 +37,7 @@ impl HttpSession {
             return Progress::Idle;
         }
         let until = match self.state {
-            // Counts from the connection on: silence before the first byte earns no more time.
+            // Counts from the accept on: silence before the first byte earns no more time.
             State::Idle { until, first: true } => until,
             _ => cx.now + head_timeout(cx),
         };
@@ -70,7 +70,7 @@ impl HttpSession {
         self.read_body(cx, inbox)
     }
 
-    /// Skips the body; behind it the request is dispatched.
+    /// Skips the body; dispatches the request when the body is over.
     fn read_body(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<Progress, Reason> {
         let service = self.service;
         if let State::Body { skip, .. } = &mut self.state {
@@ -90,7 +90,7 @@ impl HttpSession {
     }
 }
 
-/// Tells the peer what is wrong with its request, and ends.
+/// Responds with the error of an unreadable request and ends the connection.
 fn refuse<T>(cx: &mut Cx<'_>, service: Service, error: &HttpError) -> Result<T, Reason> {
     Exchange::last(service).send(cx, Reply::unreadable(error));
     Err(Reason::Protocol(error.to_string()))

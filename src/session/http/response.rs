@@ -1,4 +1,4 @@
-//! From an outcome to the bytes of a response.
+//! Responses: from an outcome to the bytes on the wire.
 
 use crate::config::Service;
 use crate::session::Cx;
@@ -8,21 +8,21 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// What of a request its response depends on, whatever was asked for.
+/// The properties of a request that its response depends on, whatever the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exchange {
-    /// What the listener is for: the API has rules of its own about which pages may use it.
+    /// Service of the listener: the API has CORS rules of its own.
     pub service: Service,
-    /// The head is wanted without the body.
+    /// HEAD: the response has no body.
     pub head_only: bool,
-    /// The client's protocol.
+    /// HTTP version of the client.
     pub version: Version,
-    /// The connection stays open afterwards.
+    /// Whether the connection stays open after the response.
     pub keep_alive: bool,
 }
 
 impl Exchange {
-    /// That of a request.
+    /// The exchange of a parsed request.
     pub fn of(request: &Request, service: Service) -> Exchange {
         Exchange {
             service,
@@ -32,13 +32,13 @@ impl Exchange {
         }
     }
 
-    /// That of a request which could not be read, or came too late: the last on its connection.
+    /// The exchange of a request that could not be parsed or came too late: the last on its connection.
     pub fn last(service: Service) -> Exchange {
         Exchange { service, head_only: false, version: Version::Http11, keep_alive: false }
     }
 
-    /// Begins a head: status line, `Server`, `Date`, `Connection`, CORS, and that the content is what it is
-    /// said to be (a stream's name in a page must not become a script).
+    /// Begins a head: status line, `Server`, `Date`, `Connection`, CORS, and `nosniff`, since a stream's name
+    /// in a text must not be taken for a script.
     pub fn head(&self, cx: &Cx<'_>, status: Status) -> ResponseHead {
         let mut head = ResponseHead::new(status, cx.epoch.unix_millis(cx.now) / 1000);
         match (self.keep_alive, self.version) {
@@ -58,7 +58,7 @@ impl Exchange {
         head.header("X-Content-Type-Options", "nosniff")
     }
 
-    /// Writes a whole response.
+    /// Writes a whole response to the outbox.
     pub fn send(&self, cx: &mut Cx<'_>, reply: Reply) {
         let mut head = self.head(cx, reply.status);
         for (name, value) in &reply.headers {
@@ -78,24 +78,24 @@ impl Exchange {
     }
 }
 
-/// A response, but for what depends on the connection.
+/// A response without what depends on the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// Status.
     pub status: Status,
     /// Headers besides those that every response has.
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
-    /// Content, in shared pieces.
+    /// Body, in shared pieces.
     pub body: Vec<Bytes>,
 }
 
 impl Reply {
-    /// A response without content.
+    /// A response without body.
     pub fn empty(status: Status) -> Reply {
         Reply { status, headers: Vec::with_capacity(HEADERS_COMMON), body: Vec::new() }
     }
 
-    /// A refusal in a sentence: what is wrong and, where it helps, what to do.
+    /// An error as one sentence of text: what is wrong and, where it helps, what to do.
     pub fn sentence(status: Status, sentence: &str) -> Reply {
         Reply::empty(status)
             .header("Content-Type", "text/plain; charset=utf-8")
@@ -103,7 +103,7 @@ impl Reply {
             .content(format!("{}: {sentence}.\n", status.reason()))
     }
 
-    /// JSON, good for `max_age_secs`.
+    /// JSON that caches may keep for `max_age_secs`.
     pub fn json(max_age_secs: u32, json: Vec<u8>) -> Reply {
         let cached =
             if max_age_secs == 0 { "no-store".into() } else { Cow::from(format!("max-age={max_age_secs}")) };
@@ -113,20 +113,20 @@ impl Reply {
             .content(json)
     }
 
-    /// To a request that could not be read.
+    /// Answers a request that could not be parsed.
     pub fn unreadable(error: &HttpError) -> Reply {
         Reply::sentence(error.status(), &error.to_string())
     }
 
-    /// To a wish that the server did not grant.
+    /// Answers a request that the server refused.
     ///
-    /// | refusal | status | why |
+    /// | refusal | status | meaning |
     /// | --- | --- | --- |
     /// | `NotFound`, `Ended` | 404 | there is no such stream now |
-    /// | `BadName` | 400 | there never can be |
-    /// | `Disabled` | 403 | it is there, and this server is set not to give it so |
-    /// | `Unsuitable` | 406 | it is there, but not in this format |
-    /// | `Busy`, `Limit`, `Draining` | 503 and `Retry-After` | another time, or another server |
+    /// | `BadName` | 400 | there can be no such stream |
+    /// | `Disabled` | 403 | a setting turns it off |
+    /// | `Unsuitable` | 406 | the stream exists, but not in this format |
+    /// | `Busy`, `Limit`, `Draining` | 503 and `Retry-After` | try later or elsewhere |
     pub fn refusal(refusal: &Refusal) -> Reply {
         let sentence = refusal.to_string();
         match refusal {
@@ -139,12 +139,12 @@ impl Reply {
         }
     }
 
-    /// Not now.
+    /// 503 with `Retry-After`.
     pub fn unavailable(sentence: &str) -> Reply {
         Reply::sentence(Status::UNAVAILABLE, sentence).header("Retry-After", RETRY_AFTER_SECS)
     }
 
-    /// To `OPTIONS`, which browsers ask before they use a method or header that pages of old did not have.
+    /// Answers `OPTIONS`, which browsers send before cross-origin requests with other methods or headers.
     pub fn options(allowed: &[Method]) -> Reply {
         let allowed = names(allowed);
         Reply::empty(Status::NO_CONTENT)
@@ -160,7 +160,7 @@ impl Reply {
         self
     }
 
-    /// Sets the content.
+    /// Sets the body.
     pub fn content(mut self, content: impl Into<Bytes>) -> Reply {
         self.body = vec![content.into()];
         self
@@ -172,8 +172,8 @@ pub fn names(methods: &[Method]) -> String {
     methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// Headers that a file has.
+/// Headers that most responses have; avoids reallocation.
 const HEADERS_COMMON: usize = 6;
 
-/// When a client that was turned away may come again, in seconds.
+/// `Retry-After` of 503 responses, in seconds.
 const RETRY_AFTER_SECS: &str = "5";

@@ -1,7 +1,7 @@
 //! What a path means.
 //!
-//! Two listeners, two name spaces: the API never answers where streams are served, and the other way round.
-//! Nothing is looked up here; whether a stream exists is the server's to say.
+//! In: method, target and listener. Out: a [`Route`]. Never: looks anything up; whether a stream exists is
+//! for the server to tell. The API and the streams have listeners of their own and share no path.
 
 use crate::base::name::{DEFAULT_VHOST, StreamName};
 use crate::config::{Http, Service};
@@ -10,27 +10,27 @@ use crate::wire::format::Container;
 use crate::wire::http1::{Method, Target};
 use crate::wire::m3u8::HlsFile;
 
-/// What a request asks for.
+/// The meaning of a request's target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
     /// The player page.
     Page,
     /// The list of live streams that the player page shows.
     LiveList,
-    /// The picture in the browser's tab.
+    /// The icon of the player page.
     Icon,
-    /// A live stream without end.
+    /// A live stream as an endless response.
     Play(StreamName, Container),
-    /// A file that is made of a stream.
+    /// A file of a packaged stream.
     File(StreamName, HlsFile),
     /// An endpoint of the API.
     Api(Call),
-    /// Nothing; what to do about it.
+    /// No such path; holds a hint for the client.
     Nowhere(&'static str),
 }
 
 impl Route {
-    /// Reads a target. `method` matters for the API alone, where the same path means two things.
+    /// Parses a target. `method` matters for the API only, where GET and DELETE of one path differ.
     pub fn of(service: Service, method: Method, target: &Target, http: &Http) -> Route {
         let mut segments: Vec<&str> = target.segments.iter().map(String::as_str).collect();
         if service == Service::Api {
@@ -53,7 +53,7 @@ impl Route {
         }
     }
 
-    /// The methods that make sense here.
+    /// Methods that the path takes.
     pub fn allowed(&self) -> &'static [Method] {
         match self {
             Route::Api(call) => call.allowed(),
@@ -67,7 +67,7 @@ impl Route {
     }
 }
 
-/// `/{app}/{stream}.flv` and its kin, `/{app}/{stream}.m3u8`, and `/{app}/{stream}/{file}`.
+/// `/{app}/{stream}.{extension}`, `/{app}/{stream}.m3u8`, and `/{app}/{stream}/{file}`.
 fn media(app: &[&str], file: &str, target: &Target) -> Route {
     if let Some((stream, app)) = app.split_last()
         && !app.is_empty()
@@ -89,18 +89,18 @@ fn media(app: &[&str], file: &str, target: &Target) -> Route {
     }
 }
 
-/// `?vhost=` names the vhost; the host in the URL does not, since one server has many.
+/// The vhost is the value of `?vhost=`. The `Host` header is ignored, since one server has many names.
 fn name(app: &[&str], stream: &str, target: &Target) -> StreamName {
     let vhost = target.param("vhost").unwrap_or_else(|| DEFAULT_VHOST.to_owned());
     StreamName { vhost, app: app.join("/"), stream: stream.to_owned() }
 }
 
-const NO_ENDPOINT: &str = "no such endpoint; /api/v1/ lists them all";
-const NO_PLAYER: &str = "the player page is switched off (setting http.player)";
-const API_ELSEWHERE: &str = "the API listens on a port of its own (setting api.listen)";
-const RECORDER_ELSEWHERE: &str = "the flight recorder listens on a port of its own (setting recorder.listen)";
+const NO_ENDPOINT: &str = "no such endpoint; /api/v1/ lists all endpoints";
+const NO_PLAYER: &str = "the player page is turned off (setting http.player)";
+const API_ELSEWHERE: &str = "the API has a port of its own (setting api.listen)";
+const RECORDER_ELSEWHERE: &str = "the flight recorder has a port of its own (setting recorder.listen)";
 const NO_APP: &str = "the path needs an application before the stream: /live/stream.flv";
-const NO_MEDIA: &str = "nothing is served here; try /app/stream with .flv, .ts, .aac, .mp3 or .m3u8 after it";
+const NO_MEDIA: &str = "no such path; try /app/stream followed by .flv, .ts, .aac, .mp3 or .m3u8";
 
 #[cfg(test)]
 mod tests {

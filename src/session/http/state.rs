@@ -1,4 +1,4 @@
-//! How far the conversation with an HTTP peer has come.
+//! The state machine of an HTTP connection.
 
 use crate::base::name::StreamName;
 use crate::base::time::Instant;
@@ -12,49 +12,49 @@ use crate::wire::http1::{BodySkip, HeadScan, Request};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// One HTTP peer.
+/// An HTTP connection.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HttpSession {
     pub(super) service: Service,
     pub(super) state: State,
-    /// As what, and for which stream, the peer was last introduced.
+    /// The kind and stream that the server was last told.
     pub(super) introduced: Option<(ClientKind, StreamName)>,
 }
 
-/// What happens next.
+/// State of the connection.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum State {
-    /// A request may begin.
+    /// Waits for a request.
     Idle {
-        /// How long it may wait.
+        /// Deadline for its first byte.
         until: Instant,
-        /// No request has come yet on this connection.
+        /// True before the first request of the connection.
         first: bool,
     },
     /// A head has begun.
     Head {
-        /// When it must be complete.
+        /// Deadline for its end.
         until: Instant,
         scan: HeadScan,
     },
-    /// A head is complete, its body is still coming.
+    /// A head is complete; its body is still coming.
     Body {
-        /// When it must be complete.
+        /// Deadline for the end of the body.
         until: Instant,
         request: Box<Request>,
         skip: BodySkip,
     },
-    /// The server was asked.
+    /// Waits for the server's answer.
     Asked(Exchange, Box<Pending>),
-    /// A response larger than may wait beside others is leaving.
+    /// Waits until a large response has left, before the next request is read.
     Sending,
-    /// A live stream plays.
+    /// Streams an endless response.
     Streaming(StreamBody),
-    /// All is said.
+    /// The last response is written; further input is discarded.
     Closing,
 }
 
-/// What a response is waiting for.
+/// What the response needs from the server.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Pending {
     File(files::Wants),
@@ -64,27 +64,27 @@ pub(super) enum Pending {
 }
 
 impl HttpSession {
-    /// A peer has just connected; nothing has been said yet.
+    /// A connection that was just accepted.
     pub fn new(cx: &mut Cx<'_>, service: Service) -> Self {
         let until = cx.now + head_timeout(cx);
         HttpSession { service, state: State::Idle { until, first: true }, introduced: None }
     }
 
-    /// Which of the two services of HTTP the peer came to.
+    /// The service of its listener.
     pub fn service(&self) -> Service {
         self.service
     }
 }
 
 impl State {
-    /// A request may begin; another one came before it.
+    /// Waits for another request.
     pub fn idle(cx: &Cx<'_>) -> State {
         let timeout = Duration::from_millis(cx.config.http.keep_alive_timeout_ms);
         State::Idle { until: cx.now + timeout, first: false }
     }
 }
 
-/// How long a request's head may take, and after it the body.
+/// Time for a request's head, and after it for the body.
 pub(super) fn head_timeout(cx: &Cx<'_>) -> Duration {
     Duration::from_millis(cx.config.http.head_timeout_ms)
 }

@@ -1,17 +1,16 @@
-//! A live stream over HTTP: FLV, MPEG-TS, AAC and MP3 without end, and FLV in WebSocket messages.
+//! A live stream over HTTP: FLV, MPEG-TS, AAC and MP3 as endless responses, and FLV in WebSocket messages.
 //!
 //! ```text
-//! GET ──▶ asked ──Live──▶ playing ──Ended──▶ closing
+//! GET ──▶ Asked ──Live──▶ Streaming ──Ended──▶ Closing
 //!           │               ▲
 //!           └──Waiting──────┘ Began
 //! ```
 //!
-//! The session writes the response's head and nothing else: what follows are the stream's bytes as
-//! rendered for all players of the format, which the server lets follow the session's own. The head is
-//! held back until the stream is live, so that a stream that never comes is a 404. To HTTP/1.1 clients the
-//! stream comes in chunks, so that they can tell its end from a broken connection; to HTTP/1.0 clients the
-//! end of the connection is the end of the stream. On a WebSocket the session also keeps that protocol's
-//! manners: it answers pings and says goodbye with a close frame.
+//! The session writes the head of the response and nothing else: the server sends the stream's bytes after
+//! it, rendered once for all players of the format. The head is written when the stream is live, so that a
+//! stream that never begins is a 404. HTTP/1.1 clients get chunks, so that they can tell the end of the
+//! stream from a broken connection; for HTTP/1.0 clients the end of the connection is the end of the stream.
+//! On a WebSocket the session also answers pings and sends a close frame.
 
 use crate::base::inbox::Inbox;
 use crate::base::reason::Reason;
@@ -25,40 +24,40 @@ use crate::wire::websocket::{self, Event, Reader, code};
 use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
 
-/// How a player gets its stream.
+/// How a player receives its stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BodyTransport {
-    /// As a response body without end.
+    /// As an endless response body.
     Body {
-        /// What is in it.
+        /// Container of the body.
         container: Container,
-        /// Whether it comes in HTTP chunks.
+        /// True for HTTP chunks.
         chunked: bool,
     },
     /// As binary messages on a WebSocket.
     WebSocket {
-        /// What is in them.
+        /// Container of the messages.
         container: Container,
-        /// Proves that its handshake was read (`Sec-WebSocket-Accept`).
+        /// `Sec-WebSocket-Accept` of the handshake.
         accept: String,
     },
 }
 
 impl BodyTransport {
-    /// What `request` asks for at a path that means `container`. An offer to go on in a WebSocket counts where
-    /// the stream can be had so; all other upgrades are ignored, as they may be (RFC 9110, 7.8).
+    /// The transport that `request` asks for at a path of `container`. An upgrade to WebSocket is accepted
+    /// where the container is offered so; all other upgrades are ignored (RFC 9110, 7.8).
     ///
     /// # Errors
     ///
-    /// A response in words, if the offer of a WebSocket is not what RFC 6455, 4.2.1 wants.
+    /// The refusal to send, if the WebSocket handshake breaks RFC 6455, 4.2.1.
     pub fn of(request: &Request, container: Container) -> Result<BodyTransport, Reply> {
         let offers = request.method == Method::Get && request.upgrades_to("websocket");
         if !offers || !container.has_web_socket() {
-            // HTTP/1.0 knows no chunks: there the end of the connection is the end of the stream.
+            // HTTP/1.0 has no chunks.
             return Ok(BodyTransport::Body { container, chunked: request.version == Version::Http11 });
         }
         if request.headers.get("sec-websocket-version") != Some("13") {
-            return Err(Reply::sentence(Status::UPGRADE_REQUIRED, "WebSocket is spoken here in version 13")
+            return Err(Reply::sentence(Status::UPGRADE_REQUIRED, "only WebSocket version 13 is supported")
                 .header("Upgrade", "websocket")
                 .header("Sec-WebSocket-Version", "13"));
         }
@@ -77,7 +76,7 @@ impl BodyTransport {
         }
     }
 
-    /// The head of the response that carries the stream.
+    /// Head of the response that carries the stream.
     pub fn head(&self, cx: &Cx<'_>, exchange: &Exchange) -> Vec<u8> {
         match self {
             BodyTransport::Body { container, chunked } => {
@@ -85,7 +84,7 @@ impl BodyTransport {
                     .head(cx, Status::OK)
                     .header("Content-Type", container.content_type())
                     .header("Cache-Control", "no-store")
-                    // Tells nginx not to collect the stream before it passes it on.
+                    // Tells nginx not to buffer the stream.
                     .header("X-Accel-Buffering", "no");
                 match chunked {
                     true => head.header("Transfer-Encoding", "chunked").finish(),
@@ -103,22 +102,22 @@ impl BodyTransport {
     }
 }
 
-/// A player, from its head on.
+/// A streaming response, from its head on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum StreamBody {
-    /// The response body goes on and on.
+    /// An endless response body.
     Body {
-        /// Bytes that the player sent although there is nothing to say.
+        /// Bytes that the client sent after its request.
         input_bytes: usize,
-        /// It comes in chunks, the last of which is empty.
+        /// Whether the body is in HTTP chunks and needs a last, empty one.
         chunked: bool,
     },
-    /// The WebSocket is open.
+    /// An open WebSocket.
     WebSocket(Reader),
 }
 
 impl StreamBody {
-    /// Writes the head; frames follow.
+    /// Writes the head; the stream's bytes follow.
     pub fn begin(cx: &mut Cx<'_>, transport: &BodyTransport) -> StreamBody {
         let head = transport.head(cx, &Exchange::last(Service::Http));
         cx.out.write(&head);
@@ -128,7 +127,7 @@ impl StreamBody {
         }
     }
 
-    /// Reads one thing that the player says.
+    /// Handles one piece of input.
     pub fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<Progress, Reason> {
         match self {
             // Some clients pipeline a request that can never be answered; none has a reason to send much.
@@ -136,7 +135,7 @@ impl StreamBody {
                 *input_bytes += inbox.len();
                 inbox.consume(inbox.len());
                 if *input_bytes > INPUT_BYTES_MAX {
-                    return Err(Reason::Protocol("a player sends instead of listening".to_owned()));
+                    return Err(Reason::Protocol("a player sent data instead of reading".to_owned()));
                 }
                 Ok(Progress::Idle)
             }
@@ -151,7 +150,7 @@ impl StreamBody {
         }
     }
 
-    /// The stream ended: so does the response, and with it the connection.
+    /// The stream has ended: ends the response and the connection.
     pub fn ended(&mut self, cx: &mut Cx<'_>) {
         match self {
             StreamBody::WebSocket(_) => close(cx, code::NORMAL, "the stream ended"),
@@ -161,8 +160,8 @@ impl StreamBody {
         cx.ask(Ask::Bye(Reason::StreamEnded));
     }
 
-    /// The server is about to end the connection. A body ends properly where the server means it to end; one
-    /// that stops without its last chunk was cut short.
+    /// Ends the body before the server ends the connection. A body is completed if the server ended it on
+    /// purpose; without its last chunk a body counts as cut off.
     pub fn farewell(&mut self, cx: &mut Cx<'_>, reason: &Reason) {
         let code = match (&self, reason) {
             (StreamBody::Body { chunked: true, .. }, Reason::StreamEnded | Reason::Drained) => {
@@ -178,7 +177,7 @@ impl StreamBody {
     }
 }
 
-/// Players have nothing to say; some send text as a heartbeat.
+/// Players need not send anything; some send text as a heartbeat.
 fn heard(cx: &mut Cx<'_>, event: Event) -> Result<(), Reason> {
     match event {
         Event::Ping(payload) => {
@@ -201,7 +200,7 @@ fn close(cx: &mut Cx<'_>, code: u16, reason: &str) {
     cx.out.write(&frame);
 }
 
-/// Most bytes that a player may send after its request where there is no protocol to say anything in.
+/// Most bytes that a client may send after its request where no protocol gives them a meaning.
 const INPUT_BYTES_MAX: usize = 64 << 10;
 
 /// Longest message that a player may send on a WebSocket, in bytes.

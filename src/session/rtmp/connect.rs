@@ -1,4 +1,4 @@
-//! `connect`: what the peer says about itself, and our answer (RTMP 1.0, section 7.2.1.1).
+//! The `connect` command and its answer (RTMP 1.0, section 7.2.1.1).
 //!
 //! ```text
 //! connect  ──▶
@@ -18,21 +18,25 @@ use crate::wire::flv::SERVER_NAME;
 use crate::wire::rtmp::message::{Command, Control};
 use serde::{Deserialize, Serialize};
 
-/// The longest text about itself that is kept of a peer, in bytes.
+/// Longest text that is kept of what a peer says about itself, in bytes.
 const TEXT_BYTES_MAX: usize = 512;
 
-/// What a connected peer has told about itself.
+/// What `connect` told about the peer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct App {
     /// Where its streams are.
     pub place: Place,
-    /// Who it is, with no role yet.
+    /// What the API shows of it; it has no kind yet.
     pub introduction: Introduction,
-    /// It can be asked to connect again (E-RTMP, "Reconnect Request").
+    /// It supports Reconnect Request (E-RTMP).
     pub reconnects: bool,
 }
 
-/// Answers `connect`. An error has been told to the peer, and ends the connection.
+/// Answers `connect`.
+///
+/// # Errors
+///
+/// If the command names no app. The peer has been told, and the connection must end.
 pub(super) fn connect(cx: &mut Cx<'_>, link: &mut Link, command: &Command) -> Result<App, Reason> {
     let window = cx.config.rtmp.ack_window;
     link.control(cx, Control::WindowAckSize(window));
@@ -56,7 +60,7 @@ pub(super) fn connect(cx: &mut Cx<'_>, link: &mut Link, command: &Command) -> Re
 }
 
 impl App {
-    /// Everything comes from `tcUrl`; `app` repeats a part of it and counts only if that is missing.
+    /// Parses `tcUrl`; `app` repeats a part of it and counts only where `tcUrl` is missing.
     fn parse(object: &Value) -> Option<App> {
         let text = |key| object.get(key).and_then(Value::as_str).unwrap_or_default();
         let tc_url = [text("tcUrl"), text("app")].into_iter().find(|text| !text.trim().is_empty())?;
@@ -82,7 +86,7 @@ fn answer(name: &str, call: &Command, object: Value, info: Value) -> Command {
     Command { name: name.to_owned(), transaction: call.transaction, object, args: vec![info] }
 }
 
-/// What we say we are: the Flash Media Server that every client knows.
+/// The server that we claim to be: a Flash Media Server, which every client knows.
 fn properties() -> Value {
     Value::object([
         ("fmsVer", "FMS/3,5,3,888".into()),
@@ -107,8 +111,8 @@ fn information(cx: &Cx<'_>, asked: &Value) -> Value {
             ]),
         ),
     ];
-    // E-RTMP, "Enhancing NetConnection connect Command": a server states what it supports. Only to those
-    // who know the words.
+    // E-RTMP, "Enhancing NetConnection connect Command": a server states what it supports, to clients that
+    // sent the same properties.
     if ["capsEx", "fourCcList", "videoFourCcInfoMap"].iter().any(|key| asked.get(key).is_some()) {
         let any = || Value::object([("*", Value::from(CAN_FORWARD))]);
         members.push(("videoFourCcInfoMap", any()));

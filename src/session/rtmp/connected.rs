@@ -1,4 +1,4 @@
-//! A peer after `connect`: its commands, and which of idle, publishing or playing it is.
+//! A peer after `connect`: its commands, and whether it is idle, publishes or plays.
 //!
 //! ```text
 //!            publish            Answer::Publish
@@ -9,8 +9,8 @@
 //!                                                           Idle
 //! ```
 //!
-//! While an answer is awaited nothing is read, so that media behind `publish` is not lost. A peer may
-//! publish and play as often as it likes, one at a time.
+//! While an answer is awaited nothing is read, so that media behind `publish` is not lost. A peer may publish
+//! and play as often as it likes, one at a time.
 
 use super::connect::App;
 use super::link::{Link, STREAM_ID, Status, Trust, protocol};
@@ -33,56 +33,56 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Most messages of one peer that are handled before others have their turn.
+/// Most messages of one peer that are handled per call, so that it does not starve others.
 const MESSAGES_PER_CALL: usize = 64;
 
-/// Most messages in one aggregate; servers that make them put in what comes within some hundred milliseconds.
+/// Most messages in one aggregate; servers put into one what comes within some hundred milliseconds.
 const AGGREGATE_MESSAGES_MAX: usize = 4096;
 
-/// A peer that has said `connect`.
+/// A peer whose `connect` was answered.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Connected {
     link: Link,
     app: App,
     role: Role,
-    /// The peer has sent `FCPublish`, and expects the answers that go with it.
+    /// The peer sent `FCPublish` and expects the answers that go with it.
     fmle: bool,
-    /// When its last message came, or its role changed.
+    /// Time of its last message or change of role.
     heard: Instant,
-    /// Stands still while messages come, so that no frame costs a timer; see [`Connected::tick`].
+    /// Not moved while messages come, so that no frame costs timer work; see [`Connected::tick`].
     alarm: Option<(Instant, Timer)>,
 }
 
-/// What the peer does.
+/// Role of the peer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Role {
-    /// Neither of the others.
+    /// It neither publishes nor plays.
     Idle,
-    /// It asked to publish, and the server has not answered yet.
+    /// It requested to publish; the answer is awaited.
     AskingToPublish(StreamName),
-    /// It asked to play, and the server has not answered yet.
+    /// It requested to play; the answer is awaited.
     AskingToPlay(Playback),
-    /// It sends a stream.
+    /// It publishes.
     Publishing(Publication),
-    /// It gets a stream.
+    /// It plays.
     Playing(Playback),
 }
 
-/// Why a peer is looked after.
+/// What a deadline of the session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Timer {
-    /// When to end a peer that neither publishes nor plays.
+    /// End of a peer that neither publishes nor plays.
     Idle,
-    /// When to end a publisher that has sent nothing yet.
+    /// End of a publisher that has sent no frame yet.
     FirstFrame,
-    /// When to end a publisher that has fallen silent.
+    /// End of a publisher that has fallen silent.
     Frame,
-    /// When a player has seen as much as it asked for.
+    /// End of the duration that a player asked for.
     Duration,
 }
 
 impl Timer {
-    /// The setting that it follows from; `None` if the peer said itself for how long it wants to play.
+    /// The setting that the deadline comes from; `None` for a duration that the player asked for.
     fn limit(self) -> Option<Limit> {
         match self {
             Timer::Idle => Some(Limit::IdleTimeout),
@@ -92,7 +92,7 @@ impl Timer {
         }
     }
 
-    /// For the log.
+    /// Name for the log.
     pub fn name(self) -> &'static str {
         self.limit().map_or("play duration", Limit::path)
     }
@@ -107,7 +107,7 @@ impl Connected {
         connected
     }
 
-    /// Handles what came, a bounded number of messages.
+    /// Handles messages, a bounded number per call.
     pub fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<Progress, Reason> {
         let mut messages = 0;
         while messages < MESSAGES_PER_CALL {
@@ -140,7 +140,7 @@ impl Connected {
         Ok(())
     }
 
-    /// Media outside of a publication is what was under way when that ended.
+    /// Handles a media message. One outside of a publication was under way when that ended: ignored.
     fn media(&mut self, cx: &mut Cx<'_>, tag: u8, timestamp: u32, body: Bytes) {
         let Role::Publishing(publication) = &mut self.role else { return };
         let first = !publication.started;
@@ -150,7 +150,7 @@ impl Connected {
         }
     }
 
-    /// Only media counts of what is in an aggregate.
+    /// Handles the media messages of an aggregate; others in it are ignored.
     fn aggregate(&mut self, cx: &mut Cx<'_>, message: Message) -> Result<(), Reason> {
         for (count, message) in Aggregate::new(message).enumerate() {
             if count == AGGREGATE_MESSAGES_MAX {
@@ -171,8 +171,7 @@ impl Connected {
             Control::Event(Event::SetBufferLength { ms, .. }) => {
                 log::debug!(cid:% = cx.cid, ms; "the player buffers");
             }
-            // The chunk layer has obeyed those that are for it; how much the peer has read is the
-            // business of TCP.
+            // The chunk layer handles those that are for it. Acknowledgements tell nothing that TCP does not.
             _ => {}
         }
     }
@@ -181,7 +180,7 @@ impl Connected {
         log::debug!(cid:% = cx.cid, name:? = excerpt(&command.name); "command");
         match command.name.as_str() {
             "connect" => return Err(protocol("connect twice")),
-            // All streams of a connection have the same number: it can use one at a time.
+            // All streams of a connection have the same number: one is used at a time.
             "createStream" => self.link.result(cx, command, STREAM_ID.into()),
             "FCPublish" => {
                 self.fmle = true;
@@ -204,7 +203,7 @@ impl Connected {
             "getStreamLength" => self.link.result(cx, command, 0.into()),
             // Answers to calls of ours.
             "_result" | "_error" | "onStatus" => {}
-            // `releaseStream`, `_checkbw` and whatever else: whoever asks wants to hear that it was heard.
+            // `releaseStream`, `_checkbw` and others: clients expect an answer and ignore what it says.
             _ => self.link.result(cx, command, Value::Null),
         }
         Ok(())
@@ -246,7 +245,7 @@ impl Connected {
         Err(Reason::Refused(refusal.to_string()))
     }
 
-    /// Ends what the peer does, because it said so with `command` or wants something else now.
+    /// Ends the role of the peer, because `command` says so or because it takes another.
     fn leave(&mut self, cx: &mut Cx<'_>, command: Option<&Command>) -> Result<(), Reason> {
         match &self.role {
             Role::Publishing(_) => {
@@ -268,7 +267,7 @@ impl Connected {
         cx.ask(Ask::Introduce(Introduction { kind, name, ..self.app.introduction.clone() }));
     }
 
-    /// The server answers, or tells news of the stream that is played.
+    /// Handles an answer of the server, or news of the stream that is played.
     pub fn answer(&mut self, cx: &mut Cx<'_>, answer: Answer) -> Result<(), Reason> {
         match (answer, std::mem::replace(&mut self.role, Role::Idle)) {
             (Answer::Publish(Ok(())), Role::AskingToPublish(name)) => {
@@ -291,13 +290,13 @@ impl Connected {
                 self.introduce(cx, None, None);
                 self.enter(cx, Role::Idle);
             }
-            // News of a stream that was left meanwhile.
+            // News of a stream that the peer has left meanwhile.
             (_, role) => self.role = role,
         }
         Ok(())
     }
 
-    /// Last words, before the server ends the connection.
+    /// Tells the peer why the server ends the connection.
     pub fn farewell(&self, cx: &mut Cx<'_>, reason: &Reason) {
         match &self.role {
             Role::Playing(_) => play::ended(cx, &self.link, &Refusal::Ended),
@@ -324,7 +323,7 @@ impl Connected {
         self.arm(cx);
     }
 
-    /// Since when the peer has been silent, for how long it may be, and which timer watches it.
+    /// Since when the peer has been silent, how long it may be, and the timer for it.
     fn patience(&self, cx: &Cx<'_>) -> Option<(Instant, Duration, Timer)> {
         let (since, ms, timer) = match &self.role {
             Role::Idle => (self.heard, cx.config.rtmp.idle_timeout_ms, Timer::Idle),
@@ -346,12 +345,12 @@ impl Connected {
         self.alarm = self.patience(cx).map(|(since, patience, timer)| (since + patience, timer));
     }
 
-    /// When [`Connected::tick`] wants to be called.
+    /// When [`Connected::tick`] must be called.
     pub fn alarm(&self) -> Option<(Instant, Timer)> {
         self.alarm
     }
 
-    /// The alarm went off; whether rightly shows only now, since it stood still while messages came.
+    /// The deadline has passed. It was not moved while messages came, so it is computed again first.
     pub fn tick(&mut self, cx: &mut Cx<'_>) -> Result<(), Reason> {
         self.arm(cx);
         let Some((_, timer)) = self.alarm.filter(|(at, _)| *at <= cx.now) else { return Ok(()) };
@@ -370,7 +369,7 @@ impl Connected {
     }
 }
 
-/// As much of a name as is worth a log line.
+/// The beginning of a name, for the log.
 fn excerpt(name: &str) -> &str {
     &name[..name.floor_char_boundary(32)]
 }

@@ -1,7 +1,7 @@
 //! The two directions of a connection after the handshake: messages in, replies out.
 //!
-//! Replies go to the connection's outbox, each as one message with a full header. Everything about
-//! streams happens on message stream 1, because the frames of a stream are rendered once for all players.
+//! Replies go to the connection's outbox, each as one message with a full header. Everything about streams
+//! uses message stream 1, because the frames of a stream are rendered once for all players.
 
 use crate::base::reason::Reason;
 use crate::config::Config;
@@ -13,27 +13,31 @@ use crate::wire::rtmp::message::{Command, Control, type_id};
 use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
 
-/// The message stream that every `createStream` gets.
+/// The message stream that answers every `createStream`.
 pub(super) const STREAM_ID: u32 = 1;
 
-/// What reads the peer's messages and writes ours.
+/// Reads the peer's messages and writes ours.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Link {
-    /// Puts messages together.
+    /// Reassembles messages.
     pub reader: Reader,
-    /// What we announced; the stream's frames are laid out for it too.
+    /// The chunk size that we announced; the stream's frames are rendered for it too.
     pub chunk_size: u32,
 }
 
 impl Link {
-    /// A link with a peer that has not said `connect`, and may make us hold little before it has.
+    /// The link of a peer before `connect`, with the smallest limits.
     pub fn new(config: &Config) -> Self {
         let reader =
             Reader::new(Trust::Unproven.limits(config), handshake::PEER_BYTES as u64, config.rtmp.ack_window);
         Link { reader, chunk_size: chunk::CHUNK_SIZE_DEFAULT }
     }
 
-    /// Sets what the peer may make us hold. Less than it makes us hold already is an error.
+    /// Changes how much the peer may make the server hold.
+    ///
+    /// # Errors
+    ///
+    /// If it makes the server hold more than that already.
     pub fn trust(&mut self, config: &Config, trust: Trust) -> Result<(), Reason> {
         self.reader.set_limits(trust.limits(config)).map_err(protocol)
     }
@@ -59,7 +63,7 @@ impl Link {
         self.send(cx, cid, type_id::COMMAND, stream_id, &payload);
     }
 
-    /// Answers a call with `value`. A call without a number wants no answer.
+    /// Answers a call with `value`. Calls with transaction 0 expect no answer.
     pub fn result(&self, cx: &mut Cx<'_>, call: &Command, value: Value) {
         if call.transaction != 0.0 {
             let name = "_result".to_owned();
@@ -68,7 +72,7 @@ impl Link {
         }
     }
 
-    /// Tells how a stream (or with stream 0 the connection) fares.
+    /// Sends the status of a stream, or with stream 0 of the connection.
     pub fn status(&self, cx: &mut Cx<'_>, stream_id: u32, status: &Status<'_>) {
         let args = vec![status.info(cx)];
         self.command(cx, stream_id, &call("onStatus", args));
@@ -88,15 +92,15 @@ impl Link {
     }
 }
 
-/// How much a peer may make us hold in unfinished messages. The configured limits follow from it: every
-/// connection `limits.unproven_bytes`, every stream's publisher `limits.frame_bytes` more.
+/// How much a peer may make the server hold in unfinished messages. The memory bound follows from it: each
+/// connection `limits.unproven_bytes`, the publisher of each stream `limits.frame_bytes` more.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Trust {
-    /// It has not said `connect`. Half is left for what waits unread and unsent.
+    /// Before `connect`. Half of the limit is left for unread and unsent bytes.
     Unproven,
-    /// It has, and sends commands.
+    /// After `connect`: commands.
     Connected,
-    /// It sends frames.
+    /// While publishing: frames.
     Publisher,
 }
 
@@ -113,34 +117,34 @@ impl Trust {
     }
 }
 
-/// A call of ours that wants no answer.
+/// A command of ours that expects no answer.
 pub(super) fn call(name: &str, args: Vec<Value>) -> Command {
     Command { name: name.to_owned(), transaction: 0.0, object: Value::Null, args }
 }
 
-/// What a peer is told about a stream or the connection (RTMP 1.0, section 7.2.2).
+/// Status of a stream or connection (RTMP 1.0, section 7.2.2).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Status<'a> {
-    /// Whether this is bad news.
+    /// `status` or `error`.
     level: &'static str,
-    /// What programs read: `NetStream.Publish.Start`.
+    /// For programs: `NetStream.Publish.Start`.
     code: &'a str,
-    /// What people read.
+    /// For people.
     description: &'a str,
 }
 
 impl<'a> Status<'a> {
-    /// Good news, or none of either sort.
+    /// A status that is no error.
     pub fn notice(code: &'a str, description: &'a str) -> Self {
         Status { level: "status", code, description }
     }
 
-    /// Bad news.
+    /// An error.
     pub fn error(code: &'a str, description: &'a str) -> Self {
         Status { level: "error", code, description }
     }
 
-    /// The status as an information object.
+    /// The information object of `onStatus`.
     pub fn info(&self, cx: &Cx<'_>) -> Value {
         Value::object([
             ("level", self.level.into()),
@@ -151,7 +155,7 @@ impl<'a> Status<'a> {
     }
 }
 
-/// The reason for ending a connection whose bytes break the protocol.
+/// Ends a connection whose bytes break the protocol.
 pub(super) fn protocol(error: impl ToString) -> Reason {
     Reason::Protocol(error.to_string())
 }

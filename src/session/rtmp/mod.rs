@@ -5,9 +5,9 @@
 //!                                           idle, publishing or playing
 //! ```
 //!
-//! In: the peer's bytes, and the server's answers. Out: replies, and the frames of a publisher as asks.
-//! Never: a frame to a player; its stream's bytes follow behind the replies without its doing. Until
-//! `connect` is answered, all that is held for a peer stays within `limits.unproven_bytes`.
+//! In: bytes of the peer and answers of the server. Out: replies, and the frames of a publisher. Never: the
+//! frames of a player, which the server sends after the replies. Until `connect` is answered, the server
+//! holds at most `limits.unproven_bytes` for a peer.
 
 mod connect;
 mod connected;
@@ -32,35 +32,35 @@ use link::{Link, protocol};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// One RTMP peer.
+/// An RTMP connection.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RtmpSession {
     phase: Phase,
-    /// By when `connect` must have come.
+    /// Deadline for `connect`.
     connect_by: Instant,
 }
 
-/// How far the conversation has come. Each phase owns what exists in it.
+/// State of the connection. Each phase owns what exists in it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Phase {
-    /// Bytes that are no messages yet.
+    /// The handshake.
     Handshake(Handshake),
-    /// Messages, of which `connect` must be the first that says anything.
+    /// Messages before `connect`, which must be the first command.
     Connecting(Link),
-    /// The peer has an app.
+    /// Messages after `connect`.
     Connected(Box<Connected>),
-    /// All was said: what still comes is not looked at.
+    /// Over: further input is discarded.
     Over,
 }
 
 impl RtmpSession {
-    /// A peer has just connected; nothing has been said yet.
+    /// A connection that was just accepted.
     pub fn new(cx: &mut Cx<'_>) -> Self {
         let patience = Duration::from_millis(cx.config.rtmp.handshake_timeout_ms);
         RtmpSession { phase: Phase::Handshake(Handshake::First), connect_by: cx.now + patience }
     }
 
-    /// The next phase of a peer that has not connected, as far as `inbox` goes.
+    /// Advances through the phases before `connect`, as far as `inbox` goes.
     fn advance(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<(), Reason> {
         if let Phase::Handshake(handshake) = &mut self.phase {
             let time_ms = cx.now.as_millis() as u32;
@@ -76,7 +76,7 @@ impl RtmpSession {
         Ok(())
     }
 
-    /// Who has ended reads nothing more and wakes nobody.
+    /// After an error the session discards further input and has no deadline.
     fn end_on_error<T>(&mut self, result: Result<T, Reason>) -> Result<T, Reason> {
         if result.is_err() {
             self.phase = Phase::Over;
@@ -141,14 +141,14 @@ impl Session for RtmpSession {
     }
 }
 
-/// Reads until `connect`, and answers it. A peer that talks about other things for too long is ended.
+/// Reads until `connect` and answers it. A peer that sends too much before it is ended.
 fn connecting(cx: &mut Cx<'_>, mut link: Link, inbox: &mut Inbox) -> Result<Phase, Reason> {
     loop {
         match link.reader.next(inbox).map_err(protocol)? {
             None => return Ok(Phase::Connecting(link)),
             Some(Item::Acknowledge(bytes)) => link.control(cx, Control::Acknowledgement(bytes)),
             Some(Item::Message(message)) => {
-                // Whatever else may come before: chunk sizes, windows, a first ping.
+                // Other messages may come before: chunk sizes, windows, a first ping.
                 if let Content::Command(command) = Content::parse(&message).map_err(protocol)? {
                     if command.name != "connect" {
                         return Err(protocol("a command before connect"));

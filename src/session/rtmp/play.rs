@@ -1,11 +1,11 @@
-//! The player's side: what it hears about its stream. The frames themselves follow from the server's log.
+//! The player's side: what it is told about its stream. The server sends the frames.
 //!
 //! ```text
 //! play   ─▶  StreamBegin, Play.Reset, Play.Start, |RtmpSampleAccess, then the stream's bytes
 //! ```
 //!
-//! The same is said if nobody publishes yet: players wait for the stream. It is over with `StreamEOF` and
-//! `UnpublishNotify`; one that never came with `StreamNotFound`.
+//! The answer is the same if the stream is not published yet: players wait for it. The end of a stream is
+//! `StreamEOF` and `UnpublishNotify`; for one that never began, `StreamNotFound`.
 
 use super::link::{Link, STREAM_ID, Status, call};
 use crate::base::time::Instant;
@@ -19,27 +19,27 @@ use std::time::Duration;
 /// A stream that is being played.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Playback {
-    /// Nobody publishes it yet.
+    /// It is not published yet.
     waiting: bool,
     paused: bool,
     audio: bool,
     video: bool,
-    /// For how long the peer wants to play it.
+    /// How long the peer wants to play it.
     duration: Option<Duration>,
-    /// When that will be over; known once it plays.
+    /// End of that duration; known once the stream plays.
     pub until: Option<Instant>,
 }
 
 impl Playback {
-    /// What a granted `play` command asks for. Its start and reset mean nothing for a live stream.
+    /// What a granted `play` command asks for. Its `start` and `reset` have no meaning for a live stream.
     pub fn new(command: &Command) -> Self {
-        // On the wire these are milliseconds; -1 is for ever, 0 would be a single frame.
+        // On the wire these are milliseconds; -1 means no end, and 0 a single frame, which no client uses.
         let ms = command.number(2).filter(|ms| *ms >= 1.0);
         let duration = ms.map(|ms| Duration::from_millis(ms as u64));
         Playback { waiting: true, paused: false, audio: true, video: true, duration, until: None }
     }
 
-    /// Frames may follow from here on; it has begun if somebody publishes.
+    /// Answers `play`; frames may follow. `live`: the stream is published.
     pub fn granted(&mut self, cx: &mut Cx<'_>, link: &Link, live: bool) {
         link.control(cx, Control::Event(Event::StreamBegin(STREAM_ID)));
         status(cx, link, "NetStream.Play.Reset", "Playing and resetting stream.");
@@ -50,7 +50,7 @@ impl Playback {
         }
     }
 
-    /// The stream is live. Said to those who had to wait for it.
+    /// The stream is live. Told to players that had to wait.
     pub fn began(&mut self, cx: &mut Cx<'_>, link: &Link) {
         if self.waiting {
             status(cx, link, "NetStream.Play.PublishNotify", "The stream is being published.");
@@ -63,7 +63,7 @@ impl Playback {
         self.until = self.duration.map(|duration| cx.now + duration);
     }
 
-    /// The peer wants less of the stream, or more of it again.
+    /// The peer selects which kinds of tracks it gets, or pauses.
     pub fn steer(&mut self, cx: &mut Cx<'_>, link: &Link, command: &Command) {
         let Some(flag) = command.flag(0) else { return };
         match command.name.as_str() {
@@ -90,7 +90,7 @@ impl Playback {
     }
 }
 
-/// The stream has ended, or never came.
+/// The stream has ended, or never began.
 pub(super) fn ended(cx: &mut Cx<'_>, link: &Link, refusal: &Refusal) {
     match refusal {
         Refusal::Ended | Refusal::Draining => {
@@ -102,7 +102,7 @@ pub(super) fn ended(cx: &mut Cx<'_>, link: &Link, refusal: &Refusal) {
     }
 }
 
-/// The stream may not be played, or there is none.
+/// The stream may not be played, or does not exist.
 pub(super) fn refused(cx: &mut Cx<'_>, link: &Link, refusal: &Refusal) {
     let code = match refusal {
         Refusal::NotFound | Refusal::BadName | Refusal::Ended => "NetStream.Play.StreamNotFound",
@@ -111,7 +111,7 @@ pub(super) fn refused(cx: &mut Cx<'_>, link: &Link, refusal: &Refusal) {
     link.status(cx, STREAM_ID, &Status::error(code, &refusal.to_string()));
 }
 
-/// The peer has seen as much as it wanted to.
+/// The duration that the peer asked for is over.
 pub(super) fn completed(cx: &mut Cx<'_>, link: &Link) {
     link.control(cx, Control::Event(Event::StreamEof(STREAM_ID)));
     let complete = Status::notice("NetStream.Play.Complete", "Played for as long as was asked.");
@@ -120,13 +120,13 @@ pub(super) fn completed(cx: &mut Cx<'_>, link: &Link) {
     status(cx, link, "NetStream.Play.Stop", "Stopped playing stream.");
 }
 
-/// A live stream has no other place to go to.
+/// A live stream cannot be sought.
 pub(super) fn seek_refused(cx: &mut Cx<'_>, link: &Link) {
     let status = Status::error("NetStream.Seek.Failed", "A live stream cannot be sought.");
     link.status(cx, STREAM_ID, &status);
 }
 
-/// Akamai's way of asking whether there is a stream: there always may be.
+/// Akamai's query for whether a stream exists: always answered with yes, since players may wait.
 pub(super) fn subscribed(cx: &mut Cx<'_>, link: &Link) {
     let info: Value = Status::notice("NetStream.Play.Start", "Started playing stream.").info(cx);
     link.command(cx, 0, &call("onFCSubscribe", vec![info]));

@@ -1,4 +1,4 @@
-//! The publisher's side: media messages become frames, and the peer hears how its stream fares.
+//! The publisher's side: media messages become frames; the peer is told the status of its stream.
 //!
 //! ```text
 //! FMLE, OBS, FFmpeg    releaseStream, FCPublish, createStream, publish ─▶ onFCPublish, onStatus
@@ -24,32 +24,32 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Publication {
     /// Its name.
     pub name: StreamName,
-    /// When its last media message came; before the first one, when it was granted.
+    /// Time of its last media message; before the first one, when publishing was granted.
     pub heard: Instant,
-    /// Its first media message has come.
+    /// True after its first media message.
     pub started: bool,
-    /// A body could not be understood; said once.
+    /// A body could not be parsed; logged once per stream.
     damaged: bool,
     clock: Unwrap32,
-    /// Where bodies are taken apart; empty between calls.
+    /// Frames of the message at hand; empty between calls.
     frames: Vec<Frame>,
 }
 
 impl Publication {
-    /// A stream whose first message is still to come.
+    /// A publication that was just granted.
     pub fn new(name: StreamName, now: Instant) -> Self {
         let clock = Unwrap32::default();
         Publication { name, heard: now, started: false, damaged: false, clock, frames: Vec::new() }
     }
 
-    /// A media message: the body of an FLV tag. One that makes no sense is left out; the next may be sound.
+    /// Handles a media message: the body of an FLV tag. One that cannot be parsed is left out.
     pub fn media(&mut self, cx: &mut Cx<'_>, tag: u8, timestamp: u32, body: Bytes) {
         self.heard = cx.now;
         self.started = true;
         let dts = Timestamp::from_millis(self.clock.unwrap(timestamp));
         if let Err(error) = flv::parse(tag, body, dts, &mut self.frames) {
             if !self.damaged {
-                log::warn!(cid:% = cx.cid, tag, error:%; "a media message makes no sense and is left out");
+                log::warn!(cid:% = cx.cid, tag, error:%; "a media message cannot be parsed and is left out");
             }
             self.damaged = true;
         }
@@ -57,7 +57,7 @@ impl Publication {
     }
 }
 
-/// The stream may come. `fmle` is for those who asked with `FCPublish` too.
+/// Tells that publishing was granted. `fmle`: the client also sent `FCPublish`.
 pub(super) fn started(cx: &mut Cx<'_>, link: &Link, fmle: bool) {
     let status = Status::notice("NetStream.Publish.Start", "Started publishing stream.");
     if fmle {
@@ -67,7 +67,7 @@ pub(super) fn started(cx: &mut Cx<'_>, link: &Link, fmle: bool) {
     link.status(cx, STREAM_ID, &status);
 }
 
-/// The stream may not come.
+/// Tells that publishing was refused.
 pub(super) fn refused(cx: &mut Cx<'_>, link: &Link, refusal: &Refusal) {
     let code = match refusal {
         Refusal::Disabled(_) => "NetStream.Publish.Denied",
@@ -76,7 +76,7 @@ pub(super) fn refused(cx: &mut Cx<'_>, link: &Link, refusal: &Refusal) {
     link.status(cx, STREAM_ID, &Status::error(code, &refusal.to_string()));
 }
 
-/// The peer has said with `command` that its stream ends.
+/// Answers the `command` that ended the publication.
 pub(super) fn stopped(cx: &mut Cx<'_>, link: &Link, command: &Command) {
     let status = Status::notice("NetStream.Unpublish.Success", "Stopped publishing stream.");
     if command.name == "FCUnpublish" {

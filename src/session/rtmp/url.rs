@@ -1,43 +1,43 @@
-//! Which stream a peer means, from `tcUrl` and what it wants to publish or play.
+//! The stream that a peer means, from `tcUrl` and the argument of `publish` or `play`.
 //!
 //! ```text
 //! rtmp://host:1935/app/instance?k=v      stream?token=x
 //!        ignored   app         query     stream query
 //! ```
 //!
-//! People and programs put these parts together in many ways; the forms that are understood are those
-//! of SRS, because their URLs are out there. The host is not looked at: a vhost is one only if it is
-//! named by `?vhost=` or `?domain=`. Whether a name is sound is for the caller to ask.
+//! Clients compose these parts in many ways; the forms that are understood are those of SRS, because such
+//! URLs are in use. The host is ignored: a vhost is named by `?vhost=` or `?domain=`. Never: checks whether a
+//! name is sound.
 
 use crate::base::name::{DEFAULT_VHOST, StreamName};
 use serde::{Deserialize, Serialize};
 
-/// The app of streams whose URL has none.
+/// The app of URLs that have none.
 const DEFAULT_APP: &str = "__defaultApp__";
 
-/// The instance that FMLE and Wowza's clients put between app and stream when none is meant.
+/// The instance that FMLE and Wowza's clients put between app and stream by default.
 const DEFAULT_INSTANCE: &str = "_definst_";
 
-/// How those who cannot write a question mark ask for a vhost: `app...vhost...name`.
+/// A vhost query for clients that cannot write a question mark: `app...vhost...name`.
 const DOTTED_VHOST: (&str, &str) = ("...vhost...", "?vhost=");
 
-/// What a peer's `tcUrl` says: where its streams are.
+/// The parts of a peer's `tcUrl`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
-    /// Path of the app, in steps; none of them is empty.
+    /// Path of the app, as segments; none of them is empty.
     app: Vec<String>,
     /// Query of the app.
     query: String,
 }
 
 impl Place {
-    /// The place that a `tcUrl` names; that it lacks a scheme and a host is no fault.
+    /// Parses a `tcUrl`; scheme and host may be missing.
     pub fn parse(tc_url: &str) -> Place {
         let (path, query) = split_query(&tidy(tc_url));
         Place { app: steps(without_host(&path)), query }
     }
 
-    /// The stream that the peer calls `stream` at this place, and the query of both, without `?`.
+    /// The stream that the peer calls `stream`, and the queries of both URLs, without `?`.
     pub fn stream(&self, stream: &str) -> (StreamName, String) {
         let (path, query) = split_query(&tidy(stream));
         let mut app = self.app.clone();
@@ -49,7 +49,7 @@ impl Place {
                 app_query = query;
                 app.push(stream.to_owned());
             } else if app.len() == 1 {
-                // An app alone, and no stream: left empty, which is not a sound name.
+                // An app and no stream: left empty, which is not a sound name.
                 app.push(String::new());
             }
         }
@@ -65,7 +65,7 @@ impl Place {
     }
 }
 
-/// A `tcUrl` as it may be shown: without query, and without user and password.
+/// A `tcUrl` for display: without query, user and password.
 pub fn shown(tc_url: &str) -> String {
     let (path, _) = split_query(&tidy(tc_url));
     let Some((scheme, rest)) = path.split_once("://") else { return path };
@@ -83,13 +83,13 @@ fn vhost(query: &str) -> String {
     value("vhost").or_else(|| value("domain")).unwrap_or_else(|| DEFAULT_VHOST.to_owned())
 }
 
-/// Leaves out white space, which gets into URLs by copying, and writes a dotted vhost as a query.
+/// Removes white space, which gets into URLs by copying, and writes a dotted vhost as a query.
 fn tidy(text: &str) -> String {
     let text: String = text.chars().filter(|c| !matches!(c, ' ' | '\t' | '\r' | '\n')).collect();
     text.replacen(DOTTED_VHOST.0, DOTTED_VHOST.1, 1)
 }
 
-/// Path and query. Some write `#` where they mean `?`.
+/// Path and query. Some clients write `#` instead of `?`.
 fn split_query(text: &str) -> (String, String) {
     match text.split_once(['?', '#']) {
         Some((path, query)) => (path.to_owned(), query.to_owned()),
@@ -97,7 +97,7 @@ fn split_query(text: &str) -> (String, String) {
     }
 }
 
-/// What follows the host, if there is one.
+/// What follows the host, if anything.
 fn without_host(path: &str) -> &str {
     match path.split_once("://") {
         Some((_, rest)) => rest.split_once('/').map_or("", |(_, path)| path),
