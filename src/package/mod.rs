@@ -1,3 +1,3 @@
-//! HLS and what else is made of a stream for fetching: consumers of frames, producers of files.
+//! Packagers: frames of a stream in, files for fetching out. HLS is the only one so far.
 
 pub mod hls;

@@ -1,7 +1,8 @@
-//! The files that players fetch.
+//! The playlists, and access to all files.
 //!
-//! Playlists are written once for each change, not for each player. Nothing in them depends on who
-//! fetches, and what is fetched under a name of a segment never changes: caches may keep it for ever.
+//! In: changes of the window. Out: the content of a file. A playlist is rendered once per change, not once
+//! per player, and no file depends on the client. Segments never change under their names, so caches may keep
+//! them for ever.
 
 use super::plan::Plan;
 use super::rate::Rate;
@@ -15,25 +16,25 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
-/// What becomes of a fetch.
+/// The result of a fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fetch {
-    /// Here it is.
+    /// The file.
     Ready(Fetched),
-    /// It will be there when there are segments enough to begin with.
+    /// A playlist that will exist once there are enough segments to start with.
     NotYet,
-    /// There is no such file, or not any more.
+    /// No such file, or not any more.
     Never,
 }
 
-/// The playlists as they stand.
+/// State of the playlists.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Files {
-    /// Where the media playlist is, relative to the multivariant one.
+    /// Path of the media playlist, relative to the multivariant one.
     media_uri: String,
     version: u64,
     playlists: Option<Playlists>,
-    /// True once the playlists are shown.
+    /// True once the playlists may be fetched.
     shown: bool,
 }
 
@@ -52,12 +53,12 @@ impl Files {
         Files { media_uri: format!("{stream}/{}", HlsFile::Media), version: 0, playlists: None, shown: false }
     }
 
-    /// Grows with each change.
+    /// Grows with each change of what can be fetched.
     pub fn version(&self) -> u64 {
         self.version
     }
 
-    /// Writes the playlists anew after `window` has changed.
+    /// Renders the playlists after `window` has changed.
     pub fn update(&mut self, plan: &Plan, window: &Window, rate: &Rate, target_secs: u64, independent: bool) {
         let segments: Vec<_> = window.listed().map(|segment| &segment.entry).collect();
         let media = MediaPlaylist {
@@ -72,9 +73,9 @@ impl Files {
         self.playlists = Some(Playlists {
             media: Bytes::from(media.to_string()),
             master: Bytes::from(master.to_string()),
-            // Sequence numbers are never used again, so neither is this.
+            // Sequence numbers are never reused, so the tag is unique.
             etag: format!("\"{}\"", window.next_sequence()),
-            // A player asks again after half a target duration at the earliest (RFC 8216, 6.3.4).
+            // A player reloads after half a target duration at the earliest (RFC 8216, 6.3.4).
             max_age_secs: u32::try_from(target_secs / 2).unwrap_or(u32::MAX).max(1),
         });
     }
@@ -94,7 +95,7 @@ impl Files {
         }
     }
 
-    /// Shows the playlists from now on, on disk too, if there is something to show.
+    /// Makes the playlists available from now on, on disk too, if there is a segment.
     pub fn show(&mut self, store: &mut Store) {
         if let Some(playlists) = &self.playlists {
             self.version += u64::from(!self.shown);
@@ -103,7 +104,7 @@ impl Files {
         }
     }
 
-    /// The content of `file`. `hopeless`: there will never be a segment of the present publisher.
+    /// Content of `file`. `hopeless`: HLS has no place for any track of the present publisher.
     pub fn fetch(&self, file: HlsFile, window: &Window, hopeless: bool) -> Fetch {
         let playlists = self.playlists.as_ref().filter(|_| self.shown);
         let fetched = match file {
@@ -131,9 +132,9 @@ impl Playlists {
     }
 }
 
-/// A segment, an initialisation section or a key, if it is there.
+/// Content of a segment, an initialisation section or a key, if it still exists.
 fn fetch_binary(file: HlsFile, window: &Window) -> Option<Fetched> {
-    // Players of a live stream ask for the newest.
+    // Newest first: that is what players of a live stream fetch.
     let mut all = window.all().rev();
     let (body, max_age_secs) = match file {
         HlsFile::Master | HlsFile::Media => return None,
@@ -151,7 +152,7 @@ fn fetch_binary(file: HlsFile, window: &Window) -> Option<Fetched> {
     Some(Fetched { content_type: file.content_type(), max_age_secs, etag, text: false, body })
 }
 
-/// Pictures per thousand seconds: as the configuration says if that is about what comes, else as counted.
+/// Frame rate in frames per 1000 s: the configured one if it is about the measured one, else the measured.
 fn frame_rate_milli(told: Option<u32>, window: &Window) -> Option<u32> {
     let exact = window.listed().filter_map(|segment| Some((segment.pictures?, segment.entry.duration_us)));
     let (pictures, us) = exact.fold((0, 0), |sum, segment| (sum.0 + segment.0 as u64, sum.1 + segment.1));
@@ -160,9 +161,9 @@ fn frame_rate_milli(told: Option<u32>, window: &Window) -> Option<u32> {
     Some(told.filter(|told| told.abs_diff(counted) <= counted / 20).unwrap_or(counted))
 }
 
-/// A key never changes, but nobody else's cache should remember it for long.
+/// Keys never change, but shared caches should not hold them for long.
 const KEY_MAX_AGE_SECS: u32 = 60;
 
-/// What a stream's name may not show in a URI: a colon among it, which would make a scheme of what
-/// stands before it (RFC 3986, 4.2).
+/// Characters that are percent-encoded in a stream's name: all reserved ones, and the colon, which would make
+/// what stands before it a scheme (RFC 3986, 4.2).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');

@@ -1,7 +1,7 @@
-//! Encryption of whole segments: AES-128 in CBC mode with PKCS#7 padding (RFC 8216, 4.3.2.4 and 5.2).
+//! Encryption of whole segments: AES-128-CBC with PKCS#7 padding (RFC 8216, 4.3.2.4 and 5.2).
 //!
-//! In: plain segments. Out: encrypted ones, and the keys to serve. A key serves a number of segments, then
-//! comes the next one; every segment has an initialisation vector of its own.
+//! In: plain segments. Out: encrypted ones, and the keys to serve. A key is used for a number of segments;
+//! each segment has an initialisation vector of its own.
 
 use super::segment::{KeyFile, Part};
 use crate::base::rng::Rng;
@@ -11,13 +11,13 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// The key in use, and when it is time for the next.
+/// The key in use, and when the next one is due.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Keys {
     rng: Rng,
     segments_per_key: u32,
     current: Option<Arc<KeyFile>>,
-    /// Segments that the current key still serves.
+    /// Segments that the current key is still to be used for.
     left: u32,
 }
 
@@ -27,7 +27,7 @@ impl Keys {
         Keys { rng, segments_per_key: segments_per_key.max(1), current: None, left: 0 }
     }
 
-    /// Encrypts the segment with this number: its content becomes one part.
+    /// Encrypts the segment with this number; its content becomes one part.
     pub fn encrypt(&mut self, sequence: u64, parts: &mut Vec<Part>) -> (Arc<KeyFile>, m3u8::Key) {
         let key = self.next(sequence);
         let mut iv = [0; 16];

@@ -1,4 +1,4 @@
-//! Cuts a stream into HLS segments and answers for its playlists (RFC 8216).
+//! Cuts a stream into HLS segments and serves its playlists (RFC 8216).
 //!
 //! ```text
 //! frames ─▶ plan ─▶ segmenter ─▶ mux ─▶ keys ─▶ window ─▶ playlists, files, store
@@ -6,11 +6,11 @@
 //!           tracks                              listed
 //! ```
 //!
-//! In: the frames of one stream in order, and what became of its publisher. Out: playlists and files
-//! ([`Hls::fetch`]), and changes to a directory ([`Hls::poll_store`]).
+//! In: the frames of one stream in order, and changes of its publisher. Out: playlists and files
+//! ([`Hls::fetch`]), and changes to a directory ([`Hls::poll_store`]). Never: reads a clock, or holds more
+//! than [`Hls::bytes_max`].
 //!
-//! The playlist never ends: the stream may come back, and an end tag cannot be taken back (RFC 8216,
-//! 6.2.1). Never reads a clock, never holds more than [`Hls::bytes_max`].
+//! Playlists have no end tag: the stream may come back, and an end tag cannot be removed (RFC 8216, 6.2.1).
 
 mod files;
 mod keys;
@@ -52,14 +52,14 @@ use window::{Sequences, Window};
 pub struct Hls {
     settings: config::Hls,
     name: StreamName,
-    /// The time of the last call that told it.
+    /// Time of the last call.
     now: Instant,
     run: Run,
     /// The segment that takes frames.
     open: Option<Open>,
     /// True if the next segment does not continue the last one.
     discontinuity: bool,
-    /// False once a segment had to begin without a keyframe.
+    /// False once a segment began without a keyframe.
     independent: bool,
     /// Layout of the segments so far.
     layout: Option<Layout>,
@@ -72,26 +72,26 @@ pub struct Hls {
     store: Store,
 }
 
-/// What is known of the present publisher.
+/// State that belongs to the present publisher.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Run {
-    /// The stream info that was looked at last.
+    /// Number of the stream info that the plan was last made from.
     headers_number: Option<u64>,
     /// True if HLS has no place for any of its tracks.
     hopeless: bool,
-    /// What is packaged.
+    /// The tracks that are packaged.
     plan: Option<Plan>,
-    /// What will be packaged from the next keyframe on.
+    /// The tracks that will be packaged from the next keyframe on.
     next_plan: Option<Plan>,
-    /// Wall time in milliseconds since 1970, and the frame that came then.
+    /// Wall time in milliseconds since 1970, and the timestamp of the frame that came then.
     anchor: Option<(u64, Timestamp)>,
-    /// How many of its segments are complete.
+    /// Number of complete segments.
     segments: u64,
 }
 
 impl Hls {
-    /// A packager before the first frame. `wall_ms` is wall time in milliseconds since 1970: sequence
-    /// numbers begin there, so that they go on over a restart.
+    /// A packager before the first frame. `wall_ms` is wall time in milliseconds since 1970: sequence numbers
+    /// begin there, so that they keep growing over a restart.
     pub fn new(settings: &config::Hls, name: &StreamName, rng: Rng, wall_ms: u64) -> Hls {
         let (bytes_max, first) = (Hls::bytes_max(settings), Sequences::at(wall_ms));
         Hls {
@@ -113,35 +113,36 @@ impl Hls {
         }
     }
 
-    /// The most bytes that the complete segments of one stream may hold. The open one holds up to
+    /// Most bytes that the complete segments of one stream may hold; the open one may hold
     /// `segment_bytes_max` more.
     pub fn bytes_max(settings: &config::Hls) -> usize {
         let segments = settings.window.saturating_add(settings.keep).saturating_add(1);
         settings.segment_bytes_max.saturating_mul(segments)
     }
 
-    /// Bytes held now.
+    /// Bytes held.
     pub fn bytes(&self) -> usize {
         self.window.bytes() + self.open.as_ref().map_or(0, |open| open.bytes)
     }
 
-    /// Grows whenever the playlists change: fetches that were [`Fetch::NotYet`] may be tried again then.
+    /// Grows whenever the playlists change: fetches that were [`Fetch::NotYet`] may succeed then.
     pub fn version(&self) -> u64 {
         self.files.version()
     }
 
-    /// The content of a file. May change after every call that takes `&mut self`.
+    /// Content of a file. May change with every call that takes `&mut self`.
     pub fn fetch(&self, file: HlsFile) -> Fetch {
         self.files.fetch(file, &self.window, self.run.hopeless)
     }
 
-    /// The next change to the configured directory. May change after every call that takes `&mut self`.
+    /// The next change to the configured directory. Poll until `None` after every call that takes `&mut
+    /// self`.
     pub fn poll_store(&mut self) -> Option<StoreOp> {
         self.store.poll()
     }
 
-    /// The stream's next frame, of whatever kind, and the stream info in force there. `wall_ms` is wall time
-    /// in milliseconds since 1970.
+    /// Takes the stream's next frame, of whatever kind, and the stream info in force there. `wall_ms` is wall
+    /// time in milliseconds since 1970.
     pub fn frame(&mut self, now: Instant, wall_ms: u64, frame: &Frame, stream_info: &Arc<StreamInfo>) {
         self.now = now;
         self.follow(stream_info);
@@ -174,23 +175,23 @@ impl Hls {
         }
     }
 
-    /// The publisher has gone or another one has come: what came so far becomes playable, and what follows
-    /// does not continue it.
+    /// The publisher has left or been replaced: what it sent becomes playable, and what follows does not
+    /// continue it.
     pub fn discontinuity(&mut self, now: Instant) {
         self.now = now;
         self.close(None);
-        // Whether or not there is more to come: this has to be playable now.
+        // Even if no segment follows, this one must be playable now.
         self.files.show(&mut self.store);
         self.discontinuity = true;
         self.run = Run::default();
     }
 
-    /// The stream has gone for good: its files are to be removed from the configured directory.
+    /// The stream is gone for good: removes its files from the configured directory.
     pub fn dispose(&mut self) {
         self.store.dispose(&self.window);
     }
 
-    /// Makes a plan for new stream info; it holds at once if nothing made so far contradicts it.
+    /// Plans for new stream info; the plan takes effect at once if no segment contradicts it.
     fn follow(&mut self, stream_info: &StreamInfo) {
         if self.run.headers_number == Some(stream_info.number) {
             return;
@@ -207,12 +208,12 @@ impl Hls {
             return;
         }
         if self.run.segments == 0 && next.extends(plan) {
-            // A track that became known a little late. Nothing has been cut yet, so there is nothing to
-            // break with; but a stream with pictures begins with a picture.
+            // A track became known late, before the first segment was cut: no discontinuity is needed. But a
+            // stream with video begins with a keyframe.
             if next.has_video() != plan.has_video()
                 && let Some(open) = self.open.take()
             {
-                // What follows continues what was no better than the sound did that is left out.
+                // The dropped segment may have begun with a discontinuity: the next one inherits it.
                 self.discontinuity |= open.discontinuity;
             }
             self.run.plan = Some(next);
@@ -221,13 +222,13 @@ impl Hls {
         }
     }
 
-    /// How what was begun is laid out; the open segment counts, too.
+    /// Layout of the segments so far, the open one included.
     fn begun_layout(&self) -> Option<Layout> {
         let open = self.open.as_ref().and(self.run.plan.as_ref());
         self.layout.or(open.map(|plan| plan.layout))
     }
 
-    /// Switches to the next plan where `frame` allows it. False if the frame has no place before the switch.
+    /// Switches to the next plan if `frame` allows it. False if the frame has no place before the switch.
     fn switch_plan(&mut self, frame: &Frame) -> bool {
         let Some(next) = &self.run.next_plan else { return true };
         if next.carries(frame) && next.is_clean(frame) {
@@ -270,7 +271,7 @@ impl Hls {
             }
             None => (None, None),
         };
-        // Nothing comes before the first segment that it could fail to continue.
+        // The first segment has none before it to be discontinuous with.
         let follows = self.layout.is_some();
         let segment = Segment {
             sequence,
@@ -294,7 +295,7 @@ impl Hls {
         self.publish(segment, target_secs);
     }
 
-    /// A segment is complete: it joins the playlist.
+    /// Adds a complete segment to the playlist.
     fn publish(&mut self, segment: Segment, target_secs: u64) {
         let duration_ms = segment.entry.duration_us / 1000;
         let (sequence, bytes) = (segment.sequence, segment.len());
@@ -312,7 +313,7 @@ impl Hls {
 }
 
 impl Run {
-    /// Wall time at `start`: that of the run's first frame, advancing with media time.
+    /// Wall time at `start`: that of the publisher's first frame plus the media time since.
     fn date_unix_ms(&self, start: Timestamp) -> u64 {
         let (wall_ms, first) = self.anchor.expect("a segment was opened");
         wall_ms.saturating_add_signed((start - first) / 1000)

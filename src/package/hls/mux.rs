@@ -1,7 +1,7 @@
-//! Makes the content of a segment of its frames, in the layout of the plan.
+//! Muxes the frames of a segment in the layout of the plan.
 //!
-//! In: a plan and a row of frames. Out: one part, and the initialisation section that it needs. What it
-//! keeps between segments is what the formats count: continuity counters, fragment numbers.
+//! In: a plan and frames. Out: one part, and the initialisation section that it needs. State between
+//! segments: continuity counters and fragment numbers.
 
 use super::plan::Plan;
 use super::segment::{Init, Part};
@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Both muxers, of which a stream seldom needs more than one.
+/// Both muxers; a stream seldom needs more than one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Mux {
     ts: ts::Muxer,
@@ -24,26 +24,26 @@ pub struct Mux {
 /// The content of a segment.
 #[derive(Debug)]
 pub struct Muxed {
-    /// In order.
+    /// Content, in order.
     pub parts: Vec<Part>,
-    /// Fragmented MP4 only.
+    /// Initialisation section; fragmented MP4 only.
     pub init: Option<Arc<Init>>,
-    /// True if the initialisation section is another one than that of the segment before.
+    /// True if the initialisation section differs from that of the segment before.
     pub init_changed: bool,
 }
 
 impl Mux {
-    /// Muxers that lay the stream's time zero at wall time `wall_ms` (milliseconds since 1970).
+    /// Muxers that put the stream's time zero at wall time `wall_ms` (milliseconds since 1970).
     ///
-    /// The timelines of two processes then lie one after the other: a player that saw the first does not
-    /// take the second for a step back, even if both happen to use the same discontinuity number.
+    /// The timelines of two processes then follow one another: a player that saw the first does not take the
+    /// second for a step back, even if both use the same discontinuity number.
     pub fn new(wall_ms: u64) -> Mux {
         let ahead_secs = u32::try_from(wall_ms / 1000 % AHEAD_SECS_MAX).expect("hours have few seconds");
         Mux { ts: ts::Muxer::ahead(ahead_secs), ahead_secs, fragments: 0, init: None }
     }
 
-    /// The content of the segment with number `sequence`; `next` is the frame that follows. `None` if
-    /// none of the frames could be laid out.
+    /// Content of the segment with number `sequence`; `next` is the frame after it. `None` if no frame could
+    /// be muxed.
     pub fn segment(
         &mut self,
         plan: &Plan,
@@ -87,6 +87,6 @@ impl Mux {
     }
 }
 
-/// Half of the time after which the clock of a transport stream begins again: no stream meets that in its
-/// first thirteen hours, since some players cannot follow.
+/// Half of the period of the transport stream's clock, so that no stream meets the wrap in its first thirteen
+/// hours: some players cannot follow it.
 const AHEAD_SECS_MAX: u64 = (1 << 32) / 90_000;

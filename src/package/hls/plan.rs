@@ -1,7 +1,7 @@
-//! Which tracks of a stream are packaged, and how they are laid out.
+//! The choice of tracks and layout.
 //!
-//! In: the stream info. Out: a plan: at most one video and one audio track, those with the lowest
-//! ids whose codec has a place in the layout. Codecs that have none are left out.
+//! In: the stream info. Out: a plan with at most one video and one audio track: those with the lowest ids
+//! whose codec has a place in the layout. Other tracks are left out.
 
 use crate::config::HlsLayout;
 use crate::media::codec::{self, Params};
@@ -11,18 +11,18 @@ use crate::wire::m3u8::Layout;
 use crate::wire::ts;
 use serde::{Deserialize, Serialize};
 
-/// What is packaged.
+/// Tracks and layout of segments.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
-    /// How segments are laid out.
+    /// Layout of segments.
     pub layout: Layout,
-    /// The stream info with nothing but the packaged tracks.
+    /// The stream info, reduced to the packaged tracks.
     pub stream_info: StreamInfo,
 }
 
 impl Plan {
     /// The plan for `stream_info`; `None` if no track can be packaged. A stream that is laid out as
-    /// fragmented MP4 already (`before`) stays so: a playlist cannot take an initialisation section back.
+    /// fragmented MP4 (`before`) stays so: a playlist cannot remove an initialisation section.
     pub fn new(stream_info: &StreamInfo, wanted: HlsLayout, before: Option<Layout>) -> Option<Plan> {
         let layout = match (wanted, before) {
             (HlsLayout::Ts, _) => Layout::Ts,
@@ -39,13 +39,13 @@ impl Plan {
         (!stream_info.tracks.is_empty()).then_some(Plan { layout, stream_info })
     }
 
-    /// True if the frame is one of a packaged track's pictures or blocks of sound.
+    /// True for media frames of a packaged track.
     pub fn carries(&self, frame: &Frame) -> bool {
         frame.is_media()
             && self.stream_info.tracks.get(&frame.track).is_some_and(|info| info.codec == frame.codec)
     }
 
-    /// Learns from a keyframe what its configuration did not tell: VP8 and VP9 have their size there only.
+    /// Learns from a keyframe what the configuration did not tell: VP8 and VP9 have their size there only.
     pub fn learn(&mut self, frame: &Frame) {
         let Some(info) = self.stream_info.tracks.get_mut(&frame.track) else { return };
         if let Some(Params::Video(video)) = &mut info.params
@@ -56,12 +56,12 @@ impl Plan {
         }
     }
 
-    /// True if decoding may begin at the frame: a keyframe, or any sound if there are no pictures.
+    /// True if decoding can start at the frame: a video keyframe, or any frame if there is no video.
     pub fn is_clean(&self, frame: &Frame) -> bool {
         frame.is_video_key() || !self.has_video()
     }
 
-    /// True if this plan packages `track` just as `other` does.
+    /// True if both plans package `track` in the same way.
     pub fn keeps(&self, track: Track, other: &Plan) -> bool {
         match (self.stream_info.track(track), other.stream_info.track(track)) {
             (Some(one), Some(two)) => is_same(one, two),
@@ -74,22 +74,22 @@ impl Plan {
         other.stream_info.tracks.keys().all(|track| self.keeps(*track, other))
     }
 
-    /// True if the segments made by both plans can follow one another without a break.
+    /// True if segments of one plan can follow those of the other without a discontinuity.
     pub fn continues(&self, other: &Plan) -> bool {
         self.layout == other.layout && self.extends(other) && other.extends(self)
     }
 
-    /// True if there are pictures.
+    /// True if a video track is packaged.
     pub fn has_video(&self) -> bool {
         self.stream_info.has(TrackKind::Video)
     }
 
-    /// What is known about its video track.
+    /// The packaged video track.
     pub fn video(&self) -> Option<&TrackInfo> {
         self.stream_info.tracks.iter().find(|(track, _)| track.kind == TrackKind::Video).map(|(_, info)| info)
     }
 
-    /// Its codecs as RFC 6381 writes them; empty if one of them is not known.
+    /// Codecs as RFC 6381 writes them; empty if one of them is unknown.
     pub fn codecs(&self) -> Vec<String> {
         let name = |info: &TrackInfo| match &info.params {
             Some(Params::Video(video)) => Some(video.rfc6381.clone()),
@@ -101,7 +101,7 @@ impl Plan {
     }
 }
 
-/// The stream info with nothing but the first track of each kind that fits.
+/// The stream info with the first track of each kind that fits.
 fn chosen(stream_info: &StreamInfo, fits: impl Fn(&TrackInfo) -> bool) -> StreamInfo {
     let mut chosen = StreamInfo { number: stream_info.number, ..StreamInfo::default() };
     for (track, info) in &stream_info.tracks {
@@ -121,8 +121,8 @@ fn is_usable(info: &TrackInfo) -> bool {
     }
 }
 
-/// True if both are decoded alike. Configurations may have come at different times, and what else is known
-/// may have been learned from frames.
+/// True if both are decoded alike. The rest may differ: configurations come at different times, and some
+/// parameters are learned from frames.
 fn is_same(one: &TrackInfo, two: &TrackInfo) -> bool {
     let config = |info: &TrackInfo| info.config.as_ref().map(|config| config.payload.clone());
     let same_sound = config(one).is_some() || one.params == two.params;
@@ -136,8 +136,8 @@ pub fn is_hopeless(stream_info: &StreamInfo) -> bool {
     !stream_info.tracks.is_empty() && stream_info.tracks.values().all(opaque)
 }
 
-/// True for tracks that every HLS player takes in MPEG-TS. H.265 is not among them: Apple's players take
-/// it in fragmented MP4 only (HLS Authoring Specification for Apple Devices, 1.5).
+/// True for tracks that every HLS player supports in MPEG-TS. Not H.265: Apple's players support it in
+/// fragmented MP4 only (HLS Authoring Specification for Apple Devices, 1.5).
 fn is_at_home_in_ts(info: &TrackInfo) -> bool {
     let codec = matches!(info.codec, Codec::H264 | Codec::Aac | Codec::Mp3 | Codec::Ac3 | Codec::Eac3);
     codec && ts::has_place(info)

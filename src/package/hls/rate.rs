@@ -1,9 +1,9 @@
-//! What a stream's segments cost to fetch: BANDWIDTH and AVERAGE-BANDWIDTH (RFC 8216, 4.3.4.2).
+//! BANDWIDTH and AVERAGE-BANDWIDTH of a stream (RFC 8216, 4.3.4.2).
 
 use super::segment::Segment;
 use serde::{Deserialize, Serialize};
 
-/// Measured bit rates of the segments so far.
+/// Bit rates, measured on the segments so far.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Rate {
     peak: u64,
@@ -11,7 +11,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Looks at the playlist's segments after one was appended.
+    /// Measures the playlist's segments after one was appended.
     pub fn measure<'a>(&mut self, listed: impl DoubleEndedIterator<Item = &'a Segment>, target_secs: u64) {
         let sizes = listed.map(|segment| (segment.len() as u64 * 8, segment.entry.duration_us));
         let target_us = target_secs * 1_000_000;
@@ -22,7 +22,7 @@ impl Rate {
             // "The peak segment bit rate of a Media Playlist is the largest bit rate of any continuous set
             // of segments whose total duration is between 0.5 and 1.5 times the target duration."
             let counts = us * 2 >= target_us && us * 2 <= target_us * 3;
-            // The very first one counts however short it is: something has to be said.
+            // Before any set of segments counts, the first segment gives a value.
             if counts || (self.peak == 0 && number == 0) {
                 self.peak = self.peak.max(per_second(bits, us));
             }
@@ -30,12 +30,12 @@ impl Rate {
         self.average = per_second(bits, us);
     }
 
-    /// The highest bit rate so far, in bits per second.
+    /// Highest bit rate so far, in bits per second.
     pub fn peak(&self) -> u64 {
         self.peak.max(self.average)
     }
 
-    /// The average bit rate of the segments in the playlist, in bits per second.
+    /// Average bit rate of the playlist's segments, in bits per second.
     pub fn average(&self) -> u64 {
         self.average
     }

@@ -1,7 +1,7 @@
-//! One segment: first open, a row of frames; then closed, a file.
+//! One segment: first open, as frames; then closed, as a file.
 //!
-//! A closed segment is made of parts, in order. Today there is one part a segment; partial segments
-//! (LL-HLS) are more of them, closed while the segment is still open.
+//! A closed segment consists of parts, in order. Today there is one part per segment; partial segments
+//! (LL-HLS) would be several, closed while the segment is still open.
 
 use crate::media::frame::{Frame, TrackKind};
 use crate::media::timestamp::Timestamp;
@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// What a held frame costs besides its payload, in bytes, generously: so that a flood of empty frames is
+/// Cost of holding a frame besides its payload, in bytes, generously, so that a flood of empty frames is
 /// bounded by the same limit as a flood of bytes.
 const FRAME_COST_BYTES: usize = 256;
 
-/// How long a frame lasts if it is the only one of its track, in microseconds.
+/// Assumed duration of a frame that is the only one of its track, in microseconds.
 const STEP_US: i64 = 40_000;
 
 /// A segment that still takes frames.
@@ -24,23 +24,23 @@ const STEP_US: i64 = 40_000;
 pub struct Open {
     /// Its frames in order of arrival; at least one.
     pub frames: Vec<Frame>,
-    /// Payload and overhead of the frames, in bytes.
+    /// Cost of the frames, in bytes ([`cost`]).
     pub bytes: usize,
-    /// True if it continues nothing before it.
+    /// True if it does not continue the segment before.
     pub discontinuity: bool,
     /// True if its video begins with a keyframe, or if it has none.
     pub independent: bool,
-    /// Distances between its video keyframes so far, shortest and longest, in microseconds.
+    /// Shortest and longest distance between its video keyframes so far, in microseconds.
     pub gops_us: Option<(i64, i64)>,
     last_key: Option<Timestamp>,
     tails: BTreeMap<TrackKind, Tail>,
 }
 
-/// The end of what a segment has of one kind of track.
+/// The last frame of one kind of track.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Tail {
     last: Timestamp,
-    /// From the frame before to the last one, in microseconds.
+    /// Distance from the frame before, in microseconds.
     step_us: i64,
 }
 
@@ -60,7 +60,7 @@ impl Open {
         open
     }
 
-    /// Takes one more frame.
+    /// Adds a frame.
     pub fn push(&mut self, frame: Frame) {
         if frame.is_video_key() {
             self.mark_key(frame.dts);
@@ -75,7 +75,7 @@ impl Open {
         self.frames.push(frame);
     }
 
-    /// A video keyframe is at `dts`, in this segment or right after it.
+    /// Notes a video keyframe at `dts`, in this segment or right after it.
     pub fn mark_key(&mut self, dts: Timestamp) {
         if let Some(last) = self.last_key.replace(dts) {
             let gop_us = dts - last;
@@ -84,85 +84,85 @@ impl Open {
         }
     }
 
-    /// When its first frame is decoded.
+    /// Decoding time of its first frame.
     pub fn start(&self) -> Timestamp {
         self.frames[0].dts
     }
 
-    /// When its content ends: where the next frame is to be expected, judged by those before.
+    /// Expected time of the next frame, judged by those before.
     pub fn end(&self) -> Timestamp {
         self.tails.values().map(|tail| tail.last + tail.step_us).max().unwrap_or(self.start())
     }
 
-    /// The longest wait for a frame that is to be expected, in microseconds.
+    /// Expected distance to the next frame, in microseconds.
     pub fn step_us(&self) -> i64 {
         let video = self.tails.get(&TrackKind::Video).or(self.tails.get(&TrackKind::Audio));
         video.map_or(STEP_US, |tail| tail.step_us)
     }
 }
 
-/// What holding `frame` costs, in bytes.
+/// Cost of holding `frame`, in bytes.
 pub fn cost(frame: &Frame) -> usize {
     frame.payload.len() + FRAME_COST_BYTES
 }
 
-/// A segment that is complete and never changes again.
+/// A complete segment; never changes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Segment {
     /// Its media sequence number.
     pub sequence: u64,
-    /// Its line in the playlist, and its file.
+    /// Its entry in the playlist, with its file.
     pub entry: Entry,
-    /// Its content, in order.
+    /// Content, in order.
     pub parts: Vec<Part>,
-    /// The initialisation section that it needs; fragmented MP4 only.
+    /// Initialisation section; fragmented MP4 only.
     pub init: Option<Arc<Init>>,
     /// The key that it is encrypted with.
     pub key: Option<Arc<KeyFile>>,
-    /// How many pictures it has, if it lasts exactly as long as they do.
+    /// Number of video frames, if its duration is exactly theirs; for the frame rate.
     pub pictures: Option<usize>,
 }
 
-/// A piece of a segment that could be fetched by itself.
+/// A part of a segment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Part {
-    /// Its content, in shared pieces.
+    /// Content, in shared pieces.
     pub body: Vec<Bytes>,
 }
 
 /// An initialisation section.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Init {
-    /// Its number; never used for another content, not even after a restart.
+    /// Number of its file; never reused for another content, not even after a restart.
     pub number: u64,
-    /// Its content.
+    /// Content.
     pub body: Bytes,
 }
 
 impl Init {
-    /// Its file.
+    /// The file that it is served as.
     pub fn file(&self) -> HlsFile {
         HlsFile::Init(self.number)
     }
 }
 
-/// A key and its file.
+/// A key and the number of its file.
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyFile {
-    /// Its number; never used for another key, not even after a restart.
+    /// Number of its file; never reused for another key, not even after a restart.
     pub number: u64,
-    /// The key.
+    /// The key. Secret.
     pub bytes: [u8; 16],
 }
 
 impl KeyFile {
-    /// Its file.
+    /// The file that it is served as.
     pub fn file(&self) -> HlsFile {
         HlsFile::Key(self.number)
     }
 }
 
-/// Never shows the key.
+/// Shows the file, never the key.
 impl fmt::Debug for KeyFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.file())
@@ -170,12 +170,12 @@ impl fmt::Debug for KeyFile {
 }
 
 impl Segment {
-    /// Its content, in shared pieces.
+    /// Content, in shared pieces.
     pub fn body(&self) -> Vec<Bytes> {
         self.parts.iter().flat_map(|part| part.body.iter().cloned()).collect()
     }
 
-    /// Length of its content in bytes.
+    /// Length of the content, in bytes.
     pub fn len(&self) -> usize {
         self.parts.iter().flat_map(|part| &part.body).map(Bytes::len).sum()
     }

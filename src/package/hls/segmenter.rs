@@ -1,11 +1,11 @@
-//! When a segment ends, and what TARGETDURATION is.
+//! Decides where segments end, and the target duration.
 //!
-//! A segment ends at the first keyframe after `segment_ms`. TARGETDURATION must never change in the life
-//! of a playlist (RFC 8216, 6.2.1), no segment may be longer, and players stay three of it behind: so
-//! it is fixed late and tight, when the first segment is complete and the publisher's keyframe distance
-//! known. Whatever comes then, a segment that is about to become too long is cut without a keyframe.
+//! A segment ends at the first keyframe after `segment_ms`. TARGETDURATION must never change in the life of a
+//! playlist (RFC 8216, 6.2.1), no segment may be longer, and players stay three times as long behind. So it
+//! is fixed when the first segment is complete and the publisher's keyframe distance is known, and as short
+//! as that allows. After that, a segment that is about to exceed it is cut without a keyframe.
 //!
-//! In: the open segment and the frame after it. Out: a verdict. Holds no frames.
+//! In: the open segment and the next frame. Out: a verdict. Never: holds frames.
 
 use super::segment::{Open, cost};
 use crate::config;
@@ -13,7 +13,7 @@ use crate::media::frame::Frame;
 use crate::media::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Rules for the ends of segments.
+/// The rules, and the target duration once it is fixed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Segmenter {
     segment_us: i64,
@@ -22,15 +22,15 @@ pub struct Segmenter {
     target_secs: Option<u64>,
 }
 
-/// What becomes of the open segment when a frame comes.
+/// What the next frame means for the open segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The frame joins it.
+    /// The frame joins the segment.
     Join,
-    /// It ends; the next segment begins with the frame.
+    /// The segment ends; the frame begins the next one.
     Cut,
-    /// It ended before, and what follows it does not begin where it ends: the publisher paused for longer
-    /// than a segment may last.
+    /// The segment ended earlier, and the frame does not continue it: the publisher paused for longer than a
+    /// segment may last.
     Gap,
 }
 
@@ -47,15 +47,15 @@ impl Segmenter {
         }
     }
 
-    /// What becomes of `open` when `frame` comes. `clean`: decoding may begin at the frame.
+    /// The verdict on `frame`. `clean`: decoding can start at it.
     pub fn verdict(&self, open: &Open, frame: &Frame, clean: bool) -> Verdict {
         let elapsed_us = frame.dts - open.start();
         let end_us = self.end_us();
         if elapsed_us >= end_us {
             return Verdict::Gap;
         }
-        // Publishers round times to milliseconds: a keyframe that is due now may be written as a little
-        // earlier, and must not double the segment.
+        // Publishers round timestamps to milliseconds. A keyframe that is due now may be stamped slightly
+        // earlier; it must not be missed, since the segment would become twice as long.
         let slack_us = (open.step_us() / 2).min(SLACK_US_MAX);
         let due = elapsed_us + slack_us >= self.segment_us || !open.independent;
         let late = elapsed_us >= self.segment_us_max || elapsed_us + open.step_us() >= end_us;
@@ -66,8 +66,8 @@ impl Segmenter {
         if (clean && due) || late || full { Verdict::Cut } else { Verdict::Join }
     }
 
-    /// How long `open` lasts, in microseconds: to where `next` begins, so that no error adds up over the
-    /// playlist; without `next`, to where its content ends. Never longer than TARGETDURATION allows.
+    /// Duration of `open`, in microseconds: to the start of `next`, so that no error adds up over the
+    /// playlist; without `next`, to the end of its content. Never longer than TARGETDURATION allows.
     pub fn duration_us(&self, open: &Open, next: Option<&Frame>) -> u64 {
         let to = |end: Timestamp| end - open.start();
         let exact_us = next.map(|next| to(next.dts)).filter(|us| *us < self.end_us());
@@ -75,11 +75,11 @@ impl Segmenter {
         u64::try_from(us).expect("clamped to positive numbers")
     }
 
-    /// TARGETDURATION, fixed by the first segment to end, which lasts `duration_us`.
+    /// TARGETDURATION in seconds. Fixed by the first segment to end, whose duration is `duration_us`.
     pub fn fix_target_secs(&mut self, first: &Open, duration_us: u64) -> u64 {
         let (floor, cap) = (ceil_secs(self.segment_us), self.target_secs_max());
-        // A publisher whose keyframes keep no rhythm ends its segments anywhere up to a GOP after they
-        // are due; one with a rhythm ends all of them alike, give or take a frame.
+        // With irregular keyframes a segment may end up to a GOP after it is due; with regular ones all
+        // segments have about the same duration.
         let expected_us = match first.gops_us {
             Some((shortest, longest)) if (longest - shortest) * 10 > longest => self.segment_us + longest,
             _ => i64::try_from(duration_us).unwrap_or(i64::MAX / 4),
@@ -89,7 +89,7 @@ impl Segmenter {
         *self.target_secs.get_or_insert(fixed)
     }
 
-    /// The longest duration that still rounds to TARGETDURATION (RFC 8216, 4.3.3.1), exclusive.
+    /// Exclusive bound of a duration that rounds to TARGETDURATION (RFC 8216, 4.3.3.1), in microseconds.
     fn end_us(&self) -> i64 {
         let target_secs = self.target_secs.unwrap_or(self.target_secs_max());
         i64::try_from(target_secs).unwrap_or(i64::MAX / 4_000_000) * 1_000_000 + 500_000
@@ -109,12 +109,12 @@ pub fn round_secs(us: u64) -> u64 {
     (us + 500_000) / 1_000_000
 }
 
-/// The shortest `segment_ms` that is honoured. Sequence numbers of a restarted server begin where two
-/// segments a second would have led; see [`super::window::Sequences`].
+/// Shortest `segment_ms` that is honoured, in microseconds. Sequence numbers of a restarted server assume at
+/// most two segments a second; see [`super::window::Sequences`].
 const SEGMENT_US_MIN: i64 = 500_000;
 
-/// The most that a keyframe may come too early.
+/// How much earlier than due a keyframe may be, at most, in microseconds.
 const SLACK_US_MAX: i64 = 25_000;
 
-/// The shortest duration that is told, in microseconds: some players stumble over zero.
+/// Shortest duration in a playlist, in microseconds: some players fail on zero.
 const DURATION_US_MIN: i64 = 1_000;

@@ -1,7 +1,7 @@
-//! The same files on disk, for a web server to serve or for keeping.
+//! Writes the files to a directory, for a web server or for keeping.
 //!
-//! In: what was made and what has gone. Out: changes to files, in an order in which nothing is ever named
-//! that is not there: a segment before the playlist that names it, a removal after.
+//! In: files that were made and files that are gone. Out: changes to a directory, in an order in which a
+//! playlist never names a missing file: segments are written before the playlist, and removed after it.
 
 use super::segment::Segment;
 use super::window::Window;
@@ -12,22 +12,22 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// Changes that wait to be made.
+/// Pending changes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Store {
-    /// Path of the stream's files, without the slash before the file name; `None`: nothing is stored.
+    /// Path of the stream's folder, without a slash at the end; `None`: nothing is stored.
     base: Option<String>,
     ops: VecDeque<StoreOp>,
-    /// True once what an earlier process left behind was cleared away.
+    /// True once the files of an earlier process were removed.
     cleared: bool,
-    /// What was written last and need not be written again.
+    /// The files that were written last and need not be written again.
     init: Option<HlsFile>,
     key: Option<HlsFile>,
     master: Option<Bytes>,
 }
 
 impl Store {
-    /// Files of `name` below `directory`; none if that is empty.
+    /// Files of `name` below `directory`; no files if that is empty.
     pub fn new(directory: &str, name: &StreamName) -> Store {
         let base =
             (!directory.is_empty()).then(|| format!("{}/{}", directory.trim_end_matches('/'), name.path()));
@@ -39,7 +39,7 @@ impl Store {
         self.ops.pop_front()
     }
 
-    /// A segment was made.
+    /// A segment was completed.
     pub fn segment(&mut self, segment: &Segment) {
         self.clear();
         if let Some(init) = segment.init.as_ref().filter(|init| self.init != Some(init.file())) {
@@ -53,7 +53,7 @@ impl Store {
         self.write(segment.entry.file, segment.body());
     }
 
-    /// The playlists changed; every segment that they name was told before.
+    /// The playlists changed. Every segment that they name must have been told before.
     pub fn playlists(&mut self, media: &Bytes, master: &Bytes) {
         self.write(HlsFile::Media, vec![media.clone()]);
         if self.master.as_ref() != Some(master) {
@@ -62,7 +62,7 @@ impl Store {
         }
     }
 
-    /// Segments have gone for good; `window` holds those that stay.
+    /// Segments are gone for good; `window` holds those that stay.
     pub fn gone(&mut self, segments: &[Segment], window: &Window) {
         for segment in segments {
             self.remove(segment.entry.file);
@@ -76,7 +76,7 @@ impl Store {
         }
     }
 
-    /// The stream has gone for good: nothing of it stays.
+    /// The stream is gone for good: removes all files.
     pub fn dispose(&mut self, window: &Window) {
         if self.master.take().is_none() {
             return;
@@ -92,10 +92,10 @@ impl Store {
         files.into_iter().for_each(|file| self.remove(file));
     }
 
-    /// An earlier process may have ended without cleaning up. Its files stay until there are new ones.
+    /// Removes the files that an earlier process left, when the first new file is written.
     fn clear(&mut self) {
         if let Some(path) = self.base.clone().filter(|_| !self.cleared) {
-            // Files in the making have a dot in front.
+            // Files that are being written begin with a dot.
             let finished = HlsFile::NUMBERED_PREFIXES.map(str::to_owned);
             let unfinished = HlsFile::NUMBERED_PREFIXES.map(|prefix| format!(".{prefix}"));
             self.ops.push_back(StoreOp::Clear { path, prefixes: [finished, unfinished].concat() });
@@ -115,7 +115,7 @@ impl Store {
         }
     }
 
-    /// Where a file is stored; `None` if none is.
+    /// Path of a file; `None` if nothing is stored.
     fn path(&self, file: HlsFile) -> Option<String> {
         let base = self.base.as_ref()?;
         Some(match file {

@@ -1,7 +1,7 @@
-//! The segments that can be fetched: those in the playlist, and those that left it a while ago.
+//! The segments that can be fetched: those in the playlist, and those that left it recently.
 //!
-//! In: complete segments. Out: what the playlist says, files by their names, and what has gone for good.
-//! Never holds more bytes than it was told.
+//! In: complete segments. Out: the content of the playlist, and the segments that are gone. Never: holds more
+//! than `bytes_max` bytes.
 
 use super::segment::Segment;
 use crate::base::time::Instant;
@@ -12,9 +12,9 @@ use std::time::Duration;
 /// All complete segments, oldest first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Window {
-    /// Segments in the playlist, if it is long enough.
+    /// Length of the playlist in segments, unless it would be too short in time.
     count: usize,
-    /// Segments that stay after they left.
+    /// Segments to keep after they left the playlist.
     keep: usize,
     bytes_max: usize,
     bytes: usize,
@@ -22,7 +22,7 @@ pub struct Window {
     listed: VecDeque<Segment>,
     next_sequence: u64,
     discontinuity_sequence: u64,
-    /// The longest that the playlist ever was, in microseconds.
+    /// Longest duration that the playlist ever had, in microseconds.
     longest_us: u64,
 }
 
@@ -30,13 +30,13 @@ pub struct Window {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Left {
     segment: Segment,
-    /// Until when it must stay.
+    /// Time until which it must stay available.
     until: Instant,
 }
 
 impl Window {
-    /// An empty window of `count` segments (at least one), which keeps `keep` more, and holds at most
-    /// `bytes_max` bytes.
+    /// An empty window whose playlist has `count` segments (at least one), which keeps `keep` more, and holds
+    /// at most `bytes_max` bytes.
     pub fn new(count: usize, keep: usize, bytes_max: usize, first: Sequences) -> Window {
         Window {
             count: count.max(1),
@@ -51,22 +51,22 @@ impl Window {
         }
     }
 
-    /// The number that the next segment must have.
+    /// Sequence number of the next segment.
     pub fn next_sequence(&self) -> u64 {
         self.next_sequence
     }
 
-    /// How many discontinuities have left the playlist, counted from where the sequence began.
+    /// Number of discontinuities that have left the playlist, counted from the first of [`Sequences`].
     pub fn discontinuity_sequence(&self) -> u64 {
         self.discontinuity_sequence
     }
 
-    /// The segments in the playlist, oldest first.
+    /// Segments in the playlist, oldest first.
     pub fn listed(&self) -> impl DoubleEndedIterator<Item = &Segment> {
         self.listed.iter()
     }
 
-    /// Every segment that can be fetched, oldest first.
+    /// All segments that can be fetched, oldest first.
     pub fn all(&self) -> impl DoubleEndedIterator<Item = &Segment> {
         self.left.iter().map(|left| &left.segment).chain(&self.listed)
     }
@@ -76,7 +76,7 @@ impl Window {
         self.bytes
     }
 
-    /// Appends a segment at the end of the playlist; returns those that have gone for good.
+    /// Appends a segment to the playlist; returns those that are gone for good.
     pub fn push(&mut self, segment: Segment, now: Instant, target_secs: u64) -> Vec<Segment> {
         assert!(segment.sequence == self.next_sequence, "media sequence numbers grow by one");
         self.next_sequence += 1;
@@ -87,9 +87,9 @@ impl Window {
         self.expire(now)
     }
 
-    /// True if a player can begin. A player should not begin closer to the end than three target durations
-    /// (RFC 8216, 6.3.3), and Chromium's own gives up for good on a live playlist of less than three
-    /// segments. Where segments are long, nobody should have to wait for that.
+    /// True if a player can start. It should not start closer to the end than three target durations (RFC
+    /// 8216, 6.3.3), and Chromium's own player fails on a live playlist of less than three segments. Long
+    /// segments are an exception: waiting for three would take too long.
     pub fn is_worth_showing(&self) -> bool {
         self.listed.len() >= 3 || self.listed_us() >= FIRST_US_MAX
     }
@@ -98,9 +98,9 @@ impl Window {
         self.listed.iter().map(|segment| segment.entry.duration_us).sum()
     }
 
-    /// Takes segments out of the playlist as long as it stays long enough: "The server MUST NOT remove a
-    /// Media Segment from a Playlist file [...] if that would produce a Playlist whose duration is less
-    /// than three times the target duration" (RFC 8216, 6.2.2).
+    /// Removes segments from the playlist while it stays long enough: "The server MUST NOT remove a Media
+    /// Segment from a Playlist file [...] if that would produce a Playlist whose duration is less than three
+    /// times the target duration" (RFC 8216, 6.2.2).
     fn slide(&mut self, now: Instant, target_secs: u64) {
         while self.listed.len() > self.count {
             let first_us = self.listed[0].entry.duration_us;
@@ -112,8 +112,8 @@ impl Window {
         }
     }
 
-    /// The first segment leaves the playlist. It stays for its own duration and that of the longest
-    /// playlist that named it (RFC 8216, 6.2.2), since a player may only now begin to fetch it.
+    /// Removes the first segment from the playlist. It stays available for its own duration plus that of the
+    /// longest playlist that named it (RFC 8216, 6.2.2), since a player may only now begin to fetch it.
     fn take_out(&mut self, now: Instant) {
         let Some(segment) = self.listed.pop_front() else { return };
         self.discontinuity_sequence += u64::from(segment.entry.discontinuity);
@@ -121,7 +121,7 @@ impl Window {
         self.left.push_back(Left { segment, until: now + stay });
     }
 
-    /// Lets go what has stayed long enough, and whatever is too much.
+    /// Removes segments that have stayed long enough, and those that exceed the byte limit.
     fn expire(&mut self, now: Instant) -> Vec<Segment> {
         let mut gone = Vec::new();
         while let Some(first) = self.left.front() {
@@ -146,31 +146,30 @@ impl Window {
     }
 }
 
-/// How much of a stream is always worth showing, in microseconds.
+/// Duration that is enough to start with, in microseconds.
 const FIRST_US_MAX: u64 = 8_000_000;
 
-/// The most segments in a playlist, however short they are.
+/// Most segments in a playlist, however short they are.
 const LISTED_MAX: usize = 256;
 
-/// Where the sequences of a playlist begin: at wall time.
+/// First numbers of a playlist's sequences, derived from wall time.
 ///
-/// They have to go on where an earlier process ended, of which nothing is known: a player or a cache that
-/// still has that process's playlist would take smaller numbers for an old playlist, a segment of the same
-/// name for one that it has, and an equal discontinuity number for the same timeline.
+/// They must continue those of an earlier process, of which nothing is known. Else a player or cache that
+/// still has the old playlist would take smaller numbers for an outdated playlist, a segment of the same name
+/// for the one that it has, and an equal discontinuity number for the same timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sequences {
-    /// Half seconds since 2026. No stream has two segments a second for long, so that a later process
-    /// begins above all numbers of an earlier one. They fit into 31 bits until 2060: some players hold no
-    /// more.
+    /// Media sequence: half seconds since 2026. No stream has two segments a second for long, so a later
+    /// process begins above all numbers of an earlier one. Below 2^31 until 2060, which some players need.
     pub media: u64,
-    /// Minutes since 2026. No stream is broken off every minute for long. Small, because hls.js keeps an
-    /// array with one place for each number up to the last: half a billion of them stop it altogether,
-    /// a million cost it nothing that could be measured.
+    /// Discontinuity sequence: minutes since 2026. No stream is interrupted every minute for long. Small,
+    /// since hls.js allocates an array of this length: half a billion stop it, a million cost nothing
+    /// measurable.
     pub discontinuity: u64,
 }
 
 impl Sequences {
-    /// The numbers that belong to `wall_ms`, in milliseconds since 1970.
+    /// The numbers for `wall_ms`, in milliseconds since 1970.
     pub fn at(wall_ms: u64) -> Sequences {
         const UNIX_MS_2026: u64 = 1_767_225_600_000;
         let ms = wall_ms.saturating_sub(UNIX_MS_2026);
