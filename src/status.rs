@@ -1,9 +1,9 @@
-//! What the server knows about itself, as plain data for the HTTP API. Field names and meanings follow
-//! SRS's API, since people's scripts read them; `session/http` turns them into JSON.
+//! State of the server, as plain data for the HTTP API. Field names and meanings follow SRS's API, so that
+//! existing scripts work; each type serialises to the JSON that the API answers with.
 
 use serde::{Deserialize, Serialize};
 
-/// A question about the state of the server.
+/// A request for a report on the state of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Query {
     /// The process and the machine.
@@ -24,23 +24,23 @@ pub enum Query {
     Client(String),
 }
 
-/// Which part of a long list.
+/// A page of a long list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
-    /// How many entries to skip.
+    /// Number of entries to skip.
     pub start: usize,
-    /// How many entries to give.
+    /// Most entries on the page.
     pub count: usize,
 }
 
-/// Which server answers; stands in every answer of the API.
+/// Identity of the server; stands in every answer of the API.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// `vid-…`: this server, the same after a restart.
+    /// `vid-…`: the same after a restart.
     pub server: String,
-    /// This run of it: another one after a restart.
+    /// Id of this run: another one after a restart.
     pub service: String,
-    /// Its process.
+    /// Process id.
     pub pid: u32,
 }
 
@@ -56,55 +56,54 @@ pub struct Envelope<'a, T> {
 }
 
 impl<'a, T: Serialize> Envelope<'a, T> {
-    /// The answer of this server; `code` 0: the call succeeded.
+    /// The answer of this server; `code` 0 means success.
     pub fn new(identity: &'a Identity, code: u32, body: T) -> Self {
         let Identity { server, service, pid } = identity;
         Envelope { code, server, service, pid: pid.to_string(), body }
     }
 }
 
-/// The answer to a [`Query`]. It serialises to the fields that stand in the JSON beside those of
-/// [`Identity`].
+/// The answer to a [`Query`]. It serialises to the JSON fields that stand beside those of [`Identity`].
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Report {
-    /// To [`Query::Summaries`].
+    /// Answers [`Query::Summaries`].
     Summaries {
         /// The process and the machine.
         data: Box<Summaries>,
     },
-    /// To [`Query::Vhosts`].
+    /// Answers [`Query::Vhosts`].
     Vhosts {
-        /// All of them.
+        /// All vhosts.
         vhosts: Vec<VhostStatus>,
     },
-    /// To [`Query::Vhost`].
+    /// Answers [`Query::Vhost`].
     Vhost {
-        /// The one with the id.
+        /// The vhost with the id.
         vhost: Box<VhostStatus>,
     },
-    /// To [`Query::Streams`] and [`Query::Published`].
+    /// Answers [`Query::Streams`] and [`Query::Published`].
     Streams {
-        /// The number of all streams, on whatever page.
+        /// Number of streams on all pages.
         total: usize,
         /// The page.
         streams: Vec<StreamStatus>,
     },
-    /// To [`Query::Stream`].
+    /// Answers [`Query::Stream`].
     Stream {
-        /// The one with the id.
+        /// The stream with the id.
         stream: Box<StreamStatus>,
     },
-    /// To [`Query::Clients`].
+    /// Answers [`Query::Clients`].
     Clients {
-        /// The number of all clients, on whatever page.
+        /// Number of clients on all pages.
         total: usize,
         /// The page.
         clients: Vec<ClientStatus>,
     },
-    /// To [`Query::Client`].
+    /// Answers [`Query::Client`].
     Client {
-        /// The one with the id.
+        /// The client with the id.
         client: Box<ClientStatus>,
     },
 }
@@ -112,9 +111,9 @@ pub enum Report {
 /// Rates over the last 30 seconds, in kbit/s.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Kbps {
-    /// From peers.
+    /// Received from peers.
     pub recv_30s: u64,
-    /// To peers.
+    /// Sent to peers.
     pub send_30s: u64,
 }
 
@@ -123,28 +122,28 @@ pub struct Kbps {
 pub struct VhostStatus {
     /// `vid-…`, stable for a name.
     pub id: String,
-    /// As in the URL.
+    /// Name as in the URL.
     pub name: String,
-    /// Always true: what is not enabled is not listed.
+    /// Always true: a vhost that is not enabled is not listed.
     pub enabled: bool,
-    /// Connections that publish or play on it.
+    /// Number of connections that publish, play or fetch on it.
     pub clients: u64,
-    /// Streams on it.
+    /// Number of published streams.
     pub streams: u64,
     /// Bytes sent to its peers so far.
     pub send_bytes: u64,
     /// Bytes received from its peers so far.
     pub recv_bytes: u64,
-    /// Rates.
+    /// Bit rates.
     pub kbps: Kbps,
-    /// Whether HLS is on, and how long its segments are.
+    /// HLS settings.
     pub hls: HlsStatus,
 }
 
 /// HLS on a vhost.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct HlsStatus {
-    /// Whether it is on.
+    /// Whether HLS is enabled.
     pub enabled: bool,
     /// Target length of a segment, in seconds.
     pub fragment: f64,
@@ -159,19 +158,19 @@ pub struct StreamStatus {
     pub name: String,
     /// Id of its vhost.
     pub vhost: String,
-    /// Name of its vhost; not shown by the API, which has the id.
+    /// Name of its vhost; not in the API, which has the id.
     #[serde(skip)]
     pub vhost_name: String,
     /// The app part of its name.
     pub app: String,
-    /// The publisher's tcUrl.
+    /// `tcUrl` of the publisher.
     #[serde(rename = "tcUrl")]
     pub tc_url: String,
     /// `/app/stream`.
     pub url: String,
-    /// When it went live: milliseconds since 1970.
+    /// When it was published last: milliseconds since 1970.
     pub live_ms: u64,
-    /// Its publisher and players.
+    /// Number of its clients: publisher, players and those that fetch.
     pub clients: u64,
     /// Audio and video frames so far.
     pub frames: u64,
@@ -181,27 +180,27 @@ pub struct StreamStatus {
     pub video_frames: u64,
     /// Bytes sent to its players so far.
     pub send_bytes: u64,
-    /// Bytes received from its publisher, and the little that players said, so far.
+    /// Bytes received from its publisher and, a few, from its players so far.
     pub recv_bytes: u64,
-    /// Rates.
+    /// Bit rates.
     pub kbps: Kbps,
-    /// For how many milliseconds frames are held back at the moment because of the load (`stream.play.flush:
+    /// How long frames are held back at the moment because of the load, in milliseconds (`stream.play.flush:
     /// Auto`).
     pub hold_ms: u64,
-    /// Who publishes.
+    /// Its publisher.
     pub publish: PublishStatus,
-    /// The default video track; null before its configuration came.
+    /// The default video track; null until its configuration is known.
     pub video: Option<VideoStatus>,
-    /// The default audio track; null before its configuration came.
+    /// The default audio track; null until its configuration is known.
     pub audio: Option<AudioStatus>,
 }
 
-/// Who publishes a stream.
+/// The publisher of a stream.
 #[derive(Clone, Debug, Serialize)]
 pub struct PublishStatus {
-    /// Whether anybody does.
+    /// Whether the stream is being published.
     pub active: bool,
-    /// Its client id.
+    /// Client id of the publisher.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cid: Option<String>,
 }
@@ -215,9 +214,9 @@ pub struct VideoStatus {
     pub profile: String,
     /// Level.
     pub level: String,
-    /// Pixels.
+    /// Width in pixels.
     pub width: u32,
-    /// Pixels.
+    /// Height in pixels.
     pub height: u32,
 }
 
@@ -228,24 +227,24 @@ pub struct AudioStatus {
     pub codec: String,
     /// Samples per second.
     pub sample_rate: u32,
-    /// Channels.
+    /// Number of channels.
     pub channel: u8,
     /// Profile name.
     pub profile: String,
 }
 
-/// A connection that publishes or plays.
+/// A connection that publishes, plays or fetches.
 #[derive(Clone, Debug, Serialize)]
 pub struct ClientStatus {
-    /// Its connection id.
+    /// Connection id.
     pub id: String,
     /// Id of the vhost.
     pub vhost: String,
     /// Id of the stream.
     pub stream: String,
-    /// Its address.
+    /// IP address of the peer.
     pub ip: String,
-    /// The page that embeds the player.
+    /// Page that embeds the player.
     #[serde(rename = "pageUrl")]
     pub page_url: String,
     /// RTMP's swfUrl.
@@ -258,29 +257,29 @@ pub struct ClientStatus {
     pub url: String,
     /// The stream part of the name.
     pub name: String,
-    /// [`ClientKind::name`]; empty before the client has said what it does.
+    /// [`ClientKind::name`]; empty before the client has begun.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// Whether it publishes.
     pub publish: bool,
-    /// For how long it has been connected, in seconds.
+    /// Time since it connected, in seconds.
     pub alive: f64,
     /// Bytes sent to it.
     pub send_bytes: u64,
     /// Bytes received from it.
     pub recv_bytes: u64,
-    /// Frames that were skipped for it because it was too slow.
+    /// Frames that were skipped because the client was too slow.
     pub dropped_frames: u64,
-    /// Rates.
+    /// Bit rates.
     pub kbps: Kbps,
 }
 
 /// What a client does, and by which protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClientKind {
-    /// Publishes over RTMP as Flash Media Live Encoder does: FFmpeg, OBS.
+    /// Publishes over RTMP with the commands of Flash Media Live Encoder, as FFmpeg and OBS do.
     FmlePublish,
-    /// Publishes over RTMP otherwise.
+    /// Publishes over RTMP without them.
     FlashPublish,
     /// Plays over RTMP.
     RtmpPlay,
@@ -299,7 +298,7 @@ pub enum ClientKind {
 }
 
 impl ClientKind {
-    /// As the API and the log call it, in SRS's words where SRS has one.
+    /// Name in the API and in the log; SRS's where SRS has one.
     pub fn name(self) -> &'static str {
         match self {
             ClientKind::FmlePublish => "fmle-publish",
@@ -315,22 +314,22 @@ impl ClientKind {
     }
 }
 
-/// What the server counts over all peers, for [`Summaries`].
+/// Totals of the server, for [`Summaries`].
 #[derive(Clone, Copy, Debug)]
 pub struct Totals {
     /// Wall time, milliseconds since 1970.
     pub now_ms: u64,
-    /// Seconds since the server's birth.
+    /// Seconds since the server started.
     pub uptime_secs: u64,
     /// Bytes received from all peers so far.
     pub recv_bytes: u64,
     /// Bytes sent to all peers so far.
     pub send_bytes: u64,
-    /// Connections now.
+    /// Number of connections.
     pub conns: u64,
 }
 
-/// The process and the machine. Fields that mean nothing here stand where scripts look for them, as zeroes.
+/// The process and the machine. Fields that mean nothing here are zero: scripts expect them.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summaries {
     ok: bool,
@@ -340,7 +339,7 @@ pub struct Summaries {
     system: System,
 }
 
-/// The process. Ratios count one core and all of the memory as 1.
+/// The process. Ratios: 1 is one core, or all of the memory.
 #[derive(Clone, Debug, Serialize)]
 struct Process {
     version: &'static str,
@@ -354,7 +353,7 @@ struct Process {
     srs_uptime: u64,
 }
 
-/// The machine. Disks and the kernel's own table of connections are not looked at.
+/// The machine. Disks and the kernel's own table of connections are not measured.
 #[derive(Clone, Debug, Serialize)]
 #[allow(non_snake_case, reason = "the names are SRS's")]
 struct System {
@@ -369,7 +368,7 @@ struct System {
     cpus: u32,
     cpus_online: u32,
     uptime: f64,
-    /// Idle time, in the spelling that scripts know.
+    /// Idle time, in the spelling that scripts expect.
     ilde_time: f64,
     load_1m: f64,
     load_5m: f64,
@@ -390,7 +389,7 @@ struct System {
 }
 
 impl Summaries {
-    /// What the server counts and the shell measures, as SRS tells it.
+    /// SRS's summaries from the totals of the server and the measurements of the shell.
     pub fn new(totals: Totals, vitals: Vitals) -> Summaries {
         let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
         Summaries {
@@ -441,36 +440,36 @@ impl Summaries {
     }
 }
 
-/// Measurements that only the shell can make; an input like every other.
+/// Measurements of the shell: process and machine. An input like any other.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Vitals {
     /// Process id.
     pub pid: u32,
-    /// Parent's process id.
+    /// Process id of the parent.
     pub ppid: u32,
-    /// The command line, secrets cannot be in it.
+    /// Command line. Secrets cannot be given there.
     pub argv: String,
     /// Working directory.
     pub cwd: String,
     /// Resident memory of the process, KiB.
     pub mem_kbyte: u64,
-    /// CPU of the process since the last measurement, of one core.
+    /// CPU time of the process since the last measurement; 1 is one core.
     pub cpu_percent: f64,
-    /// CPU of the machine since the last measurement, of all cores.
+    /// CPU time of the machine since the last measurement; 1 is all cores.
     pub system_cpu_percent: f64,
     /// Memory of the machine, KiB.
     pub mem_ram_kbyte: u64,
-    /// Share of it that is in use.
+    /// Used share of it, 0 to 1.
     pub mem_ram_percent: f64,
     /// Swap of the machine, KiB.
     pub mem_swap_kbyte: u64,
-    /// Share of it that is in use.
+    /// Used share of it, 0 to 1.
     pub mem_swap_percent: f64,
     /// Number of processors.
     pub cpus: u32,
     /// Seconds since the machine started.
     pub uptime: f64,
-    /// Seconds that its processors were idle, summed.
+    /// Idle time of all processors since then, in seconds.
     pub idle_time: f64,
     /// Load average over 1 minute.
     pub load_1m: f64,
@@ -478,8 +477,8 @@ pub struct Vitals {
     pub load_5m: f64,
     /// Load average over 15 minutes.
     pub load_15m: f64,
-    /// Bytes that the machine's network devices received.
+    /// Bytes received by the machine's network devices.
     pub net_recv_bytes: u64,
-    /// Bytes that they sent.
+    /// Bytes sent by them.
     pub net_send_bytes: u64,
 }
