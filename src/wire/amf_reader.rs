@@ -1,16 +1,16 @@
-//! What AMF0 and AMF3 share: a cursor over bytes, the limits, and what can be wrong.
+//! The basis of AMF0 and AMF3: a cursor over bytes, limits, and errors.
 //!
-//! A length or a count is believed only as far as there are bytes for it, nesting has a limit, and so
-//! has the number of values: a message of n bytes never costs more than a fixed multiple of n, and
-//! never the stack.
+//! A length or count is accepted only if the bytes for it are there, and both nesting and the number of
+//! values are limited. So a message of n bytes costs at most a fixed multiple of n in memory, and a bounded
+//! stack.
 
 use thiserror::Error;
 
 /// Deepest nesting of values. Real messages need five or six levels (E-RTMP track maps).
 pub const DEPTH_MAX: usize = 64;
 
-/// Most values of one message: a decoded value is tens of bytes where its wire form may be one.
-/// Room for the seek index of a long FLV file, which some publishers send along.
+/// Most values of one message: a decoded value takes tens of bytes where its wire form may take one. Enough
+/// for the seek index of a long FLV file, which some publishers send.
 pub const VALUES_MAX: usize = 100_000;
 
 /// Why bytes are not AMF.
@@ -36,11 +36,11 @@ pub enum AmfError {
     Externalizable,
 }
 
-/// A place in the bytes, and what may still be spent.
+/// A position in the bytes, and what is left of the limits.
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     values_left: usize,
-    /// True if the end of the bytes may end an object that nothing else ended.
+    /// True if the end of the bytes may end an object that has no end marker.
     pub lenient: bool,
 }
 
@@ -49,7 +49,7 @@ impl<'a> Reader<'a> {
         Reader { bytes, values_left: VALUES_MAX, lenient: false }
     }
 
-    /// What was not read yet.
+    /// The unread bytes.
     pub fn rest(&self) -> &'a [u8] {
         self.bytes
     }
@@ -82,12 +82,12 @@ impl<'a> Reader<'a> {
         self.array().map(f64::from_be_bytes)
     }
 
-    /// Text of `len` bytes. Encoders write other charsets than UTF-8 here; such bytes are replaced.
+    /// Text of `len` bytes. Bytes that are not UTF-8 are replaced: some encoders write other charsets.
     pub fn text(&mut self, len: usize) -> Result<String, AmfError> {
         self.take(len).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
 
-    /// Accounts for one more value at `depth`.
+    /// Counts one more value, at `depth`.
     pub fn enter(&mut self, depth: usize) -> Result<(), AmfError> {
         if depth > DEPTH_MAX {
             return Err(AmfError::TooDeep);
@@ -96,7 +96,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Refuses a count of things that take at least `each` bytes if so many bytes are not there.
+    /// Checks a count of items that take at least `each` bytes against the bytes that are left.
     pub fn check_count(&self, count: usize, each: usize) -> Result<(), AmfError> {
         if count > self.bytes.len() / each { Err(AmfError::Truncated) } else { Ok(()) }
     }

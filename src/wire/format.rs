@@ -1,8 +1,7 @@
-//! The formats that a live stream is rendered in, once for all players of a format: what a player reads, and
-//! how it travels.
+//! The formats that a live stream is rendered in, once for all players of a format: a container in a framing.
 //!
-//! A container is one row of [`ROWS`] and a branch in [`crate::wire::render`]; it then comes in every framing
-//! that the row offers.
+//! A new container is one row of [`ROWS`] and one branch in [`crate::wire::render`]; it is then available in
+//! the framings that the row offers.
 
 use crate::media::frame::{Codec, Track, TrackKind};
 use crate::media::stream_info::StreamInfo;
@@ -10,19 +9,19 @@ use crate::status::ClientKind;
 use crate::wire::ts;
 use serde::{Deserialize, Serialize};
 
-/// How frames are laid out for a player.
+/// How frames are rendered for a player.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Format {
-    /// What the player reads.
+    /// What the player parses.
     pub container: Container,
-    /// What the container's bytes travel in.
+    /// How the bytes of the container are transported.
     pub framing: Framing,
 }
 
-/// What a player reads.
+/// What a player parses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Container {
-    /// FLV: a file without end, or its tags one by one.
+    /// FLV: an endless file, or its tags one by one.
     Flv,
     /// An MPEG transport stream.
     Ts,
@@ -32,35 +31,36 @@ pub enum Container {
     Mp3,
 }
 
-/// What the bytes of a container travel in.
+/// How the bytes of a container are transported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Framing {
-    /// Nothing: the end of the connection is the end of the stream.
+    /// As they are: the end of the connection is the end of the stream.
     Bare,
-    /// HTTP chunks (RFC 9112, 7.1), by which a client can tell the end of a stream from a broken connection.
+    /// HTTP chunks (RFC 9112, 7.1), by which a client can tell the end of the stream from a broken
+    /// connection.
     HttpChunks,
-    /// Binary WebSocket messages (RFC 6455); of FLV, one for each tag.
+    /// Binary WebSocket messages (RFC 6455); one per tag for FLV.
     WebSocket,
-    /// RTMP chunks of at most `chunk_size` payload bytes, stream 1, full headers, absolute timestamps. FLV
-    /// only, whose tags' bodies are the bodies of RTMP's messages.
+    /// RTMP chunks of at most `chunk_size` payload bytes, message stream 1, full headers, absolute
+    /// timestamps. For FLV only: the bodies of its tags are the bodies of RTMP's messages.
     Rtmp {
         /// The chunk size that was announced to the player.
         chunk_size: u32,
     },
 }
 
-/// What there is to know of a container.
+/// Properties of a container.
 struct Row {
     container: Container,
-    /// Behind the stream's name in a URL, without the dot.
+    /// Extension in a URL, without the dot.
     extension: &'static str,
     /// `Content-Type`.
     content_type: &'static str,
-    /// The kinds of tracks that have a place in it.
+    /// Kinds of tracks that it can hold.
     carries: &'static [TrackKind],
-    /// A client that plays it as an HTTP response.
+    /// Kind of a client that plays it as an HTTP response.
     http: ClientKind,
-    /// A client that plays it on a WebSocket, if it is offered so.
+    /// Kind of a client that plays it on a WebSocket; `None`: not offered.
     web_socket: Option<ClientKind>,
 }
 
@@ -101,17 +101,17 @@ const ROWS: [Row; 4] = [
 ];
 
 impl Container {
-    /// The container that an extension in a URL means, without the dot.
+    /// The container with this extension, without the dot.
     pub fn of_extension(extension: &str) -> Option<Container> {
         ROWS.iter().find(|row| row.extension == extension).map(|row| row.container)
     }
 
-    /// The container that a `Content-Type` without parameters means.
+    /// The container with this `Content-Type`, without parameters.
     pub fn of_content_type(content_type: &str) -> Option<Container> {
         ROWS.iter().find(|row| row.content_type == content_type).map(|row| row.container)
     }
 
-    /// Its extension in a URL, without the dot.
+    /// Its extension, without the dot.
     pub fn extension(self) -> &'static str {
         self.row().extension
     }
@@ -121,12 +121,12 @@ impl Container {
         self.row().content_type
     }
 
-    /// The format that it is without framing.
+    /// The format without framing.
     pub const fn bare(self) -> Format {
         self.framed(Framing::Bare)
     }
 
-    /// The format that it is in a framing.
+    /// The format in a framing.
     pub const fn framed(self, framing: Framing) -> Format {
         Format { container: self, framing }
     }
@@ -142,12 +142,12 @@ impl Container {
 }
 
 impl Format {
-    /// What is sent to RTMP players in chunks of at most `chunk_size` payload bytes.
+    /// The format for RTMP players, in chunks of at most `chunk_size` payload bytes.
     pub const fn rtmp(chunk_size: u32) -> Format {
         Container::Flv.framed(Framing::Rtmp { chunk_size })
     }
 
-    /// What a client that plays it is.
+    /// Kind of a client that plays it.
     pub fn client_kind(self) -> ClientKind {
         let row = self.container.row();
         match self.framing {
@@ -157,13 +157,13 @@ impl Format {
         }
     }
 
-    /// True if a frame of `kind` has a place in this format.
+    /// True if frames of `kind` have a place in this format.
     pub fn carries(self, kind: TrackKind) -> bool {
         self.container.row().carries.contains(&kind)
     }
 
-    /// True if a player of this format gets what it may expect of a stream with this stream info: the
-    /// default tracks, and at least one. Further tracks are left out where they have no place.
+    /// True if the stream can be played in this format: its default tracks have a place in it, and there is
+    /// at least one. Further tracks are left out where they have no place.
     pub fn suits(self, stream_info: &StreamInfo) -> bool {
         let (picture, sound) = (stream_info.track(Track::VIDEO), stream_info.track(Track::AUDIO));
         let sound_is = |codec| sound.is_some_and(|info| info.codec == codec && ts::has_place(info));
@@ -173,7 +173,7 @@ impl Format {
                 let mut defaults = picture.iter().chain(&sound).peekable();
                 defaults.peek().is_some() && defaults.all(|info| ts::has_place(info))
             }
-            // ADTS is what a transport stream holds too.
+            // ADTS holds the AAC that a transport stream holds.
             Container::Aac => sound_is(Codec::Aac),
             Container::Mp3 => sound_is(Codec::Mp3),
         }

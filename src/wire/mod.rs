@@ -1,6 +1,6 @@
 //! Byte formats: parse and emit. No state across calls but what the format itself needs.
 //!
-//! What comes out of a parser cannot be wrong; what is wrong never comes out of a parser.
+//! A parser either returns a value that is valid in itself, or an error.
 
 pub mod amf0;
 pub mod amf3;

@@ -1,9 +1,8 @@
-//! WebSocket, server side (RFC 6455): the key of the handshake, messages of clients in, frames out.
+//! WebSocket, server side (RFC 6455): the handshake's key, messages of clients in, frames out.
 //!
-//! In: the bytes behind the handshake. Out: one [`Event`] at a time: a whole message, or something about
-//! the connection. Broken frames are refused with the close code that the client is to be told. Frames
-//! to clients are never masked or fragmented and have a head of 2, 4 or 10 bytes.
-//! No extensions are offered, so none of the reserved bits may be set.
+//! In: the bytes after the handshake. Out: one [`Event`] at a time: a whole message or a control frame.
+//! Malformed frames are refused with the close code to tell the client. Frames to clients are never masked or
+//! fragmented and have a head of 2, 4 or 10 bytes. No extensions are offered, so no reserved bit may be set.
 
 use crate::base::inbox::Inbox;
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -12,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 use thiserror::Error;
 
-/// The value of `Sec-WebSocket-Accept` for that of `Sec-WebSocket-Key` (4.2.2). `None` if the key is not
-/// 16 bytes in base64 (4.2.1).
+/// `Sec-WebSocket-Accept` for the value of `Sec-WebSocket-Key` (4.2.2). `None` if the key is not 16 bytes in
+/// base64 (4.2.1).
 pub fn accept_key(key: &str) -> Option<String> {
     let nonce = BASE64_STANDARD.decode(key).ok()?;
     (nonce.len() == 16).then(|| {
@@ -22,23 +21,23 @@ pub fn accept_key(key: &str) -> Option<String> {
     })
 }
 
-/// What a client said.
+/// A message or control frame of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A whole text message.
     Text(String),
     /// A whole binary message.
     Binary(Bytes),
-    /// To be answered with a [pong](put_pong) of the same bytes (5.5.2).
+    /// Must be answered with a [pong](put_pong) of the same bytes (5.5.2).
     Ping(Bytes),
     /// An answer to a ping, or a heartbeat. Needs no answer.
     Pong,
-    /// To be answered with a [close](put_close) of the same code, then the connection ends (5.5.1). Carries
+    /// Must be answered with a [close](put_close) of the same code; then the connection ends (5.5.1). Holds
     /// [`code::NONE`] if the client gave no code.
     Close(u16),
 }
 
-/// Why what a client sent is no WebSocket.
+/// Why a client's bytes are no valid WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum WebSocketError {
     /// "The server MUST close the connection upon receiving a frame that is not masked" (5.1).
@@ -50,13 +49,13 @@ pub enum WebSocketError {
     /// A control frame in fragments or longer than 125 bytes (5.5).
     #[error("unsound control frame")]
     Control,
-    /// A continuation of nothing, or a new message before the last ended (5.4).
+    /// A continuation without a beginning, or a new message inside another (5.4).
     #[error("fragments out of order")]
     Fragment,
     /// A length that is not in its shortest form (5.2).
     #[error("length in a longer form than needed")]
     Length,
-    /// A close frame with half a code or one that may not be sent (7.4).
+    /// A close frame with half a code, or with one that must not be sent (7.4).
     #[error("unsound close code")]
     CloseCode,
     /// Text that is not UTF-8 (8.1).
@@ -79,7 +78,7 @@ pub mod code {
     pub const NONE: u16 = 1005;
     /// Text that is not UTF-8.
     pub const NOT_UTF8: u16 = 1007;
-    /// A request that the server does not grant.
+    /// A request that the server refuses.
     pub const POLICY: u16 = 1008;
     /// A message longer than the server takes.
     pub const TOO_LONG: u16 = 1009;
@@ -98,23 +97,27 @@ impl WebSocketError {
     }
 }
 
-/// Puts messages of a client together.
+/// Reassembles the messages of a client.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reader {
     message_bytes_max: usize,
-    /// Opcode and bytes so far of a message whose last fragment has not come.
+    /// Opcode and bytes so far of an unfinished message.
     partial: Option<(u8, BytesMut)>,
 }
 
 impl Reader {
-    /// A reader of messages of at most `message_bytes_max` bytes. The inbox must have room for a frame of
+    /// A reader for messages of at most `message_bytes_max` bytes. The inbox must have room for a frame of
     /// that length and its head of 14 bytes.
     pub fn new(message_bytes_max: usize) -> Self {
         Reader { message_bytes_max, partial: None }
     }
 
     /// The next event; `None` if more bytes are needed. Does work for one event, or for the fragments that
-    /// wait. After an error the connection is of no use but for a close frame.
+    /// are there.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are no valid WebSocket. Only a close frame may be sent after that.
     pub fn next(&mut self, inbox: &mut Inbox) -> Result<Option<Event>, WebSocketError> {
         loop {
             let Some(head) = FrameHead::parse(inbox.as_slice())? else { return Ok(None) };
@@ -135,7 +138,7 @@ impl Reader {
         }
     }
 
-    /// A whole control frame or the next fragment of a message.
+    /// Handles a control frame, or the next fragment of a message.
     fn join(&mut self, head: &FrameHead, payload: BytesMut) -> Result<Option<Event>, WebSocketError> {
         let (opcode, message) = match (head.opcode, self.partial.take()) {
             (opcode::TEXT | opcode::BINARY, None) => (head.opcode, payload),
@@ -171,7 +174,7 @@ struct FrameHead {
     opcode: u8,
     len: u64,
     mask: [u8; 4],
-    /// Its own length.
+    /// Length of the head, in bytes.
     bytes: usize,
 }
 
@@ -180,7 +183,7 @@ impl FrameHead {
         self.opcode & 8 != 0
     }
 
-    /// `None` if more bytes are needed. What can be refused already is.
+    /// Parses a head; `None` if more bytes are needed. Errors are found as early as possible.
     fn parse(bytes: &[u8]) -> Result<Option<FrameHead>, WebSocketError> {
         let &[first, second, ref rest @ ..] = bytes else { return Ok(None) };
         let (last, opcode) = (first & 0x80 != 0, first & 0x0f);
@@ -240,12 +243,12 @@ pub fn head_bytes(len: usize) -> usize {
     }
 }
 
-/// Appends the head of a binary message of `len` bytes; these follow.
+/// Appends the head of a binary message of `len` bytes.
 pub fn put_binary_head(out: &mut BytesMut, len: usize) {
     put_head(out, opcode::BINARY, len);
 }
 
-/// Appends the answer to a ping with this payload, of at most 125 bytes.
+/// Appends a pong with the payload of a ping, at most 125 bytes.
 pub fn put_pong(out: &mut BytesMut, payload: &[u8]) {
     put_head(out, opcode::PONG, payload.len());
     out.put_slice(payload);

@@ -1,7 +1,7 @@
-//! How long a request body is, and reading past it.
+//! The length of a request body, and skipping it.
 //!
-//! Nothing here keeps a body: what no route asks for is counted, checked and dropped, so that the next
-//! request on the connection begins where its sender thinks it does.
+//! In: the headers of a request, then the bytes of its body. Out: how many bytes to drop. No route needs a
+//! body: it is checked and dropped, so that the next request begins where its sender thinks it does.
 
 use crate::wire::http1::{Headers, HttpError, Version};
 use serde::{Deserialize, Serialize};
@@ -9,16 +9,20 @@ use serde::{Deserialize, Serialize};
 /// What follows the head of a request (RFC 9112, 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BodyLength {
-    /// Nothing.
+    /// No body.
     None,
-    /// So many bytes, at least one.
+    /// This many bytes, at least one.
     Fixed(u64),
     /// Chunks, then a trailer.
     Chunked,
 }
 
 impl BodyLength {
-    /// Reads the length from the head. Refuses every head that two readers could take differently.
+    /// Determines the length from the head.
+    ///
+    /// # Errors
+    ///
+    /// If two readers could take the head differently, which is what request smuggling needs.
     pub(super) fn of(headers: &Headers, version: Version) -> Result<BodyLength, HttpError> {
         let mut codings = headers.all("transfer-encoding");
         let mut lengths = headers.all("content-length");
@@ -47,16 +51,16 @@ impl BodyLength {
     }
 }
 
-/// Digits and nothing else: `str::parse` would take a plus sign.
+/// Digits only: `str::parse` would accept a plus sign.
 fn decimal(text: &str) -> Option<u64> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
-/// Reads past one body, however its bytes arrive.
+/// Skips one body, however its bytes are split into reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BodySkip {
     step: Step,
-    /// How many bytes, framing included, may still come.
+    /// Most bytes that may still come, framing included.
     left_max: usize,
 }
 
@@ -76,13 +80,17 @@ enum Step {
 }
 
 impl BodySkip {
-    /// The most bytes that a body may have, chunk framing included.
+    /// Longest body, chunk framing included, in bytes.
     pub const BYTES_MAX: usize = 64 << 10;
 
-    /// The longest line of chunk framing, in bytes with its CR LF.
+    /// Longest line of chunk framing, in bytes with its CR LF.
     const LINE_BYTES_MAX: usize = 256;
 
-    /// Begins to read past a body of this length; refuses one that says itself that it is too large.
+    /// Begins to skip a body of this length.
+    ///
+    /// # Errors
+    ///
+    /// If the length is beyond [`BodySkip::BYTES_MAX`].
     pub fn new(length: BodyLength) -> Result<BodySkip, HttpError> {
         let step = match length {
             BodyLength::None => Step::Done,
@@ -95,13 +103,17 @@ impl BodySkip {
         Ok(BodySkip { step, left_max: BodySkip::BYTES_MAX })
     }
 
-    /// True once the body is over.
+    /// True at the end of the body.
     pub fn is_done(&self) -> bool {
         self.step == Step::Done
     }
 
-    /// Takes what it can from the front of `bytes` and returns how many bytes that were. Takes nothing
-    /// beyond the end of the body. A line is taken only when it is there as a whole.
+    /// Skips bytes at the front of `bytes` and returns how many. Stops at the end of the body, and before a
+    /// line that is not complete.
+    ///
+    /// # Errors
+    ///
+    /// If the chunk framing is malformed or the body too long.
     pub fn consume(&mut self, bytes: &[u8]) -> Result<usize, HttpError> {
         let mut taken = 0;
         while !self.is_done() {
@@ -115,7 +127,7 @@ impl BodySkip {
         Ok(taken)
     }
 
-    /// Takes one thing; 0 if it is not there yet.
+    /// Skips one step; returns 0 if it is not complete.
     fn step(&mut self, bytes: &[u8]) -> Result<usize, HttpError> {
         if let Step::Content { left, chunked } = self.step {
             let len = left.min(bytes.len());
@@ -144,7 +156,7 @@ impl BodySkip {
     }
 }
 
-/// The first line without its CR LF, once it is there.
+/// The first line without its CR LF, if it is complete.
 fn line(bytes: &[u8]) -> Result<Option<&[u8]>, HttpError> {
     let window = &bytes[..bytes.len().min(BodySkip::LINE_BYTES_MAX)];
     match window.iter().position(|byte| *byte == b'\n') {
@@ -159,7 +171,7 @@ fn line(bytes: &[u8]) -> Result<Option<&[u8]>, HttpError> {
     }
 }
 
-/// Hexadecimal digits; extensions behind a semicolon are ignored (RFC 9112, 7.1.1).
+/// A hexadecimal chunk size; extensions after a semicolon are ignored (RFC 9112, 7.1.1).
 fn chunk_size(line: &[u8]) -> Result<usize, HttpError> {
     let digits = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii_end();
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_hexdigit) {

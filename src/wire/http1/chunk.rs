@@ -1,15 +1,19 @@
-//! The chunked transfer coding on the way out (RFC 9112, section 7.1).
+//! Chunked transfer coding for responses (RFC 9112, section 7.1).
 
 use bytes::{Bytes, BytesMut};
 use std::fmt::Write;
 
-/// Ends a body in chunks. There are no trailers.
+/// The last chunk, which ends a body. There are no trailers.
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// Most bytes around the content: a length in hexadecimal and two line ends.
+/// Most bytes of framing: a length in hexadecimal and two line ends.
 const AROUND_BYTES_MAX: usize = 16 + 4;
 
-/// `bytes`, which are not none, as one chunk.
+/// `bytes` as one chunk.
+///
+/// # Panics
+///
+/// If `bytes` is empty: an empty chunk would end the body.
 pub fn chunk(bytes: &[u8]) -> Bytes {
     assert!(!bytes.is_empty(), "an empty chunk is the last one");
     let mut out = BytesMut::with_capacity(bytes.len() + AROUND_BYTES_MAX);

@@ -1,14 +1,14 @@
-//! Dates as HTTP writes them.
+//! HTTP dates.
 
 use crate::base::calendar::{DAY_SECS, civil};
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT`: the IMF-fixdate (RFC 9110, 5.6.7) of `unix_secs` seconds after 1970. It
-/// stands in every response, hence no formatting machinery.
+/// `Sun, 06 Nov 1994 08:49:37 GMT`: the IMF-fixdate (RFC 9110, 5.6.7) of `unix_secs` seconds after 1970.
+/// Written without `format!`, since it stands in every response.
 pub fn http_date(unix_secs: u64) -> [u8; 29] {
     const WEEKDAYS: [&[u8]; 7] = [b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed"];
     const MONTHS: [&[u8]; 12] =
         [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
-    // The grammar has four digits for the year; a clock beyond that shows its last second.
+    // The grammar has four digits for the year; a later time is shown as its last second.
     let secs = unix_secs.min(YEAR_10000_UNIX_SECS - 1);
     let (days, of_day) = (secs / DAY_SECS, secs % DAY_SECS);
     let (year, month, day) = civil(days);

@@ -1,17 +1,16 @@
-//! What can be wrong with a request, as sentences that its sender can act on.
+//! Errors of requests, as sentences for the client.
 
 use crate::wire::http1::Status;
 use thiserror::Error;
 
-/// Why a request is refused. After each of these the connection cannot go on: where the next request
-/// would begin is not certain.
+/// Why a request is refused. The connection must end after it: where the next request begins is uncertain.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum HttpError {
     /// The first byte cannot begin a request line.
     #[error("this is not an HTTP request")]
     NotHttp,
     /// The first bytes are those of a TLS handshake.
-    #[error("this port speaks plain HTTP, not HTTPS: use http:// in the URL")]
+    #[error("this port serves plain HTTP, not HTTPS: use http:// in the URL")]
     Tls,
     /// A line ends in a bare LF, or a CR stands alone.
     #[error("a line of the request head does not end in CR LF")]
@@ -32,30 +31,30 @@ pub enum HttpError {
     #[error("the request has too many header lines")]
     TooManyHeaders,
     /// Neither HTTP/1.1 nor HTTP/1.0.
-    #[error("this server speaks HTTP/1.1 and HTTP/1.0")]
+    #[error("this server supports HTTP/1.1 and HTTP/1.0")]
     Version,
     /// A method that this server does not know.
-    #[error("this server does not know this method")]
+    #[error("this server does not support this method")]
     Method,
-    /// `Host` is missing (HTTP/1.1) or stands there twice.
+    /// `Host` is missing (HTTP/1.1) or given twice.
     #[error("the request needs exactly one Host header")]
     Host,
     /// The length of the body is ambiguous or not a number.
-    #[error("the length of the request body is not certain: {0}")]
+    #[error("the length of the request body is ambiguous: {0}")]
     Framing(&'static str),
     /// A transfer coding other than `chunked`.
-    #[error("the only transfer coding that is understood here is chunked")]
+    #[error("the only supported transfer coding is chunked")]
     Coding,
     /// The body exceeds [`crate::wire::http1::BodySkip::BYTES_MAX`].
     #[error("the request body is too large")]
     BodyTooLarge,
     /// An `Expect` other than `100-continue`.
-    #[error("the only expectation that can be met here is 100-continue")]
+    #[error("the only supported expectation is 100-continue")]
     Expectation,
 }
 
 impl HttpError {
-    /// The status that tells the peer.
+    /// Status of the response.
     pub fn status(&self) -> Status {
         match self {
             HttpError::NotHttp

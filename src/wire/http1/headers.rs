@@ -1,20 +1,20 @@
-//! The header lines of a request, in the order in which they came.
+//! The header lines of a request, in their order.
 
 use serde::{Deserialize, Serialize};
 
-/// Names in lower case, values without surrounding blanks. Bytes that are not UTF-8 became U+FFFD: no
-/// header that is looked at here may hold them. However many lines there are, they are two pieces of memory.
+/// Names in lower case, values without surrounding blanks. Bytes that are not UTF-8 are replaced by U+FFFD.
+/// All lines together are two allocations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Lines", into = "Lines")]
 pub struct Headers {
-    /// All names and values, one right after the other.
+    /// All names and values, one after the other.
     text: String,
-    /// Where in it each line's name ends, and its value: there the next line begins.
+    /// For each line, where its name ends and where its value ends.
     ends: Vec<(usize, usize)>,
 }
 
 impl Headers {
-    /// No lines, and room for so many with so many bytes of names and values.
+    /// No lines, with capacity for this many lines and bytes.
     pub fn with_capacity(lines: usize, bytes: usize) -> Self {
         Headers { text: String::with_capacity(bytes), ends: Vec::with_capacity(lines) }
     }
@@ -49,7 +49,7 @@ impl Headers {
         self.list(name).any(|item| item.eq_ignore_ascii_case(token))
     }
 
-    /// Every line: lower-case name and value.
+    /// All lines: lower-case name and value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut start = 0;
         self.ends.iter().map(move |&(name_end, end)| {
@@ -70,7 +70,7 @@ impl Headers {
     }
 }
 
-/// How they are saved.
+/// The serialised form.
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "Headers")]
 struct Lines(Vec<(String, String)>);

@@ -1,9 +1,8 @@
-//! HTTP/1.1 requests in, response heads out (RFC 9110, RFC 9112).
+//! HTTP/1.1: requests in, response heads out (RFC 9110, RFC 9112).
 //!
-//! In goes what a peer sent; out comes a [`Request`] that cannot mean two things. What intermediaries may
-//! read differently (two lengths, a length and a transfer coding, bare line feeds, folded lines) is refused
-//! instead of guessed, so that nothing can be smuggled past a proxy. Nothing here waits, keeps a
-//! connection or knows a route.
+//! In: bytes of a client. Out: a [`Request`] that has one meaning only. What intermediaries may read
+//! differently (two lengths, a length and a transfer coding, bare line feeds, folded lines) is refused, so
+//! that nothing can be smuggled past a proxy. Never: waits, keeps a connection or knows a route.
 
 mod body;
 mod chunk;

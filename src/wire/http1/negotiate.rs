@@ -1,22 +1,22 @@
-//! What a client accepts, has already, or wants only a part of.
+//! Content negotiation: ranges, validators and codings.
 
 use crate::wire::http1::Headers;
 use std::ops::Range;
 
-/// What a `Range` header means for a body of a known length.
+/// What a `Range` header means for a body of known length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ByteRange {
     /// The whole body: no range, or one that is ignored.
     Whole,
     /// These bytes; never empty.
     Part(Range<usize>),
-    /// A range that lies outside of the body: 416.
+    /// A range outside of the body: 416.
     Unsatisfiable,
 }
 
-/// Reads a `Range` value (RFC 9110, 14.2). Anything but one well-formed byte range asks for the whole:
-/// "A server MAY ignore the Range header field"; several ranges would need a multipart body that no
-/// player wants.
+/// Parses a `Range` value (RFC 9110, 14.2). Anything but one well-formed byte range means the whole body: "A
+/// server MAY ignore the Range header field"; several ranges would need a multipart body, which no player
+/// requests.
 pub fn byte_range(value: Option<&str>, len: usize) -> ByteRange {
     let Some((unit, ranges)) = value.and_then(|value| value.split_once('=')) else {
         return ByteRange::Whole;
@@ -49,8 +49,8 @@ pub fn byte_range(value: Option<&str>, len: usize) -> ByteRange {
     }
 }
 
-/// A position in a range: `None` if it is not a number, `Some(None)` if it is left out. Beyond what can be
-/// counted means "very far".
+/// A position in a range: `None` if it is not a number, `Some(None)` if it is left out. Numbers beyond
+/// `usize` saturate.
 fn position(text: &str) -> Option<Option<usize>> {
     let text = text.trim();
     if text.is_empty() {

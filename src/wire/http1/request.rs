@@ -1,14 +1,13 @@
 //! The head of a request: request line and headers.
 //!
-//! Nothing is parsed before the head is there as a whole, so the outcome is the same however its bytes
-//! arrive.
+//! Parsed only when it is complete, so that the outcome does not depend on how its bytes were split.
 
 use crate::wire::http1::{BodyLength, Headers, HttpError, Target};
 use memchr::{memchr_iter, memchr2_iter};
 use serde::{Deserialize, Serialize};
 use std::mem::MaybeUninit;
 
-/// Bounds of a request head.
+/// Limits of a request head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {
     /// Longest request line and headers together, in bytes.
@@ -17,7 +16,7 @@ pub struct HeadLimits {
     pub headers_max: usize,
 }
 
-/// What a client wants done. Others are refused: 501.
+/// A supported method; others get 501.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "their names say it: RFC 9110, 9.3 and RFC 5789")]
 pub enum Method {
@@ -44,7 +43,7 @@ impl Method {
         })
     }
 
-    /// As on the wire.
+    /// Name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Method::Get => "GET",
@@ -58,7 +57,7 @@ impl Method {
     }
 }
 
-/// The protocol of a request.
+/// Version of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Version {
     /// HTTP/1.0.
@@ -67,18 +66,18 @@ pub enum Version {
     Http11,
 }
 
-/// The head of a request, sound in itself.
+/// A valid request head.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// What is to be done.
+    /// Method.
     pub method: Method,
-    /// With what.
+    /// Target.
     pub target: Target,
-    /// In which protocol.
+    /// Version.
     pub version: Version,
-    /// Everything else that was said.
+    /// Headers.
     pub headers: Headers,
-    /// What follows.
+    /// Length of the body that follows.
     pub body: BodyLength,
 }
 
@@ -94,7 +93,7 @@ impl Request {
         }
     }
 
-    /// True if the client holds its body back until it hears `100 Continue` (RFC 9110, 10.1.1).
+    /// True if the client sends its body only after `100 Continue` (RFC 9110, 10.1.1).
     pub fn expects_continue(&self) -> bool {
         // "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore" it.
         self.version == Version::Http11
@@ -102,21 +101,21 @@ impl Request {
             && self.headers.has_token("expect", "100-continue")
     }
 
-    /// True if the client offers to go on in `protocol` (RFC 9110, 7.8).
+    /// True if the client offers to switch to `protocol` (RFC 9110, 7.8).
     pub fn upgrades_to(&self, protocol: &str) -> bool {
         self.version == Version::Http11
             && self.headers.has_token("connection", "upgrade")
             && self.headers.has_token("upgrade", protocol)
     }
 
-    /// Parses a head that is there as a whole.
+    /// Parses a complete head.
     fn parse(head: &[u8], limits: &HeadLimits) -> Result<Request, HttpError> {
         check_line_ends(head)?;
         let mut few = [const { MaybeUninit::uninit() }; LINES_ON_STACK];
         let mut many = Vec::new();
         let lines = match few.get_mut(..limits.headers_max) {
             Some(lines) => lines,
-            // Only a head that could have so many lines is given room for them on the heap.
+            // Room on the heap only for heads that could have so many lines.
             None if memchr_iter(b'\n', head).count() > LINES_ON_STACK => {
                 many.resize_with(limits.headers_max, MaybeUninit::uninit);
                 &mut many
@@ -153,24 +152,32 @@ impl Request {
     }
 }
 
-/// Header lines that are parsed without memory from the heap: browsers send a dozen.
+/// Header lines that are parsed without heap memory: browsers send a dozen.
 const LINES_ON_STACK: usize = 32;
 
-/// Parses the request head at the front of `bytes`: `None` if it is not complete, else the request and the
-/// length of its head in bytes.
+/// Parses the request head at the front of `bytes`: the request and the length of the head in bytes; `None`
+/// if it is not complete.
+///
+/// # Errors
+///
+/// If it is no head, beyond `limits`, or ambiguous.
 pub fn parse_head(bytes: &[u8], limits: &HeadLimits) -> Result<Option<(Request, usize)>, HttpError> {
     HeadScan::default().parse(bytes, limits)
 }
 
-/// [`parse_head`] for a head that arrives in pieces: remembers how far it looked for the end, so that a
-/// head that comes byte by byte costs no more than one that comes at once.
+/// [`parse_head`] for a head that arrives in pieces. Remembers how far it looked for the end, so that a head
+/// that arrives byte by byte costs no more than one that arrives at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeadScan {
     seen: usize,
 }
 
 impl HeadScan {
-    /// As [`parse_head`]; `bytes` begins with those of the last call.
+    /// As [`parse_head`]; `bytes` must begin with those of the last call.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse_head`].
     pub fn parse(
         &mut self,
         bytes: &[u8],
@@ -190,7 +197,7 @@ impl HeadScan {
             let whole_line = window.contains(&b'\n');
             return Err(if whole_line { HttpError::HeadTooLarge } else { HttpError::TargetTooLong });
         }
-        // The end may have begun with the last two bytes: a line feed, perhaps a carriage return.
+        // The end may have begun in the last two bytes of the last call.
         self.seen = window.len().saturating_sub(2);
         Ok(None)
     }
@@ -199,8 +206,8 @@ impl HeadScan {
 /// The type of a TLS record that carries a handshake (RFC 8446, 5.1).
 const TLS_HANDSHAKE: &u8 = &0x16;
 
-/// Where the empty line ends, looking from `from` on. Bare line feeds count here, so that a head that has
-/// them is seen as complete, and then refused.
+/// End of the empty line, searched from `from` on. Bare line feeds count, so that a head that has them is
+/// complete, and then refused.
 fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
     let mut feeds = memchr_iter(b'\n', bytes.get(from..).unwrap_or_default()).map(|at| from + at);
     feeds.find_map(|at| match bytes[at + 1..] {
@@ -210,8 +217,8 @@ fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
     })
 }
 
-/// Every line feed follows a carriage return, and none of these stands alone. RFC 9112, 2.2 lets a server
-/// take bare line feeds; proxies differ in it, which is what smuggling lives from.
+/// Refuses bare line feeds and carriage returns. RFC 9112, 2.2 lets a server accept bare line feeds; proxies
+/// differ there, which makes smuggling possible.
 fn check_line_ends(head: &[u8]) -> Result<(), HttpError> {
     let sound = memchr2_iter(b'\r', b'\n', head).all(|at| match head[at] {
         b'\r' => head.get(at + 1) == Some(&b'\n'),

@@ -1,9 +1,9 @@
-//! The head of a response.
+//! Response heads.
 
 use crate::wire::http1::http_date;
 use std::io::Write;
 
-/// Room for the head of a file or a playlist: what is shorter is laid out without moving.
+/// Initial capacity: enough for the head of a file or a playlist.
 const HEAD_BYTES: usize = 512;
 
 /// A status code.
@@ -78,12 +78,12 @@ impl Status {
     }
 }
 
-/// A response head in the making. Always HTTP/1.1, also to a client of HTTP/1.0 (RFC 9112, 2.3).
+/// A response head under construction. Always HTTP/1.1, for clients of HTTP/1.0 too (RFC 9112, 2.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResponseHead(Vec<u8>);
 
 impl ResponseHead {
-    /// The interim response to a client that waits before it sends its body (RFC 9110, 15.2.1).
+    /// The interim response for clients that wait before they send their body (RFC 9110, 15.2.1).
     pub const CONTINUE: &'static [u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
     /// The status line, `Server` and `Date`.
@@ -99,7 +99,7 @@ impl ResponseHead {
         head
     }
 
-    /// Appends a line. Control characters in `value` (a line break would begin another header) are left out.
+    /// Appends a header. Control characters in `value` are left out: a line break would begin another header.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.0.extend_from_slice(name.as_bytes());
         self.0.extend_from_slice(b": ");
@@ -111,7 +111,7 @@ impl ResponseHead {
         self
     }
 
-    /// Appends a line whose value is a number.
+    /// Appends a header whose value is a number.
     pub fn number(mut self, name: &str, value: usize) -> Self {
         self.0.extend_from_slice(name.as_bytes());
         self.0.extend_from_slice(b": ");
@@ -124,7 +124,7 @@ impl ResponseHead {
         write!(self.0, "{value}").expect("a vector takes every byte");
     }
 
-    /// The empty line ends it.
+    /// Ends the head with the empty line.
     pub fn finish(mut self) -> Vec<u8> {
         self.0.extend_from_slice(b"\r\n");
         self.0

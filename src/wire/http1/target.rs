@@ -1,4 +1,4 @@
-//! What a request is about: the path, taken apart, and the query.
+//! Request targets: path and query.
 
 use crate::wire::http1::HttpError;
 use percent_encoding::percent_decode_str;
@@ -8,20 +8,24 @@ use std::borrow::Cow;
 /// A request target (RFC 9112, 3.2) in origin form; the absolute form is reduced to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
-    /// The path as it came, percent-encoded, beginning with a slash; `*` for `OPTIONS *`.
+    /// The path as received, percent-encoded, beginning with a slash; `*` for `OPTIONS *`.
     pub path: String,
-    /// The path's parts between slashes, percent-decoded: `/live/a.flv` is `live`, `a.flv`; `/api/` is
-    /// `api` and an empty one. None holds a slash, a backslash, a control character, or is `.` or `..`.
+    /// The segments of the path, percent-decoded: `/live/a.flv` is `live`, `a.flv`; `/api/` is `api` and an
+    /// empty one. None holds a slash, a backslash or a control character, or is `.` or `..`.
     pub segments: Vec<String>,
-    /// What follows the first `?`, as it came. May hold tokens: never logged.
+    /// What follows the first `?`, as received. May hold tokens: never logged.
     pub query: String,
 }
 
 impl Target {
-    /// The longest target, in bytes.
+    /// Longest target, in bytes.
     pub const BYTES_MAX: usize = 8 << 10;
 
-    /// Takes a target apart.
+    /// Parses a target.
+    ///
+    /// # Errors
+    ///
+    /// If it is no path, too long, or holds segments that could leave the name space.
     pub fn parse(target: &str) -> Result<Target, HttpError> {
         if target.len() > Target::BYTES_MAX {
             return Err(HttpError::TargetTooLong);
@@ -30,7 +34,7 @@ impl Target {
             return Ok(Target { path: "*".to_owned(), segments: Vec::new(), query: String::new() });
         }
         if target.contains('#') {
-            return Err(HttpError::Target("a fragment is for the client alone"));
+            return Err(HttpError::Target("a fragment must not be sent"));
         }
         let origin = origin_form(target)?;
         let (path, query) = origin.split_once('?').unwrap_or((&origin, ""));
@@ -63,7 +67,7 @@ fn origin_form(target: &str) -> Result<Cow<'_, str>, HttpError> {
     }
 }
 
-/// One part of a path, decoded once and only once.
+/// Decodes one segment of a path, once.
 fn segment(encoded: &str) -> Result<String, HttpError> {
     let whole = |at: usize| {
         let digits = encoded.as_bytes().get(at + 1..at + 3);

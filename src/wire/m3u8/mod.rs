@@ -1,7 +1,8 @@
 //! HLS playlists (RFC 8216).
 //!
-//! In: what a playlist says. Out: its text, tags in one fixed order, with the lowest protocol version
-//! that its tags allow (RFC 8216, 7). Never decides what a playlist should say; that is `package::hls`.
+//! In: the content of a playlist. Out: its text, with the tags in one fixed order and the lowest protocol
+//! version that they allow (RFC 8216, 7). Never: decides what a playlist contains; that is for
+//! `package::hls`.
 
 mod names;
 #[cfg(test)]
@@ -16,14 +17,14 @@ use std::fmt;
 /// `Content-Type` of playlists (RFC 8216, 4).
 pub const CONTENT_TYPE: &str = "application/vnd.apple.mpegurl";
 
-/// A live media playlist at one moment: without end tag, since the stream may always come back.
+/// A live media playlist. It has no end tag, since the stream may come back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaPlaylist<'a> {
-    /// No segment's duration, rounded to whole seconds, is longer.
+    /// Target duration in seconds: no segment is longer, rounded to whole seconds.
     pub target_secs: u64,
-    /// Number of the first segment.
+    /// Sequence number of the first segment.
     pub media_sequence: u64,
-    /// How many discontinuities have left the playlist, counted from wherever the stream began to count.
+    /// Number of discontinuities that have left the playlist, counted from an arbitrary start.
     pub discontinuity_sequence: u64,
     /// True if every segment can be decoded without those before it.
     pub independent: bool,
@@ -34,9 +35,9 @@ pub struct MediaPlaylist<'a> {
 /// One media segment of a playlist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Its file, which stands beside the playlist.
+    /// Its file, in the folder of the playlist.
     pub file: HlsFile,
-    /// How long it lasts, in microseconds.
+    /// Duration in microseconds.
     pub duration_us: u64,
     /// True if timestamps, tracks or codecs do not continue those of the segment before.
     pub discontinuity: bool,
@@ -44,11 +45,11 @@ pub struct Entry {
     pub date_unix_ms: u64,
     /// Its initialisation section; fragmented MP4 only. Never encrypted.
     pub map: Option<HlsFile>,
-    /// How it is encrypted, if it is.
+    /// Encryption, if any.
     pub key: Option<Key>,
 }
 
-/// How a segment is encrypted: AES-128-CBC, whole, with PKCS#7 padding.
+/// Encryption of a segment: AES-128-CBC, whole, with PKCS#7 padding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
     /// The file with the 16 bytes of the key.
@@ -62,30 +63,30 @@ pub struct Key {
 pub struct MultivariantPlaylist {
     /// True if every segment of every variant can be decoded without those before it.
     pub independent: bool,
-    /// The renditions to choose from.
+    /// The variants to choose from.
     pub variants: Vec<Variant>,
 }
 
-/// One rendition of a stream.
+/// One variant of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variant {
-    /// Where its media playlist is, relative to this one.
+    /// Path of its media playlist, relative to this playlist.
     pub uri: String,
-    /// Peak of its segments' bit rate, in bits per second.
+    /// Peak bit rate of its segments, in bits per second.
     pub bandwidth: u64,
-    /// Average of its segments' bit rate, in bits per second.
+    /// Average bit rate of its segments, in bits per second.
     pub average_bandwidth: u64,
     /// Its codecs, as RFC 6381 writes them; empty if not all of them are known.
     pub codecs: Vec<String>,
-    /// Width and height of its pictures in pixels.
+    /// Width and height of the video, in pixels.
     pub resolution: Option<(u32, u32)>,
-    /// Pictures per thousand seconds.
+    /// Frames per 1000 seconds.
     pub frame_rate_milli: Option<u32>,
 }
 
 impl MediaPlaylist<'_> {
-    /// The lowest protocol version that knows every tag in use (RFC 8216, 7): 3 for durations with
-    /// fractions, 6 for an initialisation section.
+    /// Lowest protocol version that has every tag in use (RFC 8216, 7): 3 for durations with fractions, 6 for
+    /// an initialisation section.
     fn version(&self) -> u32 {
         if self.segments.iter().any(|entry| entry.map.is_some()) { 6 } else { 3 }
     }
@@ -111,7 +112,7 @@ impl fmt::Display for MediaPlaylist<'_> {
     }
 }
 
-/// The tags that hold until another of their kind comes.
+/// Tags that apply until another of their kind follows.
 #[derive(Default)]
 struct InForce<'a> {
     map: Option<HlsFile>,
@@ -119,13 +120,13 @@ struct InForce<'a> {
 }
 
 impl<'a> InForce<'a> {
-    /// Writes what changes with `entry`.
+    /// Writes the tags that change with `entry`.
     fn advance(&mut self, f: &mut fmt::Formatter<'_>, entry: &'a Entry) -> fmt::Result {
         if entry.discontinuity {
             writeln!(f, "#EXT-X-DISCONTINUITY")?;
         }
         if let Some(file) = entry.map.filter(|file| self.map != Some(*file)) {
-            // A key holds for the initialisation sections after it too (RFC 8216, 4.3.2.4); ours are plain.
+            // A key applies to the initialisation sections after it too (RFC 8216, 4.3.2.4); ours are plain.
             if self.key.take().is_some() {
                 writeln!(f, "#EXT-X-KEY:METHOD=NONE")?;
             }

@@ -1,10 +1,10 @@
-//! The file names of a packaged stream, in one place: what the packager writes into playlists and onto disk,
-//! and what a request for such a file is recognised by.
+//! The file names of a packaged stream: what the packager writes into playlists and onto disk, and what
+//! requests for such files are recognised by.
 //!
-//! In: the last segment of a URL path. Out: an [`HlsFile`], and its name again. Never looks up whether there
-//! is such a file.
+//! In: the last segment of a URL path. Out: an [`HlsFile`], and its name again. Never: looks up whether the
+//! file exists.
 //!
-//! | file | name | stands |
+//! | file | name | place |
 //! | --- | --- | --- |
 //! | multivariant playlist | `{stream}.m3u8` | beside the stream's folder |
 //! | media playlist | `index.m3u8` | in the folder |
@@ -18,8 +18,8 @@ use std::fmt;
 /// A file of a packaged stream. [`fmt::Display`] gives its name inside the stream's folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum HlsFile {
-    /// The multivariant playlist. It stands beside the stream's folder and is called after the stream, so
-    /// its own name (`master.m3u8`) is for logs only.
+    /// The multivariant playlist. It stands beside the stream's folder, under the stream's name; its own name
+    /// (`master.m3u8`) is for logs only.
     Master,
     /// The media playlist.
     Media,
@@ -46,16 +46,15 @@ pub enum Layout {
 }
 
 impl HlsFile {
-    /// The extension of playlists, which is all that a request for [`HlsFile::Master`] adds to the stream's
-    /// name.
+    /// Extension of playlists. A request for [`HlsFile::Master`] adds it to the stream's name.
     pub const PLAYLIST_EXTENSION: &str = "m3u8";
 
-    /// How the names of all files but playlists begin. Whatever else is in a stream's folder is not the
+    /// Prefixes of the names of all files but playlists. Other files in a stream's folder are not the
     /// packager's.
     pub const NUMBERED_PREFIXES: [&str; 3] = [SEGMENT, INIT, KEY];
 
-    /// The file that a name means inside a stream's folder; `None` for names that no packager gives.
-    /// The inverse of [`fmt::Display`] for every file but [`HlsFile::Master`], which is in no folder.
+    /// The file with this name in a stream's folder; `None` for names that the packager does not give. The
+    /// inverse of [`fmt::Display`] for all files but [`HlsFile::Master`], which is in no folder.
     pub fn parse(name: &str) -> Option<HlsFile> {
         let (stem, extension) = name.rsplit_once('.')?;
         let (prefix, number) = stem.find('-').map_or((stem, ""), |at| stem.split_at(at + 1));
@@ -69,12 +68,12 @@ impl HlsFile {
         })
     }
 
-    /// True for both playlists, which change; all other files never do.
+    /// True for the two playlists, which change; all other files never do.
     pub fn is_playlist(self) -> bool {
         matches!(self, HlsFile::Master | HlsFile::Media)
     }
 
-    /// `Content-Type` (RFC 8216, 4; RFC 3555, 4.1; keys have none of their own).
+    /// `Content-Type`: that of playlists is RFC 8216's (4); keys have none of their own.
     pub fn content_type(self) -> &'static str {
         match self {
             HlsFile::Master | HlsFile::Media => super::CONTENT_TYPE,
@@ -98,8 +97,8 @@ impl fmt::Display for HlsFile {
     }
 }
 
-/// A number as the packager writes it: decimal, without sign or leading zeros. One file has one name, so
-/// that a cache holds it once.
+/// Parses a number as the packager writes it: decimal, without sign or leading zeros. Each file has one name,
+/// so that a cache holds it once.
 fn parse_number(text: &str) -> Option<u64> {
     let is_canonical =
         text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));

@@ -1,9 +1,9 @@
-//! Lays frames out in a format, in order, once for all players of that format.
+//! Renders frames in a format, in order, once for all players of that format.
 //!
-//! In: stream info and frames, as a ring holds them. Out: bytes, one shared piece for each frame, made with
-//! one allocation. Timestamps are those of the frames: milliseconds of the stream's timeline in FLV and RTMP,
-//! where they wrap after 32 bits. Never: knows a player. What a player needs to begin is the same for all who
-//! begin at the same frame.
+//! In: stream info and frames, as a ring holds them. Out: bytes, one shared piece per frame, made with one
+//! allocation. Timestamps are those of the frames: milliseconds of the stream's timeline in FLV and RTMP,
+//! where they wrap after 32 bits. Never: knows a player. What a player needs to start is the same for all
+//! that start at the same frame.
 
 use crate::media::codec::aac::{ADTS_HEADER_BYTES, AacConfig, adts_header};
 use crate::media::frame::{Codec, Frame, FrameKind, Track, TrackKind};
@@ -15,23 +15,24 @@ use crate::wire::{flv, http1, ts, websocket};
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
-/// Lays one stream out in one format.
+/// Renders one stream in one format.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Renderer {
     format: Format,
-    /// What the configuration of the sound says, and the number of the stream info that it stands in.
+    /// Configuration of the audio track, and the number of the stream info that it is from.
     aac: Option<(u64, Option<AacConfig>)>,
-    /// Counts what a transport stream counts.
+    /// Counters and tables of a transport stream.
     ts: ts::Muxer,
 }
 
 impl Renderer {
-    /// A renderer that has seen nothing.
+    /// A renderer before the first frame.
     pub fn new(format: Format) -> Self {
         Renderer { format, aac: None, ts: ts::Muxer::new() }
     }
 
-    /// What comes once, before everything else. `stream_info` is the one in force where the player begins.
+    /// The bytes that begin the stream of a player. `stream_info` is the one in force where the player
+    /// starts.
     pub fn file_head(&self, stream_info: &StreamInfo) -> Bytes {
         let head = flv::FileHead {
             audio: stream_info.has(TrackKind::Audio),
@@ -53,15 +54,14 @@ impl Renderer {
         self.framed(out.freeze())
     }
 
-    /// What a player needs to know before the frame at `at`: metadata, then for each track its
-    /// configuration and what else is known about it, stamped `at`. Empty in formats whose frames tell
-    /// themselves.
+    /// What a player needs before the frame at `at`: metadata, then for each track its configuration and what
+    /// else is known about it, with the timestamp `at`. Empty in formats whose frames can be decoded alone.
     pub fn preamble(&mut self, stream_info: &StreamInfo, at: Timestamp) -> Bytes {
         if self.format.container != Container::Flv {
             return Bytes::new();
         }
         let mut out = BytesMut::new();
-        // Nobody decodes by the time of a configuration: whole milliseconds spare a modifier.
+        // Configurations have no decoding time: whole milliseconds avoid a nanosecond modifier.
         let dts = Timestamp::from_millis(at.as_millis());
         for frame in preamble_frames(stream_info) {
             put_flv(&mut out, self.format.framing, &Frame { dts, ..frame.clone() });
@@ -69,23 +69,23 @@ impl Renderer {
         self.framed(out.freeze())
     }
 
-    /// A frame in this format; empty if it has no place in it. `stream_info` is the one in force at the
+    /// Renders a frame; empty if it has no place in this format. `stream_info` is the one in force at the
     /// frame.
     pub fn frame(&mut self, frame: &Frame, stream_info: &StreamInfo) -> Bytes {
         let bytes = self.contained(frame, stream_info);
         self.framed(bytes)
     }
 
-    /// True if a player that knows nothing can read the frame that was laid out last.
+    /// True if a player can start at the frame that was rendered last.
     pub fn is_entry(&self) -> bool {
         self.format.container != Container::Ts || self.ts.is_entry()
     }
 
-    /// Puts bytes of the container into the framing. An empty HTTP chunk would end the response.
+    /// Adds the framing. An empty HTTP chunk would end the response.
     fn framed(&self, bytes: Bytes) -> Bytes {
         match self.format.framing {
             Framing::HttpChunks if !bytes.is_empty() => http1::chunk(&bytes),
-            // FLV tags came in messages of their own.
+            // Each FLV tag is in a message already.
             Framing::WebSocket if !bytes.is_empty() && self.format.container != Container::Flv => {
                 let mut out = BytesMut::with_capacity(websocket::head_bytes(bytes.len()) + bytes.len());
                 websocket::put_binary_head(&mut out, bytes.len());
@@ -96,7 +96,7 @@ impl Renderer {
         }
     }
 
-    /// A frame in the container; of FLV, in the framing already if that goes by tags.
+    /// Renders a frame in the container; for FLV, in the framing too where that depends on tags.
     fn contained(&mut self, frame: &Frame, stream_info: &StreamInfo) -> Bytes {
         match self.format.container {
             Container::Flv => {
@@ -105,7 +105,7 @@ impl Renderer {
                 out.freeze()
             }
             Container::Aac => self.adts(frame, stream_info).unwrap_or_default(),
-            // MP3 frames tell themselves: the payload is shared as it is.
+            // MP3 frames have headers of their own: the payload is shared as it is.
             Container::Mp3 if is_sound_of(frame, Codec::Mp3) => frame.payload.clone(),
             Container::Mp3 => Bytes::new(),
             Container::Ts => {
@@ -116,7 +116,8 @@ impl Renderer {
         }
     }
 
-    /// An AAC frame with its header. `None` if it is something else, or ADTS cannot say it.
+    /// An AAC frame with its ADTS header. `None` if it is another frame, or ADTS cannot express its
+    /// configuration.
     fn adts(&mut self, frame: &Frame, stream_info: &StreamInfo) -> Option<Bytes> {
         if !is_sound_of(frame, Codec::Aac) {
             return None;
@@ -135,8 +136,8 @@ impl Renderer {
     }
 }
 
-/// Metadata first, since players read there what to expect. A track's configuration stands before what else
-/// is known about it, as OBS and FFmpeg send them.
+/// The frames that a player needs first: metadata, where players read what to expect; then each track's
+/// configuration before what else is known about it, as OBS and FFmpeg send them.
 fn preamble_frames(stream_info: &StreamInfo) -> impl Iterator<Item = &Frame> {
     let tracks = stream_info
         .tracks
@@ -145,8 +146,8 @@ fn preamble_frames(stream_info: &StreamInfo) -> impl Iterator<Item = &Frame> {
     stream_info.metadata.iter().chain(tracks)
 }
 
-/// Appends a frame as an FLV tag, or its body as an RTMP message. Nothing if the frame has no place in FLV, or
-/// is larger than the 24 bits of a length can say.
+/// Appends a frame as an FLV tag, or its body as an RTMP message. Appends nothing if the frame has no place
+/// in FLV, or is longer than the 24 bits of a length allow.
 fn put_flv(out: &mut BytesMut, framing: Framing, frame: &Frame) {
     let Some(head) = flv::body_head(frame) else { return };
     let body = [&*head, &*frame.payload];
@@ -156,7 +157,7 @@ fn put_flv(out: &mut BytesMut, framing: Framing, frame: &Frame) {
     }
     let kind = frame.track.kind;
     // Both protocols have 32 bits for the time, and players expect it to wrap. Metadata is about the whole
-    // stream: with a time of its own FFmpeg takes it for the first line of a subtitle track.
+    // stream: with a timestamp, FFmpeg takes it for the first line of a subtitle track.
     let timestamp_ms = if frame.kind == FrameKind::Metadata { 0 } else { frame.dts.as_millis() as u32 };
     match framing {
         Framing::Rtmp { chunk_size } => {
@@ -186,7 +187,7 @@ fn is_sound_of(frame: &Frame, codec: Codec) -> bool {
     frame.track == Track::AUDIO && frame.codec == codec && frame.is_media()
 }
 
-/// The message stream on which every player of ours plays.
+/// The message stream of all players.
 const MESSAGE_STREAM: u32 = 1;
 
 #[cfg(test)]

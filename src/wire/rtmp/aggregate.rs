@@ -1,25 +1,25 @@
 //! Aggregate messages: FLV tags sent as one message (RTMP 1.0, section 7.1.6).
 //!
-//! In: the aggregate. Out: the messages in it, one by one, since there may be many. Their timestamps
-//! are moved so that the first has that of the aggregate, whatever it says itself.
+//! In: the aggregate. Out: its messages, one by one, since there may be many. Their timestamps are shifted so
+//! that the first has the timestamp of the aggregate.
 
 use super::chunk::Message;
 use crate::wire::flv::{TAG_HEAD_BYTES, TagHead};
 use bytes::Bytes;
 
-/// Bytes behind each tag that repeat its length, which nobody believes.
+/// Bytes after each tag that repeat its length; ignored.
 const BACK_POINTER_BYTES: usize = 4;
 
-/// What is left of an aggregate.
+/// The unread part of an aggregate.
 #[derive(Debug)]
 pub struct Aggregate {
     message: Message,
-    /// What to add to the timestamps of its tags; known from the first one on.
+    /// Offset of the timestamps of its tags; known from the first one on.
     shift: Option<u32>,
 }
 
 impl Aggregate {
-    /// All of `message`.
+    /// All messages of `message`.
     pub fn new(message: Message) -> Self {
         Aggregate { message, shift: None }
     }
@@ -28,13 +28,13 @@ impl Aggregate {
 impl Iterator for Aggregate {
     type Item = Message;
 
-    /// The next message. The last one may lack its back pointer. Something that is not a tag ends the
-    /// aggregate: it has no place from which to go on.
+    /// The next message. The last one may lack its back pointer. Bytes that are no tag end the aggregate: the
+    /// position is lost.
     fn next(&mut self) -> Option<Message> {
         let rest = &mut self.message.payload;
         let head = TagHead::parse(rest.first_chunk()?).ok()?;
         let end = TAG_HEAD_BYTES + head.len;
-        // A copy, so that what is kept of it does not keep the whole aggregate.
+        // A copy, so that the message does not keep the whole aggregate in memory.
         let payload = Bytes::copy_from_slice(rest.get(TAG_HEAD_BYTES..end)?);
         *rest = rest.slice((end + BACK_POINTER_BYTES).min(rest.len())..);
         let shift = *self.shift.get_or_insert(self.message.timestamp.wrapping_sub(head.timestamp_ms));

@@ -8,10 +8,10 @@
 //! ```
 //!
 //! In the simple handshake each side's second packet echoes the other's first. Adobe's programs and FFmpeg
-//! hide a digest in C1 instead, an HMAC-SHA-256 with a well-known key, and some of them leave if ours is
-//! missing. Where it stands follows from four bytes of C1, in one of two layouts.
+//! put a digest into C1 instead, an HMAC-SHA-256 with a well-known key, and some of them leave if ours is
+//! missing. Four bytes of C1 tell its position, in one of two layouts.
 //!
-//! Never: encrypts. RTMPE (versions 6 and 8) is refused; its secrecy is none.
+//! Never: encrypts. RTMPE (versions 6 and 8) is refused; its encryption protects nothing.
 
 use crate::base::inbox::Inbox;
 use crate::base::outbox::Outbox;
@@ -31,23 +31,23 @@ pub const PEER_BYTES: usize = 1 + 2 * PACKET_LEN;
 /// The version that C0 and S0 name.
 const VERSION: u8 = 3;
 
-/// First byte of what a go-oryx proxy puts before C0: this byte, a length of two bytes, and so many
-/// bytes, which begin with the IPv4 address of the client.
+/// First byte of what a go-oryx proxy puts before C0: this byte, a length of two bytes, and so many bytes,
+/// which begin with the IPv4 address of the client.
 const PROXY_MARK: u8 = 0xf3;
 
-/// The longest proxy prefix that is accepted, in bytes after its length field.
+/// Longest proxy prefix that is accepted, in bytes after its length field.
 const PROXY_BYTES_MAX: usize = 1024;
 
-/// How a handshake can fail.
+/// Why a handshake failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum HandshakeError {
     /// The encrypted variants.
     #[error("RTMPE (version {0}) is not supported")]
     Encrypted(u8),
-    /// Not RTMP at all, most likely.
+    /// Most likely not RTMP at all.
     #[error("RTMP version {0} is not supported")]
     Version(u8),
-    /// Longer than any proxy's.
+    /// Longer than the prefix of any proxy.
     #[error("proxy prefix of {0} bytes is too long")]
     Proxy(usize),
 }
@@ -64,8 +64,12 @@ pub enum Handshake {
 }
 
 impl Handshake {
-    /// Consumes what it can of `inbox` and writes S0S1S2 when it is due. True when the handshake is done;
-    /// what is left in `inbox` are chunks.
+    /// Consumes bytes of `inbox` and writes S0S1S2 when it is due. True when the handshake is done; what is
+    /// left in `inbox` are chunks.
+    ///
+    /// # Errors
+    ///
+    /// If the version is not supported or the proxy prefix too long.
     pub fn receive(
         &mut self,
         inbox: &mut Inbox,
@@ -100,7 +104,7 @@ impl Handshake {
 }
 
 /// Length of the proxy's prefix, 0 if there is none; `None` if it is not complete. The address in it is
-/// not believed: whoever reaches us directly could claim any.
+/// ignored: a client that connects directly could claim any.
 fn proxy_prefix(bytes: &[u8]) -> Result<Option<usize>, HandshakeError> {
     match bytes {
         [] => Ok(None),
@@ -116,7 +120,7 @@ fn proxy_prefix(bytes: &[u8]) -> Result<Option<usize>, HandshakeError> {
     }
 }
 
-/// S0S1S2, in the manner of `c1`.
+/// S0S1S2, of the same kind as `c1`.
 fn reply(c1: &[u8; PACKET_LEN], rng: &mut Rng, time_ms: u32) -> [u8; 1 + 2 * PACKET_LEN] {
     let mut reply = [0; 1 + 2 * PACKET_LEN];
     reply[0] = VERSION;
@@ -125,7 +129,7 @@ fn reply(c1: &[u8; PACKET_LEN], rng: &mut Rng, time_ms: u32) -> [u8; 1 + 2 * PAC
     s1[..4].copy_from_slice(&time_ms.to_be_bytes());
     match Layout::ALL.into_iter().find_map(|layout| Some((layout, layout.verify(c1, CLIENT_KEY)?))) {
         Some((layout, challenge)) => {
-            // A version of zero would say that there is no digest.
+            // A version of zero would mean that there is no digest.
             s1[4..8].copy_from_slice(&SERVER_VERSION);
             layout.sign(s1, SERVER_KEY);
             rng.fill(s2);
@@ -138,8 +142,8 @@ fn reply(c1: &[u8; PACKET_LEN], rng: &mut Rng, time_ms: u32) -> [u8; 1 + 2 * PAC
     reply
 }
 
-/// Where the digest stands in C1 and S1. Two blocks of 764 bytes follow time and version; one holds a
-/// key that only RTMPE needs, the other the digest, at a place that the block itself tells.
+/// The position of the digest in C1 and S1. Two blocks of 764 bytes follow time and version: one holds a key
+/// that only RTMPE needs, the other the digest, at a position that the block itself tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Layout {
     /// The digest is in the second block (Flash Player).
@@ -151,7 +155,7 @@ enum Layout {
 impl Layout {
     const ALL: [Layout; 2] = [Layout::KeyFirst, Layout::DigestFirst];
 
-    /// The place of the digest. Four bytes, summed, give its distance from their end.
+    /// Offset of the digest. The sum of four bytes gives its distance from their end.
     fn digest(self, packet: &[u8]) -> Range<usize> {
         let block = match self {
             Layout::DigestFirst => 8,
@@ -162,14 +166,14 @@ impl Layout {
         start..start + DIGEST_LEN
     }
 
-    /// The digest, if it is the right one.
+    /// The digest, if it is valid.
     fn verify(self, packet: &[u8; PACKET_LEN], key: &[u8]) -> Option<Digest> {
         let place = self.digest(packet);
         let digest = hmac(key, &[&packet[..place.start], &packet[place.end..]]);
         (packet[place] == digest).then_some(digest)
     }
 
-    /// Writes the digest where it belongs.
+    /// Computes and writes the digest.
     fn sign(self, packet: &mut [u8], key: &[u8]) {
         let place = self.digest(packet);
         let digest = hmac(key, &[&packet[..place.start], &packet[place.end..]]);
@@ -189,10 +193,10 @@ fn hmac(key: &[u8], parts: &[&[u8]]) -> Digest {
     mac.finalize().into_bytes().into()
 }
 
-/// What clients sign C1 with.
+/// The key of clients, for C1.
 const CLIENT_KEY: &[u8] = b"Genuine Adobe Flash Player 001";
 
-/// What servers sign S1 with.
+/// The key of servers, for S1.
 const SERVER_KEY: &[u8] = b"Genuine Adobe Flash Media Server 001";
 
 /// Follows [`SERVER_KEY`] in the key of S2.

@@ -1,10 +1,10 @@
-//! What the messages of RTMP say (RTMP 1.0, sections 5.4 and 7).
+//! The content of RTMP messages (RTMP 1.0, sections 5.4 and 7).
 //!
-//! In: messages of the chunk layer. Out: protocol control, commands, and media payloads that are left as they
-//! are (`wire::flv` reads those). And back, for what a server sends.
+//! In: messages of the chunk layer. Out: protocol control, commands, and media payloads, which `wire::flv`
+//! parses. The other way round for what a server sends.
 //!
-//! A message in AMF3 (types 15 and 17) is AMF0 behind one byte, within which single values may switch to
-//! AMF3; nobody sends anything else.
+//! A message in AMF3 (types 15 and 17) is AMF0 after one byte, in which single values may switch to AMF3; no
+//! client sends anything else.
 
 pub use super::chunk::type_id;
 
@@ -14,27 +14,27 @@ use crate::wire::amf0::{self, Value};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
-/// What a message says.
+/// The content of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
-    /// About the connection or a message stream as such.
+    /// Protocol control: about the connection or a message stream.
     Control(Control),
-    /// A call, or the answer to one.
+    /// A command: a call, or the answer to one.
     Command(Command),
     /// The body of an FLV tag; the tag's type is 8 (audio), 9 (video) or 18 (data).
     Media {
-        /// As in FLV.
+        /// Type of the tag.
         tag: u8,
-        /// As in FLV.
+        /// Body of the tag.
         body: Bytes,
     },
-    /// FLV tags, to be taken apart by [`super::aggregate::Aggregate`].
+    /// FLV tags, for [`super::aggregate::Aggregate`].
     Aggregate,
-    /// Of a type that a server has no use for: shared objects and what nobody knows.
+    /// A type that a server does not use, such as shared objects.
     Other(u8),
 }
 
-/// Why a message says nothing.
+/// Why the content of a message cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum MessageError {
     /// A control message that is shorter than its fields.
@@ -49,7 +49,11 @@ pub enum MessageError {
 }
 
 impl Content {
-    /// Reads a message.
+    /// Parses a message.
+    ///
+    /// # Errors
+    ///
+    /// If a control message is too short or a command malformed.
     pub fn parse(message: &Message) -> Result<Content, MessageError> {
         let payload = &message.payload;
         Ok(match message.type_id {
@@ -68,8 +72,8 @@ impl Content {
     }
 }
 
-/// Leaves out the byte before the values of an AMF3 message. It is 0, which as the marker of a number
-/// could not be the start of a command or of data; some senders leave it out themselves.
+/// Skips the byte before the values of an AMF3 message. It is 0, the marker of a number, with which neither a
+/// command nor data can begin; some senders leave it out.
 fn without_amf3_mark(payload: &Bytes) -> Bytes {
     match payload.first() {
         Some(0) => payload.slice(1..),
@@ -77,20 +81,20 @@ fn without_amf3_mark(payload: &Bytes) -> Bytes {
     }
 }
 
-/// About the connection or a message stream as such.
+/// Protocol control: about the connection or a message stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {
-    /// The sender's chunks hold so many payload bytes from here on (5.4.1).
+    /// New chunk size of the sender, in payload bytes (5.4.1).
     SetChunkSize(u32),
-    /// The unfinished message of this chunk stream will not be finished (5.4.2).
+    /// The unfinished message of this chunk stream is abandoned (5.4.2).
     Abort(u32),
-    /// So many bytes were received, modulo 2^32 (5.4.3).
+    /// Number of bytes received, modulo 2^32 (5.4.3).
     Acknowledgement(u32),
     /// The receiver should acknowledge at least every so many bytes (5.4.4).
     WindowAckSize(u32),
-    /// The receiver may have so many bytes unacknowledged (5.4.5).
+    /// The receiver may have this much unacknowledged (5.4.5).
     SetPeerBandwidth {
-        /// In bytes.
+        /// Window in bytes.
         size: u32,
         /// 0 hard, 1 soft, 2 dynamic.
         limit: u8,
@@ -99,34 +103,38 @@ pub enum Control {
     Event(Event),
 }
 
-/// What a user control message says.
+/// A user control message (7.1.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The message stream can be used from now on, or its playback begins.
+    /// The message stream can be used, or its playback begins.
     StreamBegin(u32),
-    /// What was played on the message stream is over.
+    /// The playback of the message stream is over.
     StreamEof(u32),
-    /// There is nothing to play on the message stream for the moment.
+    /// The message stream has nothing to play at the moment.
     StreamDry(u32),
-    /// The client buffers so many milliseconds of the message stream.
+    /// The client buffers the message stream.
     SetBufferLength {
         /// The message stream.
         stream_id: u32,
-        /// Milliseconds.
+        /// Length of the buffer, in milliseconds.
         ms: u32,
     },
     /// The message stream is a recording.
     StreamIsRecorded(u32),
     /// The receiver should send the number back.
     PingRequest(u32),
-    /// The number that was sent.
+    /// Answer to a ping, with its number.
     PingResponse(u32),
-    /// An event that we have no use for (SWF verification, buffer states), by its number. Its data is lost.
+    /// Another event (SWF verification, buffer states), by its number, without its data.
     Other(u16),
 }
 
 impl Control {
-    /// Reads a control message. Bytes behind its fields are ignored.
+    /// Parses a control message. Bytes after its fields are ignored.
+    ///
+    /// # Errors
+    ///
+    /// If it is shorter than its fields.
     pub fn parse(type_id: u8, payload: &[u8]) -> Result<Control, MessageError> {
         let short = MessageError::ShortControl(type_id);
         if type_id == type_id::USER_CONTROL {
@@ -146,7 +154,7 @@ impl Control {
         })
     }
 
-    /// The type of its message.
+    /// Type of its message.
     pub fn type_id(self) -> u8 {
         match self {
             Control::SetChunkSize(_) => type_id::SET_CHUNK_SIZE,
@@ -158,7 +166,7 @@ impl Control {
         }
     }
 
-    /// Appends the payload of its message to `out`: at most ten bytes.
+    /// Appends the payload of its message to `out`, at most ten bytes.
     pub fn encode(self, out: &mut impl BufMut) {
         match self {
             Control::SetChunkSize(field)
@@ -212,19 +220,22 @@ impl Event {
 /// A call, or the answer to one (section 7.2).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Command {
-    /// What is called: `connect`, `publish`, `_result`, `onStatus`, ...
+    /// Name: `connect`, `publish`, `_result`, `onStatus`, ...
     pub name: String,
-    /// The caller's number for it, which the answer repeats; 0: no answer is wanted.
+    /// Number of the call, which the answer repeats; 0: no answer is expected.
     pub transaction: f64,
-    /// The command object; null for most.
+    /// The command object; null for most commands.
     pub object: Value,
-    /// What follows.
+    /// The arguments.
     pub args: Vec<Value>,
 }
 
 impl Command {
-    /// Reads the payload of a command message. A transaction or object that is not there counts as 0 or
-    /// null.
+    /// Parses the payload of a command message. A missing transaction counts as 0, a missing object as null.
+    ///
+    /// # Errors
+    ///
+    /// If it does not begin with a name, or a value is malformed.
     pub fn parse(payload: &[u8]) -> Result<Command, MessageError> {
         let mut values = amf0::decode_all(payload)?.into_iter();
         let name = values.next().as_ref().and_then(Value::as_str).ok_or(MessageError::NoName)?.to_owned();

@@ -1,16 +1,15 @@
-//! When to tell the peer how much arrived (RTMP 1.0, sections 5.4.3 and 5.4.4).
+//! Acknowledgements (RTMP 1.0, sections 5.4.3 and 5.4.4).
 //!
-//! Acknowledgements stand at places in the byte stream, not at moments: the number that is sent is the
-//! place itself. So however the bytes were split into reads, the same acknowledgements go out between the
-//! same replies.
+//! An acknowledgement belongs to a position in the byte stream, not to a moment: its number is the position.
+//! So the same acknowledgements are sent between the same replies, however the bytes were split into reads.
 
 use serde::{Deserialize, Serialize};
 
-/// The smallest distance of two acknowledgements, in bytes; each takes 16. A peer with a tiny window
-/// would otherwise make us write more than it does.
+/// Smallest distance of two acknowledgements, in bytes; each takes 16. With a tiny window we would else write
+/// more than the peer.
 const STEP_MIN: u64 = 512;
 
-/// Counts what arrived, and says when that is worth an acknowledgement.
+/// Counts received bytes and tells when an acknowledgement is due.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct AckCounter {
     received: u64,
@@ -19,22 +18,22 @@ pub(super) struct AckCounter {
 }
 
 impl AckCounter {
-    /// `received` bytes came before, which count too. `window` holds until the peer sends its own.
+    /// `received` bytes came before and count too. `window` applies until the peer sends its own.
     pub fn new(received: u64, window: u32) -> Self {
         AckCounter { received, acknowledged: 0, step: step(window) }
     }
 
-    /// Bytes that arrived so far, on the whole connection.
+    /// Bytes received so far on the connection.
     pub fn received(&self) -> u64 {
         self.received
     }
 
-    /// `len` more bytes were consumed.
+    /// Counts `len` more bytes.
     pub fn advance(&mut self, len: usize) {
         self.received += len as u64;
     }
 
-    /// The peer wants acknowledgements at least every `window` bytes. Zero means nothing and is ignored.
+    /// Sets the window: the peer expects an acknowledgement at least every `window` bytes. Zero is ignored.
     pub fn set_window(&mut self, window: u32) {
         if window > 0 {
             self.step = step(window);
@@ -43,7 +42,7 @@ impl AckCounter {
         }
     }
 
-    /// The next acknowledgement, if it is due: the number of bytes received, modulo 2^32.
+    /// The next acknowledgement, if it is due: the number of received bytes, modulo 2^32.
     pub fn take_due(&mut self) -> Option<u32> {
         let next = self.acknowledged + self.step;
         (next <= self.received).then(|| {
@@ -53,7 +52,7 @@ impl AckCounter {
     }
 }
 
-/// Half the window: a peer that stops at a full window must have heard from us before.
+/// Half the window, so that a peer that stops at a full window has been answered before.
 fn step(window: u32) -> u64 {
     (u64::from(window) / 2).max(STEP_MIN)
 }

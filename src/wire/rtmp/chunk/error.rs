@@ -1,9 +1,9 @@
-//! What a peer may make the reader of chunks hold, and how it can break the chunk layer.
+//! Limits and errors of the chunk reader.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// What a peer may make the reader hold.
+/// How much a peer may make the reader hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Largest chunk size that the peer may set, in bytes.
@@ -14,13 +14,13 @@ pub struct Limits {
     pub partial_bytes_max: usize,
 }
 
-/// How a peer can break the chunk layer. Each ends its connection.
+/// How a peer breaks the chunk layer. Each ends its connection.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ChunkError {
-    /// Formats 2 and 3 refer to an earlier header of their chunk stream.
+    /// Formats 2 and 3 refer to an earlier header of the chunk stream, and there was none.
     #[error("chunk stream {0} begins without length and type")]
     NoHeaderYet(u32),
-    /// The chunk stream has an unfinished message, and this is the header of another one.
+    /// The header of another message, while one is unfinished on the chunk stream.
     #[error("a new message begins inside another one on chunk stream {0}")]
     MessageInsideMessage(u32),
     /// Zero, negative, or beyond the limit.
@@ -35,7 +35,7 @@ pub enum ChunkError {
     /// Beyond the limit for all unfinished messages.
     #[error("unfinished messages hold too many bytes")]
     TooMuchUnfinished,
-    /// More than any client needs.
+    /// More chunk streams than any client needs.
     #[error("too many chunk streams")]
     TooManyChunkStreams,
 }

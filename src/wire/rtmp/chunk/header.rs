@@ -1,24 +1,24 @@
 //! Chunk headers as they stand on the wire (RTMP 1.0, section 5.3.1).
 //!
-//! In: a prefix of the unread bytes. Out: the fields that were there, or `None` if more bytes are needed.
-//! Never: decides what they mean; that depends on the chunk stream and is the reader's affair.
+//! In: a prefix of the unread bytes. Out: the fields, or `None` if more bytes are needed. Never: interprets
+//! them; that depends on the chunk stream and is for the reader.
 
 use super::message::TIMESTAMP_EXTENDED;
 use serde::{Deserialize, Serialize};
 
-/// Basic header: which chunk stream, and how much of a message header follows.
+/// Basic header: the chunk stream, and which message header follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Basic {
-    /// 0 full, 1 without message stream, 2 time only, 3 nothing.
+    /// Format: 0 full, 1 without message stream, 2 time only, 3 nothing.
     pub format: u8,
     /// The chunk stream.
     pub cid: u32,
-    /// Bytes that it took.
+    /// Its length, in bytes.
     pub len: usize,
 }
 
 impl Basic {
-    /// Reads the one, two or three bytes of a basic header.
+    /// Parses a basic header of one, two or three bytes.
     pub fn parse(bytes: &[u8]) -> Option<Basic> {
         let first = *bytes.first()?;
         let format = first >> 6;
@@ -34,29 +34,29 @@ impl Basic {
 /// Message header of formats 0, 1 and 2, extended timestamp included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fields {
-    /// The timestamp (format 0), or how much later it is than the one before (formats 1 and 2).
+    /// Timestamp (format 0), or delta to the one before (formats 1 and 2).
     pub time: u32,
-    /// Whether `time` stood in the extended timestamp.
+    /// Whether `time` was in the extended timestamp.
     pub extended: bool,
     /// Length and type of the message (formats 0 and 1).
     pub shape: Option<Shape>,
     /// The message stream (format 0).
     pub stream_id: Option<u32>,
-    /// Bytes that it took.
+    /// Its length, in bytes.
     pub len: usize,
 }
 
 /// Length and type of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Shape {
-    /// Payload bytes of the whole message.
+    /// Payload length of the whole message.
     pub len: usize,
-    /// What the message is.
+    /// Message type.
     pub type_id: u8,
 }
 
 impl Fields {
-    /// Reads what follows the basic header of a chunk of format 0, 1 or 2.
+    /// Parses what follows the basic header of a chunk of format 0, 1 or 2.
     pub fn parse(format: u8, bytes: &[u8]) -> Option<Fields> {
         let mut len = match format {
             0 => 11,
@@ -80,11 +80,12 @@ fn u24(bytes: &[u8]) -> u32 {
     u32::from_be_bytes([0, bytes[0], bytes[1], bytes[2]])
 }
 
-/// Whether the extended timestamp is repeated at the start of `bytes`, in a chunk of format 3.
+/// Whether a chunk of format 3 repeats the extended timestamp at the start of `bytes`; `None` if more bytes
+/// are needed to tell.
 ///
-/// Adobe's programs, newer FFmpeg and others repeat it, older FFmpeg and librtmp do not, and nothing in
-/// the protocol tells which. So the bytes are compared with the values that might be repeated; payload that
-/// looks the same by chance is one in four thousand millions. `None`: these bytes might still become one.
+/// Adobe's programs, newer FFmpeg and others repeat it, older FFmpeg and librtmp do not, and the protocol
+/// does not tell which. So the bytes are compared with the values that might be repeated; payload that equals
+/// one by chance is one in 2^32.
 pub(super) fn repeats_extended(bytes: &[u8], candidates: &[u32]) -> Option<bool> {
     let mut possible = false;
     for candidate in candidates {

@@ -1,9 +1,9 @@
 //! The chunk layer: messages cut into chunks that share one connection (RTMP 1.0, section 5.3).
 //!
-//! A message is a timestamp, a type, a message stream and a payload. It travels as chunks of a chunk
-//! stream; chunks of different chunk streams may interleave, so that a long video message does not keep
-//! a short control message waiting. [`Reader`] puts messages together; [`mod@write`] takes them apart and has
-//! no state, because every message that we send begins with a full header.
+//! A message has a timestamp, a type, a message stream and a payload. It is sent as chunks of a chunk stream;
+//! chunks of different chunk streams may interleave, so that a long video message does not delay a short
+//! control message. [`Reader`] reassembles messages; [`mod@write`] splits them and has no state, because
+//! every message that we send begins with a full header.
 
 mod ack;
 mod error;

@@ -1,11 +1,11 @@
 //! Chunks to messages.
 //!
-//! In: the unread bytes of a connection, however they were split. Out: messages in the order in which
-//! they became complete, and the acknowledgements that fall between them. The chunk layer's own messages
-//! (Set Chunk Size, Abort, Window Acknowledgement Size) are obeyed here and do not come out.
+//! In: the unread bytes of a connection, however they were split. Out: messages in the order in which they
+//! became complete, and the acknowledgements that are due between them. Messages of the chunk layer itself
+//! (Set Chunk Size, Abort, Window Acknowledgement Size) are handled here and do not come out.
 //!
-//! Never: allocates by an announced length. A buffer grows as its bytes arrive, all buffers together
-//! have a limit, and so has the number of chunk streams.
+//! Never: allocates by an announced length. A buffer grows as its bytes arrive; all buffers together and the
+//! number of chunk streams are limited.
 
 use super::ack::AckCounter;
 use super::error::{ChunkError, Limits};
@@ -15,77 +15,78 @@ use crate::base::inbox::Inbox;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-/// Most chunk streams of one connection. Clients use fewer than ten; each costs some fifty bytes for good.
+/// Most chunk streams of one connection. Clients use fewer than ten; each costs some fifty bytes until the
+/// end.
 pub const CHUNK_STREAMS_MAX: usize = 64;
 
-/// A buffer begins with this size, in bytes, or that of its message if it is less.
+/// Initial size of a buffer, in bytes, unless its message is shorter.
 const BUFFER_BYTES_MIN: usize = 64 << 10;
 
-/// What comes out of the bytes.
+/// What the reader returns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item {
-    /// A message is complete.
+    /// A complete message.
     Message(Message),
-    /// So many bytes (modulo 2^32) arrived, which the peer wants to know now.
+    /// An acknowledgement is due, with this number of received bytes (modulo 2^32).
     Acknowledge(u32),
 }
 
-/// A chunk in the middle of its payload.
+/// A chunk whose payload is incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Open {
     /// Its chunk stream.
     pub chunk_stream: u32,
     /// Payload bytes of its message that have come, in earlier chunks too.
     pub before: usize,
-    /// Payload bytes of the chunk that have not come yet.
+    /// Payload bytes of the chunk that are still to come.
     pub left: usize,
 }
 
-/// Puts the messages of one peer together.
+/// Reassembles the messages of one peer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reader {
     limits: Limits,
-    /// What the peer announced.
+    /// The chunk size that the peer announced.
     chunk_size: usize,
-    /// In the order of first use; few enough to search.
+    /// Chunk streams in the order of first use; few enough for a linear search.
     streams: Vec<ChunkStream>,
-    /// The chunk whose header was read and whose payload is not yet complete.
+    /// The chunk whose header was read and whose payload is incomplete.
     open: Option<OpenChunk>,
-    /// What all buffers in `streams` may take, in bytes.
+    /// Capacity of all buffers in `streams`, as accounted, in bytes.
     partial_bytes: usize,
     acks: AckCounter,
 }
 
-/// What is remembered of a chunk stream.
+/// State of a chunk stream.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct ChunkStream {
     cid: u32,
-    /// Of the message that is being read, or of the last one.
+    /// Header fields of the current or the last message.
     timestamp: u32,
-    /// What a new message that comes without a header adds to it.
+    /// Added to the timestamp of a new message without header.
     delta: u32,
     /// The extended timestamp of the last header, if it had one.
     extended: Option<u32>,
     shape: Shape,
     stream_id: u32,
-    /// A message has begun and is not complete.
+    /// True while a message is incomplete.
     unfinished: bool,
     buffer: Vec<u8>,
-    /// What the buffer may take, in bytes. Not its capacity, which is the allocator's to say and not the
-    /// same in a copy: what a peer may send must not depend on that.
+    /// Size of the buffer as accounted, in bytes. Not its capacity, which the allocator decides and which
+    /// differs in a copy: how much a peer may send must not depend on that.
     granted: usize,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct OpenChunk {
-    /// Place in `streams`.
+    /// Index in `streams`.
     index: usize,
-    /// Payload bytes of this chunk that have not come yet.
+    /// Payload bytes of this chunk that are still to come.
     left: usize,
 }
 
 impl Reader {
-    /// Reads chunks from the end of the handshake on. The handshake's `received` bytes count for
+    /// A reader from the end of the handshake on. The `received` bytes of the handshake count for
     /// acknowledgements; `ack_window` is assumed until the peer sends its own.
     pub fn new(limits: Limits, received: u64, ack_window: u32) -> Self {
         Reader {
@@ -98,7 +99,11 @@ impl Reader {
         }
     }
 
-    /// Sets other limits, when a peer has earned more trust, or less. Fails if it holds more already.
+    /// Changes the limits, when a peer is trusted more or less.
+    ///
+    /// # Errors
+    ///
+    /// If unfinished messages hold more already.
     pub fn set_limits(&mut self, limits: Limits) -> Result<(), ChunkError> {
         self.limits = limits;
         if self.partial_bytes > limits.partial_bytes_max {
@@ -124,14 +129,18 @@ impl Reader {
         Some(Open { chunk_stream: stream.cid, before: stream.buffer.len(), left })
     }
 
-    /// The chunk streams that are in the middle of a message, and the types of these.
+    /// The chunk streams with an unfinished message, and its type.
     pub fn unfinished(&self) -> impl Iterator<Item = (u32, u8)> {
         let unfinished = self.streams.iter().filter(|stream| stream.unfinished);
         unfinished.map(|stream| (stream.cid, stream.shape.type_id))
     }
 
-    /// The next item; `None` if more bytes are needed. Consumes whatever it can use. After an error
-    /// the position in the byte stream is lost and the reader must not be called again.
+    /// The next item; `None` if more bytes are needed. Consumes whatever it can use.
+    ///
+    /// # Errors
+    ///
+    /// If the chunks are malformed or beyond the limits. The position in the byte stream is lost then, and
+    /// the reader must not be called again.
     pub fn next(&mut self, inbox: &mut Inbox) -> Result<Option<Item>, ChunkError> {
         loop {
             if let Some(sequence) = self.acks.take_due() {
@@ -163,8 +172,8 @@ impl Reader {
         }
     }
 
-    /// Reads one chunk header and opens its chunk. Gives the header's length, or `None` (and changes
-    /// nothing) if it is not complete.
+    /// Reads one chunk header and opens its chunk. Returns the length of the header, or `None`, without an
+    /// effect, if it is not complete.
     fn read_header(&mut self, bytes: &[u8]) -> Result<Option<usize>, ChunkError> {
         let Some(basic) = Basic::parse(bytes) else { return Ok(None) };
         let rest = &bytes[basic.len..];
@@ -196,7 +205,7 @@ impl Reader {
     }
 
     fn add_stream(&mut self, basic: Basic) -> Result<usize, ChunkError> {
-        // librtmp begins a chunk stream with format 1 for its first ping; formats 2 and 3 say too little.
+        // librtmp begins a chunk stream with format 1 for its first ping; formats 2 and 3 lack too much.
         if basic.format > 1 {
             return Err(ChunkError::NoHeaderYet(basic.cid));
         }
@@ -217,8 +226,8 @@ impl Reader {
         Ok(self.streams.len() - 1)
     }
 
-    /// Appends payload to the message of a chunk stream. The buffer never grows beyond the message, so
-    /// that a complete one has no memory to spare.
+    /// Appends payload to the message of a chunk stream. The buffer never grows beyond the message, so that a
+    /// complete message wastes no memory.
     fn append(&mut self, index: usize, bytes: &[u8]) -> Result<(), ChunkError> {
         let stream = &mut self.streams[index];
         let granted = stream.granted;
@@ -237,7 +246,7 @@ impl Reader {
         Ok(())
     }
 
-    /// A chunk is complete; gives the message if that is complete too and not for this layer.
+    /// A chunk is complete: returns the message if that is complete too and not for this layer.
     fn finish_chunk(&mut self, index: usize) -> Result<Option<Message>, ChunkError> {
         let stream = &mut self.streams[index];
         if stream.buffer.len() < stream.shape.len {
@@ -254,7 +263,7 @@ impl Reader {
         self.obey(message)
     }
 
-    /// Ends the message of a chunk stream and gives what came of it.
+    /// Ends the message of a chunk stream and returns its bytes so far.
     fn take_buffer(&mut self, index: usize) -> Vec<u8> {
         let stream = &mut self.streams[index];
         stream.unfinished = false;
@@ -262,7 +271,7 @@ impl Reader {
         std::mem::take(&mut stream.buffer)
     }
 
-    /// Does what a message says to the chunk layer, and gives back every other one.
+    /// Handles a message of the chunk layer; returns every other one.
     fn obey(&mut self, message: Message) -> Result<Option<Message>, ChunkError> {
         match message.type_id {
             type_id::SET_CHUNK_SIZE => self.set_chunk_size(control_field(&message)?)?,
@@ -279,7 +288,7 @@ impl Reader {
         Ok(None)
     }
 
-    /// Section 5.4.1: the first bit is zero, and all sizes beyond that of the longest message are alike.
+    /// Section 5.4.1: the first bit is zero, and sizes beyond the longest message are equivalent.
     fn set_chunk_size(&mut self, size: u32) -> Result<(), ChunkError> {
         let effective = (size as usize).min(MESSAGE_BYTES_MAX);
         if size == 0 || size > i32::MAX as u32 || effective > self.limits.chunk_size_max as usize {
@@ -291,8 +300,8 @@ impl Reader {
 }
 
 impl ChunkStream {
-    /// A chunk with a header: the start of a message, or, with formats 1 and 2, the rest of one from
-    /// a sender that repeats what it said.
+    /// A chunk with a header: the start of a message, or, with formats 1 and 2, the rest of one from a sender
+    /// that repeats the header.
     fn apply(&mut self, fields: Fields) -> Result<(), ChunkError> {
         if self.unfinished {
             let same_shape = fields.shape.is_none_or(|shape| shape == self.shape);
@@ -307,8 +316,8 @@ impl ChunkStream {
             Some(stream_id) => {
                 self.stream_id = stream_id;
                 self.timestamp = fields.time;
-                // Section 5.3.1.2.4: a message without header that follows takes the timestamp as its
-                // delta; FFmpeg relies on it. One of hours would be a leap that nobody means.
+                // Section 5.3.1.2.4: a message without header that follows takes the timestamp as its delta;
+                // FFmpeg relies on it. A delta of hours would be an accident.
                 self.delta = if fields.extended { 0 } else { fields.time };
             }
             None => {
@@ -319,8 +328,8 @@ impl ChunkStream {
         Ok(())
     }
 
-    /// A chunk of format 3: the rest of a message, or a new one like the last (FMLE sends sound so).
-    /// Gives the length of the extended timestamp that stands here (0 or 4); `None` if that is not clear yet.
+    /// A chunk of format 3: the rest of a message, or a new one like the last (FMLE sends audio so). Returns
+    /// the length of the extended timestamp (0 or 4); `None` if more bytes are needed to tell.
     fn continue_or_repeat(&mut self, bytes: &[u8]) -> Option<usize> {
         let next = if self.unfinished { self.timestamp } else { self.timestamp.wrapping_add(self.delta) };
         let len = match self.extended {
@@ -335,7 +344,7 @@ impl ChunkStream {
     }
 }
 
-/// The first 32 bits of a control message, which is all that most of them have.
+/// The first 32 bits of a control message: all fields that most of them have.
 fn control_field(message: &Message) -> Result<u32, ChunkError> {
     let field = message.payload.first_chunk().ok_or(ChunkError::ShortControl(message.type_id))?;
     Ok(u32::from_be_bytes(*field))

@@ -1,19 +1,20 @@
 //! Messages to chunks.
 //!
-//! In: a message. Out: its chunks, the first with a full header (format 0), the others with none (format
-//! 3). A timestamp beyond 24 bits is repeated in every chunk, as Adobe's players expect.
-//! Never: compresses headers. It would save few bytes and cost each player its own copy of every frame.
+//! In: a message. Out: its chunks, the first with a full header (format 0), the others with none (format 3).
+//! An extended timestamp is repeated in every chunk, as Adobe's players expect. Never: compresses headers,
+//! which would save few bytes and cost each player its own copy of every frame.
 
 use super::message::{MESSAGE_BYTES_MAX, TIMESTAMP_EXTENDED, cid};
 use bytes::BufMut;
 
 /// Appends the chunks of one message to `out`.
 ///
-/// `chunk_size` is what was announced to the reader, in payload bytes; `cid` the chunk stream (see
+/// `chunk_size` is the size that was announced to the reader, in payload bytes; `cid` the chunk stream (see
 /// [`cid`]); `timestamp` in milliseconds; `type_id` as in [`super::super::message::type_id`].
 ///
-/// Panics if `chunk_size` is 0, `cid` is not one, or `payload` is longer than [`MESSAGE_BYTES_MAX`]: bugs
-/// of ours.
+/// # Panics
+///
+/// If `chunk_size` is 0, `cid` is no chunk stream, or `payload` is longer than [`MESSAGE_BYTES_MAX`].
 pub fn write_message(
     out: &mut impl BufMut,
     chunk_size: u32,
@@ -26,7 +27,11 @@ pub fn write_message(
     write_parts(out, chunk_size, cid, timestamp, type_id, stream_id, &[payload]);
 }
 
-/// The same, for a payload that lies in several pieces: a codec's header and a frame, say.
+/// As [`write_message`], for a payload in several pieces, such as a codec's header and a frame.
+///
+/// # Panics
+///
+/// As [`write_message`].
 pub fn write_parts(
     out: &mut impl BufMut,
     chunk_size: u32,
@@ -70,7 +75,7 @@ pub fn write_parts(
     }
 }
 
-/// How many bytes [`write_message`] appends for a payload of `payload_len` bytes.
+/// Number of bytes that [`write_message`] appends for a payload of `payload_len` bytes.
 pub fn message_len(chunk_size: u32, cid: u32, timestamp: u32, payload_len: usize) -> usize {
     let basic = basic_header_len(cid);
     let extended = if timestamp >= TIMESTAMP_EXTENDED { 4 } else { 0 };
