@@ -1,8 +1,8 @@
-//! AMF0 values (Action Message Format 0), the language of RTMP commands and FLV script data.
+//! AMF0 values (Action Message Format 0), the format of RTMP commands and FLV script data.
 //!
-//! In: bytes of a message. Out: values, in order; and back. Everything the specification has is here,
-//! values switched to AMF3 among it. Hostile bytes are refused within the limits of [`super::amf`].
-//! References are kept as numbers and never followed, so that a value is always a finite tree.
+//! In: bytes of a message. Out: values, in order; and back. The whole specification is supported, values in
+//! AMF3 included. Hostile bytes are refused within the limits of [`super::amf_reader`]. References are kept
+//! as numbers and never followed, so that a value is always a finite tree.
 
 #[cfg(test)]
 mod tests;
@@ -111,7 +111,7 @@ impl Value {
         }
     }
 
-    /// The member called `key`, the last one if there are several. AMF3 objects have none here.
+    /// The member named `key`, the last one if there are several. AMF3 objects have none here.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.pairs()?.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)
     }
@@ -210,7 +210,11 @@ pub fn encode_all<'a>(values: impl IntoIterator<Item = &'a Value>, out: &mut Byt
     values.into_iter().for_each(|value| value.encode(out));
 }
 
-/// Reads one value and moves `bytes` behind it. On an error `bytes` stays where it was.
+/// Parses one value and advances `bytes` past it.
+///
+/// # Errors
+///
+/// If the value is malformed or beyond the limits; `bytes` is not advanced then.
 pub fn decode(bytes: &mut &[u8]) -> Result<Value, AmfError> {
     let mut reader = Reader::new(bytes);
     let value = decode_at(&mut reader, 0)?;
@@ -218,8 +222,12 @@ pub fn decode(bytes: &mut &[u8]) -> Result<Value, AmfError> {
     Ok(value)
 }
 
-/// Reads the values of a whole message. Some clients leave out the end of the last object; the end of
-/// the message ends it.
+/// Parses the values of a whole message. Some clients leave out the end marker of the last object; the end of
+/// the message ends it then.
+///
+/// # Errors
+///
+/// If a value is malformed or beyond the limits.
 pub fn decode_all(bytes: &[u8]) -> Result<Vec<Value>, AmfError> {
     let mut reader = Reader::new(bytes);
     reader.lenient = true;
@@ -241,7 +249,7 @@ fn decode_at(reader: &mut Reader<'_>, depth: usize) -> Result<Value, AmfError> {
         marker::UNDEFINED => Value::Undefined,
         marker::REFERENCE => Value::Reference(reader.u16()?),
         marker::ECMA_ARRAY => {
-            // The count is a hint that many encoders get wrong; the end marker counts.
+            // The count is a hint, which many encoders get wrong; the end marker decides.
             reader.u32()?;
             Value::EcmaArray(members(reader, depth)?)
         }

@@ -1,10 +1,10 @@
-//! Bytes to values, with the tables that a value fills as it goes.
+//! Bytes to values, with tables that grow while a value is read.
 
 use super::{Complex, Object, Pairs, Traits, Value, Vector, marker};
 use crate::wire::amf_reader::{AmfError, Reader};
 use std::sync::Arc;
 
-/// Reads one value with tables of its own.
+/// Parses one value with tables of its own.
 pub fn decode_at(reader: &mut Reader<'_>, depth: usize) -> Result<Value, AmfError> {
     Decoder { reader, strings: Vec::new(), traits: Vec::new(), objects: 0 }.value(depth)
 }
@@ -13,7 +13,7 @@ struct Decoder<'r, 'a> {
     reader: &'r mut Reader<'a>,
     strings: Vec<Arc<str>>,
     traits: Vec<Arc<Traits>>,
-    /// How many complex values have begun.
+    /// Number of complex values that have begun.
     objects: u32,
 }
 
@@ -46,8 +46,8 @@ impl Decoder<'_, '_> {
         })
     }
 
-    /// A complex value that is sent in full. `head` is what its U29 says beside that: a length for all
-    /// but dates and objects.
+    /// A complex value that is sent in full. `head` is the rest of its U29: a length for all types but dates
+    /// and objects.
     fn complex(&mut self, kind: Complex, head: u32, depth: usize) -> Result<Value, AmfError> {
         let len = head as usize;
         Ok(match kind {

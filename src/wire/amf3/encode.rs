@@ -1,14 +1,14 @@
-//! Values to bytes. A string is written in full once and by reference after that, as it came; else a
-//! small message could be made to grow without bound by writing again what it says. Traits are written
-//! with each object: that is longer, but not by much, and always right.
+//! Values to bytes. A string is written in full once and by reference after that, as it came; else a small
+//! message could grow without bound by being written again. Traits are written in full with each object,
+//! which is a little longer and always right.
 
 use super::{Complex, INTEGER_MAX, INTEGER_MIN, Object, Pairs, U29_MAX, Value, Vector, marker};
 use bytes::{BufMut, BytesMut};
 use std::collections::BTreeMap;
 
 impl Value {
-    /// Appends the value to `out`, without the AMF0 marker. Complex values keep their numbers, so references
-    /// among them stay true.
+    /// Appends the value to `out`, without the AMF0 marker. Complex values keep their numbers, so that
+    /// references stay valid.
     pub fn encode(&self, out: &mut BytesMut) {
         Encoder { out, strings: BTreeMap::new() }.value(self);
     }

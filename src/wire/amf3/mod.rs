@@ -1,9 +1,9 @@
 //! AMF3 values (Action Message Format 3), as they occur inside AMF0 after its `0x11` marker.
 //!
-//! In: bytes after the marker. Out: one value, and back. Tables of strings, traits and objects live for
-//! one value, since the switch to AMF3 is not sticky (E-RTMP v2, "Important AMF3-encoded Historical
-//! Specification Clarification"). Strings and traits that are sent by reference are shared; objects
-//! that are sent by reference stay [`Value::Reference`], so that a value is always a finite tree.
+//! In: bytes after the marker. Out: one value, and back. Tables of strings, traits and objects live for one
+//! value, since the switch to AMF3 is not sticky (E-RTMP v2, "Important AMF3-encoded Historical Specification
+//! Clarification"). Strings and traits that are sent by reference are shared; objects that are sent by
+//! reference stay [`Value::Reference`], so that a value is always a finite tree.
 
 mod decode;
 mod encode;
@@ -98,7 +98,7 @@ pub struct Object {
     pub dynamic: Pairs,
 }
 
-/// What objects of a class have in common (3.12).
+/// The common properties of the objects of a class (3.12).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traits {
     /// The registered alias; empty for anonymous objects.

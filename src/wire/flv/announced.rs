@@ -1,4 +1,4 @@
-//! Which tracks a publisher's metadata promises.
+//! The tracks that a publisher's metadata announces.
 
 use crate::media::frame::{Codec, Frame};
 use crate::wire::amf0::{self, Value};
@@ -6,14 +6,14 @@ use crate::wire::amf0::{self, Value};
 /// The kinds of tracks that are announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Announced {
-    /// Sound.
+    /// Audio.
     pub audio: bool,
-    /// Pictures.
+    /// Video.
     pub video: bool,
 }
 
-/// Reads `onMetaData` (AMF0: the name, then the values). `None` if it promises nothing: then it says
-/// nothing about tracks either, and one has to look.
+/// Parses `onMetaData` (AMF0: the name, then the values). `None` if it announces no track: such metadata
+/// tells nothing about tracks, and they become known by their frames.
 pub fn announced(metadata: &Frame) -> Option<Announced> {
     if metadata.codec != Codec::Amf0 {
         return None;
@@ -30,7 +30,7 @@ pub fn announced(metadata: &Frame) -> Option<Announced> {
     (announced.audio || announced.video).then_some(announced)
 }
 
-/// A number other than 0 or a name: FFmpeg says 0 for a track that is not there, others leave it out.
+/// A number other than 0, or a name: FFmpeg writes 0 for a missing track, others leave it out.
 fn is_a_codec(value: &Value) -> bool {
     value.as_number().is_some_and(|id| id != 0.0) || value.as_str().is_some_and(|name| !name.is_empty())
 }

@@ -7,10 +7,11 @@ use crate::media::frame::{Codec, Frame, FrameKind, Track, TrackKind};
 use crate::media::timestamp::Timestamp;
 use bytes::Bytes;
 
-/// Reads an audio body. Same contract as [`super::parse`].
+/// Parses an audio body. Same contract as [`super::parse`].
 pub fn parse_audio(mut body: Bytes, dts: Timestamp, frames: &mut Vec<Frame>) -> Result<(), FlvError> {
     if body.is_empty() {
-        // "Audio silence" (E-RTMP, ExAudioTagHeader): nothing comes for a while. A live stream shows that.
+        // "Audio silence" (E-RTMP, ExAudioTagHeader): no audio for a while. A live stream needs no such
+        // message.
         return Ok(());
     }
     let [first] = take_array(&mut body)?;
@@ -57,7 +58,7 @@ fn parse_packet(packet: Packet, dts: Timestamp) -> Result<Option<Frame>, FlvErro
                     body = [&FLAC_HEAD[..], &body].concat().into();
                 }
                 Codec::Aac | Codec::Opus | Codec::Flac => {}
-                // These have no configuration; some encoders announce them all the same.
+                // These have no configuration; some encoders send an empty one all the same.
                 _ => return Ok(None),
             }
             FrameKind::Config
@@ -86,8 +87,9 @@ fn check_channels(body: &[u8]) -> Result<(), FlvError> {
     if map.len() < len { Err(FlvError::Truncated) } else { Ok(()) }
 }
 
-/// What an empty Opus sequence start means: mono or stereo, which one stereo decoder serves. An OpusHead
-/// (RFC 7845, 5.1) of version 1, two channels, the usual pre-skip of 312 samples, 48 kHz, no gain, family 0.
+/// The configuration that an empty Opus sequence start means: mono or stereo, which one stereo decoder plays.
+/// An OpusHead (RFC 7845, 5.1) of version 1, two channels, a pre-skip of 312 samples, 48 kHz, no gain, family
+/// 0.
 const OPUS_HEAD_DEFAULT: [u8; 19] = *b"OpusHead\x01\x02\x38\x01\x80\xbb\0\0\0\0\0";
 
 /// Length of a STREAMINFO block without its header (RFC 9639, 8.2).

@@ -1,15 +1,15 @@
-//! The numbers of the format: tags, codecs, frame and packet types; and what all of its parsers take off.
+//! The numbers of the format: tags, codecs, frame and packet types; and how parsers take bytes.
 
 use super::error::FlvError;
 use crate::media::frame::{Codec, Frame, FrameKind, Track, TrackKind};
 use crate::media::timestamp::Timestamp;
 use bytes::Bytes;
 
-/// What a tag holds, by the numbers of FLV tags and RTMP messages.
+/// Types of FLV tags, which are those of RTMP messages too.
 pub mod tag {
-    /// Sound.
+    /// Audio.
     pub const AUDIO: u8 = 8;
-    /// Pictures.
+    /// Video.
     pub const VIDEO: u8 = 9;
     /// AMF0 values: script data in FLV, a data message in RTMP.
     pub const DATA: u8 = 18;
@@ -56,8 +56,8 @@ pub(super) const AUDIO_FOURCCS: &[(&[u8; 4], Codec)] = &[
     (b"ec-3", Codec::Eac3),
 ];
 
-/// Sound format (high nibble of an audio body's first byte) and video codec id (low nibble of a video
-/// body's first byte) of the codecs that we understand.
+/// Sound format (high nibble of an audio body's first byte) and video codec id (low nibble of a video body's
+/// first byte) of the supported codecs.
 pub(super) mod legacy {
     pub const AVC: u8 = 7;
     /// Not in the specification; used by Chinese encoders and CDNs before enhanced RTMP.
@@ -65,7 +65,7 @@ pub(super) mod legacy {
     pub const MP3: u8 = 2;
     pub const EX_HEADER: u8 = 9;
     pub const AAC: u8 = 10;
-    /// MP3 at 8 kHz, which the two bits for the rate cannot say.
+    /// MP3 at 8 kHz, which the two bits for the rate cannot express.
     pub const MP3_8K: u8 = 14;
 }
 
@@ -100,12 +100,12 @@ pub(super) fn frame(track: Track, codec: Codec, kind: FrameKind, dts: Timestamp,
     Frame { track, codec, kind, sound, dts, cts: 0, payload }
 }
 
-/// Takes the first `len` bytes off.
+/// Takes the first `len` bytes.
 pub(super) fn take(bytes: &mut Bytes, len: usize) -> Result<Bytes, FlvError> {
     if bytes.len() < len { Err(FlvError::Truncated) } else { Ok(bytes.split_to(len)) }
 }
 
-/// Takes the first `N` bytes off.
+/// Takes the first `N` bytes.
 pub(super) fn take_array<const N: usize>(bytes: &mut Bytes) -> Result<[u8; N], FlvError> {
     let array = *bytes.first_chunk().ok_or(FlvError::Truncated)?;
     let _ = bytes.split_to(N);

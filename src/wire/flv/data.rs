@@ -1,8 +1,8 @@
-//! Script data to frames: what describes the stream, and messages that travel with it.
+//! Script data to frames: metadata, and messages that travel with the stream.
 //!
-//! Metadata is put into the form that every player gets, once, here: `onMetaData` and an associative
-//! array, without `@setDataFrame`, without the length of a file that is none, with the server's name.
-//! Any other message is relayed byte for byte.
+//! Metadata is normalised here, once for all players: `onMetaData` and an associative array, without
+//! `@setDataFrame`, without the length of a file, with the server's name. Other messages are relayed
+//! unchanged.
 
 use super::error::FlvError;
 use crate::media::frame::{Codec, Frame, FrameKind, Track};
@@ -10,17 +10,17 @@ use crate::media::timestamp::Timestamp;
 use crate::wire::amf0::{self, Value};
 use bytes::{Bytes, BytesMut};
 
-/// The name of the message that describes a stream.
+/// Name of the metadata message.
 pub const METADATA_NAME: &str = "onMetaData";
 
-/// What stands in the metadata under `server`.
+/// Value of `server` in the metadata.
 pub const SERVER_NAME: &str = concat!("Dacapo/", env!("CARGO_PKG_VERSION"));
 
-/// Reads script data, the body of a data message in AMF0. (A data message in AMF3, type 15, is AMF0 too
-/// behind its first byte, E-RTMP "AMF3-encoded Historical Specification Clarification".) Same contract as
+/// Parses script data, the body of a data message in AMF0. (A data message in AMF3, type 15, is AMF0 too
+/// after its first byte: E-RTMP "AMF3-encoded Historical Specification Clarification".) Same contract as
 /// [`super::parse`].
 pub fn parse_data(body: Bytes, dts: Timestamp, frames: &mut Vec<Frame>) -> Result<(), FlvError> {
-    // Every message begins with its name. What does not is none: FFmpeg sends bare timecodes of four bytes.
+    // A message begins with its name. Others are ignored: FFmpeg sends bare timecodes of four bytes.
     if !matches!(body.first(), Some(&(STRING | LONG_STRING))) {
         return Ok(());
     }
@@ -37,8 +37,7 @@ pub fn parse_data(body: Bytes, dts: Timestamp, frames: &mut Vec<Frame>) -> Resul
             let Some(members) = values.iter().find_map(Value::pairs) else { return Ok(()) };
             (FrameKind::Metadata, metadata(members))
         }
-        // These speak about a connection, not about the stream: a publisher has nothing to tell players
-        // about theirs.
+        // These are about a connection, not about the stream: a publisher must not send them to players.
         "" | "onStatus" | "@clearDataFrame" => return Ok(()),
         name if name.starts_with('|') => return Ok(()),
         _ => {
@@ -50,7 +49,7 @@ pub fn parse_data(body: Bytes, dts: Timestamp, frames: &mut Vec<Frame>) -> Resul
     Ok(())
 }
 
-/// Takes the name off the front; empty if there is none.
+/// Takes the name; empty if there is none.
 fn take_name(body: &mut Bytes) -> Result<String, FlvError> {
     if body.is_empty() {
         return Ok(String::new());
@@ -63,7 +62,7 @@ fn take_name(body: &mut Bytes) -> Result<String, FlvError> {
 }
 
 fn metadata(members: &amf0::Pairs) -> Bytes {
-    // A live stream has no length; ExoPlayer ends at a `duration`, even at one of 0.
+    // A live stream has no length; ExoPlayer stops at a `duration`, even at one of 0.
     let kept =
         members.iter().filter(|(name, _)| !matches!(name.as_str(), "duration" | "filesize" | "server"));
     let server = ("server".to_owned(), Value::from(SERVER_NAME));

@@ -1,9 +1,9 @@
-//! Frames to bodies: a few bytes of head, then the payload as it is.
+//! Frames to bodies: a head of a few bytes, then the payload unchanged.
 //!
-//! Default tracks of H.264, AAC, MP3 and the old formats are written as every player since Flash reads
-//! them; all else by FourCC (E-RTMP), with the least that players need: no composition time for HEVC
-//! where it is zero (`CodedFramesX`, read by FFmpeg 6 and mpegts.js), multitrack only for tracks other
-//! than the default, a nanosecond offset only where milliseconds do not suffice.
+//! Default tracks of H.264, AAC, MP3 and the old formats are written in the form that every player since
+//! Flash understands; all others by FourCC (E-RTMP), with the least that players need: no composition time
+//! for HEVC where it is zero (`CodedFramesX`, known to FFmpeg 6 and mpegts.js), multitrack only for tracks
+//! other than the default, a nanosecond offset only where milliseconds do not suffice.
 
 use super::codes::{fourcc, frame_type, legacy, packet};
 use super::video::{EX_HEADER, VPCC_VERSION_FLAGS, has_composition_time};
@@ -32,7 +32,7 @@ impl Head {
     }
 }
 
-/// Appends the body of a frame. Nothing if it has no place in FLV, see [`body_head`].
+/// Appends the body of a frame. Appends nothing if it has no place in FLV, see [`body_head`].
 pub fn emit(frame: &Frame, out: &mut BytesMut) {
     if let Some(head) = body_head(frame) {
         out.put_slice(&head);
@@ -40,8 +40,8 @@ pub fn emit(frame: &Frame, out: &mut BytesMut) {
     }
 }
 
-/// What stands before the payload of this frame. `None` for what FLV cannot say: the end of a track that
-/// is written in an old format other than AVC, a second track in an old format.
+/// The bytes before the payload of this frame. `None` for what FLV cannot express: the end of a track in an
+/// old format other than AVC, or a second track in an old format.
 pub fn body_head(frame: &Frame) -> Option<Head> {
     let mut head = Head::default();
     match frame.track.kind {
@@ -56,8 +56,8 @@ fn put_video(frame: &Frame, head: &mut Head) -> Option<()> {
     let frame_type = match frame.kind {
         FrameKind::Key | FrameKind::Config | FrameKind::End => frame_type::KEY,
         FrameKind::Inter => frame_type::INTER,
-        // The type does not matter there, and players that know no enhanced RTMP skip commands. But a
-        // multitrack body with that type is a command, whatever is in it.
+        // The frame type does not matter there, and players that do not know enhanced RTMP skip commands. But
+        // a multitrack body with that type is a command, whatever it holds.
         FrameKind::VideoInfo if frame.track.id == 0 => frame_type::COMMAND,
         FrameKind::VideoInfo => frame_type::KEY,
         FrameKind::Metadata | FrameKind::Message => return None,
@@ -152,7 +152,8 @@ fn put_ex(frame: &Frame, first: u8, packet_type: u8, multitrack: u8, head: &mut 
     Some(())
 }
 
-/// In milliseconds, so that both decoding and presentation time are right to the millisecond.
+/// Composition time in milliseconds, such that decoding and presentation time are both exact to the
+/// millisecond.
 fn composition_time(frame: &Frame) -> [u8; 3] {
     let ms = frame.pts().as_millis() - frame.dts.as_millis();
     let [_, a, b, c] = (ms.clamp(-0x80_0000, 0x7f_ffff) as i32).to_be_bytes();

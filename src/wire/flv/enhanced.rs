@@ -1,4 +1,4 @@
-//! What audio and video bodies of enhanced RTMP share: modifiers, codecs by FourCC, several tracks.
+//! The common part of audio and video bodies of enhanced RTMP: modifiers, FourCC, multitrack.
 //!
 //! ```text
 //! ModEx*    size-1  data  type:4 packet:4        any number of them
@@ -14,7 +14,7 @@ use crate::media::frame::{Codec, Track, TrackKind};
 use crate::media::timestamp::Timestamp;
 use bytes::Bytes;
 
-/// What a body says about one track.
+/// The part of a body that is about one track.
 pub struct Packet {
     pub track: Track,
     pub codec: Codec,
@@ -25,7 +25,7 @@ pub struct Packet {
 /// Most tracks in one body: ids have 8 bits.
 const TRACKS_MAX: usize = 256;
 
-/// Takes all modifiers off the front of `body`, which begins behind its first byte. Gives the packet type
+/// Takes all modifiers from the front of `body`, which begins after its first byte. Returns the packet type
 /// that they modify and the time that they add to `dts`. Unknown modifiers are skipped.
 pub fn take_modifiers(
     body: &mut Bytes,
@@ -50,7 +50,7 @@ pub fn take_modifiers(
     Ok((packet_type, dts))
 }
 
-/// Calls `each` for every track that `body` speaks of. `body` begins behind the modifiers.
+/// Calls `each` for every track in `body`, which begins after the modifiers.
 pub fn for_each_track(
     kind: TrackKind,
     mut body: Bytes,
@@ -85,7 +85,7 @@ pub fn for_each_track(
         }
         let size = u24(take_array(&mut body)?);
         let track_body = take(&mut body, size as usize)?;
-        // A track of a codec that we do not know says nothing about the others.
+        // A track of an unknown codec must not hide the others.
         if let Ok(codec) = codec {
             each(Packet { track, codec, packet_type, body: track_body })?;
         }

@@ -4,10 +4,10 @@ use super::codes::u24;
 use super::error::FlvError;
 use bytes::{BufMut, BytesMut};
 
-/// Length of [`FileHead::emit`]: head and the size of no previous tag.
+/// Length of [`FileHead::emit`]: head and the first PreviousTagSize, in bytes.
 pub const FILE_HEAD_BYTES: usize = 13;
 
-/// Length of a tag's head.
+/// Length of a tag's head, in bytes.
 pub const TAG_HEAD_BYTES: usize = 11;
 
 /// Largest body: its length has 24 bits, in FLV and in RTMP.
@@ -23,7 +23,11 @@ pub struct FileHead {
 }
 
 impl FileHead {
-    /// Reads the head and the zero that follows it as size of the previous tag.
+    /// Parses the head and the first PreviousTagSize, which is zero.
+    ///
+    /// # Errors
+    ///
+    /// If it is no FLV file.
     pub fn parse(bytes: &[u8; FILE_HEAD_BYTES]) -> Result<FileHead, FlvError> {
         let [b'F', b'L', b'V', 1, flags, 0, 0, 0, 9, 0, 0, 0, 0] = bytes else {
             return Err(FlvError::Config("FLV file head"));
@@ -31,7 +35,7 @@ impl FileHead {
         Ok(FileHead { audio: flags & 4 != 0, video: flags & 1 != 0 })
     }
 
-    /// The head and the size of no previous tag.
+    /// The head and the first PreviousTagSize.
     pub fn emit(self) -> [u8; FILE_HEAD_BYTES] {
         let flags = u8::from(self.audio) << 2 | u8::from(self.video);
         [b'F', b'L', b'V', 1, flags, 0, 0, 0, 9, 0, 0, 0, 0]
@@ -41,7 +45,7 @@ impl FileHead {
 /// The head of a tag; sub-messages of an RTMP aggregate message begin with one too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TagHead {
-    /// What the body is, see [`super::tag`].
+    /// Type of the tag, see [`super::tag`].
     pub tag: u8,
     /// Length of the body in bytes. Four bytes follow the body: its length and that of this head.
     pub len: usize,
@@ -50,7 +54,11 @@ pub struct TagHead {
 }
 
 impl TagHead {
-    /// Reads a head.
+    /// Parses a head.
+    ///
+    /// # Errors
+    ///
+    /// If the tag is encrypted.
     pub fn parse(bytes: &[u8; TAG_HEAD_BYTES]) -> Result<TagHead, FlvError> {
         let &[tag, s0, s1, s2, t1, t2, t3, t0, ..] = bytes;
         if tag & 0x20 != 0 {
@@ -63,7 +71,11 @@ impl TagHead {
         })
     }
 
-    /// The head, for stream 0. Panics beyond [`BODY_BYTES_MAX`].
+    /// The head, for stream 0.
+    ///
+    /// # Panics
+    ///
+    /// If the body is longer than [`BODY_BYTES_MAX`].
     pub fn emit(self) -> [u8; TAG_HEAD_BYTES] {
         assert!(self.len <= BODY_BYTES_MAX, "the length of a body has 24 bits");
         let [_, s0, s1, s2] = (self.len as u32).to_be_bytes();
@@ -72,12 +84,16 @@ impl TagHead {
     }
 }
 
-/// Length of a whole tag with a body of `len` bytes.
+/// Length of a whole tag with a body of `len` bytes, in bytes.
 pub fn tag_bytes(len: usize) -> usize {
     TAG_HEAD_BYTES + len + 4
 }
 
-/// Appends a whole tag, whose body comes in pieces, and its size. Panics beyond [`BODY_BYTES_MAX`].
+/// Appends a whole tag, whose body is in pieces, and its size.
+///
+/// # Panics
+///
+/// If the body is longer than [`BODY_BYTES_MAX`].
 pub fn put_tag(out: &mut BytesMut, tag: u8, timestamp_ms: u32, body: &[&[u8]]) {
     let len = body.iter().map(|piece| piece.len()).sum();
     out.reserve(tag_bytes(len));

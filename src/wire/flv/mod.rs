@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Sources: Adobe Flash Video File Format 10.1, annex E; Veovera Enhanced RTMP v1 and v2 ("E-RTMP").
-//! Nothing here keeps state: every body says by itself what it is.
+//! No state: every body can be parsed alone.
 
 mod announced;
 mod audio;
@@ -36,9 +36,12 @@ use crate::media::frame::Frame;
 use crate::media::timestamp::Timestamp;
 use bytes::Bytes;
 
-/// Reads a body of the given tag (or RTMP message) type. Appends what it holds to `frames`, which may be
-/// nothing (empty bodies and commands to old players) or several frames (multitrack). On an error
-/// nothing is appended. A type that holds no media is ignored.
+/// Parses a body of the given tag (or RTMP message) type. Appends its frames to `frames`: none (empty bodies,
+/// commands to old players), one, or several (multitrack). A type that holds no media is ignored.
+///
+/// # Errors
+///
+/// If the body is malformed or its codec unknown. Nothing is appended then.
 pub fn parse(tag: u8, body: Bytes, dts: Timestamp, frames: &mut Vec<Frame>) -> Result<(), FlvError> {
     match tag {
         tag::AUDIO => parse_audio(body, dts, frames),

@@ -1,4 +1,4 @@
-//! Video bodies to frames: AVC and its kin by codec id, everything by FourCC (E-RTMP).
+//! Video bodies to frames: AVC and the old codecs by id, all others by FourCC (E-RTMP).
 
 use super::codes::{frame, frame_type, legacy, packet, take, take_array, u24};
 use super::enhanced::{self, Packet};
@@ -7,7 +7,7 @@ use crate::media::frame::{Codec, Frame, FrameKind, Track, TrackKind};
 use crate::media::timestamp::Timestamp;
 use bytes::Bytes;
 
-/// Reads a video body. Same contract as [`super::parse`].
+/// Parses a video body. Same contract as [`super::parse`].
 pub fn parse_video(mut body: Bytes, dts: Timestamp, frames: &mut Vec<Frame>) -> Result<(), FlvError> {
     if body.is_empty() {
         return Ok(());
@@ -24,7 +24,7 @@ pub fn parse_video(mut body: Bytes, dts: Timestamp, frames: &mut Vec<Frame>) -> 
 fn parse_legacy(first: u8, mut body: Bytes, dts: Timestamp) -> Result<Option<Frame>, FlvError> {
     let (frame_type, codec_id) = (first >> 4, first & 0x0f);
     if frame_type == frame_type::COMMAND {
-        // "Start/end of client-side seeking": words of a server to a player.
+        // "Start/end of client-side seeking": from a server to a player.
         return Ok(None);
     }
     let kind = coded_role(frame_type);
@@ -104,14 +104,14 @@ fn coded_role(frame_type: u8) -> FrameKind {
     }
 }
 
-/// A signed number of 24 bits, in milliseconds; given in microseconds, as far as they reach.
+/// A signed number of 24 bits, in milliseconds; returned in microseconds.
 fn composition_time(body: &mut Bytes) -> Result<i32, FlvError> {
     let ms = (u24(take_array(body)?) << 8).cast_signed() >> 8;
     Ok(ms.saturating_mul(1000))
 }
 
 /// The first four bytes of an AV1CodecConfigurationRecord from an AV1 video descriptor (AV1 in MPEG-2 TS,
-/// 2.2). They agree but for the two HDR bits of the descriptor, which are reserved in the record.
+/// 2.2). Both are alike but for the two HDR bits of the descriptor, which are reserved in the record.
 fn av1_config(descriptor: &[u8]) -> Result<[u8; 4], FlvError> {
     match *descriptor {
         [0x80, 4, marker_version @ 0x81, b1, b2, b3, ..] => Ok([marker_version, b1, b2, b3 & 0x1f]),
@@ -123,5 +123,5 @@ fn av1_config(descriptor: &[u8]) -> Result<[u8; 4], FlvError> {
 pub(super) const EX_HEADER: u8 = 0x80;
 
 /// Version and flags of the box in which ISOBMFF files keep a VPCodecConfigurationRecord. FFmpeg and the
-/// reference player of E-RTMP count them to the record. (A record does not begin so: it would say 0 bits.)
+/// reference player of E-RTMP count them to the record. (A record never begins so: it would mean 0 bits.)
 pub(super) const VPCC_VERSION_FLAGS: [u8; 4] = [1, 0, 0, 0];

@@ -1,10 +1,10 @@
 //! Boxes, the building blocks of MP4 (ISO/IEC 14496-12, 4.2): length, name, content.
 //!
-//! Written inside out: the content first, its length then put where it belongs.
+//! Boxes are written from the inside out: the content first, then its length in the place that was left.
 
 use bytes::BufMut;
 
-/// Appends a box named `kind` with whatever `content` writes.
+/// Appends a box named `kind` with the content that `content` writes.
 pub fn boxed(out: &mut Vec<u8>, kind: &[u8; 4], content: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.put_u32(0);

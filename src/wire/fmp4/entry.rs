@@ -1,8 +1,8 @@
-//! Sample entries: how the frames of a track are coded.
+//! Sample entries: the codec and configuration of a track.
 //!
-//! In: what is known about the track. Out: its sample entry, a whole box, or `None` if the codec has no
-//! place in MP4 or its configuration is missing. The configuration itself is passed on as it came: the
-//! publisher's record is what the specifications want here.
+//! In: what is known about the track. Out: its sample entry, a whole box, or `None` if the codec has no place
+//! in MP4 or its configuration is missing. The publisher's configuration record is passed on unchanged: it is
+//! what the specifications want here.
 
 use super::boxes::{boxed, descriptor, full};
 use crate::media::codec::ac3::Header;
@@ -44,7 +44,7 @@ fn video_entry(codec: Codec, video: &VideoParams, config: &[u8]) -> Option<Vec<u
     Some(out)
 }
 
-/// What every visual sample entry begins with (ISO/IEC 14496-12, 12.1.3.2).
+/// Beginning of every visual sample entry (ISO/IEC 14496-12, 12.1.3.2).
 fn visual_head(out: &mut Vec<u8>, video: &VideoParams) {
     let pixels = |count: u32| u16::try_from(count).unwrap_or(u16::MAX);
     // Reserved, data reference 1, reserved.
@@ -53,7 +53,7 @@ fn visual_head(out: &mut Vec<u8>, video: &VideoParams) {
     out.put_bytes(0, 16);
     out.put_u16(pixels(video.width));
     out.put_u16(pixels(video.height));
-    // 72 dpi in both directions, reserved, one frame a sample.
+    // 72 dpi in both directions, reserved, one frame per sample.
     out.put_u32(0x48_0000);
     out.put_u32(0x48_0000);
     out.put_u32(0);
@@ -111,17 +111,17 @@ fn audio_entry(
     Some(out)
 }
 
-/// What every audio sample entry begins with (ISO/IEC 14496-12, 12.2.3.2).
+/// Beginning of every audio sample entry (ISO/IEC 14496-12, 12.2.3.2).
 fn sound_head(out: &mut Vec<u8>, codec: Codec, audio: &AudioParams) {
     // Reserved, data reference 1, reserved.
     out.put_bytes(0, 6);
     out.put_u16(1);
     out.put_bytes(0, 8);
     out.put_u16(u16::from(audio.channels));
-    // 16 bits a sample, whatever the decoder makes; reserved.
+    // 16 bits per sample, whatever the decoder makes; reserved.
     out.put_u16(16);
     out.put_u32(0);
-    // 16.16 fixed point has no room for rates above 65 535: their largest half that fits is told instead.
+    // 16.16 fixed point has no room for rates above 65 535: the largest half that fits is written instead.
     let mut rate = if codec == Codec::Opus { 48_000 } else { audio.sample_rate };
     while rate > 0xffff {
         rate /= 2;
@@ -155,7 +155,7 @@ fn esds(out: &mut Vec<u8>, object_type: u8, config: &[u8]) {
     });
 }
 
-/// OpusHead with its numbers the other way round (Encapsulation of Opus in ISO-BMFF, 4.3.2).
+/// OpusHead with its numbers in big-endian order (Encapsulation of Opus in ISO-BMFF, 4.3.2).
 fn dops(out: &mut Vec<u8>, config: &[u8]) -> Option<()> {
     let head = OpusHead::parse(config).ok()?;
     boxed(out, b"dOps", |out| {
@@ -180,8 +180,8 @@ fn dfla(out: &mut Vec<u8>, config: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// The head of a sync frame, as ETSI TS 102 366, F.4 wants it: rate, version, mode, channels, channel for low
-/// frequencies, bit rate, five reserved bits.
+/// `dac3` from the head of a sync frame (ETSI TS 102 366, F.4): rate, version, mode, channels, low-frequency
+/// channel, bit rate, five reserved bits.
 fn dac3(out: &mut Vec<u8>, head: &Header) {
     let bits = bits(&[
         (2, head.fscod.into()),
@@ -195,9 +195,9 @@ fn dac3(out: &mut Vec<u8>, head: &Header) {
     boxed(out, b"dac3", |out| out.put_uint(bits, 3));
 }
 
-/// The head of a sync frame, as ETSI TS 102 366, F.6 wants it: the data rate in kbit/s and the number of
+/// `dec3` from the head of a sync frame (ETSI TS 102 366, F.6): the data rate in kbit/s and the number of
 /// independent substreams less one; of the only one: rate, version, a reserved bit, whether it is an
-/// associated service, mode, channels, channel for low frequencies, three reserved bits, number of dependent
+/// associated service, mode, channels, low-frequency channel, three reserved bits, number of dependent
 /// substreams, a reserved bit.
 fn dec3(out: &mut Vec<u8>, head: &Header) {
     let kbps =
@@ -218,7 +218,7 @@ fn dec3(out: &mut Vec<u8>, head: &Header) {
     boxed(out, b"dec3", |out| out.put_uint(bits, 5));
 }
 
-/// Numbers of so many bits each, one after the other.
+/// Packs numbers of so many bits each.
 fn bits(fields: &[(u32, u64)]) -> u64 {
     fields.iter().fold(0, |bits, (count, number)| bits << count | (number & ((1 << count) - 1)))
 }

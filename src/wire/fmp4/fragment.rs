@@ -1,7 +1,7 @@
 //! Media segments: a table of samples (`moof`), then the samples themselves (`mdat`).
 //!
 //! In: frames of the tracks of a [`Movie`], in order. Out: the segment in pieces: the head, then the
-//! payloads, shared as they are; only small ones are gathered, once for all players.
+//! payloads, shared as they are; only small ones are copied together, once for all players.
 
 use super::boxes::{boxed, full};
 use super::{Movie, MovieTrack};
@@ -12,9 +12,9 @@ use bytes::{BufMut, Bytes};
 impl Movie {
     /// A media segment with `frames`; `None` if none of them belongs to a track of this movie.
     ///
-    /// `sequence` grows with each segment. `next` is the frame after the last one, which tells how long
-    /// the last frame of its track lasts; of the other tracks, the last frame is taken to last as long as
-    /// the one before it. Nothing depends on that: the next segment says itself where it begins.
+    /// `sequence` grows with each segment. `next` is the frame after the last one and tells the duration of
+    /// the last frame of its track; on other tracks the last frame is assumed to last as long as the one
+    /// before it. Nothing depends on that: the next segment has a start time of its own.
     pub fn fragment(&self, sequence: u32, frames: &[Frame], next: Option<&Frame>) -> Option<Vec<Bytes>> {
         let runs: Vec<Run<'_>> =
             self.tracks.iter().filter_map(|track| Run::new(track, self.start_us, frames, next)).collect();
@@ -22,7 +22,7 @@ impl Movie {
             return None;
         }
         let payload_len: usize = runs.iter().map(Run::payload_len).sum();
-        // The head is written twice, since the place of the payload is only known when it is complete.
+        // The head is written twice: the offset of the payload is known only when the head is complete.
         let head_len = head(sequence, &runs, 0).len() + MDAT_HEAD_BYTES;
         let mut bytes = STYP.to_vec();
         bytes.put_slice(&head(sequence, &runs, head_len));
@@ -33,7 +33,7 @@ impl Movie {
     }
 }
 
-/// `head`, then `payloads` in pieces worth a slice of their own.
+/// `head`, then `payloads`, in pieces that are worth a slice each.
 fn pieces<'a>(head: Vec<u8>, payloads: impl Iterator<Item = &'a Bytes>) -> Vec<Bytes> {
     let (mut pieces, mut small) = (Vec::new(), head);
     for payload in payloads {
@@ -52,17 +52,17 @@ fn pieces<'a>(head: Vec<u8>, payloads: impl Iterator<Item = &'a Bytes>) -> Vec<B
     pieces
 }
 
-/// Payloads at least this long are shared, shorter ones copied: a slice more in every write to every
-/// player costs more than a small copy.
+/// Payloads at least this long are shared, shorter ones copied: one more slice in every write to every player
+/// costs more than a small copy.
 const SHARE_BYTES_MIN: usize = 4096;
 
-/// What is a media segment by itself (ISO/IEC 23009-1, 6.3.4.2).
+/// `styp`: a media segment by itself (ISO/IEC 23009-1, 6.3.4.2).
 const STYP: &[u8; 24] = b"\0\0\0\x18stypmsdh\0\0\0\0msdhiso6";
 
-/// Length and name of the box with the samples.
+/// Length and name of `mdat`.
 const MDAT_HEAD_BYTES: usize = 8;
 
-/// `moof`, with the samples of the first run `payload_at` bytes after its begin.
+/// `moof`, with the samples of the first run `payload_at` bytes after its start.
 fn head(sequence: u32, runs: &[Run<'_>], payload_at: usize) -> Vec<u8> {
     let mut out = Vec::new();
     boxed(&mut out, b"moof", |out| {
@@ -79,13 +79,13 @@ fn head(sequence: u32, runs: &[Run<'_>], payload_at: usize) -> Vec<u8> {
 /// The samples of one track in one segment.
 struct Run<'a> {
     track: &'a MovieTrack,
-    /// At least one.
+    /// Frames; at least one.
     frames: Vec<&'a Frame>,
-    /// What is stored of each frame.
+    /// The stored bytes of each frame.
     samples: Vec<Bytes>,
-    /// Where the stream's time zero lies, in ticks.
+    /// The stream's time zero, in ticks.
     start: i64,
-    /// Where the track's next frame begins, in ticks of the stream.
+    /// Start of the track's next frame, in ticks of the stream.
     end: i64,
 }
 
@@ -112,7 +112,7 @@ impl<'a> Run<'a> {
         self.samples.iter().map(Bytes::len).sum()
     }
 
-    /// Writes the run's `traf`, its first sample `payload_at` bytes after the begin of the `moof`.
+    /// Writes the run's `traf`, its first sample `payload_at` bytes after the start of the `moof`.
     fn traf(&self, out: &mut Vec<u8>, payload_at: usize) {
         let video = self.track.track.kind == TrackKind::Video;
         boxed(out, b"traf", |out| {
@@ -134,7 +134,7 @@ impl<'a> Run<'a> {
         });
     }
 
-    /// One line for each sample: duration, size, and for video flags and the distance to its presentation.
+    /// One entry per sample: duration, size, and for video flags and composition time offset.
     fn table(&self, out: &mut Vec<u8>, video: bool) {
         let ends = self.frames[1..].iter().map(|frame| self.track.ticks(frame.dts)).chain([self.end]);
         for ((frame, sample), end) in self.frames.iter().zip(&self.samples).zip(ends) {
@@ -149,7 +149,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// What MP4 stores of a frame: all of it, but for the temporal delimiter that FFmpeg leaves before AV1
+/// The part of a frame that MP4 stores: all but the temporal delimiter that FFmpeg leaves before AV1
 /// ("Temporal delimiter OBUs [...] SHOULD NOT be present in AV1 samples", AV1-ISOBMFF 2.4).
 fn sample(frame: &Frame) -> Bytes {
     const TEMPORAL_DELIMITER: &[u8] = &[0x12, 0x00];
@@ -157,8 +157,8 @@ fn sample(frame: &Frame) -> Bytes {
     frame.payload.slice(if delimited { TEMPORAL_DELIMITER.len() } else { 0 }..)
 }
 
-/// Depends on no other sample (ISO/IEC 14496-12, 8.8.3.1).
+/// Flags of a sample that depends on no other (ISO/IEC 14496-12, 8.8.3.1).
 const FLAGS_KEY: u32 = 0x0200_0000;
 
-/// Depends on others, and is no place to begin.
+/// Flags of a sample that depends on others and is no sync sample.
 const FLAGS_INTER: u32 = 0x0101_0000;

@@ -1,4 +1,4 @@
-//! Initialisation sections: what a player must know before the first media segment (`ftyp`, `moov`).
+//! Initialisation sections: what a player needs before the first media segment (`ftyp`, `moov`).
 
 use super::boxes::{boxed, full};
 use super::{Movie, MovieTrack};
@@ -16,7 +16,7 @@ impl Movie {
             }
             boxed(out, b"mvex", |out| {
                 for track in &self.tracks {
-                    // Samples are as the first (and only) sample entry says; the rest each fragment tells.
+                    // Samples are as the only sample entry says; each fragment tells the rest.
                     full(out, b"trex", 0, 0, |out| put_u32s(out, &[track.id, 1, 0, 0, 0]));
                 }
             });
@@ -27,7 +27,7 @@ impl Movie {
 
 const FTYP: &[u8; 28] = b"\0\0\0\x1cftypiso6\0\0\0\x01iso6mp41av01";
 
-/// Timescale of the movie header. No duration is told in it, so any would do.
+/// Timescale of the movie header. It has no duration, so any value would do.
 const MOVIE_TIMESCALE: u32 = 1000;
 
 /// The unity matrix (ISO/IEC 14496-12, 8.2.2.2).
@@ -54,7 +54,7 @@ impl MovieTrack {
         // Enabled, in the movie, in its preview.
         full(out, b"tkhd", 0, 7, |out| {
             put_u32s(out, &[0, 0, self.id, 0, 0, 0, 0]);
-            // Layer, alternate group, volume (1.0 for sound), reserved.
+            // Layer, alternate group, volume (1.0 for audio), reserved.
             put_u32s(out, &[0, if self.is_video() { 0 } else { 0x0100_0000 }]);
             put_u32s(out, &MATRIX);
             put_u32s(out, &[self.size.0 << 16, self.size.1 << 16]);
@@ -62,7 +62,7 @@ impl MovieTrack {
         boxed(out, b"mdia", |out| {
             full(out, b"mdhd", 0, 0, |out| {
                 put_u32s(out, &[0, 0, self.timescale, 0]);
-                // Language "und", five bits a letter.
+                // Language "und", five bits per letter.
                 out.put_u32(0x55c4_0000);
             });
             full(out, b"hdlr", 0, 0, |out| {

@@ -1,8 +1,8 @@
 //! Fragmented MP4 (ISO/IEC 14496-12, with CMAF's constraints on fragments, ISO/IEC 23000-19).
 //!
 //! In: stream info and frames of a stream. Out: an initialisation section ([`Movie::init`]) and media
-//! segments ([`Movie::fragment`]), all tracks in one file. Tracks whose codec or configuration has no
-//! place in it are left out.
+//! segments ([`Movie::fragment`]), all tracks in one file. Tracks whose codec or configuration has no place
+//! in MP4 are left out.
 
 mod boxes;
 mod entry;
@@ -16,18 +16,18 @@ use crate::media::frame::{Codec, Frame, Track};
 use crate::media::stream_info::{StreamInfo, TrackInfo};
 use crate::media::timestamp::Timestamp;
 
-/// Where the stream's time zero lies on the movie's timeline, in microseconds: decode times have no sign
-/// here, and a track may begin a little before the stream's first frame. As in [`super::ts`].
+/// The stream's time zero on the movie's timeline, in microseconds: decode times are unsigned here, and a
+/// track may begin a little before the stream's first frame. As in [`super::ts`].
 pub const START_US: i64 = 1_400_000;
 
-/// Ticks per second of tracks whose sampling rate cannot tell milliseconds exactly.
+/// Timescale of tracks whose sampling rate cannot express milliseconds exactly.
 const TIMESCALE: u32 = 90_000;
 
 /// The tracks of a file, as long as none of them changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Movie {
     tracks: Vec<MovieTrack>,
-    /// Where the stream's time zero lies, in microseconds.
+    /// The stream's time zero, in microseconds.
     start_us: i64,
 }
 
@@ -35,21 +35,21 @@ pub struct Movie {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct MovieTrack {
     track: Track,
-    /// Its number in the file, from 1 on.
+    /// Track id, from 1 on.
     id: u32,
-    /// Ticks per second.
+    /// Timescale, in ticks per second.
     timescale: u32,
-    /// How long a frame lasts as far as the configuration tells, in ticks.
+    /// Duration of a frame as the configuration tells it, in ticks.
     frame_ticks: i64,
-    /// Width and height in pixels; zero for sound.
+    /// Width and height in pixels; zero for audio.
     size: (u32, u32),
-    /// Its sample entry, a whole box.
+    /// Sample entry, a whole box.
     entry: Vec<u8>,
 }
 
 impl Movie {
-    /// The file that `stream_info` makes. `frames` are consulted for codecs that have no configuration of
-    /// their own (AC-3, E-AC-3), whose tracks are left out where none of theirs is among them.
+    /// The file for `stream_info`. `frames` are used for codecs without configuration (AC-3, E-AC-3): tracks
+    /// of these are left out if none of their frames is there.
     pub fn new(stream_info: &StreamInfo, frames: &[Frame]) -> Movie {
         let mut tracks = Vec::new();
         for (track, info) in &stream_info.tracks {
@@ -82,15 +82,15 @@ impl Movie {
 }
 
 impl MovieTrack {
-    /// The tick at `time`. Every time is rounded by itself, so that no error adds up.
+    /// The tick at `time`. Each time is rounded by itself, so that no error adds up.
     fn ticks(&self, time: Timestamp) -> i64 {
         let ticks = (i128::from(time.0) * i128::from(self.timescale) + 500_000).div_euclid(1_000_000);
         i64::try_from(ticks).unwrap_or(i64::MAX)
     }
 }
 
-/// The sampling rate, as players like it best, where it tells milliseconds exactly: publishers send times
-/// in milliseconds, and their differences have to be kept.
+/// The timescale: the sampling rate, which players prefer, if it can express milliseconds exactly. Publishers
+/// send times in milliseconds, and their differences must be kept.
 fn timescale(info: &TrackInfo) -> u32 {
     match (&info.params, info.codec) {
         // The decoder's clock, whatever was encoded (RFC 7845, 4).

@@ -1,8 +1,8 @@
-//! Elementary streams: how the frames of each codec stand in a transport stream, and how the programme map
-//! names them.
+//! Elementary streams: how the frames of each codec are stored in a transport stream, and how the PMT lists
+//! them.
 //!
-//! In: what is known about a track, then its frames. Out: table entries, and the bytes of each access unit
-//! in pieces. Never copies a payload: whoever takes the pieces does.
+//! In: what is known about a track, then its frames. Out: table entries, and the bytes of each access unit in
+//! pieces. Never: copies a payload.
 
 use super::psi::{Stream, registration};
 use crate::media::codec::aac::{AacConfig, adts_header};
@@ -15,7 +15,7 @@ use crate::media::frame::{Codec, Frame, Track, TrackKind};
 use crate::media::stream_info::TrackInfo;
 use serde::{Deserialize, Serialize};
 
-/// How the frames of one track are laid out.
+/// Mapping of one track.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Es {
     /// H.264 as a byte stream (Rec. ITU-T H.264, Annex B).
@@ -40,18 +40,18 @@ pub enum Es {
     },
 }
 
-/// What turns samples into a byte stream.
+/// What is needed to turn samples into a byte stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ByteStream {
-    /// Bytes of the length before each NAL unit of a sample.
+    /// Length of the length field before each NAL unit of a sample, in bytes.
     length_size: u8,
     /// The parameter sets, with their start codes.
     parameter_sets: Vec<u8>,
 }
 
 impl Es {
-    /// How a track is laid out; `None` if its codec has no place here, or its configuration is missing or
-    /// cannot be told in this format.
+    /// The mapping of a track; `None` if its codec has no place here, or its configuration is missing or
+    /// cannot be expressed.
     pub fn new(info: &TrackInfo) -> Option<Es> {
         let config = info.config.as_ref().map(|config| &config.payload[..]);
         match info.codec {
@@ -71,7 +71,7 @@ impl Es {
         }
     }
 
-    /// The track as the programme map lists it.
+    /// The track's entry in the PMT.
     pub fn stream(&self, pid: u16) -> Stream {
         let (stream_type, descriptors) = match self {
             Es::H264(_) => (0x1b, Vec::new()),
@@ -79,7 +79,7 @@ impl Es {
             Es::Aac(_) => (0x0f, Vec::new()),
             Es::Mp3 { low_rate: false } => (0x03, Vec::new()),
             Es::Mp3 { low_rate: true } => (0x04, Vec::new()),
-            // As ATSC A/52 has it; DVB's way (0x06 and descriptors) is unknown to HLS.
+            // As in ATSC A/52; DVB's way (0x06 and descriptors) is unknown to HLS.
             Es::Ac3 => (0x81, registration(*b"AC-3")),
             Es::Eac3 => (0x87, registration(*b"EAC3")),
             Es::Opus { channels } => {
@@ -99,8 +99,8 @@ impl Es {
         }
     }
 
-    /// Hands the access unit that `frame` makes to `put`, piece by piece, the same in every call. Nothing
-    /// if it cannot be told in this format.
+    /// Passes the access unit of `frame` to `put`, piece by piece, the same in every call. Passes nothing if
+    /// it cannot be expressed.
     pub fn access_unit(&self, frame: &Frame, put: &mut dyn FnMut(&[u8])) {
         match self {
             Es::H264(stream) => stream.h264(frame, put),
@@ -128,10 +128,10 @@ const LONG_START_CODE: [u8; 4] = [0, 0, 0, 1];
 /// Before every other NAL unit.
 const START_CODE: [u8; 3] = [0, 0, 1];
 
-/// An access unit delimiter that promises no slice type: H.264.
+/// An access unit delimiter that allows all slice types: H.264.
 const H264_DELIMITER: [u8; 6] = [0, 0, 0, 1, 0x09, 0xf0];
 
-/// An access unit delimiter that promises no slice type: H.265.
+/// An access unit delimiter that allows all slice types: H.265.
 const H265_DELIMITER: [u8; 7] = [0, 0, 0, 1, 0x46, 0x01, 0x50];
 
 impl ByteStream {
@@ -162,13 +162,13 @@ impl ByteStream {
         self.write(frame, delimiter, frame.is_video_key() && !has_sets(), &is_set, put);
     }
 
-    /// The NAL units of a sample. A torn one, and what comes after it, is left out.
+    /// The NAL units of a sample. A truncated one, and what follows it, is left out.
     fn units<'a>(&self, frame: &'a Frame) -> impl Iterator<Item = &'a [u8]> {
         nals(&frame.payload, self.length_size).map_while(Result::ok)
     }
 
-    /// Delimiter, parameter sets where a decoder may begin, then the sample's own NAL units. A delimiter
-    /// that the sample has itself stays before the parameter sets, where it has to be.
+    /// Delimiter, parameter sets where decoding can start, then the sample's own NAL units. A delimiter that
+    /// the sample has itself stays before the parameter sets, as it must.
     fn write(
         &self,
         frame: &Frame,

@@ -1,10 +1,10 @@
 //! MPEG transport streams (ISO/IEC 13818-1): one programme, for live players and for HLS segments.
 //!
 //! In: frames with the stream info in force. Out: whole transport packets. PAT and PMT come before every
-//! keyframe and twice a second, so that a player may begin anywhere it may decode; parameter sets stand
+//! keyframe and twice a second, so that a player may start wherever it can decode; parameter sets stand
 //! before every keyframe; the clock runs [`CLOCK_LEAD_TICKS`] behind the decoding times.
 //!
-//! State is what the format itself counts: continuity counters, table version, clock.
+//! State: what the format itself counts (continuity counters, table version, clock).
 
 mod es;
 mod packet;
@@ -25,22 +25,21 @@ use pes::PesHead;
 use psi::{PAT_PID, PMT_PID, STREAMS_MAX, Stream};
 use serde::{Deserialize, Serialize};
 
-/// Where the stream's time zero lies on the 90 kHz clock: 1.4 s, so that the clock, which runs behind, and
-/// a track that begins a little before the first frame are still after zero.
+/// The stream's time zero on the 90 kHz clock: 1.4 s, so that the clock, which runs behind, and a track that
+/// begins a little before the first frame still have positive times.
 pub const START_TICKS: i64 = 126_000;
 
-/// How much earlier the bytes of a frame arrive than it is decoded, by the clock: 0.3 s. It covers a
-/// publisher that is a little late with one of its tracks; players that go by the clock (VLC) add it to
-/// their delay.
+/// How much earlier than decoded the bytes of a frame arrive by the clock: 0.3 s. Covers publishers that are
+/// a little late with one of their tracks; players that go by the clock (VLC) add it to their delay.
 pub const CLOCK_LEAD_TICKS: i64 = 27_000;
 
-/// Lays frames out as transport packets.
+/// Muxes frames into transport packets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Muxer {
-    /// The stream info that the tracks below were made of.
+    /// The stream info that the tracks below were made from.
     number: Option<u64>,
     tracks: Vec<MuxTrack>,
-    /// Tracks that had a place and have none now: should they come back, they go on counting.
+    /// Tracks that had a place and have none now, with their counters, in case they come back.
     absent: Vec<(Track, Pid)>,
     version: u8,
     pat: Pid,
@@ -48,18 +47,18 @@ pub struct Muxer {
     tables: Tables,
     /// The clock as written last.
     clock: Option<i64>,
-    /// Where the stream's time zero lies, in ticks.
+    /// The stream's time zero, in ticks.
     start: i64,
-    /// Tables stand before the last frame.
+    /// True if tables stand before the last frame.
     entry: bool,
 }
 
-/// When PAT and PMT were written.
+/// When PAT and PMT were written last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Tables {
     /// Never, or they have changed since.
     Due,
-    /// Just now: no frame came since.
+    /// Just now: no frame has come since.
     Fresh,
     /// Before the frame of this time.
     Since(Timestamp),
@@ -94,14 +93,14 @@ pub fn has_place(info: &TrackInfo) -> bool {
     Es::new(info).is_some()
 }
 
-/// About how many bytes a frame becomes; seldom fewer.
+/// Estimate of the bytes that a frame becomes; seldom too low.
 pub fn len_hint(frame: &Frame) -> usize {
     const HEADS_BYTES: usize = 64;
     (frame.payload.len() + HEADS_BYTES).div_ceil(BODY_BYTES) * PACKET_BYTES
 }
 
 impl Muxer {
-    /// A muxer before its first frame.
+    /// A muxer before the first frame.
     pub fn new() -> Muxer {
         Muxer::default()
     }
@@ -117,8 +116,8 @@ impl Muxer {
         self.write_tables(out);
     }
 
-    /// Appends `frame`, behind tables where they are due. `stream_info` is the one in force at the frame.
-    /// False, and nothing appended, if it has no place here.
+    /// Appends `frame`, after tables where they are due. `stream_info` is the one in force at the frame.
+    /// False, and nothing appended, if the frame has no place here.
     pub fn frame(&mut self, frame: &Frame, stream_info: &StreamInfo, out: &mut BytesMut) -> bool {
         self.entry = false;
         if !frame.is_media() {
@@ -153,12 +152,12 @@ impl Muxer {
         true
     }
 
-    /// True if tables stand right before the frame that was appended last: a player may begin there.
+    /// True if tables stand right before the frame that was appended last: a player may start there.
     pub fn is_entry(&self) -> bool {
         self.entry
     }
 
-    /// Learns the tracks of `stream_info`. Other tables get another version and are due at once.
+    /// Takes the tracks of `stream_info`. Tables that differ get another version and are due at once.
     fn follow(&mut self, stream_info: &StreamInfo) {
         if self.number == Some(stream_info.number) {
             return;
@@ -186,7 +185,7 @@ impl Muxer {
         self.tracks.iter().map(|track| track.es.stream(track.pid.number())).collect()
     }
 
-    /// The track whose packets carry the clock: the first one with pictures, else the first.
+    /// The track whose packets carry the clock: the first video track, else the first track.
     fn clock_track(&self) -> usize {
         self.tracks.iter().position(|track| track.track.kind == TrackKind::Video).unwrap_or(0)
     }
@@ -210,8 +209,8 @@ impl Muxer {
         self.tables = Tables::Fresh;
     }
 
-    /// The clock that goes with a frame of the track at `index`, if one is due. If the track that carries
-    /// it has been silent for too long, it is written by itself. It never runs backwards.
+    /// The clock to write with a frame of the track at `index`, if one is due. If the track that carries it
+    /// has been silent for too long, the clock is written in a packet of its own. It never runs backwards.
     fn clock(&mut self, index: usize, now: i64, out: &mut BytesMut) -> Option<i64> {
         let clock_track = self.clock_track();
         let since = self.clock.map_or(i64::MAX, |clock| now - clock);
@@ -220,7 +219,7 @@ impl Muxer {
             (true, _) => CLOCK_EVERY_TICKS,
             (false, _) => CLOCK_LATE_TICKS,
         };
-        // A player that begins here has to be given the time with the first frame that it can use.
+        // A player that starts here needs the time with the first frame that it can use.
         if since < every || (self.clock.is_none() && index != clock_track) {
             return None;
         }
@@ -233,21 +232,21 @@ impl Muxer {
     }
 }
 
-/// The packets of a track, the same whatever other tracks there are.
+/// The PID of a track: the same whatever other tracks there are.
 fn pid_of(track: Track) -> u16 {
     let base = if track.kind == TrackKind::Video { 0x100 } else { 0x200 };
     base + u16::from(track.id)
 }
 
-/// How often tables come at least, in microseconds of the stream.
+/// Longest distance of tables, in microseconds of the stream.
 const TABLES_EVERY_US: i64 = 500_000;
 
-/// How often a clock comes with sound at the most: 40 ms.
+/// Shortest distance of clocks on audio: 40 ms.
 const CLOCK_EVERY_TICKS: i64 = 3_600;
 
-/// When a clock by itself is due: the specification wants one every 100 ms (2.7.2), and the next block of
-/// sound may be half of that away.
+/// When a clock of its own is due: the specification wants one every 100 ms (2.7.2), and the next audio frame
+/// may be half of that away.
 const CLOCK_LATE_TICKS: i64 = 4_500;
 
-/// "There is no such packet identifier" (2.4.4.9).
+/// The PID for "no clock" (2.4.4.9).
 const NO_PID: u16 = 0x1fff;

@@ -1,61 +1,65 @@
 //! Transport packets: a payload unit cut into packets of 188 bytes (ISO/IEC 13818-1, 2.4.3).
 //!
 //! In: the length of a unit, then its bytes in pieces. Out: whole packets, the last one filled up by its
-//! adaptation field. The length is told first, so that every byte is copied once, to its place.
+//! adaptation field. The length comes first, so that every byte is copied once.
 
 use bytes::{BufMut, BytesMut};
 use serde::{Deserialize, Serialize};
 
-/// Bytes of a packet.
+/// Length of a packet, in bytes.
 pub const PACKET_BYTES: usize = 188;
 
-/// Bytes of a packet after its header.
+/// Length of a packet after its header, in bytes.
 pub const BODY_BYTES: usize = PACKET_BYTES - 4;
 
-/// Ticks of the 90 kHz clock after which timestamps begin again (33 bits).
+/// Period of the 90 kHz timestamps, in ticks (33 bits).
 pub const WRAP: i64 = 1 << 33;
 
-/// A packet identifier and how many packets it had, modulo 16.
+/// A packet identifier and its continuity counter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pid {
     number: u16,
     continuity: u8,
 }
 
-/// What the adaptation field of a unit's first packet tells.
+/// The adaptation field of a unit's first packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Adaptation {
-    /// Decoding may begin at this unit.
+    /// Decoding can start at this unit.
     pub random_access: bool,
     /// The system clock in 90 kHz ticks; taken modulo [`WRAP`].
     pub pcr: Option<i64>,
 }
 
-/// Takes the bytes of one payload unit and lays them out.
+/// Writes one payload unit.
 #[derive(Debug)]
 pub struct Unit<'a> {
     pid: &'a mut Pid,
     out: &'a mut BytesMut,
     /// Bytes of the unit that are still to come.
     left: usize,
-    /// Bytes that the open packet still takes.
+    /// Free bytes of the open packet.
     room: usize,
 }
 
 impl Pid {
-    /// The identifier `number` (13 bits) before its first packet.
+    /// The identifier `number` (13 bits), before its first packet.
     pub const fn new(number: u16) -> Self {
         assert!(number < 0x2000, "packet identifiers have 13 bits");
         Pid { number, continuity: 0 }
     }
 
-    /// The identifier itself.
+    /// The PID.
     pub const fn number(&self) -> u16 {
         self.number
     }
 
-    /// Begins a unit of `len` bytes, at least one. All of them must be [put](Unit::put) before it is
+    /// Begins a unit of `len` bytes. All of them must be [put](Unit::put) before it is
     /// [finished](Unit::finish).
+    ///
+    /// # Panics
+    ///
+    /// If `len` is 0.
     pub fn unit<'a>(&'a mut self, adaptation: Adaptation, len: usize, out: &'a mut BytesMut) -> Unit<'a> {
         assert!(len > 0, "an empty unit has no packet");
         out.reserve((len + Adaptation::BYTES_MAX).div_ceil(BODY_BYTES) * PACKET_BYTES);
@@ -64,7 +68,7 @@ impl Pid {
         unit
     }
 
-    /// Writes a packet that holds nothing but the system clock. It does not count (2.4.3.3).
+    /// Writes a packet with nothing but the clock. It does not count (2.4.3.3).
     pub fn clock(&mut self, pcr: i64, out: &mut BytesMut) {
         let last = (self.continuity + 15) % 16;
         out.put_u8(0x47);
@@ -75,7 +79,11 @@ impl Pid {
 }
 
 impl Unit<'_> {
-    /// The next bytes of the unit. Panics if they are more than were announced.
+    /// Writes the next bytes of the unit.
+    ///
+    /// # Panics
+    ///
+    /// If they are more than were announced.
     pub fn put(&mut self, mut bytes: &[u8]) {
         assert!(bytes.len() <= self.left, "more bytes than the unit was said to have");
         while !bytes.is_empty() {
@@ -90,7 +98,11 @@ impl Unit<'_> {
         }
     }
 
-    /// Ends the unit. Panics if bytes are missing.
+    /// Ends the unit.
+    ///
+    /// # Panics
+    ///
+    /// If bytes are missing.
     pub fn finish(self) {
         assert!(self.left == 0, "fewer bytes than the unit was said to have");
     }
@@ -111,7 +123,7 @@ impl Adaptation {
     /// Length byte, flags and clock.
     const BYTES_MAX: usize = 8;
 
-    /// Bytes it needs at least.
+    /// Least length, in bytes.
     fn len(self) -> usize {
         match self {
             Adaptation { pcr: Some(_), .. } => Self::BYTES_MAX,
@@ -120,7 +132,7 @@ impl Adaptation {
         }
     }
 
-    /// Writes exactly `len` bytes, stuffed where it needs fewer.
+    /// Writes exactly `len` bytes, with stuffing.
     fn write(self, len: usize, out: &mut BytesMut) {
         if len == 0 {
             return;

@@ -1,13 +1,13 @@
 //! The head of a PES packet (ISO/IEC 13818-1, 2.4.3.6).
 //!
-//! In: stream id, times in 90 kHz ticks, length of what follows. Out: its bytes.
+//! In: stream id, times in 90 kHz ticks, length of the payload. Out: the bytes of the head.
 
 use super::packet::WRAP;
 
-/// The most bytes of a head.
+/// Longest head, in bytes.
 const HEAD_BYTES_MAX: usize = 19;
 
-/// The most bytes that a PES packet can say it has after its length field.
+/// Greatest value of the length field.
 const LENGTH_MAX: usize = 0xffff;
 
 /// The head of one PES packet.
@@ -18,12 +18,12 @@ pub struct PesHead {
 }
 
 impl PesHead {
-    /// The head before `payload_len` bytes that are shown at `pts` and decoded at `dts`, both in 90 kHz
-    /// ticks and taken modulo 2^33. `None` if the payload is too long for a stream that must tell its
+    /// The head before `payload_len` bytes with presentation time `pts` and decoding time `dts`, both in 90
+    /// kHz ticks and taken modulo 2^33. `None` if the payload is too long for a stream that must have a
     /// length; video (0xE0 to 0xEF) need not.
     ///
-    /// The length is told wherever it can be: a demuxer then hands the frame on with its last byte
-    /// instead of with the first byte of the next frame.
+    /// The length is written wherever it can be: a demuxer then emits the frame with its last byte instead of
+    /// with the first byte of the next frame.
     pub fn new(stream_id: u8, pts: i64, dts: i64, payload_len: usize) -> Option<PesHead> {
         let times = if pts == dts { 5 } else { 10 };
         let length = match 3 + times + payload_len {
@@ -54,7 +54,7 @@ impl PesHead {
     }
 }
 
-/// A timestamp: 3, 15 and 15 bits, each followed by a one, behind a prefix that tells which one it is.
+/// A timestamp: 3, 15 and 15 bits, each followed by a one, after a prefix that tells which timestamp it is.
 fn time(prefix: u8, ticks: i64) -> [u8; 5] {
     let ticks = ticks.rem_euclid(WRAP) as u64;
     let [.., a, b, c, d, e] = (u64::from(prefix) << 36

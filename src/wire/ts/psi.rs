@@ -1,4 +1,4 @@
-//! The two tables of a transport stream with one programme: PAT and PMT (ISO/IEC 13818-1, 2.4.4).
+//! PAT and PMT of a transport stream with one programme (ISO/IEC 13818-1, 2.4.4).
 //!
 //! In: the elementary streams and the table's version. Out: one packet body for each table.
 
@@ -13,32 +13,36 @@ pub const PMT_PID: u16 = 0x1000;
 /// Number of the only programme.
 const PROGRAM: u16 = 1;
 
-/// The most elementary streams of one programme: so many fit into a table of one packet, whatever
-/// their descriptors.
+/// Most elementary streams of a programme: this many fit into a table of one packet, whatever their
+/// descriptors.
 pub const STREAMS_MAX: usize = 9;
 
-/// One elementary stream as the PMT lists it.
+/// The entry of an elementary stream in the PMT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
-    /// Its packets.
+    /// PID of its packets.
     pub pid: u16,
-    /// How it is coded (2.4.4.9).
+    /// Stream type (2.4.4.9).
     pub stream_type: u8,
-    /// What the stream type alone does not tell; at most [`DESCRIPTOR_BYTES_MAX`] bytes.
+    /// Descriptors, for what the stream type does not tell; at most [`DESCRIPTOR_BYTES_MAX`] bytes.
     pub descriptors: Vec<u8>,
 }
 
-/// The most bytes of descriptors for one elementary stream.
+/// Longest descriptors of one elementary stream, in bytes.
 pub const DESCRIPTOR_BYTES_MAX: usize = 12;
 
-/// A packet body with the programme association table.
+/// The body of the packet with the PAT.
 pub fn pat() -> [u8; BODY_BYTES] {
     let [high, low] = PMT_PID.to_be_bytes();
     let [program_high, program_low] = PROGRAM.to_be_bytes();
     section(0x00, 1, 0, &[program_high, program_low, 0xe0 | high, low])
 }
 
-/// A packet body with the programme map table. `version` is taken modulo 32; at most [`STREAMS_MAX`] streams.
+/// The body of the packet with the PMT. `version` is taken modulo 32.
+///
+/// # Panics
+///
+/// If there are more than [`STREAMS_MAX`] streams or too long descriptors.
 pub fn pmt(version: u8, pcr_pid: u16, streams: &[Stream]) -> [u8; BODY_BYTES] {
     assert!(streams.len() <= STREAMS_MAX, "the table has to fit into one packet");
     let [high, low] = pcr_pid.to_be_bytes();
@@ -52,15 +56,15 @@ pub fn pmt(version: u8, pcr_pid: u16, streams: &[Stream]) -> [u8; BODY_BYTES] {
     section(0x02, PROGRAM, version, &body)
 }
 
-/// A registration descriptor (2.6.8): who defines what the stream holds.
+/// A registration descriptor (2.6.8): the identifier of the format.
 pub fn registration(format: [u8; 4]) -> Vec<u8> {
     [&[0x05, 4], &format[..]].concat()
 }
 
-/// A section in long form behind its pointer field, filled up with stuffing (2.4.4.1).
+/// A section in long form after its pointer field, filled up with stuffing (2.4.4.1).
 fn section(table_id: u8, extension: u16, version: u8, body: &[u8]) -> [u8; BODY_BYTES] {
     let mut packet = [0xff; BODY_BYTES];
-    // What follows the length field: five bytes of head, the body, four bytes of CRC.
+    // The length covers five bytes of head, the body, and four bytes of CRC.
     let length = 5 + body.len() + 4;
     let [high, low] = extension.to_be_bytes();
     let head = [0, table_id, 0xb0, length as u8, high, low, 0xc1 | (version % 32) << 1, 0, 0];
