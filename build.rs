@@ -7,7 +7,8 @@
 use std::process::Command;
 
 fn main() {
-    for path in ["src", "Cargo.toml", "Cargo.lock", "build.rs"] {
+    // It runs in `src`.
+    for path in [".", "../Cargo.toml", "../Cargo.lock", "../build.rs"] {
         println!("cargo::rerun-if-changed={path}");
     }
     println!("cargo::rerun-if-env-changed=DACAPO_COMMIT");
@@ -22,7 +23,8 @@ fn main() {
 /// The commit, and whether the sources are others than its own.
 fn commit() -> Option<String> {
     let commit = git(&["rev-parse", "--short=10", "HEAD"])?;
-    let sources = ["status", "--porcelain", "--untracked-files=no", "--", "src", "Cargo.toml", "Cargo.lock"];
+    let sources =
+        ["status", "--porcelain", "--untracked-files=no", "--", ".", "../Cargo.toml", "../Cargo.lock"];
     let changed = if git(&sources)?.is_empty() { "" } else { ".changed" };
     Some(format!("{commit}{changed}"))
 }

@@ -12,7 +12,7 @@ set -euo pipefail
 if [ -z "${CAPTURE_INSIDE:-}" ]; then
   cd "$(dirname "$0")/.."
   bash conformance/install.sh
-  cargo build --release --locked --quiet -p dacapo
+  cargo build --release --locked --quiet -p dacapo-server
   cargo build --locked --quiet -p conformance
   exec env CAPTURE_INSIDE=1 unshare --net -- bash conformance/capture.sh "$@"
 fi

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 /// A live-media server: RTMP in; RTMP, HTTP-FLV, WebSocket-FLV, HTTP-TS and HLS out.
 #[derive(Debug, Parser)]
 #[command(
+    name = "dacapo",
     version = dacapo::record::BUILD,
     after_help = "Without a command it serves. Every setting can be overridden from the \
 environment: DACAPO_RTMP__LISTEN=1935 stands for rtmp.listen."

@@ -22,7 +22,7 @@ prepare() {
         { echo "needs two processors: one for the server, one for the load" >&2 && exit 1; }
     # A player is a descriptor in the server and one in the load.
     ulimit -n "$(ulimit -Hn)"
-    cargo build --profile dist --quiet --manifest-path "$root/Cargo.toml" -p dacapo -p load
+    cargo build --profile dist --quiet --manifest-path "$root/Cargo.toml" -p dacapo-server -p load
     local target=${CARGO_TARGET_DIR:-$root/target}
     load="$target/dist/load" dacapo="$target/dist/dacapo"
     # In memory where that is possible: no disk has a part in what is measured.

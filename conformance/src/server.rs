@@ -220,7 +220,7 @@ fn build() -> PathBuf {
     }
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("conformance stands in the repository");
     let _ = Tool::new(env!("CARGO"))
-        .words("build --release --locked --quiet -p dacapo")
+        .words("build --release --locked --quiet -p dacapo-server")
         .folder(top)
         .run(secs(1800));
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| top.join("target"), PathBuf::from);

@@ -41,9 +41,10 @@ const STOREYS: [&[&str]; 9] = [
 
 /// The crates of the workspace: name, folder, and which of the others each may depend on, its tests included.
 /// `load` shares no code with what it measures.
-const CRATES: [(&str, &str, &[&str]); 5] = [
+const CRATES: [(&str, &str, &[&str]); 6] = [
     ("load", "benches/load", &[]),
-    ("dacapo", "", &["load"]),
+    ("dacapo", "src", &[]),
+    ("dacapo-server", "", &["dacapo", "load"]),
     ("conformance", "conformance", &["dacapo"]),
     ("sim", "sim", &["dacapo", "conformance"]),
     ("fuzz", "fuzz", &["dacapo", "conformance", "sim"]),
@@ -180,7 +181,7 @@ fn the_pure_part_depends_on_nothing_that_touches_the_world() {
     let shell = optional_dependencies();
     assert!(
         shell.contains(&"mio".to_owned()),
-        "the shell's dependencies are read from Cargo.toml: {shell:?}"
+        "the shell's dependencies are read from src/Cargo.toml: {shell:?}"
     );
     let found: Vec<&str> = tree
         .lines()
@@ -592,9 +593,9 @@ fn relative(file: &Path) -> String {
 
 /// What the feature `net` switches on.
 fn optional_dependencies() -> Vec<String> {
-    let manifest = std::fs::read_to_string(repository().join("Cargo.toml")).expect("Cargo.toml is readable");
+    let manifest = std::fs::read_to_string(repository().join("src/Cargo.toml")).expect("it is readable");
     let list = manifest.split("\nnet = [").nth(1).and_then(|rest| rest.split(']').next());
-    let list = list.expect("Cargo.toml says what the feature `net` is");
+    let list = list.expect("src/Cargo.toml says what the feature `net` is");
     list.split('"').filter_map(|item| item.strip_prefix("dep:")).map(str::to_owned).collect()
 }
 
