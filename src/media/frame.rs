@@ -1,28 +1,29 @@
-//! One coded picture, one block of sound, one decoder configuration or one message of data.
+//! Frames: a coded picture, a block of audio, a decoder configuration or a data message.
 //!
-//! A frame belongs to no protocol: its payload is what the codec's specification calls a sample, free of
-//! any container's framing, and shared (`Bytes`) from the socket that it came from to all that it goes to.
+//! A frame belongs to no protocol: its payload is a sample as the codec's specification defines it, without
+//! the framing of any container, and shared (`Bytes`) from the socket that it came from to all that it goes
+//! to.
 
 use crate::media::timestamp::Timestamp;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What sort of track.
+/// Kind of a track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TrackKind {
-    /// Pictures.
+    /// Video.
     Video,
-    /// Sound.
+    /// Audio.
     Audio,
     /// AMF0 messages: metadata, cue points, captions.
     Data,
 }
 
-/// A track of a stream: its kind and its number within that kind (0 unless the publisher sends several).
+/// A track of a stream: its kind, and its number within the kind (0 unless the publisher sends several).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Track {
-    /// Pictures, sound or data.
+    /// Kind.
     pub kind: TrackKind,
     /// The enhanced-RTMP track id; 0 for the default track.
     pub id: u8,
@@ -37,7 +38,7 @@ impl Track {
     pub const DATA: Track = Track { kind: TrackKind::Data, id: 0 };
 }
 
-/// How a payload is coded, and thereby what its bytes are.
+/// Codec of a track, and thereby the form of its payloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Codec {
     /// Length-prefixed NAL units; configuration: AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3).
@@ -63,66 +64,66 @@ pub enum Codec {
     Ac3,
     /// An E-AC-3 sync frame; no configuration.
     Eac3,
-    /// A legacy FLV video codec by its id (2 Sorenson H.263, 3 Screen, 4 VP6, ...): carried, not understood.
+    /// A legacy FLV video codec by its id (2 Sorenson H.263, 3 Screen, 4 VP6, ...): relayed, never parsed.
     FlvVideo(u8),
-    /// A legacy FLV audio codec by its id (7 G.711 A, 8 G.711 mu, 11 Speex, ...): carried, not understood.
+    /// A legacy FLV audio codec by its id (7 G.711 A, 8 G.711 mu, 11 Speex, ...): relayed, never parsed.
     FlvAudio(u8),
     /// AMF0 values: the name of the message, then its arguments.
     Amf0,
 }
 
-/// What a frame is for.
+/// Purpose of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum FrameKind {
-    /// The decoder configuration of its track (a "sequence header"); its form depends on the codec.
+    /// Decoder configuration of its track (a "sequence header"); its form depends on the codec.
     Config,
-    /// Decoding may begin here. Every audio frame is one.
+    /// A random access point: decoding can start here. Every audio frame is one.
     Key,
-    /// Needs frames before it.
+    /// Depends on frames before it.
     Inter,
-    /// `onMetaData` of the publisher (data track): describes the stream, kept for late joiners.
+    /// `onMetaData` of the publisher (data track): describes the stream, kept for players that join later.
     Metadata,
     /// Any other message of the data track.
     Message,
-    /// More about a track than its configuration says, relayed as it came (enhanced RTMP): colour and HDR of
-    /// a video track (`Metadata` packet, AMF0), speakers of an audio track (`MultichannelConfig` packet).
+    /// More about a track than its configuration says, relayed unchanged (enhanced RTMP): colour and HDR of a
+    /// video track (`Metadata` packet, AMF0), speakers of an audio track (`MultichannelConfig` packet).
     VideoInfo,
-    /// The publisher says that its track ends here.
+    /// The publisher ends the track.
     End,
 }
 
 /// One frame.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
-    /// Which track it belongs to.
+    /// Track.
     pub track: Track,
-    /// How its payload is coded.
+    /// Codec.
     pub codec: Codec,
-    /// What it is for.
+    /// Purpose.
     pub kind: FrameKind,
-    /// Low four bits of a legacy FLV audio header (rate, size, channels) as the publisher sent them;
-    /// means something for [`Codec::Mp3`] and [`Codec::FlvAudio`] only.
+    /// Low four bits of a legacy FLV audio header (rate, size, channels) as received; used for [`Codec::Mp3`]
+    /// and [`Codec::FlvAudio`] only.
     pub sound: u8,
-    /// When it is decoded.
+    /// Decoding time.
     pub dts: Timestamp,
-    /// How much later than `dts` it is shown, in microseconds; not negative (I10).
+    /// Composition time offset in microseconds: presentation time minus `dts`; not negative (I10).
     pub cts: i32,
-    /// The bytes, as [`Codec`] says.
+    /// Payload, in the form that [`Codec`] says.
     pub payload: Bytes,
 }
 
 impl Frame {
-    /// When it is shown.
+    /// Presentation time.
     pub fn pts(&self) -> Timestamp {
         self.dts + i64::from(self.cts)
     }
 
-    /// True for coded pictures and sound.
+    /// True for coded video and audio.
     pub fn is_media(&self) -> bool {
         matches!(self.kind, FrameKind::Key | FrameKind::Inter)
     }
 
-    /// True for a picture that decoding may begin at.
+    /// True for a video keyframe.
     pub fn is_video_key(&self) -> bool {
         self.track.kind == TrackKind::Video && self.kind == FrameKind::Key
     }

@@ -1,4 +1,4 @@
-//! Media as every protocol sees it: frames on tracks, their codecs and timestamps.
+//! Media independent of protocols: frames on tracks, their codecs and timestamps.
 
 pub mod codec;
 pub mod frame;

@@ -1,8 +1,8 @@
-//! What a player must know before its first frame: metadata and the configuration of each track.
+//! What a player needs before its first frame: metadata and the configuration of each track.
 //!
 //! A stream info never changes; a stream whose codec changes gets a new one with the next number. A ring
-//! keeps with every frame the info that is in force there, so that whoever starts at that frame, now or after
-//! a jump, gets the right one (I2, I5).
+//! keeps with every frame the info that is in force there, so that a player that starts at the frame, now or
+//! after a jump, gets the right one (I2, I5).
 
 use crate::media::codec::Params;
 use crate::media::frame::{Codec, Frame, FrameKind, Track, TrackKind};
@@ -10,33 +10,33 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What is known about one track.
+/// What is known about a track.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrackInfo {
-    /// Its codec.
+    /// Codec.
     pub codec: Codec,
-    /// Its configuration frame; `None` for codecs without one, and before it came.
+    /// Configuration frame; `None` for codecs without one, and before it came.
     pub config: Option<Frame>,
-    /// What the configuration says, where it could be understood.
+    /// Parameters from the configuration, if it could be parsed.
     pub params: Option<Params>,
 }
 
-/// The stream info in force at some frame.
+/// The stream info in force at a frame.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamInfo {
     /// Grows by one with each change. Equal numbers of one stream mean equal info.
     pub number: u64,
     /// `onMetaData`, if the publisher sent any.
     pub metadata: Option<Frame>,
-    /// What else is known about tracks (see [`FrameKind::VideoInfo`]), relayed as it came.
+    /// Further information about tracks (see [`FrameKind::VideoInfo`]), relayed unchanged.
     pub video_info: BTreeMap<Track, Frame>,
     /// Every audio and video track seen so far.
     pub tracks: BTreeMap<Track, TrackInfo>,
 }
 
 impl StreamInfo {
-    /// The stream info after `frame`, whose configuration (or, for codecs without one, whose payload) says
-    /// `params`. `None` if it changes nothing: encoders repeat what they said.
+    /// The stream info after `frame`, whose configuration (or payload, for codecs without configuration) has
+    /// the parameters `params`. `None` if nothing changes: encoders repeat configurations.
     pub fn with(self: &Arc<Self>, frame: &Frame, params: Option<Params>) -> Option<Arc<StreamInfo>> {
         if !self.is_changed_by(frame, params.as_ref()) {
             return None;
@@ -55,8 +55,8 @@ impl StreamInfo {
                     _ => known.and_then(|info| info.config.clone()),
                 };
                 next.tracks.insert(frame.track, TrackInfo { codec: frame.codec, config, params });
-                // What was known about the old codec says nothing about the new one. (What is to hold for
-                // the new one may have come before its configuration.)
+                // What was known about the old codec does not hold for the new one. (Information for the new
+                // one may have come before its configuration.)
                 next.video_info.retain(|track, info| *track != frame.track || info.codec == frame.codec);
             }
         }
@@ -82,7 +82,7 @@ impl StreamInfo {
         self.tracks.get(&track)
     }
 
-    /// True if a track of this kind was seen.
+    /// True if there is a track of this kind.
     pub fn has(&self, kind: TrackKind) -> bool {
         self.tracks.keys().any(|track| track.kind == kind)
     }

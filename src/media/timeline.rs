@@ -1,58 +1,59 @@
-//! Normalizes the timestamps of publishers.
+//! Normalises the timestamps of publishers.
 //!
-//! In: a publisher's timestamps, unwrapped to 64 bits, as they come. Out: a place on the stream's own
-//! timeline that never goes back on any track (I9) and goes on where the publisher before left off.
-//! A publisher whose clock is sane sees its differences kept to the microsecond; one that jumps is
-//! re-anchored once, for all its tracks together, so that sound and picture stay in step (I11).
+//! In: a publisher's timestamps, unwrapped to 64 bits, as received. Out: times on the stream's own timeline,
+//! which never goes back on any track (I9) and continues where the publisher before left off. If a
+//! publisher's clock is steady, its differences are kept to the microsecond; if it jumps, the timeline is
+//! re-anchored once, for all its tracks together, so that audio and video stay in sync (I11).
 
 use crate::media::frame::{Frame, Track, TrackKind};
 use crate::media::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A step on one track that is larger than this, in microseconds, is a jump and not a pause.
+/// A larger step on one track, in microseconds, is a jump and not a pause.
 const JUMP_US: i64 = 10_000_000;
 
-/// A first timestamp up to this, in microseconds, is taken as it is; a larger one is moved here, which
-/// leaves room for a track that starts a little earlier.
+/// A first timestamp up to this, in microseconds, is kept; a larger one is moved here, which leaves room for
+/// a track that starts a little earlier.
 const HEAD_ROOM_US: i64 = 1_000_000;
 
-/// What is added after a jump or a change of publisher when nothing better is known: one frame at 25 fps.
+/// Step after a jump or a change of publisher when nothing better is known, in microseconds: one frame at 25
+/// fps.
 const STEP_US: i64 = 40_000;
 
-/// Video frames are kept at least this far apart, in microseconds: FLV and RTMP count milliseconds.
+/// Least distance of video frames, in microseconds: FLV and RTMP count milliseconds.
 const VIDEO_STEP_US_MIN: i64 = 1_000;
 
 /// The timeline of one stream.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Timeline {
-    /// Added to the publisher's time; `None` before its first frame of sound or picture.
+    /// Offset that is added to the publisher's time; `None` before its first audio or video frame.
     offset: Option<i64>,
-    /// Last time given out on each track. A handful of entries.
+    /// Last time of each track. A handful of entries.
     last: Vec<(Track, Timestamp)>,
-    /// The largest time given out so far.
+    /// Largest time so far.
     end: Option<Timestamp>,
-    /// Corrections made so far: jumps and steps back.
+    /// Number of corrections so far: jumps and steps back.
     repairs: u64,
 }
 
 impl Timeline {
-    /// Another publisher begins: its first frame follows the last one that was given out.
+    /// Another publisher begins: its first frame follows the last frame.
     pub fn restart(&mut self) {
         self.offset = None;
     }
 
-    /// The largest time given out so far.
+    /// Largest time so far.
     pub fn end(&self) -> Timestamp {
         self.end.unwrap_or(Timestamp::ZERO)
     }
 
-    /// How often a timestamp had to be corrected.
+    /// Number of corrections so far.
     pub fn repairs(&self) -> u64 {
         self.repairs
     }
 
-    /// Moves a frame from its publisher's time to the stream's. Frames that are not sound or picture take
-    /// the time of what came before them: encoders stamp their headers with anything.
+    /// Moves a frame from its publisher's time to the stream's. Frames that are neither audio nor video take
+    /// the time of the frame before them: encoders put arbitrary timestamps on their headers.
     pub fn normalize(&mut self, frame: &mut Frame) {
         if !frame.is_media() {
             frame.dts = self.end();
@@ -81,7 +82,7 @@ impl Timeline {
         if dts < floor {
             reached!("a timestamp went back");
             self.repairs += 1;
-            // The picture is still shown when its publisher wanted, if that is not in the past.
+            // The presentation time is kept, unless it is in the past now.
             let shift = i32::try_from(floor - dts).unwrap_or(i32::MAX);
             frame.cts = frame.cts.saturating_sub(shift).max(0);
             dts = floor;

@@ -1,15 +1,16 @@
-//! A place on a stream's timeline, in microseconds.
+//! A time on a stream's timeline, in microseconds.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::{Add, Sub};
 
-/// Microseconds on a stream's timeline. Zero is the stream's first frame; it goes on over republishing.
+/// A time on a stream's timeline, in microseconds. Zero is the stream's first frame; it continues over
+/// republishing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// The start of the timeline.
+    /// Start of the timeline.
     pub const ZERO: Timestamp = Timestamp(0);
 
     /// From milliseconds (RTMP, FLV).
@@ -36,7 +37,7 @@ impl Add<i64> for Timestamp {
     }
 }
 
-/// The distance in microseconds.
+/// Distance in microseconds.
 impl Sub for Timestamp {
     type Output = i64;
     fn sub(self, other: Timestamp) -> i64 {

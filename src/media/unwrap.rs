@@ -1,22 +1,22 @@
-//! Timestamps of 32 bits that wrap around, made into ones of 64 bits that do not.
+//! Unwraps timestamps of 32 bits to 64 bits.
 //!
-//! RTMP counts milliseconds in 32 bits, which last for 49.7 days. The next timestamp is taken to be the
-//! one that is nearest to the last, before it or after it; which leaps are meant is not decided here.
+//! RTMP counts milliseconds in 32 bits, which wrap after 49.7 days. The next timestamp is the one nearest to
+//! the last, before or after it. Never: decides which jumps are meant.
 
 use serde::{Deserialize, Serialize};
 
-/// The unwrapped timestamps of one sender.
+/// Unwraps the timestamps of one sender.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unwrap32 {
     last: Option<i64>,
 }
 
 impl Unwrap32 {
-    /// The next timestamp, unwrapped. The first stays what it is.
+    /// The next timestamp, unwrapped. The first is kept.
     pub fn unwrap(&mut self, timestamp: u32) -> i64 {
         let unwrapped = match self.last {
             None => i64::from(timestamp),
-            // The low 32 bits of `last` are what the sender called it.
+            // The low 32 bits of `last` are the timestamp as the sender wrote it.
             Some(last) => last + i64::from(timestamp.wrapping_sub(last as u32).cast_signed()),
         };
         if self.last.is_some_and(|last| last >> 32 != unwrapped >> 32) {

@@ -1,18 +1,18 @@
 //! AC-3 and E-AC-3: the beginning of a sync frame (ETSI TS 102 366, 4.3 and E.1.2).
 //!
-//! In: a frame, or several. Out: [`Header`], with what muxers write into `dac3` and `dec3` boxes. Of a
-//! stream with dependent substreams (7.1) the first, independent one is looked at.
+//! In: a frame, or several. Out: [`Header`], with what muxers write into `dac3` and `dec3` boxes. In a stream
+//! with dependent substreams (7.1) the first, independent one is parsed.
 
 use super::bits::{Bits, Fault};
 use super::{AudioParams, CodecError};
 use crate::media::frame::Codec;
 
-/// What the beginning of a sync frame says.
+/// The parsed beginning of a sync frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// [`Codec::Ac3`] or [`Codec::Eac3`].
     pub codec: Codec,
-    /// Samples per second.
+    /// Sampling rate, in Hz.
     pub sample_rate: u32,
     /// Sample rate code: 0 48 kHz, 1 44.1 kHz, 2 32 kHz, 3 half of a rate (E-AC-3 only).
     pub fscod: u8,
@@ -20,9 +20,9 @@ pub struct Header {
     pub bsid: u8,
     /// Bit stream mode; 0, complete main, for E-AC-3, which tells it later if at all.
     pub bsmod: u8,
-    /// Audio coding mode: which full channels there are.
+    /// Audio coding mode: the full-range channels.
     pub acmod: u8,
-    /// True with a channel for low frequencies.
+    /// True with a low-frequency channel.
     pub lfe: bool,
     /// AC-3: the upper five bits of the frame size code, which stand for the bit rate. E-AC-3: 0.
     pub bit_rate_code: u8,
@@ -33,7 +33,11 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads the header at the beginning of `frame`, which is of `codec`, AC-3 or E-AC-3.
+    /// Parses the header at the beginning of `frame`, which is of `codec`, AC-3 or E-AC-3.
+    ///
+    /// # Errors
+    ///
+    /// If there is no valid header, or one of the other codec.
     pub fn parse(codec: Codec, frame: &[u8]) -> Result<Header, CodecError> {
         let header = read_header(frame).map_err(|fault| fault.of(codec))?;
         if header.codec != codec {
@@ -42,13 +46,13 @@ impl Header {
         Ok(header)
     }
 
-    /// Channels, that for low frequencies included.
+    /// Number of channels, the low-frequency channel included.
     pub fn channels(&self) -> u8 {
         [2, 1, 2, 3, 3, 4, 4, 5][usize::from(self.acmod & 7)] + u8::from(self.lfe)
     }
 }
 
-/// What a frame of `codec`, AC-3 or E-AC-3, says about the sound.
+/// Parameters from a frame of `codec`, AC-3 or E-AC-3.
 pub fn frame_params(codec: Codec, frame: &[u8]) -> Option<AudioParams> {
     let header = Header::parse(codec, frame).ok()?;
     Some(AudioParams {
@@ -62,7 +66,7 @@ pub fn frame_params(codec: Codec, frame: &[u8]) -> Option<AudioParams> {
 
 const SAMPLE_RATES: [u32; 3] = [48_000, 44_100, 32_000];
 
-/// Samples in an audio block; a frame has six of them, as a rule.
+/// Samples in an audio block; a frame usually has six blocks.
 const BLOCK_SAMPLES: u32 = 256;
 
 fn read_header(frame: &[u8]) -> Result<Header, Fault> {
@@ -72,9 +76,9 @@ fn read_header(frame: &[u8]) -> Result<Header, Fault> {
     if !frame.starts_with(&[0x0b, 0x77]) {
         return Err(Fault::Invalid("there is no AC-3 sync word"));
     }
-    // The identification stands at the same place in both editions, so that it can be looked at first.
+    // The identification is at the same position in both editions, so it can be read first.
     match frame.get(5).ok_or(Fault::Truncated)? >> 3 {
-        // Above 8 come editions for half and quarter rates that were never used.
+        // Above 8 are editions for half and quarter rates, which were never used.
         0..=8 => read_ac3(&mut Bits::new(&frame[4..])),
         11..=16 => read_eac3(&mut Bits::new(&frame[2..])),
         _ => Err(Fault::Invalid("an unknown bit stream identification")),
@@ -111,8 +115,8 @@ fn read_ac3(bits: &mut Bits<'_>) -> Result<Header, Fault> {
     })
 }
 
-/// Table 4.13: a frame holds 1536 samples at the bit rate, in words of two bytes; at 44.1 kHz the lowest
-/// bit of the code adds the word that rounding left out.
+/// Table 4.13: a frame holds 1536 samples at the bit rate, in words of two bytes; at 44.1 kHz the lowest bit
+/// of the code adds the word that rounding omitted.
 fn ac3_frame_bytes(frame_size_code: u8, sample_rate: u32) -> Result<usize, Fault> {
     const KILOBITS: [u32; 19] =
         [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640];

@@ -1,15 +1,15 @@
-//! Start codes where lengths belong (H.264 and H.265, Annex B).
+//! Repairs start codes where lengths belong (H.264 and H.265, Annex B).
 //!
 //! Some encoders put a byte stream with start codes into containers that want configuration records and
-//! samples with lengths. [`repair`] makes the proper form of such a frame, so that nothing behind it needs
-//! to know. In: frames as peers sent them. Out: a payload as [`Codec`] says, copied, of those that need it.
+//! samples with lengths. In: frames as received. Out: [`repair`] returns a payload as [`Codec`] says, copied,
+//! for the frames that need it, so that no other code must know.
 
 use super::nal::{byte_stream_units, nals};
 use super::{h264, h265};
 use crate::media::frame::{Codec, Frame, FrameKind};
 use bytes::Bytes;
 
-/// The payload that the frame should have had; `None` if it is right, or beyond repair. `config` is the
+/// The payload that the frame should have had; `None` if it is right, or cannot be repaired. `config` is the
 /// configuration in force on its track.
 pub fn repair(frame: &Frame, config: Option<&[u8]>) -> Option<Bytes> {
     let payload = &frame.payload[..];
@@ -44,16 +44,15 @@ fn begins_with_start_code(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0, 0, 1]) || bytes.starts_with(&[0, 0, 0, 1])
 }
 
-/// True if `payload` holds start codes where lengths of `length_size` bytes belong.
-///
-/// `00 00 01` may also begin a length (of 256 to 511), so a payload counts as a byte stream only if it
-/// begins with a start code and does not hold together as a row of lengths.
+/// True if `payload` holds start codes where lengths of `length_size` bytes belong. `00 00 01` may also begin
+/// a length (of 256 to 511), so a payload counts as a byte stream only if it begins with a start code and is
+/// no valid row of lengths.
 pub fn is_annexb(payload: &[u8], length_size: u8) -> bool {
     begins_with_start_code(payload) && nals(payload, length_size).any(|nal| nal.is_err())
 }
 
-/// A copy of a byte stream as a sample with lengths of `length_size` bytes; `None` if a unit is longer than
-/// such a length can tell.
+/// A copy of a byte stream as a sample with lengths of `length_size` bytes; `None` if a unit is too long for
+/// such a length.
 pub fn to_sample(bytes: &[u8], length_size: u8) -> Option<Vec<u8>> {
     assert!((1..=4).contains(&length_size), "a NAL length has 1 to 4 bytes");
     let unused = 4 - usize::from(length_size);

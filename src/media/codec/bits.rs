@@ -1,23 +1,23 @@
-//! Bits of a configuration, most significant first.
+//! A bit reader, most significant bit first.
 //!
-//! In: bytes that a peer sent. Out: fixed-width numbers, Exp-Golomb codes (H.264 and H.265, 9.1), or a
-//! [`Fault`] when the bytes end too early. Every read is bounded by the bytes; nothing here loops by a
-//! number that was read. Never panics, whatever the bytes.
+//! In: bytes of a configuration. Out: fixed-width numbers, Exp-Golomb codes (H.264 and H.265, 9.1), or a
+//! [`Fault`] when the bytes end too early. Every read is bounded by the bytes; no loop is bounded by a number
+//! that was read. Never: panics.
 
 use super::error::CodecError;
 use crate::media::frame::Codec;
 
-/// What is wrong with some bytes, before it is known whose they are.
+/// What is wrong with some bytes, before the codec is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// They end before they are complete.
+    /// They are truncated.
     Truncated,
-    /// A value that the specification does not allow, or one beyond all reason.
+    /// A value that the specification does not allow, or that is implausible.
     Invalid(&'static str),
 }
 
 impl Fault {
-    /// The same fault, told of `codec`.
+    /// The error of `codec` with this fault.
     pub(crate) fn of(self, codec: Codec) -> CodecError {
         match self {
             Fault::Truncated => CodecError::Truncated { codec },
@@ -26,7 +26,7 @@ impl Fault {
     }
 }
 
-/// A place in some bytes, counted in bits.
+/// A position in bytes, in bits.
 #[derive(Clone, Debug)]
 pub(crate) struct Bits<'a> {
     bytes: &'a [u8],
@@ -34,12 +34,12 @@ pub(crate) struct Bits<'a> {
 }
 
 impl<'a> Bits<'a> {
-    /// Stands before the first bit of `bytes`.
+    /// A position before the first bit of `bytes`.
     pub(crate) fn new(bytes: &'a [u8]) -> Bits<'a> {
         Bits { bytes, at: 0 }
     }
 
-    /// How many bits are left.
+    /// Number of bits left.
     pub(crate) fn left(&self) -> usize {
         self.bytes.len() * 8 - self.at
     }
@@ -75,7 +75,7 @@ impl<'a> Bits<'a> {
         Ok(u8::try_from(self.u(count)?).expect("at most 8 bits were taken"))
     }
 
-    /// Leaves out `count` bits.
+    /// Skips `count` bits.
     pub(crate) fn skip(&mut self, count: usize) -> Result<(), Fault> {
         if self.left() < count {
             return Err(Fault::Truncated);
@@ -84,7 +84,7 @@ impl<'a> Bits<'a> {
         Ok(())
     }
 
-    /// Goes on to the next whole byte.
+    /// Skips to the next whole byte.
     pub(crate) fn align(&mut self) {
         self.at = self.at.next_multiple_of(8);
     }
@@ -102,7 +102,7 @@ impl<'a> Bits<'a> {
         Ok(((1u64 << zeros) - 1 + u64::from(tail)) as u32)
     }
 
-    /// An unsigned Exp-Golomb code that may not exceed `max`; `what` says which bound was broken.
+    /// An unsigned Exp-Golomb code that may not exceed `max`; `what` names the bound in the error.
     pub(crate) fn ue_max(&mut self, max: u32, what: &'static str) -> Result<u32, Fault> {
         let value = self.ue()?;
         if value > max { Err(Fault::Invalid(what)) } else { Ok(value) }
@@ -117,8 +117,8 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// The payload of a NAL unit without its emulation prevention: of every `00 00 03` the 3 is left out
-/// (H.264, 7.4.1; H.265, 7.4.2). Never longer than `nal`.
+/// The payload of a NAL unit without emulation prevention: the 3 of every `00 00 03` is left out (H.264,
+/// 7.4.1; H.265, 7.4.2). Never longer than `nal`.
 pub(crate) fn unescape(nal: &[u8]) -> Vec<u8> {
     let mut raw = Vec::with_capacity(nal.len());
     let mut zeros = 0;

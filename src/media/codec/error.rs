@@ -1,29 +1,29 @@
-//! What can be wrong with a codec's configuration.
+//! Errors of configurations and frame headers.
 
 use crate::media::frame::Codec;
 use thiserror::Error;
 
-/// Why a configuration, or the header of a frame where there is none, could not be understood.
+/// Why a configuration, or the header of a frame where there is none, cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CodecError {
-    /// It ends before it is complete.
+    /// It is truncated.
     #[error("{} configuration is truncated", codec.name())]
     Truncated {
-        /// Whose.
+        /// Codec of the track.
         codec: Codec,
     },
-    /// The codec has none: frames of some tell what is to know.
+    /// The codec has no configuration.
     #[error("{} has no configuration", codec.name())]
     Absent {
-        /// Which.
+        /// Codec of the track.
         codec: Codec,
     },
-    /// A value that the specification does not allow, or a size beyond all reason.
+    /// A value that the specification does not allow, or that is implausible.
     #[error("{} configuration: {what}", codec.name())]
     Invalid {
-        /// Whose.
+        /// Codec of the track.
         codec: Codec,
-        /// What was wrong.
+        /// What is wrong.
         what: &'static str,
     },
 }

@@ -1,7 +1,7 @@
 //! FLAC: the STREAMINFO block (RFC 9639, 8.2).
 //!
-//! In: a configuration as senders write it: with the `fLaC` marker, with the header of the metadata block
-//! only, or the block bare. Out: [`StreamInfo`], and the 34 bytes of the block for muxers.
+//! In: a configuration as encoders write it: with the `fLaC` marker, with the header of the metadata block
+//! only, or the bare block. Out: [`StreamInfo`], and the 34 bytes of the block for muxers.
 
 use super::bits::{Bits, Fault};
 use super::{AudioParams, CodecError};
@@ -10,14 +10,14 @@ use crate::media::frame::Codec;
 /// Length of a STREAMINFO block without its header.
 pub const STREAMINFO_BYTES: usize = 34;
 
-/// What a STREAMINFO block says.
+/// A parsed STREAMINFO block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamInfo {
     /// Fewest samples per frame and channel, but for the last frame.
     pub block_samples_min: u16,
     /// Most samples per frame and channel.
     pub block_samples_max: u16,
-    /// Samples per second.
+    /// Sampling rate, in Hz.
     pub sample_rate: u32,
     /// Channels, 1 to 8.
     pub channels: u8,
@@ -26,7 +26,11 @@ pub struct StreamInfo {
 }
 
 impl StreamInfo {
-    /// Reads a configuration.
+    /// Parses a configuration.
+    ///
+    /// # Errors
+    ///
+    /// If it is malformed.
     pub fn parse(config: &[u8]) -> Result<StreamInfo, CodecError> {
         find_block(config).and_then(read_block).map_err(|fault| fault.of(Codec::Flac))
     }
@@ -65,7 +69,7 @@ fn read_block(block: &[u8; STREAMINFO_BYTES]) -> Result<StreamInfo, Fault> {
     Ok(StreamInfo { block_samples_min, block_samples_max, sample_rate, channels, sample_bits })
 }
 
-/// What a configuration says about the sound.
+/// Parameters from a configuration.
 pub fn params(config: &[u8]) -> Result<AudioParams, CodecError> {
     let info = StreamInfo::parse(config)?;
     let fixed = info.block_samples_min == info.block_samples_max;

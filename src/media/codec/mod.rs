@@ -1,7 +1,7 @@
-//! What decoder configurations and frame headers say about a track.
+//! Parses decoder configurations and frame headers.
 //!
-//! Parsers here look, they never change bytes. All of them meet hostile input: none panics, loops
-//! without bound or allocates by a length field.
+//! In: bytes of publishers, which may be hostile. Out: parameters of tracks. Never: changes bytes, panics,
+//! loops without bound, or allocates by a length field.
 
 pub mod aac;
 pub mod ac3;
@@ -29,8 +29,12 @@ use crate::media::frame::Codec;
 use bits::Fault;
 use serde::{Deserialize, Serialize};
 
-/// What the configuration of a track says. VP8 and VP9 never tell the size of the pictures there, AV1 not
-/// always: it is 0 x 0 then, and [`parse_frame`] finds it in key frames.
+/// Parses the configuration of a track. VP8 and VP9 never tell the picture size there, AV1 not always: it is
+/// 0 x 0 then, and [`parse_frame`] finds it in keyframes.
+///
+/// # Errors
+///
+/// If the configuration is malformed, or the codec has none.
 pub fn parse_config(codec: Codec, config: &[u8]) -> Result<Params, CodecError> {
     match codec {
         Codec::H264 => h264::params(config).map(Params::Video),
@@ -45,8 +49,8 @@ pub fn parse_config(codec: Codec, config: &[u8]) -> Result<Params, CodecError> {
     }
 }
 
-/// What a frame says about its track, for codecs whose frames do: MP3, AC-3 and E-AC-3 always, VP8 and VP9
-/// in key frames, AV1 where a temporal unit has a sequence header.
+/// Parses parameters of a track from a frame, for codecs whose frames tell them: MP3, AC-3 and E-AC-3 always,
+/// VP8 and VP9 in keyframes, AV1 where a temporal unit has a sequence header.
 pub fn parse_frame(codec: Codec, payload: &[u8]) -> Option<Params> {
     match codec {
         Codec::Av1 => av1::frame_params(payload).map(Params::Video),
@@ -58,9 +62,9 @@ pub fn parse_frame(codec: Codec, payload: &[u8]) -> Option<Params> {
     }
 }
 
-/// Whether decoding may begin at a frame, by its own bytes and not by what its sender claims; `None` where
-/// these do not tell. `config` is the configuration in force, which says how long the lengths of NAL units
-/// are; four bytes without one.
+/// Whether decoding can start at a frame, by its payload and not by what its sender claims; `None` if the
+/// payload does not tell. `config` is the configuration in force, for the length of NAL unit lengths; four
+/// bytes without.
 pub fn is_key(codec: Codec, config: Option<&[u8]>, payload: &[u8]) -> Option<bool> {
     match codec {
         Codec::H264 => {
@@ -81,12 +85,12 @@ pub fn is_key(codec: Codec, config: Option<&[u8]>, payload: &[u8]) -> Option<boo
 }
 
 impl Params {
-    /// True if there is nothing to learn from frames.
+    /// True if frames can tell nothing more.
     pub fn is_complete(&self) -> bool {
         !matches!(self, Params::Video(VideoParams { width: 0, .. }))
     }
 
-    /// The same with the size of the pictures, which a frame told, if it was missing.
+    /// The same with the picture size that a frame told, if it was missing.
     pub fn completed(&self, by_frame: &Params) -> Params {
         match (self, by_frame) {
             (Params::Video(known), Params::Video(told)) if !self.is_complete() => {
@@ -98,7 +102,7 @@ impl Params {
 }
 
 impl Codec {
-    /// The name as people know it and as the HTTP API shows it.
+    /// Common name, as the HTTP API shows it.
     pub fn name(self) -> &'static str {
         match self {
             Codec::H264 => "H264",
@@ -128,50 +132,50 @@ impl Codec {
     }
 }
 
-/// What a configuration says about its track.
+/// Parameters of a track.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Params {
-    /// Pictures.
+    /// Of a video track.
     Video(VideoParams),
-    /// Sound.
+    /// Of an audio track.
     Audio(AudioParams),
 }
 
-/// What is known about a video track.
+/// Parameters of a video track.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct VideoParams {
-    /// Width to show, in pixels, after cropping; 0 if the configuration does not tell.
+    /// Width after cropping, in pixels; 0 if unknown.
     pub width: u32,
-    /// Height to show, in pixels, after cropping; 0 if the configuration does not tell.
+    /// Height after cropping, in pixels; 0 if unknown.
     pub height: u32,
-    /// Frames per thousand seconds, if the configuration tells (25 fps = 25 000).
+    /// Frames per 1000 seconds, if known (25 fps = 25 000).
     pub fps_milli: Option<u32>,
-    /// Name of the profile as people know it: `High`, `Main 10`, `Main`.
+    /// Common name of the profile: `High`, `Main 10`, `Main`.
     pub profile: String,
-    /// Level as people write it: `3.1`, `4.1`, `5.0`.
+    /// Level: `3.1`, `4.1`, `5.0`.
     pub level: String,
-    /// The codec string for playlists and Media Source (RFC 6381): `avc1.64001f`, `hvc1.1.6.L93.B0`.
+    /// Codec string for playlists and Media Source (RFC 6381): `avc1.64001f`, `hvc1.1.6.L93.B0`.
     pub rfc6381: String,
 }
 
-/// What is known about an audio track.
+/// Parameters of an audio track.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct AudioParams {
-    /// Samples per second of the decoder's output.
+    /// Sampling rate of the decoder's output, in Hz.
     pub sample_rate: u32,
     /// Channels of the decoder's output.
     pub channels: u8,
-    /// Name of the profile: `LC`, `HE`, `HEv2`; empty where there is none.
+    /// Name of the profile: `LC`, `HE`, `HEv2`; empty if there is none.
     pub profile: String,
-    /// Samples per frame and channel of the decoder's output, where the codec fixes it (AAC: 1024 or 960,
-    /// with SBR 2048 or 1920; MP3: 1152 or 576).
+    /// Samples per frame and channel of the decoder's output, if the codec fixes it (AAC: 1024 or 960, with
+    /// SBR 2048 or 1920; MP3: 1152 or 576).
     pub frame_samples: Option<u32>,
-    /// The codec string for playlists and Media Source (RFC 6381): `mp4a.40.2`, `opus`.
+    /// Codec string for playlists and Media Source (RFC 6381): `mp4a.40.2`, `opus`.
     pub rfc6381: String,
 }
 
-/// The longest configuration that is looked at, in bytes. Real ones have tens of bytes, or a few thousand
-/// where an encoder signs its work; longer ones would make whoever asks them once per frame slow.
+/// Longest configuration that is parsed, in bytes. Real ones have tens of bytes, or a few thousand where an
+/// encoder signs its work; longer ones would make callers slow that parse them once per frame.
 const CONFIG_BYTES_MAX: usize = 64 * 1024;
 
 fn believable_length(config: &[u8]) -> Result<(), Fault> {
@@ -179,10 +183,10 @@ fn believable_length(config: &[u8]) -> Result<(), Fault> {
     if too_long { Err(Fault::Invalid("it is larger than 64 KiB")) } else { Ok(()) }
 }
 
-/// The longest side of a picture that is believed, in pixels; the highest levels allow hardly more.
+/// Largest side of a picture that is plausible, in pixels; the highest levels allow hardly more.
 const SIDE_MAX: u64 = 16_384;
 
-/// A side of a picture: `coded` pixels without `cropped` ones.
+/// A side of a picture: `coded` pixels less `cropped` ones.
 fn side(coded: u64, cropped: u64) -> Result<u32, Fault> {
     let too_large = Fault::Invalid("the picture is larger than 16384 pixels");
     if coded > SIDE_MAX {
@@ -194,11 +198,11 @@ fn side(coded: u64, cropped: u64) -> Result<u32, Fault> {
     }
 }
 
-/// The highest frame rate that is believed (H.264 A.3.4 and H.265 A.4.2 allow no more). Above it the clock
-/// of a stream with variable rate was written down, not a rate.
+/// Highest frame rate that is plausible (H.264 A.3.4 and H.265 A.4.2 allow no more). A higher one is the
+/// clock of a stream with variable rate, not a rate.
 const FPS_MAX: u64 = 300;
 
-/// Frames per thousand seconds, if `frames` in `seconds` is a rate.
+/// Frames per 1000 seconds, if `frames` in `seconds` is a plausible rate.
 fn fps_milli(frames: u32, seconds: u64) -> Option<u32> {
     if frames == 0 || seconds == 0 {
         return None;

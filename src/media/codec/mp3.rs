@@ -1,13 +1,12 @@
 //! MPEG audio frame headers (ISO/IEC 11172-3, 2.4.1.3; ISO/IEC 13818-3, 2.4.1; MPEG 2.5 by convention).
 //!
-//! In: a frame, or several. Out: its [`Header`]. Frames of free format, whose size no header tells, are
-//! refused.
+//! In: a frame, or several. Out: its [`Header`]. Free format, whose frame size no header tells, is refused.
 
 use super::bits::Fault;
 use super::{AudioParams, CodecError};
 use crate::media::frame::Codec;
 
-/// What a frame header says.
+/// A parsed frame header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// MPEG 1, MPEG 2 or MPEG 2.5.
@@ -16,7 +15,7 @@ pub struct Header {
     pub layer: u8,
     /// Bits per second.
     pub bit_rate: u32,
-    /// Samples per second.
+    /// Sampling rate, in Hz.
     pub sample_rate: u32,
     /// Channels, 1 or 2.
     pub channels: u8,
@@ -24,19 +23,23 @@ pub struct Header {
     pub frame_bytes: usize,
 }
 
-/// Which edition of MPEG audio.
+/// Edition of MPEG audio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     /// 32 kHz and above.
     Mpeg1,
     /// 16 to 24 kHz.
     Mpeg2,
-    /// 8 to 12 kHz, an extension that everybody knows.
+    /// 8 to 12 kHz, a common extension.
     Mpeg25,
 }
 
 impl Header {
-    /// Reads the header at the beginning of `frame`.
+    /// Parses the header at the beginning of `frame`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no valid header.
     pub fn parse(frame: &[u8]) -> Result<Header, CodecError> {
         read_header(frame).map_err(|fault| fault.of(Codec::Mp3))
     }
@@ -50,9 +53,8 @@ impl Header {
         }
     }
 
-    /// The low four bits of the FLV audio header that goes with such a frame (FLV 10.1, E.4.2.1): rate,
-    /// sample size, channels. Rates that FLV does not know go as the next
-    /// lower one: decoders look at the frame anyway.
+    /// The low four bits of the FLV audio header for such a frame (FLV 10.1, E.4.2.1): rate, sample size,
+    /// channels. Rates that FLV does not have become the next lower one: decoders go by the frame anyway.
     pub fn flv_sound(&self) -> u8 {
         let rate = match self.sample_rate {
             44_100.. => 3,
@@ -65,7 +67,7 @@ impl Header {
     }
 }
 
-/// What a frame says about the sound.
+/// Parameters from a frame.
 pub fn frame_params(frame: &[u8]) -> Option<AudioParams> {
     let header = Header::parse(frame).ok()?;
     Some(AudioParams {
@@ -78,7 +80,7 @@ pub fn frame_params(frame: &[u8]) -> Option<AudioParams> {
     })
 }
 
-/// Bits per second in thousands, by index; the first row is for MPEG 1, layer I.
+/// Bit rates in kbit/s, by index; the first row is for MPEG 1, layer I.
 const BIT_RATES: [[u16; 15]; 5] = [
     [0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448],
     [0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384], // MPEG 1, layer II

@@ -1,8 +1,8 @@
-//! NAL units in a sample or a byte stream, for H.264 and H.265 alike.
+//! NAL units in a sample or a byte stream, for H.264 and H.265.
 //!
-//! A sample of these codecs is a row of NAL units, each after its length (ISO/IEC 14496-15, 5.3.2). A byte
-//! stream is a row of NAL units, each after a start code (Annex B).
-//! In: payloads as peers sent them. Out: slices of them. Never copies, never panics.
+//! A sample of these codecs consists of NAL units, each after its length (ISO/IEC 14496-15, 5.3.2). A byte
+//! stream consists of NAL units, each after a start code (Annex B). In: payloads as received. Out: slices of
+//! them. Never: copies or panics.
 
 use thiserror::Error;
 
@@ -11,8 +11,8 @@ use thiserror::Error;
 #[error("a sample ends within a NAL unit")]
 pub struct TornNal;
 
-/// The NAL units of `payload`, where each stands after its length of `length_size` bytes (1 to 4, as the
-/// configuration says). Empty units are left out. A torn tail is an error, and the last item.
+/// The NAL units of `payload`, each after its length of `length_size` bytes (1 to 4, as the configuration
+/// says). Empty units are left out. A truncated tail is an error, and the last item.
 pub fn nals(payload: &[u8], length_size: u8) -> Nals<'_> {
     assert!((1..=4).contains(&length_size), "a NAL length has 1 to 4 bytes");
     Nals { rest: payload, length_size: usize::from(length_size) }

@@ -1,37 +1,41 @@
-//! Opus: the identification header (RFC 7845, 5.1) and how long a packet plays.
+//! Opus: the identification header (RFC 7845, 5.1) and the duration of packets.
 //!
-//! In: an OpusHead, or packets. Out: [`OpusHead`], and samples per packet. Whatever the input had, a
-//! decoder's output has 48 000 samples per second.
+//! In: an OpusHead, or packets. Out: [`OpusHead`], and samples per packet. A decoder's output always has 48
+//! 000 samples per second.
 
 use super::bits::Fault;
 use super::{AudioParams, CodecError};
 use crate::media::frame::Codec;
 
-/// Samples per second of a decoder's output.
+/// Sampling rate of a decoder's output, in Hz.
 pub const SAMPLE_RATE: u32 = 48_000;
 
-/// Longest time that a packet may play: 120 ms (RFC 6716, 3.2.5).
+/// Longest duration of a packet, in samples: 120 ms (RFC 6716, 3.2.5).
 pub const PACKET_SAMPLES_MAX: u32 = 5_760;
 
-/// What an identification header says.
+/// A parsed identification header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpusHead<'a> {
     /// Channels of the output.
     pub channels: u8,
-    /// Samples at the beginning that a decoder throws away.
+    /// Pre-skip: samples at the beginning that a decoder discards.
     pub pre_skip: u16,
-    /// Samples per second of what was encoded; 0 if unknown.
+    /// Sampling rate of the input, in Hz; 0 if unknown.
     pub input_sample_rate: u32,
     /// Gain to apply, in 1/256 dB.
     pub output_gain: i16,
-    /// 0 for mono and stereo; otherwise `mapping` tells which stream holds which channel.
+    /// Mapping family: 0 for mono and stereo; otherwise `mapping` assigns streams to channels.
     pub mapping_family: u8,
-    /// Stream count, count of coupled streams, then one byte for each channel; empty with family 0.
+    /// Stream count, count of coupled streams, then one byte per channel; empty with family 0.
     pub mapping: &'a [u8],
 }
 
 impl<'a> OpusHead<'a> {
-    /// Reads a header.
+    /// Parses a header.
+    ///
+    /// # Errors
+    ///
+    /// If it is malformed.
     pub fn parse(config: &'a [u8]) -> Result<OpusHead<'a>, CodecError> {
         read_head(config).map_err(|fault| fault.of(Codec::Opus))
     }
@@ -59,7 +63,7 @@ fn read_head(config: &[u8]) -> Result<OpusHead<'_>, Fault> {
     else {
         return Err(Fault::Truncated);
     };
-    // The upper half of the version changes when old readers cannot go on.
+    // A change of the upper half of the version is incompatible.
     if version >> 4 != 0 {
         return Err(Fault::Invalid("the version is above 15"));
     }
@@ -79,7 +83,7 @@ fn read_head(config: &[u8]) -> Result<OpusHead<'_>, Fault> {
     })
 }
 
-/// What a header says about the sound. Frames differ in length: see [`packet_samples`].
+/// Parameters from a header. Packets differ in duration: see [`packet_samples`].
 pub fn params(config: &[u8]) -> Result<AudioParams, CodecError> {
     let head = OpusHead::parse(config)?;
     Ok(AudioParams {
@@ -91,7 +95,7 @@ pub fn params(config: &[u8]) -> Result<AudioParams, CodecError> {
     })
 }
 
-/// Samples per channel that a packet plays, at 48 kHz (RFC 6716, 3.1); `None` if it is malformed.
+/// Samples per channel of a packet, at 48 kHz (RFC 6716, 3.1); `None` if it is malformed.
 pub fn packet_samples(packet: &[u8]) -> Option<u32> {
     let (toc, rest) = packet.split_first()?;
     let frame = match toc >> 3 {

@@ -1,8 +1,8 @@
-//! Parameter sets in a configuration: each a NAL unit after its length of two bytes.
+//! Parameter sets in a configuration record: NAL units, each after its length of two bytes.
 
 use super::bits::Fault;
 
-/// The NAL units of one list of a configuration. Their lengths were checked before this was made.
+/// The NAL units of one list of a record. Their lengths were checked before.
 #[derive(Clone, Debug)]
 pub struct ParameterSets<'a> {
     rest: &'a [u8],
@@ -23,7 +23,7 @@ fn split_set(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }
 
-/// The first `count` parameter sets of `bytes`, and what comes after them.
+/// The first `count` parameter sets of `bytes`, and the bytes after them.
 pub(super) fn take_sets(bytes: &[u8], count: u16) -> Result<(ParameterSets<'_>, &[u8]), Fault> {
     let mut rest = bytes;
     for _ in 0..count {

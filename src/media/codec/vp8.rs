@@ -1,17 +1,17 @@
 //! VP8: the frame tag and the key frame header (RFC 6386, 9.1).
 //!
-//! In: a frame. Out: whether it is a key frame, and of a key frame the size of the pictures.
+//! In: a frame. Out: whether it is a keyframe, and the picture size of a keyframe.
 
 use super::{VideoParams, side, vpcc};
 use crate::media::frame::Codec;
 
-/// True if the frame is a key frame.
+/// True if the frame is a keyframe.
 pub fn is_key(payload: &[u8]) -> bool {
     payload.first().is_some_and(|tag| tag & 1 == 0)
 }
 
-/// What a key frame says about the pictures; `None` of any other frame. VP8 has no levels: the one in the
-/// codec string is that of VP9 for such pictures.
+/// Parameters from a keyframe; `None` for other frames. VP8 has no levels: the one in the codec string is
+/// that of VP9 for such pictures.
 pub fn frame_params(payload: &[u8]) -> Option<VideoParams> {
     // The tag has 24 bits, lowest first: key frame, version, show_frame, size of the first partition.
     let [tag, _, _, 0x9d, 0x01, 0x2a, width_low, width_high, height_low, height_high, ..] = *payload else {
@@ -20,7 +20,7 @@ pub fn frame_params(payload: &[u8]) -> Option<VideoParams> {
     if !is_key(payload) {
         return None;
     }
-    // The upper two bits of both tell how to scale, which nobody does.
+    // The upper two bits of both are a scaling hint, which players ignore.
     let width = u16::from_le_bytes([width_low, width_high]) & 0x3fff;
     let height = u16::from_le_bytes([height_low, height_high]) & 0x3fff;
     let (width, height) = (side(width.into(), 0).ok()?, side(height.into(), 0).ok()?);

@@ -1,24 +1,22 @@
 //! VP9: the beginning of the uncompressed header of a frame (VP9 bitstream specification, 6.2).
 //!
-//! In: a frame or superframe. Out: whether it is a key frame, and of a key frame the size and depth of the
-//! pictures.
+//! In: a frame or superframe. Out: whether it is a keyframe, and size and depth of a keyframe's picture.
 
 use super::bits::{Bits, Fault};
 use super::{VideoParams, side, vpcc};
 use crate::media::frame::Codec;
 
-/// True if the frame, or the first of a superframe, is a key frame.
+/// True if the frame, or the first of a superframe, is a keyframe.
 pub fn is_key(payload: &[u8]) -> bool {
     read_start(&mut Bits::new(payload)).is_ok_and(|(_, key)| key)
 }
 
-/// What a key frame says about the pictures; `None` of any other frame. The level is the lowest that
-/// allows such pictures.
+/// Parameters from a keyframe; `None` for other frames. The level is the lowest that allows such pictures.
 pub fn frame_params(payload: &[u8]) -> Option<VideoParams> {
     read_key_frame(payload).ok()?
 }
 
-/// Profile, and whether a key frame follows.
+/// Profile, and whether a keyframe follows.
 fn read_start(bits: &mut Bits<'_>) -> Result<(u8, bool), Fault> {
     const FRAME_MARKER: u32 = 2;
     if bits.u(2)? != FRAME_MARKER {
@@ -50,7 +48,7 @@ fn read_key_frame(payload: &[u8]) -> Result<Option<VideoParams>, Fault> {
     Ok(Some(VideoParams { width, height, ..vpcc::describe(Codec::Vp9, profile, level, bit_depth) }))
 }
 
-/// `color_config` (6.2.2): bits of a sample.
+/// `color_config` (6.2.2): bits per sample.
 fn read_colours(bits: &mut Bits<'_>, profile: u8) -> Result<u8, Fault> {
     const RGB: u32 = 7;
     let bit_depth = match profile {

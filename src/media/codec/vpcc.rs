@@ -1,20 +1,20 @@
-//! The decoder configuration that VP8 and VP9 share: VPCodecConfigurationRecord (VP-ISOBMFF).
+//! VPCodecConfigurationRecord (VP-ISOBMFF), the decoder configuration of VP8 and VP9.
 //!
-//! In: a record, as such or with the version and flags of the box that holds it in a file: senders are
-//! divided. Out: profile, level and depth. The size of the pictures is told by key frames only.
+//! In: a record, with or without the version and flags of its box in a file: senders differ. Out: profile,
+//! level and depth. The picture size is in keyframes only.
 
 use super::bits::{Bits, Fault};
 use super::{CodecError, VideoParams};
 use crate::media::frame::Codec;
 
-/// What a record says.
+/// A parsed record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VpConfig {
     /// Profile, 0 to 3.
     pub profile: u8,
-    /// Ten times the level; 0 where the encoder did not say.
+    /// Ten times the level; 0 if the encoder did not tell.
     pub level: u8,
-    /// Bits of a sample: 8, 10 or 12.
+    /// Bits per sample: 8, 10 or 12.
     pub bit_depth: u8,
     /// 0 and 1 4:2:0, 2 4:2:2, 3 4:4:4.
     pub chroma_subsampling: u8,
@@ -25,14 +25,19 @@ pub struct VpConfig {
 }
 
 impl VpConfig {
-    /// Reads a record of `codec`, which is VP8 or VP9.
+    /// Parses a record of `codec`, which is VP8 or VP9.
+    ///
+    /// # Errors
+    ///
+    /// If the record is malformed.
     pub fn parse(codec: Codec, config: &[u8]) -> Result<VpConfig, CodecError> {
         read_record(config).map_err(|fault| fault.of(codec))
     }
 }
 
 fn read_record(config: &[u8]) -> Result<VpConfig, Fault> {
-    /// Version 1 and flags 0 of `vpcC`. As a record they would mean profile 1 and four zeros that none has.
+    /// Version 1 and flags 0 of `vpcC`. As a record they would mean profile 1 and four zeros, which no stream
+    /// has.
     const BOX_HEAD: [u8; 4] = [1, 0, 0, 0];
     let record = config.strip_prefix(&BOX_HEAD).unwrap_or(config);
     let bits = &mut Bits::new(record);
@@ -52,15 +57,13 @@ fn read_record(config: &[u8]) -> Result<VpConfig, Fault> {
     Ok(VpConfig { profile, level, bit_depth, chroma_subsampling, full_range, colour })
 }
 
-/// What a record of `codec`, which is VP8 or VP9, says about the pictures. Their size is 0 x 0: key frames
-/// tell it.
+/// Parameters from a record of `codec`, which is VP8 or VP9. The picture size is 0 x 0: keyframes tell it.
 pub fn params(codec: Codec, config: &[u8]) -> Result<VideoParams, CodecError> {
     let VpConfig { profile, level, bit_depth, .. } = VpConfig::parse(codec, config)?;
     Ok(describe(codec, profile, level, bit_depth))
 }
 
-/// What is known of a track by the numbers that its codec string holds (VP-ISOBMFF, "Codecs Parameter
-/// String").
+/// Parameters from the numbers that the codec string holds (VP-ISOBMFF, "Codecs Parameter String").
 pub(super) fn describe(codec: Codec, profile: u8, level: u8, bit_depth: u8) -> VideoParams {
     let entry = if codec == Codec::Vp8 { "vp08" } else { "vp09" };
     VideoParams {
@@ -71,7 +74,7 @@ pub(super) fn describe(codec: Codec, profile: u8, level: u8, bit_depth: u8) -> V
     }
 }
 
-/// Ten times the lowest level of VP9 that allows a picture of this size, for streams that name none.
+/// Ten times the lowest level of VP9 that allows a picture of this size, for streams that tell none.
 pub(super) fn level_by_size(width: u32, height: u32) -> u8 {
     const LEVELS: [(u64, u8); 9] = [
         (36_864, 10),

@@ -1,23 +1,23 @@
-//! ADTS (ISO/IEC 14496-3, 1.A.2): the header before each AAC frame that travels without a container, in
-//! MPEG transport streams and in `.aac` files.
+//! ADTS (ISO/IEC 14496-3, 1.A.2): the header before each AAC frame outside of containers, in MPEG transport
+//! streams and in `.aac` files.
 
 use super::{AacConfig, SAMPLE_RATES, object};
 use crate::media::codec::CodecError;
 use crate::media::codec::bits::Fault;
 use crate::media::frame::Codec;
 
-/// Length of a header without checksum.
+/// Length of a header without checksum, in bytes.
 pub const ADTS_HEADER_BYTES: usize = 7;
 
-/// The longest frame that the 13 bits of a header's length can tell, header included.
+/// Longest frame that the 13 bits of a header's length allow, header included, in bytes.
 const ADTS_FRAME_BYTES_MAX: usize = 0x1fff;
 
 /// The header for a frame of `payload_bytes`, without checksum.
 ///
-/// `None` where ADTS cannot say it: object types but Main, LC, SSR and LTP, rates without an index,
-/// channel configurations above 7, frames above 8184 bytes. SBR and PS are left to the decoder to find in
-/// the frames, since ADTS knows the core only. With channel configuration 0 the channels are told by
-/// elements in the frames, if at all.
+/// `None` where ADTS cannot express it: object types but Main, LC, SSR and LTP, rates without an index,
+/// channel configurations above 7, frames above 8184 bytes. Decoders find SBR and PS in the frames, since
+/// ADTS knows the core only. With channel configuration 0, elements in the frames tell the channels, if at
+/// all.
 pub fn adts_header(config: &AacConfig, payload_bytes: usize) -> Option<[u8; ADTS_HEADER_BYTES]> {
     if !(object::MAIN..=4).contains(&config.object_type) || config.channel_config > 7 {
         return None;
@@ -36,7 +36,7 @@ pub fn adts_header(config: &AacConfig, payload_bytes: usize) -> Option<[u8; ADTS
     ])
 }
 
-/// What an ADTS header says.
+/// A parsed header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Adts {
     /// Audio object type, 1 to 4: 2 for LC.
@@ -45,26 +45,30 @@ pub struct Adts {
     pub sample_rate_index: u8,
     /// `channel_configuration`, 0 to 7.
     pub channel_config: u8,
-    /// Length of the header: 7, or 9 with a checksum.
+    /// Length of the header in bytes: 7, or 9 with a checksum.
     pub header_bytes: usize,
-    /// Length of the frame with its header; not less than that of the header.
+    /// Length of the frame with its header, in bytes; not less than that of the header.
     pub frame_bytes: usize,
-    /// AAC frames within: 1 to 4, as a rule 1.
+    /// Number of AAC frames in it: 1 to 4, usually 1.
     pub blocks: u8,
 }
 
 impl Adts {
-    /// Reads the header at the beginning of `bytes`.
+    /// Parses the header at the beginning of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no valid header.
     pub fn parse(bytes: &[u8]) -> Result<Adts, CodecError> {
         read_header(bytes).map_err(|fault| fault.of(Codec::Aac))
     }
 
-    /// Samples per second of the core.
+    /// Sampling rate of the core, in Hz.
     pub fn sample_rate(&self) -> u32 {
         SAMPLE_RATES[usize::from(self.sample_rate_index)]
     }
 
-    /// The AudioSpecificConfig that says the same.
+    /// The equivalent AudioSpecificConfig.
     pub fn audio_specific_config(&self) -> [u8; 2] {
         let (object, rate, channels) = (self.object_type, self.sample_rate_index, self.channel_config);
         [object << 3 | rate >> 1, (rate & 1) << 7 | channels << 3]

@@ -1,4 +1,4 @@
-//! How many channels an AAC configuration means.
+//! The number of channels of an AAC configuration.
 
 use crate::media::codec::bits::{Bits, Fault};
 
@@ -14,7 +14,7 @@ pub(super) fn channels(channel_config: u8) -> Result<Option<u8>, Fault> {
     }
 }
 
-/// Channels by a `program_config_element` (4.4.1.1), its comment left behind too.
+/// Channels of a `program_config_element` (4.4.1.1), read to its end.
 pub(super) fn read_program_config(bits: &mut Bits<'_>) -> Result<u8, Fault> {
     bits.skip(4 + 2 + 4)?; // element_instance_tag, object_type, sampling_frequency_index
     let speakers = bits.u(4)? + bits.u(4)? + bits.u(4)?; // front, side, back

@@ -1,8 +1,8 @@
 //! AAC: the AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1), and names and headers that follow from it.
 //!
-//! In: a configuration. Out: [`AacConfig`], which says what the core decoder and, with spectral band
-//! replication (SBR) and parametric stereo (PS), the whole decoder make. ADTS headers, for frames that
-//! travel without a container, are in [`adts_header`] and [`Adts`].
+//! In: a configuration. Out: [`AacConfig`], with the output of the core decoder and, with spectral band
+//! replication (SBR) and parametric stereo (PS), of the whole decoder. ADTS headers, for frames outside of
+//! containers, are in [`adts_header`] and [`Adts`].
 
 mod adts;
 mod layout;
@@ -14,7 +14,7 @@ use super::{AudioParams, CodecError};
 use crate::media::frame::Codec;
 use serde::{Deserialize, Serialize};
 
-/// Audio object types (table 1.17) that the code must tell apart.
+/// Audio object types (table 1.17) that need code of their own.
 mod object {
     pub(super) const MAIN: u8 = 1;
     pub(super) const LC: u8 = 2;
@@ -28,28 +28,28 @@ mod object {
     pub(super) const ELD: u8 = 39;
 }
 
-/// Samples per second by sampling frequency index (table 1.18).
+/// Sampling rates by sampling frequency index, in Hz (table 1.18).
 const SAMPLE_RATES: [u32; 13] =
     [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
 
-/// The highest rate that a configuration may write out; no AAC tool knows a higher one.
+/// Highest rate that a configuration may write out, in Hz; no AAC tool supports a higher one.
 const SAMPLE_RATE_MAX: u32 = 192_000;
 
-/// What an AudioSpecificConfig says.
+/// A parsed AudioSpecificConfig.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AacConfig {
-    /// Audio object type of the core: 2 for LC, also where SBR or PS come on top.
+    /// Audio object type of the core: 2 for LC, also where SBR or PS are added.
     pub object_type: u8,
-    /// Samples per second of the core.
+    /// Sampling rate of the core, in Hz.
     pub core_sample_rate: u32,
-    /// Samples per second of the decoder's output: twice the core's with SBR, as a rule.
+    /// Sampling rate of the decoder's output, in Hz: usually twice the core's with SBR.
     pub sample_rate: u32,
     /// `channelConfiguration`; 0 where a program config element tells the channels.
     pub channel_config: u8,
     /// Channels of the core.
     pub core_channels: u8,
-    /// Samples per frame and channel of the core, where the object type fixes it: 1024 or 960, and 512 or
-    /// 480 for low delay.
+    /// Samples per frame and channel of the core, if the object type fixes it: 1024 or 960, and 512 or 480
+    /// for low delay.
     pub core_frame_samples: Option<u32>,
     /// True if spectral band replication is signalled (HE-AAC).
     pub sbr: bool,
@@ -58,7 +58,11 @@ pub struct AacConfig {
 }
 
 impl AacConfig {
-    /// Reads a configuration.
+    /// Parses a configuration.
+    ///
+    /// # Errors
+    ///
+    /// If it is malformed.
     pub fn parse(config: &[u8]) -> Result<AacConfig, CodecError> {
         read_config(config).map_err(|fault| fault.of(Codec::Aac))
     }
@@ -75,7 +79,7 @@ impl AacConfig {
         u32::try_from(scaled).ok()
     }
 
-    /// The audio object type that stands for the whole: 5 with SBR, 29 with PS, else that of the core.
+    /// Audio object type of the whole: 5 with SBR, 29 with PS, else that of the core.
     pub fn signalled_object_type(&self) -> u8 {
         match (self.ps, self.sbr) {
             (true, _) => object::PS,
@@ -84,7 +88,7 @@ impl AacConfig {
         }
     }
 
-    /// The profile as people know it.
+    /// Common name of the profile.
     pub fn profile_name(&self) -> &'static str {
         match self.signalled_object_type() {
             object::MAIN => "Main",
@@ -106,7 +110,7 @@ impl AacConfig {
     }
 }
 
-/// What a configuration says about the sound.
+/// Parameters from a configuration.
 pub fn params(config: &[u8]) -> Result<AudioParams, CodecError> {
     let config = AacConfig::parse(config)?;
     Ok(AudioParams {
@@ -154,7 +158,7 @@ fn read_config(config: &[u8]) -> Result<AacConfig, Fault> {
         ps,
     };
     if !sbr && is_general_audio(object_type) {
-        // What cannot be read here was never an extension: old encoders leave any bits behind.
+        // What cannot be parsed here was never an extension: old encoders leave arbitrary bits at the end.
         let _ = read_extension(bits, &mut read);
     }
     Ok(read)
@@ -180,7 +184,7 @@ fn read_sample_rate(bits: &mut Bits<'_>) -> Result<u32, Fault> {
     }
 }
 
-/// True for object types whose configuration goes on with a GASpecificConfig.
+/// True for object types whose configuration continues with a GASpecificConfig.
 fn is_general_audio(object_type: u8) -> bool {
     matches!(object_type, 1..=4 | 6 | 7 | 17 | 19..=23)
 }
@@ -220,8 +224,8 @@ fn read_general_audio(
     Ok((samples, channels))
 }
 
-/// SBR and PS signalled behind the core's configuration, where decoders that do not know them do not look
-/// (1.6.5.2, "backward compatible explicit signalling").
+/// SBR and PS that are signalled after the core's configuration, where decoders that do not know them do not
+/// look (1.6.5.2, "backward compatible explicit signalling").
 fn read_extension(bits: &mut Bits<'_>, config: &mut AacConfig) -> Result<(), Fault> {
     const SBR_SYNC: u32 = 0x2b7;
     const PS_SYNC: u32 = 0x548;

@@ -1,8 +1,8 @@
-//! AV1: the decoder configuration and what a temporal unit holds.
+//! AV1: the decoder configuration and the content of temporal units.
 //!
-//! In: an AV1CodecConfigurationRecord (AV1-ISOBMFF, 2.3.3), or temporal units. Out: [`Av1Config`], a view
-//! of the record; [`params`], what it says about the pictures; [`obus`], the open bitstream units of a
-//! payload. Never changes bytes.
+//! In: an AV1CodecConfigurationRecord (AV1-ISOBMFF, 2.3.3), or temporal units. Out: [`Av1Config`], a view of
+//! the record; [`params`], the parameters in it; [`obus`], the open bitstream units of a payload. Never:
+//! changes bytes.
 
 mod obu;
 mod sequence;
@@ -18,17 +18,17 @@ use crate::media::frame::Codec;
 pub const OBU_SEQUENCE_HEADER: u8 = 1;
 /// OBU type of a temporal delimiter.
 pub const OBU_TEMPORAL_DELIMITER: u8 = 2;
-/// OBU type of a frame header whose tiles come apart.
+/// OBU type of a frame header without tiles.
 pub const OBU_FRAME_HEADER: u8 = 3;
 /// OBU type of a frame header with its tiles.
 pub const OBU_FRAME: u8 = 6;
 
-/// True if the first frame of the temporal unit is a key frame. A torn unit is judged by what is there.
+/// True if the first frame of the temporal unit is a keyframe. A truncated unit is judged by what is there.
 pub fn is_key(payload: &[u8]) -> bool {
     for obu in obus(payload).map_while(Result::ok) {
         let first = obu.payload.first().copied().unwrap_or(0xff);
         match obu.kind {
-            // A still picture with the reduced header is a key frame and says so nowhere else.
+            // A still picture with the reduced header is a keyframe and is marked nowhere else.
             OBU_SEQUENCE_HEADER if first & 0x08 != 0 => return true,
             // show_existing_frame (1), frame_type (2): a frame of its own, of type KEY_FRAME.
             OBU_FRAME | OBU_FRAME_HEADER => return first & 0b1110_0000 == 0,
@@ -47,16 +47,20 @@ pub struct Av1Config<'a> {
     pub level_idx: u8,
     /// True for the High tier.
     pub high_tier: bool,
-    /// Bits of a sample: 8, 10 or 12.
+    /// Bits per sample: 8, 10 or 12.
     pub bit_depth: u8,
-    /// True without chroma.
+    /// True for pictures without chroma.
     pub monochrome: bool,
-    /// OBUs that belong before the first frame: a sequence header, or nothing.
+    /// OBUs to decode before the first frame: a sequence header, or nothing.
     pub obus: &'a [u8],
 }
 
 impl<'a> Av1Config<'a> {
-    /// Reads a record.
+    /// Parses a record.
+    ///
+    /// # Errors
+    ///
+    /// If it is malformed.
     pub fn parse(config: &'a [u8]) -> Result<Av1Config<'a>, CodecError> {
         read_record(config).map_err(|fault| fault.of(Codec::Av1))
     }
@@ -93,7 +97,7 @@ fn find_sequence_header(bytes: &[u8]) -> Result<Option<SequenceHeader>, CodecErr
     Ok(None)
 }
 
-/// What a record says about the pictures; without a sequence header in it the size is 0 x 0.
+/// Parameters from a record; without a sequence header in it the size is 0 x 0.
 pub fn params(config: &[u8]) -> Result<VideoParams, CodecError> {
     let record = Av1Config::parse(config)?;
     if let Some(sequence) = record.sequence_header()? {
@@ -108,7 +112,7 @@ pub fn params(config: &[u8]) -> Result<VideoParams, CodecError> {
     })
 }
 
-/// What the sequence header of a temporal unit says, if it has one that can be understood.
+/// Parameters from the sequence header of a temporal unit, if it has a valid one.
 pub fn frame_params(payload: &[u8]) -> Option<VideoParams> {
     find_sequence_header(payload).ok()?.map(|sequence| sequence.params())
 }
@@ -122,7 +126,7 @@ fn profile_name(profile: u8) -> &'static str {
     }
 }
 
-/// The level as people write it; index 31 stands for none at all (A.3).
+/// The level as text; index 31 means no level (A.3).
 fn level_name(level_idx: u8) -> String {
     const MAXIMUM_PARAMETERS: u8 = 31;
     match level_idx {
@@ -131,7 +135,7 @@ fn level_name(level_idx: u8) -> String {
     }
 }
 
-/// The codec string of AV1-ISOBMFF, section 5, without the colours at its end: players need them not, and
+/// The codec string of AV1-ISOBMFF, section 5, without the colours at its end: players do not need them, and
 /// all of them understand the short form.
 fn rfc6381(profile: u8, level_idx: u8, high_tier: bool, bit_depth: u8) -> String {
     let tier = if high_tier { 'H' } else { 'M' };

@@ -1,4 +1,4 @@
-//! Open bitstream units (AV1, 5.3), one after another.
+//! Open bitstream units (AV1, 5.3).
 
 use thiserror::Error;
 
@@ -12,13 +12,13 @@ pub struct TornObu;
 pub struct Obu<'a> {
     /// `obu_type`.
     pub kind: u8,
-    /// What comes after its header and size.
+    /// Payload after its header and size.
     pub payload: &'a [u8],
-    /// All of it, header and size included.
+    /// The whole unit, header and size included.
     pub whole: &'a [u8],
 }
 
-/// The OBUs of `payload`. One without a size reaches to the end. A torn tail is an error, and the last
+/// The OBUs of `payload`. One without a size reaches to the end. A truncated tail is an error, and the last
 /// item.
 pub fn obus(payload: &[u8]) -> Obus<'_> {
     Obus { rest: payload }

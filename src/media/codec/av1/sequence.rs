@@ -4,7 +4,7 @@ use crate::media::codec::bits::{Bits, Fault};
 use crate::media::codec::{CodecError, VideoParams, fps_milli, side};
 use crate::media::frame::Codec;
 
-/// What a sequence header says, of its first operating point where there are several.
+/// A parsed sequence header; of its first operating point where there are several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SequenceHeader {
     /// `seq_profile`: 0 Main, 1 High, 2 Professional.
@@ -17,21 +17,25 @@ pub struct SequenceHeader {
     pub width: u32,
     /// Largest height of a frame, in pixels.
     pub height: u32,
-    /// Frames per thousand seconds, where they come at equal intervals and the timing tells.
+    /// Frames per 1000 seconds, if they come at equal intervals and the timing tells.
     pub fps_milli: Option<u32>,
-    /// Bits of a sample: 8, 10 or 12.
+    /// Bits per sample: 8, 10 or 12.
     pub bit_depth: u8,
-    /// True without chroma.
+    /// True for pictures without chroma.
     pub monochrome: bool,
 }
 
 impl SequenceHeader {
-    /// Reads the payload of a sequence header OBU.
+    /// Parses the payload of a sequence header OBU.
+    ///
+    /// # Errors
+    ///
+    /// If it is malformed.
     pub fn parse(payload: &[u8]) -> Result<SequenceHeader, CodecError> {
         read_header(payload).map_err(|fault| fault.of(Codec::Av1))
     }
 
-    /// The same in the terms of all codecs.
+    /// The same as parameters of a track.
     pub fn params(&self) -> VideoParams {
         VideoParams {
             width: self.width,
@@ -44,7 +48,7 @@ impl SequenceHeader {
     }
 }
 
-/// Bits of a sample by the two flags that tell them.
+/// Bits per sample by the two flags that tell them.
 pub(super) fn bit_depth(high_bitdepth: bool, twelve_bit: bool) -> u8 {
     match (high_bitdepth, twelve_bit) {
         (true, true) => 12,
@@ -80,7 +84,7 @@ fn read_header(payload: &[u8]) -> Result<SequenceHeader, Fault> {
 
 struct Timing {
     fps_milli: Option<u32>,
-    /// How long the delays of each operating point are; `None` without a decoder model.
+    /// Length of the delays of each operating point, in bits; `None` without a decoder model.
     buffer_delay_bits: Option<usize>,
 }
 
@@ -104,7 +108,7 @@ fn read_timing(bits: &mut Bits<'_>) -> Result<Timing, Fault> {
     Ok(timing)
 }
 
-/// Level and tier of the first operating point; the others are read over.
+/// Level and tier of the first operating point; the others are skipped.
 fn read_operating_points(bits: &mut Bits<'_>, buffer_delay_bits: Option<usize>) -> Result<(u8, bool), Fault> {
     let display_delays = bits.flag()?;
     let count = bits.u(5)? + 1;
@@ -127,7 +131,7 @@ fn read_operating_points(bits: &mut Bits<'_>, buffer_delay_bits: Option<usize>) 
     Ok(first.expect("there is at least one operating point"))
 }
 
-/// What lies between the size and the colours.
+/// The fields between the size and the colours.
 fn skip_tools(bits: &mut Bits<'_>, reduced: bool) -> Result<(), Fault> {
     if !reduced && bits.flag()? {
         bits.skip(4 + 3)?; // lengths of frame ids

@@ -1,9 +1,8 @@
-//! H.264: the decoder configuration and what a sample holds.
+//! H.264: the decoder configuration and the content of samples.
 //!
-//! In: an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3), or samples. Out: [`AvcConfig`], a view
-//! of the record that muxers take parameter sets from; [`params`], what the record says about the
-//! pictures. Never changes bytes; the one thing that it makes is a record for encoders that sent their
-//! parameter sets with start codes ([`config_from_annexb`]).
+//! In: an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3), or samples. Out: [`AvcConfig`], a view of
+//! the record that muxers take parameter sets from; [`params`], the parameters in it. Never: changes bytes.
+//! For encoders that send their parameter sets with start codes, [`config_from_annexb`] makes a record.
 
 mod sps;
 
@@ -28,18 +27,18 @@ pub const NAL_PPS: u8 = 8;
 /// NAL unit type of an access unit delimiter.
 pub const NAL_AUD: u8 = 9;
 
-/// The type of a NAL unit; 0, which no unit has, of an empty one.
+/// Type of a NAL unit; 0, which no unit has, for an empty one.
 pub fn nal_type(nal: &[u8]) -> u8 {
     nal.first().map_or(0, |byte| byte & 0x1f)
 }
 
-/// True if the sample is an IDR picture. A torn sample is judged by what is there.
+/// True if the sample is an IDR picture. A truncated sample is judged by what is there.
 pub fn is_idr(payload: &[u8], length_size: u8) -> bool {
     let mut types = nals(payload, length_size).map_while(Result::ok).map(nal_type);
     types.find(|kind| (NAL_SLICE..=NAL_IDR).contains(kind)) == Some(NAL_IDR)
 }
 
-/// A view of an AVCDecoderConfigurationRecord, every length in it checked.
+/// A view of an AVCDecoderConfigurationRecord; all lengths in it are checked.
 #[derive(Clone, Debug)]
 pub struct AvcConfig<'a> {
     length_size: u8,
@@ -48,12 +47,16 @@ pub struct AvcConfig<'a> {
 }
 
 impl<'a> AvcConfig<'a> {
-    /// Reads a record. What later editions append after the picture parameter sets is left alone.
+    /// Parses a record. Extensions after the picture parameter sets are ignored.
+    ///
+    /// # Errors
+    ///
+    /// If it is malformed.
     pub fn parse(config: &'a [u8]) -> Result<AvcConfig<'a>, CodecError> {
         read_record(config).map_err(|fault| fault.of(Codec::H264))
     }
 
-    /// How many bytes the length before each NAL unit of a sample has: 1 to 4.
+    /// Length of the length before each NAL unit of a sample, in bytes: 1 to 4.
     pub fn nal_length_size(&self) -> u8 {
         self.length_size
     }
@@ -83,7 +86,7 @@ fn read_record(config: &[u8]) -> Result<AvcConfig<'_>, Fault> {
     Ok(AvcConfig { length_size: (length_size & 3) + 1, sps, pps })
 }
 
-/// What a record says about the pictures, by its first sequence parameter set.
+/// Parameters from a record, by its first sequence parameter set.
 pub fn params(config: &[u8]) -> Result<VideoParams, CodecError> {
     let config = AvcConfig::parse(config)?;
     let sps = config.sps().find(|nal| nal_type(nal) == NAL_SPS);
@@ -99,7 +102,7 @@ pub fn params(config: &[u8]) -> Result<VideoParams, CodecError> {
     })
 }
 
-/// A record made of the parameter sets in an Annex B byte stream, with NAL lengths of four bytes.
+/// A record from the parameter sets in an Annex B byte stream, with NAL lengths of four bytes.
 ///
 /// Some encoders send such a stream where a record belongs; see [`super::annexb`].
 pub fn config_from_annexb(bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
@@ -108,7 +111,7 @@ pub fn config_from_annexb(bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
     config_from_sets(&sps, &pps)
 }
 
-/// A record made of parameter sets (NAL units with their header byte), with NAL lengths of four bytes.
+/// A record from parameter sets (NAL units with their header byte), with NAL lengths of four bytes.
 ///
 /// The record's extension for High profiles is left out, as most encoders do: it repeats the sequence
 /// parameter set.

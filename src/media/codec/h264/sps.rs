@@ -1,13 +1,13 @@
 //! The sequence parameter set of H.264 (7.3.2.1.1): size, rate, profile and level of the pictures.
 //!
-//! Read as far as the timing in the VUI. A VUI that cannot be read costs the frame rate only: the size is
-//! known by then, and hardware encoders are known to get it wrong.
+//! Parsed up to the timing in the VUI. A VUI that cannot be parsed costs the frame rate only: the size is
+//! known by then, and hardware encoders often write it wrongly.
 
 use crate::media::codec::bits::{Bits, Fault, unescape};
 use crate::media::codec::{CodecError, fps_milli, side};
 use crate::media::frame::Codec;
 
-/// What a sequence parameter set says.
+/// A parsed sequence parameter set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sps {
     /// `profile_idc`: 66 Baseline, 77 Main, 100 High, ...
@@ -28,12 +28,16 @@ pub struct Sps {
     pub height: u32,
     /// True if some pictures may be fields.
     pub interlaced: bool,
-    /// Frames per thousand seconds, where the timing tells.
+    /// Frames per 1000 seconds, if the timing tells.
     pub fps_milli: Option<u32>,
 }
 
 impl Sps {
-    /// Reads a NAL unit with its header byte.
+    /// Parses a NAL unit with its header byte.
+    ///
+    /// # Errors
+    ///
+    /// If it is malformed.
     pub fn parse(nal: &[u8]) -> Result<Sps, CodecError> {
         read_sps(nal).map_err(|fault| fault.of(Codec::H264))
     }
@@ -42,7 +46,7 @@ impl Sps {
         self.constraints & (0x80 >> set) != 0
     }
 
-    /// The profile as Annex A calls it.
+    /// Name of the profile in Annex A.
     pub fn profile_name(&self) -> &'static str {
         match self.profile_idc {
             44 => "CAVLC 4:4:4 Intra",
@@ -65,8 +69,8 @@ impl Sps {
         }
     }
 
-    /// The level as people write it. Level 1b is 9, or 11 with `constraint_set3_flag` in the profiles that
-    /// are older than it (A.3.1).
+    /// The level as text. Level 1b is 9, or 11 with `constraint_set3_flag` in the profiles that are older
+    /// than it (A.3.1).
     pub fn level_name(&self) -> String {
         let old = matches!(self.profile_idc, 66 | 77 | 88);
         match self.level_idc {
@@ -119,7 +123,7 @@ struct Chroma {
 }
 
 impl Default for Chroma {
-    /// 4:2:0 with 8 bits, where the parameter set does not tell (7.4.2.1.1).
+    /// 4:2:0 with 8 bits: the default (7.4.2.1.1).
     fn default() -> Chroma {
         Chroma { format_idc: 1, bit_depth_luma: 8, bit_depth_chroma: 8 }
     }
@@ -187,9 +191,9 @@ fn read_size(bits: &mut Bits<'_>, chroma_format_idc: u8) -> Result<(u32, u32, bo
         bits.skip(1)?; // mb_adaptive_frame_field_flag
     }
     bits.skip(1)?; // direct_8x8_inference_flag
-    // In a stream with fields, heights are counted for a field.
+    // In a stream with fields, heights are those of a field.
     let fields = if frames_only { 1 } else { 2 };
-    // Planes of 4:4:4 that are coded apart are cropped like monochrome pictures, in whole pixels too.
+    // Planes of 4:4:4 that are coded separately are cropped like monochrome pictures, in whole pixels too.
     let (unit_x, unit_y) = match chroma_format_idc {
         1 => (2, 2 * fields),
         2 => (2, fields),
@@ -205,7 +209,7 @@ fn read_size(bits: &mut Bits<'_>, chroma_format_idc: u8) -> Result<(u32, u32, bo
     Ok((width, height, !frames_only))
 }
 
-/// The frame rate by the VUI (E.1.1), if there is one and it tells.
+/// The frame rate from the VUI (E.1.1), if it is there and tells.
 fn read_fps(bits: &mut Bits<'_>) -> Result<Option<u32>, Fault> {
     if !bits.flag()? {
         return Ok(None);
@@ -232,7 +236,7 @@ fn read_fps(bits: &mut Bits<'_>) -> Result<Option<u32>, Fault> {
     }
     let tick = bits.u(32)?;
     let scale = bits.u(32)?;
-    // A tick is the time of a field, of which a frame has two (E.2.1).
+    // A tick is the duration of a field, of which a frame has two (E.2.1).
     Ok(fps_milli(scale, 2 * u64::from(tick)))
 }
 

@@ -1,9 +1,9 @@
-//! H.265: the decoder configuration and what a sample holds.
+//! H.265: the decoder configuration and the content of samples.
 //!
 //! In: an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15, 8.3.3), or samples. Out: [`HevcConfig`], a view
-//! of the record that muxers take parameter sets from; [`params`], what the record says about the
-//! pictures. Never changes bytes; the one thing that it makes is a record for encoders that sent their
-//! parameter sets with start codes ([`config_from_annexb`]).
+//! of the record that muxers take parameter sets from; [`params`], the parameters in it. Never: changes
+//! bytes. For encoders that send their parameter sets with start codes, [`config_from_annexb`] makes a
+//! record.
 
 mod profile;
 mod sps;
@@ -20,7 +20,7 @@ use crate::media::frame::Codec;
 
 /// First NAL unit type of an intra random access point: BLA_W_LP (H.265, table 7-1).
 pub const NAL_IRAP_FIRST: u8 = 16;
-/// Last NAL unit type of an intra random access point, two of them reserved.
+/// Last NAL unit type of an intra random access point; the last two are reserved.
 pub const NAL_IRAP_LAST: u8 = 23;
 /// Last NAL unit type that holds a slice.
 pub const NAL_SLICE_LAST: u8 = 31;
@@ -33,20 +33,20 @@ pub const NAL_PPS: u8 = 34;
 /// NAL unit type of an access unit delimiter.
 pub const NAL_AUD: u8 = 35;
 
-/// The type of a NAL unit; 63, which is nobody's, of an empty one.
+/// Type of a NAL unit; 63, which no unit has, for an empty one.
 pub fn nal_type(nal: &[u8]) -> u8 {
     nal.first().map_or(63, |byte| byte >> 1 & 0x3f)
 }
 
-/// True if the sample is an intra random access point: IDR, CRA or BLA. A torn sample is judged by what is
-/// there.
+/// True if the sample is an intra random access point: IDR, CRA or BLA. A truncated sample is judged by what
+/// is there.
 pub fn is_irap(payload: &[u8], length_size: u8) -> bool {
     let mut types = nals(payload, length_size).map_while(Result::ok).map(nal_type);
     let first = types.find(|&kind| kind <= NAL_SLICE_LAST);
     first.is_some_and(|kind| (NAL_IRAP_FIRST..=NAL_IRAP_LAST).contains(&kind))
 }
 
-/// A view of an HEVCDecoderConfigurationRecord, every length in it checked.
+/// A view of an HEVCDecoderConfigurationRecord; all lengths in it are checked.
 #[derive(Clone, Debug)]
 pub struct HevcConfig<'a> {
     length_size: u8,
@@ -54,12 +54,16 @@ pub struct HevcConfig<'a> {
 }
 
 impl<'a> HevcConfig<'a> {
-    /// Reads a record.
+    /// Parses a record.
+    ///
+    /// # Errors
+    ///
+    /// If it is malformed.
     pub fn parse(config: &'a [u8]) -> Result<HevcConfig<'a>, CodecError> {
         read_record(config).map_err(|fault| fault.of(Codec::H265))
     }
 
-    /// How many bytes the length before each NAL unit of a sample has: 1 to 4.
+    /// Length of the length before each NAL unit of a sample, in bytes: 1 to 4.
     pub fn nal_length_size(&self) -> u8 {
         self.length_size
     }
@@ -79,7 +83,7 @@ impl<'a> HevcConfig<'a> {
         self.sets_of(NAL_PPS)
     }
 
-    /// Every NAL unit of the record in the record's order: parameter sets, and messages if there are any.
+    /// All NAL units of the record in its order: parameter sets, and messages if there are any.
     pub fn units(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         Arrays { rest: self.arrays }.flat_map(|(_, sets)| sets)
     }
@@ -89,7 +93,7 @@ impl<'a> HevcConfig<'a> {
     }
 }
 
-/// Bytes of a record before its arrays.
+/// Length of a record before its arrays, in bytes.
 const RECORD_HEAD_BYTES: usize = 22;
 
 fn read_record(config: &[u8]) -> Result<HevcConfig<'_>, Fault> {
@@ -108,7 +112,7 @@ fn read_record(config: &[u8]) -> Result<HevcConfig<'_>, Fault> {
     Ok(HevcConfig { length_size: (head[21] & 3) + 1, arrays })
 }
 
-/// One array of a record: the type of its NAL units, and these.
+/// One array of a record: a type of NAL unit, and the units.
 type Array<'a> = (u8, ParameterSets<'a>);
 
 fn take_array(bytes: &[u8]) -> Result<(Array<'_>, &[u8]), Fault> {
@@ -132,8 +136,8 @@ impl<'a> Iterator for Arrays<'a> {
     }
 }
 
-/// What a record says about the pictures, by its first sequence parameter set, and by its first video
-/// parameter set where that one does not tell the frame rate.
+/// Parameters from a record, by its first sequence parameter set, and by its first video parameter set if
+/// that does not tell the frame rate.
 pub fn params(config: &[u8]) -> Result<VideoParams, CodecError> {
     let config = HevcConfig::parse(config)?;
     let missing = Fault::Invalid("there is no sequence parameter set").of(Codec::H265);
@@ -149,14 +153,14 @@ pub fn params(config: &[u8]) -> Result<VideoParams, CodecError> {
     })
 }
 
-/// A record made of the parameter sets in an Annex B byte stream, with NAL lengths of four bytes; see
+/// A record from the parameter sets in an Annex B byte stream, with NAL lengths of four bytes; see
 /// [`super::annexb`].
 pub fn config_from_annexb(bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
     let of = |kind| byte_stream_units(bytes).filter(|nal| nal_type(nal) == kind).collect::<Vec<_>>();
     config_from_sets(&of(NAL_VPS), &of(NAL_SPS), &of(NAL_PPS))
 }
 
-/// A record made of parameter sets (NAL units with their headers), with NAL lengths of four bytes.
+/// A record from parameter sets (NAL units with their headers), with NAL lengths of four bytes.
 pub fn config_from_sets(vps: &[&[u8]], sps: &[&[u8]], pps: &[&[u8]]) -> Result<Vec<u8>, CodecError> {
     let invalid = |what| Fault::Invalid(what).of(Codec::H265);
     let first = sps.first().ok_or(invalid("there is no sequence parameter set"))?;
@@ -176,8 +180,8 @@ pub fn config_from_sets(vps: &[&[u8]], sps: &[&[u8]], pps: &[&[u8]]) -> Result<V
     Ok(record)
 }
 
-/// What a record repeats of its sequence parameter set. What no such set tells is written as unknown: 0
-/// for the segmentation, the parallelism and the average frame rate.
+/// The part of a record that repeats its sequence parameter set. Fields that no such set tells are written as
+/// unknown: 0 for the segmentation, the parallelism and the average frame rate.
 fn record_head(sps: &Sps) -> Vec<u8> {
     let ProfileTierLevel { space, high_tier, profile_idc, compatibility, constraints, level_idc } =
         sps.profile;

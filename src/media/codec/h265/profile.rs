@@ -20,8 +20,12 @@ pub struct ProfileTierLevel {
 }
 
 impl ProfileTierLevel {
-    /// Reads the structure, sub-layers included, of which there are `max_sub_layers_minus1` below the
+    /// Parses the structure, sub-layers included, of which there are `max_sub_layers_minus1` below the
     /// highest.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes end too early.
     pub(super) fn read(bits: &mut Bits<'_>, max_sub_layers_minus1: u32) -> Result<Self, Fault> {
         let space = bits.u8(2)?;
         let high_tier = bits.flag()?;
@@ -36,7 +40,7 @@ impl ProfileTierLevel {
         Ok(ProfileTierLevel { space, high_tier, profile_idc, compatibility, constraints, level_idc })
     }
 
-    /// The profile as Annex A calls it.
+    /// Name of the profile in Annex A.
     pub fn name(&self) -> String {
         let name = match self.profile_idc {
             1 => "Main",
@@ -55,7 +59,7 @@ impl ProfileTierLevel {
         name.to_owned()
     }
 
-    /// Range extensions are told apart by what their constraint flags leave out (table A.2).
+    /// Range extensions are told apart by their constraint flags (table A.2).
     fn range_extension_name(&self) -> String {
         // After progressive_source, interlaced_source, non_packed and frame_only come max_12bit,
         // max_10bit, max_8bit, max_422chroma | max_420chroma, max_monochrome, intra, ...
@@ -76,7 +80,7 @@ impl ProfileTierLevel {
         format!("{chroma}{depth}{intra}")
     }
 
-    /// The level as people write it: `3.1`.
+    /// The level as text: `3.1`.
     pub fn level_name(&self) -> String {
         format!("{}.{}", self.level_idc / 30, self.level_idc % 30 / 3)
     }
@@ -100,7 +104,7 @@ impl ProfileTierLevel {
     }
 }
 
-/// Which sub-layers have a profile or a level of their own, then these: 88 bits and 8 bits.
+/// Skips the sub-layers: flags for profile and level of each, then 88 bits and 8 bits.
 fn skip_sub_layers(bits: &mut Bits<'_>, max_sub_layers_minus1: u32) -> Result<(), Fault> {
     if max_sub_layers_minus1 == 0 {
         return Ok(());

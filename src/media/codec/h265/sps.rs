@@ -1,21 +1,21 @@
 //! The sequence parameter set of H.265 (7.3.2.2): size, rate, profile and level of the pictures.
 //!
-//! Read as far as the timing in the VUI. What comes after the size costs the frame rate only if it cannot
-//! be read: the size is known by then, and hardware encoders are known to get the rest wrong.
+//! Parsed up to the timing in the VUI. What follows the size costs the frame rate only if it cannot be
+//! parsed: the size is known by then, and hardware encoders often write the rest wrongly.
 
 use super::profile::ProfileTierLevel;
 use crate::media::codec::bits::{Bits, Fault, unescape};
 use crate::media::codec::{CodecError, fps_milli, side};
 use crate::media::frame::Codec;
 
-/// What a sequence parameter set says.
+/// A parsed sequence parameter set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sps {
     /// Profile, tier and level.
     pub profile: ProfileTierLevel,
-    /// How many temporal sub-layers there may be: 1 to 7.
+    /// Number of temporal sub-layers: 1 to 7.
     pub sub_layers: u8,
-    /// True if one may switch up between sub-layers anywhere.
+    /// True if a decoder may switch up between sub-layers anywhere.
     pub temporal_id_nesting: bool,
     /// 0 monochrome, 1 4:2:0, 2 4:2:2, 3 4:4:4.
     pub chroma_format_idc: u8,
@@ -27,12 +27,16 @@ pub struct Sps {
     pub width: u32,
     /// Height in pixels within the conformance window.
     pub height: u32,
-    /// Pictures per thousand seconds, where the timing tells.
+    /// Pictures per 1000 seconds, if the timing tells.
     pub fps_milli: Option<u32>,
 }
 
 impl Sps {
-    /// Reads a NAL unit with its header.
+    /// Parses a NAL unit with its header.
+    ///
+    /// # Errors
+    ///
+    /// If it is malformed.
     pub fn parse(nal: &[u8]) -> Result<Sps, CodecError> {
         read_sps(nal).map_err(|fault| fault.of(Codec::H265))
     }
@@ -86,7 +90,7 @@ fn read_size(bits: &mut Bits<'_>, chroma_format_idc: u8) -> Result<(u32, u32), F
     Ok((side(width, crop_x)?, side(height, crop_y)?))
 }
 
-/// The frame rate by the VUI, which everything between the bit depths and it must be read for.
+/// The frame rate from the VUI, for which everything before it must be parsed.
 fn read_fps(bits: &mut Bits<'_>, max_sub_layers_minus1: u32) -> Result<Option<u32>, Fault> {
     let poc_lsb_bits = 4 + bits.ue_max(12, "log2_max_pic_order_cnt_lsb is above 16")?;
     let all_sub_layers = bits.flag()?;
@@ -140,8 +144,8 @@ fn skip_scaling_lists(bits: &mut Bits<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// `st_ref_pic_set` (7.3.7) as often as the parameter set says. A set may be told by its difference to the
-/// one before it, so the number of pictures in each must be counted.
+/// `st_ref_pic_set` (7.3.7) as often as the parameter set says. A set may be coded as the difference to the
+/// one before it, so the pictures of each must be counted.
 fn skip_short_term_sets(bits: &mut Bits<'_>) -> Result<(), Fault> {
     const PICTURES_MAX: u32 = 16;
     let mut pictures = 0;
@@ -174,7 +178,7 @@ fn skip_short_term_sets(bits: &mut Bits<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The frame rate by the VUI (E.2.1).
+/// The frame rate from the VUI (E.2.1).
 fn read_vui_fps(bits: &mut Bits<'_>) -> Result<Option<u32>, Fault> {
     const EXTENDED_SAR: u32 = 255;
     if bits.flag()? && bits.u(8)? == EXTENDED_SAR {
@@ -201,7 +205,7 @@ fn read_vui_fps(bits: &mut Bits<'_>) -> Result<Option<u32>, Fault> {
     }
     let tick = bits.u(32)?;
     let scale = bits.u(32)?;
-    // Unlike in H.264 a tick is the time of a whole picture.
+    // Unlike in H.264, a tick is the duration of a whole picture.
     Ok(fps_milli(scale, u64::from(tick)))
 }
 

@@ -1,11 +1,11 @@
-//! The video parameter set of H.265 (7.3.2.1): the frame rate, for streams whose sequence parameter set
-//! does not tell it.
+//! The video parameter set of H.265 (7.3.2.1): the frame rate, for streams whose sequence parameter set does
+//! not tell it.
 
 use super::profile::ProfileTierLevel;
 use crate::media::codec::bits::{Bits, Fault, unescape};
 use crate::media::codec::fps_milli;
 
-/// Frames per thousand seconds by a NAL unit with its header; `None` where it does not tell.
+/// Frames per 1000 seconds from a NAL unit with its header; `None` if it does not tell.
 pub(super) fn fps_milli_of(nal: &[u8]) -> Option<u32> {
     read_fps(nal).unwrap_or(None)
 }
