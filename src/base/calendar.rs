@@ -1,11 +1,11 @@
-//! Dates of the Gregorian calendar, in UTC, from seconds and milliseconds since 1970.
+//! Dates of the Gregorian calendar in UTC, from seconds or milliseconds since 1970.
 
 use std::fmt;
 
-/// Seconds of a day; UTC as computers count it has no leap seconds.
+/// Seconds per day; Unix time has no leap seconds.
 pub const DAY_SECS: u64 = 86_400;
 
-/// Milliseconds since 1970 as RFC 3339 writes them: `2026-11-22T18:40:01.123Z`.
+/// Milliseconds since 1970, displayed as RFC 3339: `2026-11-22T18:40:01.123Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rfc3339(pub u64);
 

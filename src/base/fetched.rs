@@ -1,6 +1,6 @@
-//! A file that is made of a stream, as it is handed to whoever fetches it.
+//! A file of a packaged stream, as it is returned to a client that fetches it.
 //!
-//! Packages make it, sessions send it; it stands here so that neither knows the other.
+//! Packages make it and sessions send it; it is defined here so that neither imports the other.
 
 use bytes::Bytes;
 
@@ -9,11 +9,11 @@ use bytes::Bytes;
 pub struct Fetched {
     /// `Content-Type`.
     pub content_type: &'static str,
-    /// For how long caches may keep it: `None` means for ever (it never changes under this name).
+    /// How long caches may keep it, in seconds; `None`: for ever (it never changes under this name).
     pub max_age_secs: Option<u32>,
-    /// Changes whenever the content does; quoted, ready for `ETag`.
+    /// Entity tag, quoted: changes whenever the content does.
     pub etag: String,
-    /// True if gzip pays (text).
+    /// True for text, which gzip compresses well.
     pub text: bool,
     /// The content, in shared pieces.
     pub body: Vec<Bytes>,

@@ -1,17 +1,17 @@
-//! Names for things that come and go.
+//! Ids of things that come and go.
 //!
-//! A `ConnId` is a place in a table and the generation of who sits there, so that a late answer for a
-//! connection that has gone never reaches its successor.
+//! A `ConnId` is a place in a table and the generation of the connection there, so that a late answer for a
+//! connection that is gone never reaches its successor.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// One connection, for as long as it lives.
+/// Id of a connection, unique for the life of the server.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConnId {
     /// Place in the table of connections; reused.
     pub index: u32,
-    /// How many connections sat at this place before; never reused.
+    /// How many connections had this place before.
     pub generation: u32,
 }
 
@@ -21,20 +21,20 @@ impl fmt::Debug for ConnId {
     }
 }
 
-/// One listener, by its place in [`crate::config::Config::listeners`].
+/// Id of a listener: its index in [`crate::config::Config::listeners`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ListenerId(pub u16);
 
-/// Names a question to the world (`Store`, `Load`, `Resolve`, ...), so that the answer finds its way back.
+/// Id of a request to the shell (`Store`, `Measure`, ...); its result carries the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Ticket(pub u64);
 
-/// The short word that stands on every log line of a connection, and its id in the HTTP API.
+/// Short id of a connection for people: stands on every log line of it, and is its id in the HTTP API.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Cid(pub [u8; 8]);
 
 impl Cid {
-    /// The word as text.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or("????????")
     }

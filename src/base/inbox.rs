@@ -1,7 +1,7 @@
 //! Bytes that a peer sent and its session has not consumed yet.
 //!
-//! A session reads from the front and says how much it consumed. The inbox has a limit (I16); a session
-//! that cannot make progress with a full inbox has a peer that is at fault. An empty inbox holds no memory.
+//! A session reads from the front and tells how much it consumed. The inbox is bounded (I16): a peer whose
+//! session cannot make progress with a full inbox is at fault. An empty inbox holds no memory.
 
 use bytes::{Buf, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ impl Inbox {
         Inbox { bytes: BytesMut::new(), limit }
     }
 
-    /// Appends what the socket gave. False if that would exceed the limit; nothing is kept then.
+    /// Appends bytes from the socket. False, and nothing appended, if that would exceed the limit.
     #[must_use]
     pub fn receive(&mut self, bytes: &[u8]) -> bool {
         if self.bytes.len() + bytes.len() > self.limit {
@@ -29,7 +29,7 @@ impl Inbox {
         true
     }
 
-    /// What has not been consumed yet.
+    /// The unconsumed bytes.
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes
     }
@@ -39,12 +39,16 @@ impl Inbox {
         self.bytes.len()
     }
 
-    /// True if nothing waits.
+    /// True if there are no unconsumed bytes.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// Drops the first `len` bytes. Panics if there are fewer: a bug in the session.
+    /// Drops the first `len` bytes.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer: a bug in the session.
     pub fn consume(&mut self, len: usize) {
         self.bytes.advance(len);
         if self.bytes.is_empty() {
@@ -52,7 +56,11 @@ impl Inbox {
         }
     }
 
-    /// Takes the first `len` bytes without copying them. Panics if there are fewer: a bug in the session.
+    /// Takes the first `len` bytes without copying them.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer: a bug in the session.
     pub fn take(&mut self, len: usize) -> Bytes {
         let taken = self.bytes.split_to(len).freeze();
         if self.bytes.is_empty() {
@@ -61,7 +69,7 @@ impl Inbox {
         taken
     }
 
-    /// The most bytes it may hold.
+    /// The most bytes that it may hold.
     pub fn limit(&self) -> usize {
         self.limit
     }

@@ -1,20 +1,20 @@
-//! The limits of the configuration that a connection can run into, by name: so that whatever ends or refuses
-//! it says exactly which setting an operator would change.
+//! The settings that limit a connection, by name: so that whatever ends or refuses a connection tells exactly
+//! which setting an operator could change.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A setting that bounds what a connection may hold, or for how long it may do something. Its path in the
-/// configuration is what [`fmt::Display`] gives.
+/// A setting that limits what a connection may hold, or how long it may take. [`fmt::Display`] gives the path
+/// of the setting in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Limit {
-    /// Bytes that a peer may make the server hold before it has proved to be one.
+    /// Bytes that a peer may make the server hold before it is trusted.
     UnprovenBytes,
     /// Bytes that may wait for an RTMP peer.
     OutboxBytes,
     /// Bytes that may wait for an HTTP peer.
     ResponseBytes,
-    /// Bytes of frames that are kept for players that stalled in the middle of one.
+    /// Bytes of frames that are pinned for players that stalled in the middle of one.
     PinnedBytes,
     /// Bytes of a stream's ring.
     RingBytes,
@@ -24,7 +24,7 @@ pub enum Limit {
     PlayersPerStream,
     /// Time for the RTMP handshake and `connect`.
     HandshakeTimeout,
-    /// Time that an RTMP peer may neither publish nor play.
+    /// Time for which an RTMP peer may neither publish nor play.
     IdleTimeout,
     /// Time for the first frame of a publisher.
     FirstFrameTimeout,
@@ -32,14 +32,14 @@ pub enum Limit {
     FrameTimeout,
     /// Time for the head of an HTTP request, and after it for its body.
     HeadTimeout,
-    /// Time without enough progress of the bytes that wait for a peer.
+    /// Time in which a peer must take a minimum of the bytes that wait for it.
     SendTimeout,
-    /// Time that a player may wait for a stream.
+    /// Time for which a player may wait for a stream.
     Wait,
 }
 
 impl Limit {
-    /// All of them.
+    /// All limits.
     #[cfg(test)]
     pub(crate) const ALL: [Limit; 14] = [
         Limit::UnprovenBytes,

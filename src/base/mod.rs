@@ -1,4 +1,4 @@
-//! What everything else stands on: time, random generators, names, buffers, timers. Knows no protocol and no
+//! The basis of everything else: time, random generators, names, buffers, timers. Never: knows a protocol or
 //! media.
 
 #[macro_use]

@@ -1,21 +1,21 @@
-//! What a stream is called: `vhost/app/stream`.
+//! Names of streams: `vhost/app/stream`.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The vhost of streams whose URL names none, or one that is not configured.
+/// Vhost of streams whose URL names none.
 pub const DEFAULT_VHOST: &str = "__defaultVhost__";
 
-/// The longest vhost, app or stream that is accepted, in bytes each.
+/// Longest vhost, app or stream that is accepted, in bytes each.
 pub const NAME_BYTES_MAX: usize = 512;
 
-/// The full name of a stream. Two peers meet when their names are equal.
+/// Full name of a stream.
 ///
-/// The stream part may be a secret (people use it as a key), so `Display` shows no more than its first
-/// two characters; use [`StreamName::path`] where the whole name is wanted and never log that.
+/// The stream part may be a secret (it is often used as a key), so `Display` shows no more than its first two
+/// characters; [`StreamName::path`] gives the whole name, which must never be logged.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StreamName {
-    /// Virtual host; `__defaultVhost__` unless the peer named one.
+    /// Virtual host; `__defaultVhost__` unless the URL names one.
     pub vhost: String,
     /// Application; may contain slashes (`live`, `tv/hd`).
     pub app: String,
@@ -38,7 +38,8 @@ impl StreamName {
         }
     }
 
-    /// True if every part is present, short enough, and free of control characters and of `.`/`..` steps.
+    /// True if each part is present, short enough, and free of control characters and of `.` and `..`
+    /// segments.
     pub fn is_sound(&self) -> bool {
         let part = |text: &str| {
             !text.is_empty()

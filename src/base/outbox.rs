@@ -1,8 +1,8 @@
 //! A connection's own bytes on their way out: handshakes, replies, HTTP heads and bodies.
 //!
-//! The frames of a stream are *not* queued here: a player's window on the rendered log follows after its
-//! own bytes (see `stream::playback`). Small writes are gathered into one buffer; shared `Bytes` (an HLS
-//! segment) are kept as they are, without a copy.
+//! The frames of a stream are not queued here: a player's window on the rendition follows after its own bytes
+//! (see `stream::playback`). Small writes are gathered in one buffer; shared `Bytes` (an HLS segment) are
+//! queued without a copy.
 
 use crate::base::limit::Limit;
 use crate::base::slices::Slices;
@@ -13,11 +13,11 @@ use std::collections::VecDeque;
 /// Shared bytes at least this long are queued as they are; shorter ones are copied into the gathering buffer.
 const SHARE_BYTES_MIN: usize = 1024;
 
-/// The own bytes of one connection, in the order in which they leave.
+/// The own bytes of one connection, in sending order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outbox {
     queue: VecDeque<Bytes>,
-    /// Gathers small writes; leaves after everything in `queue`.
+    /// Gathers small writes; sent after everything in `queue`.
     tail: BytesMut,
     len: usize,
     bytes_max: usize,
@@ -32,8 +32,8 @@ impl Outbox {
         Outbox { queue: VecDeque::new(), tail: BytesMut::new(), len: 0, bytes_max, limit, overflowed: false }
     }
 
-    /// Appends a copy of `bytes`. Past the limit nothing is kept and the outbox counts as overflowed,
-    /// which ends the connection.
+    /// Appends a copy of `bytes`. Past the limit nothing is appended, and the outbox has overflowed, which
+    /// ends the connection.
     pub fn write(&mut self, bytes: &[u8]) {
         if self.reserve(bytes.len()) {
             self.tail.extend_from_slice(bytes);
@@ -50,8 +50,8 @@ impl Outbox {
         }
     }
 
-    /// Puts bytes before all others, whatever the limit: the rest of a frame that its receiver is in the
-    /// middle of, which must leave before anything else may.
+    /// Puts bytes before all others, whatever the limit: the rest of a frame that the player has received a
+    /// part of, which must be sent before anything else.
     pub fn push_front(&mut self, bytes: Bytes) {
         self.len += bytes.len();
         self.queue.push_front(bytes);
@@ -72,7 +72,7 @@ impl Outbox {
         }
     }
 
-    /// Bytes that wait.
+    /// Number of bytes that wait.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -82,7 +82,7 @@ impl Outbox {
         self.len == 0
     }
 
-    /// The limit, once a write went past it: the peer gets less than it should and must be ended.
+    /// The limit that a write exceeded, if one did: bytes are missing, and the connection must end.
     pub fn overflowed(&self) -> Option<Limit> {
         self.overflowed.then_some(self.limit)
     }
@@ -92,7 +92,7 @@ impl Outbox {
         self.bytes_max
     }
 
-    /// Appends the waiting bytes to `slices`, in order; false if not all of them had a place.
+    /// Appends the waiting bytes to `slices`, in order; false if not all of them fit.
     pub fn show<'a>(&'a self, slices: &mut Slices<'a>) -> bool {
         self.queue.iter().all(|bytes| slices.push_shared(bytes)) && slices.push(&self.tail)
     }
@@ -103,7 +103,11 @@ impl Outbox {
         self.queue.iter().map(|bytes| &bytes[..]).chain(tail)
     }
 
-    /// The kernel took the first `len` bytes. Panics if fewer wait: a bug in the shell.
+    /// The kernel took the first `len` bytes.
+    ///
+    /// # Panics
+    ///
+    /// If fewer wait: a bug in the shell.
     pub fn advance(&mut self, mut len: usize) {
         assert!(len <= self.len, "more bytes were sent than waited");
         self.len -= len;

@@ -1,13 +1,12 @@
-//! Marks at the places that a simulation must have been to.
+//! Marks at rare branches of the core, for the simulator.
 //!
-//! A check that never fails may be a check that never ran. So the rare branches of the core carry a mark, and
-//! a campaign in which one of them was never reached is red. Outside a simulation a mark costs one
-//! comparison.
+//! A check that never fails may be a check that never ran. So each rare branch has a mark, and a campaign of
+//! the simulator fails if it did not reach all of them. Outside of the simulator a mark costs one comparison.
 
 /// The log target of marks.
 pub const TARGET: &str = "reached";
 
-/// Says that this place was reached. Takes one literal, which names the place.
+/// Marks this place as reached. Takes one literal, the name of the place.
 #[macro_export]
 macro_rules! reached {
     ($place:literal) => {

@@ -1,11 +1,10 @@
-//! Who has something to do, in the order in which they got it. Nobody stands in it twice.
+//! Queue of connections that have bytes to send and a writable socket. Each is in it at most once.
 
 use crate::base::id::ConnId;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// Connections that have bytes and room. Whether one is in it is a flag of the connection, so that
-/// joining costs no search.
+/// The queue. A flag of the connection tells whether it is in the queue, so that no search is needed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ReadyList {
     queue: VecDeque<ConnId>,
@@ -17,7 +16,7 @@ impl ReadyList {
         ReadyList { queue: self.queue.iter().copied().filter(|conn| keep(*conn)).collect() }
     }
 
-    /// Joins the end of the line, unless `queued` says that it stands there already.
+    /// Appends a connection, unless `queued` tells that it is in the queue already.
     pub fn push(&mut self, conn: ConnId, queued: &mut bool) {
         if !*queued {
             *queued = true;
@@ -25,27 +24,27 @@ impl ReadyList {
         }
     }
 
-    /// Joins the end of the line, the flag being set already: it was taken out and could not have its turn.
+    /// Appends a connection whose flag is still set: it was taken out but could not write.
     pub fn push_again(&mut self, conn: ConnId) {
         self.queue.push_back(conn);
     }
 
-    /// The next in line. The caller clears its flag.
+    /// Takes the first connection. The caller clears its flag.
     pub fn pop(&mut self) -> Option<ConnId> {
         self.queue.pop_front()
     }
 
-    /// True if nobody waits.
+    /// True if the queue is empty.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
-    /// Number of those who wait.
+    /// Length of the queue.
     pub fn len(&self) -> usize {
         self.queue.len()
     }
 
-    /// True if `conn` stands in line. A search: for checks only.
+    /// True if `conn` is in the queue. Linear; for checks only.
     pub fn contains(&self, conn: ConnId) -> bool {
         self.queue.contains(&conn)
     }

@@ -1,25 +1,25 @@
-//! Why a connection ended. Every connection ends once, with one of these, logged once (I23).
+//! Why connections end. Every connection ends once, with one reason, which is logged once (I23).
 
 use crate::base::limit::Limit;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Why a connection ended, as a sentence for the log.
+/// Why a connection ended; displays as a sentence for the log.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum Reason {
-    /// The peer closed its side in the protocol's own way or by end of file.
+    /// The peer closed its side, by its protocol or by end of file.
     #[error("the peer left")]
     PeerLeft,
-    /// The connection failed below the protocol; holds the system's words.
+    /// The socket failed; holds the error of the system.
     #[error("the connection broke: {0}")]
     Broken(String),
-    /// The last response was sent: the client or the server had said that no other follows.
+    /// The last response was sent; neither side expected another one.
     #[error("done: the last response was sent")]
     LastResponse,
-    /// A connection that was kept open for another request got none in time.
+    /// A kept-alive connection got no further request in time.
     #[error("done: no further request came")]
     NoRequest,
-    /// The peer's bytes break its protocol.
+    /// The peer's bytes break the protocol.
     #[error("protocol error: {0}")]
     Protocol(String),
     /// The peer asked for something that it may not have.

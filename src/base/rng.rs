@@ -1,7 +1,7 @@
-//! The random generators: ChaCha, seeded at birth. All randomness of the server comes from here.
+//! Random generators (ChaCha). All randomness of the server follows from one seed.
 //!
 //! The generator of each connection is forked from the seed by listener and peer, not by order of arrival, so
-//! that one connection never moves the numbers of another.
+//! that one connection never changes the numbers of another.
 
 use hmac::{Hmac, Mac};
 use rand_chacha::ChaCha12Rng;
@@ -10,29 +10,29 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::fmt;
 
-/// Everything random follows from these 32 bytes. A secret in production: it is never printed.
+/// 32 bytes that everything random follows from. Secret in production: never printed.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seed([u8; 32]);
 
 impl Seed {
-    /// The seed made of `bytes` (in production: 32 bytes of entropy).
+    /// A seed of these bytes; in production, 32 bytes of entropy.
     pub const fn new(bytes: [u8; 32]) -> Self {
         Seed(bytes)
     }
 
-    /// A short seed for tests and simulations.
+    /// A short seed, for tests and simulations.
     pub fn from_u64(number: u64) -> Self {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&number.to_le_bytes());
         Seed(bytes)
     }
 
-    /// The bytes themselves, for a recording, which is as secret as they are.
+    /// The bytes, for a recording, which is as secret as they are.
     pub const fn reveal(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// The generator of one use, named by `label`: its key is HMAC-SHA-256(seed, label).
+    /// The generator for the use that `label` names: its key is HMAC-SHA-256(seed, label).
     pub fn fork(&self, label: &[u8]) -> Rng {
         let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
         mac.update(label);
@@ -46,7 +46,7 @@ impl fmt::Debug for Seed {
     }
 }
 
-/// The random generator of one use.
+/// A random generator.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Rng(ChaCha12Rng);
 
@@ -61,12 +61,12 @@ impl Rng {
         self.0.next_u32()
     }
 
-    /// Fills `bytes` with random ones.
+    /// Fills `bytes` with random bytes.
     pub fn fill(&mut self, bytes: &mut [u8]) {
         self.0.fill_bytes(bytes);
     }
 
-    /// A short random word of `N` characters from `a-z0-9`, for ids that people read.
+    /// A random word of `N` characters from `a-z0-9`, for ids that people read.
     pub fn random_word<const N: usize>(&mut self) -> [u8; N] {
         const LETTERS: &[u8; 32] = b"abcdefghijkmnopqrstuvwxyz0123456";
         let mut word = [0; N];

@@ -1,8 +1,7 @@
-//! What a value is made of: its structs and enums, with the names of their fields and variants.
+//! The schema of a value: its structs and enums, with the names of their fields and variants.
 //!
-//! Two builds that agree about the schema of a state agree about what its bytes mean, whatever else is
-//! different about them. In: a value. Out: its types by name, each with a fingerprint of its parts.
-//! Never: looks at what is in the value.
+//! Two builds with the same schema of a state understand the bytes of each other. In: a value. Out: its types
+//! by name, each with a fingerprint of its parts. Never: looks at the content of the value.
 
 use serde::ser::{self, Serialize};
 use std::collections::BTreeSet;
@@ -11,18 +10,18 @@ use std::fmt::{self, Display};
 /// Types by name, each with a fingerprint.
 pub type Schema = BTreeSet<(String, u32)>;
 
-/// The schema of `value`, as far as it is there: of an enum, the variants that are.
+/// The schema of `value`, as far as it is instantiated: for an enum, the variants that occur.
 pub fn schema(value: &impl Serialize) -> Schema {
     let mut reader = Reader::default();
     value.serialize(&mut reader).expect("looking at a value does not fail");
     reader.seen.into_iter().map(|(name, print)| (name.to_owned(), print)).collect()
 }
 
-/// Looks at a value.
+/// A serializer that collects the schema.
 #[derive(Default)]
 struct Reader {
     seen: BTreeSet<(&'static str, u32)>,
-    /// The structs and variants that are being looked at, the innermost last.
+    /// The structs and variants that are being visited, the innermost last.
     open: Vec<(&'static str, u32)>,
 }
 
@@ -42,7 +41,7 @@ impl Reader {
     }
 }
 
-/// FNV-1a, with a mark behind each word.
+/// FNV-1a, with a separator after each word.
 fn mix(print: u32, word: &str) -> u32 {
     word.bytes().chain([0xff]).fold(print, |print, byte| (print ^ u32::from(byte)).wrapping_mul(16_777_619))
 }
@@ -228,7 +227,7 @@ impl ser::SerializeMap for &mut Reader {
     }
 }
 
-/// What goes wrong when a value is looked at: nothing.
+/// The error type of the serializer; never used.
 #[derive(Debug)]
 struct Never;
 

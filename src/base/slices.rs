@@ -1,4 +1,4 @@
-//! What leaves with one `writev`: a bounded list of borrowed slices.
+//! The content of one `writev`: a bounded list of borrowed slices.
 
 use bytes::Bytes;
 use std::io::IoSlice;
@@ -6,18 +6,18 @@ use std::io::IoSlice;
 /// Most slices in one call; the kernel takes 1024, but a player that is caught up has a handful.
 pub const SLICES_MAX: usize = 64;
 
-/// Most bytes in one call: no connection holds the loop for longer than this takes to copy.
+/// Most bytes in one call: copying them must not hold up the loop for long.
 pub const SLICES_BYTES_MAX: usize = 1 << 20;
 
 /// A list of slices, filled by the server and written by the shell.
 #[derive(Debug)]
 pub struct Slices<'a> {
     list: [IoSlice<'a>; SLICES_MAX],
-    /// Which of them are the whole of something that many connections are sent.
+    /// For each slice, the shared buffer if the slice covers all of it.
     shared: [Option<&'a Bytes>; SLICES_MAX],
     count: usize,
     bytes: usize,
-    /// Where frames begin, which are at the end.
+    /// Index of the first slice of frames, which come last.
     frames_from: Option<usize>,
 }
 
@@ -34,7 +34,7 @@ impl Default for Slices<'_> {
 }
 
 impl<'a> Slices<'a> {
-    /// Appends a slice; false if there is no place for it (then it is not appended).
+    /// Appends a slice; false, and not appended, if the list is full.
     pub fn push(&mut self, slice: &'a [u8]) -> bool {
         if slice.is_empty() {
             return true;
@@ -48,8 +48,8 @@ impl<'a> Slices<'a> {
         true
     }
 
-    /// Appends the whole of something that many connections are sent: who looks at what leaves needs to look
-    /// at it only once. Otherwise like [`Slices::push`].
+    /// Appends all of a buffer that many connections are sent; readers can recognise it by its address.
+    /// Otherwise like [`Slices::push`].
     pub fn push_shared(&mut self, bytes: &'a Bytes) -> bool {
         let place = self.count;
         let appended = self.push(bytes);
@@ -59,27 +59,27 @@ impl<'a> Slices<'a> {
         appended
     }
 
-    /// What is appended from now on is frames, which all players of a stream are sent at about the same time.
+    /// Marks the begin of the frames, which are sent to all players of a stream at about the same time.
     pub fn frames_follow(&mut self) {
         self.frames_from.get_or_insert(self.count);
     }
 
-    /// How many slices stand before the frames: what the connection was sent because it asked for it.
+    /// Number of slices before the frames: bytes for this connection alone.
     pub fn own_count(&self) -> usize {
         self.frames_from.unwrap_or(self.count)
     }
 
-    /// The slices one by one, each with what it is the whole of, where that is known.
+    /// Iterates over the slices. The second item is the shared buffer if the slice covers all of it.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&'a Bytes>)> {
         self.as_io_slices().iter().zip(self.shared).map(|(slice, shared)| (&slice[..], shared))
     }
 
-    /// The slices, ready for `write_vectored`.
+    /// The slices, for `write_vectored`.
     pub fn as_io_slices(&self) -> &[IoSlice<'a>] {
         &self.list[..self.count]
     }
 
-    /// Bytes in all slices together.
+    /// Number of bytes in all slices.
     pub fn len(&self) -> usize {
         self.bytes
     }

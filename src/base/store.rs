@@ -1,4 +1,4 @@
-//! Files that packages want kept. The core names what should be on disk; the shell's helper thread does it.
+//! Files that packages want on disk. The core requests changes; a helper thread of the shell makes them.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -6,25 +6,25 @@ use serde::{Deserialize, Serialize};
 /// One change to the files below a configured directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StoreOp {
-    /// Creates or replaces a file, atomically: readers see the old content or the new one, never a part.
+    /// Creates or replaces a file atomically: readers see the old content or the new one, never a part.
     /// Missing directories are created.
     Write {
-        /// Where, as the configuration's directory and a path below it.
+        /// Path: the configured directory and a path below it.
         path: String,
-        /// The content, in shared pieces.
+        /// Content, in shared pieces.
         body: Vec<Bytes>,
     },
-    /// Removes a file; it is no error if there is none.
+    /// Removes a file; a missing file is no error.
     Remove {
-        /// Where.
+        /// Path.
         path: String,
     },
-    /// Removes what an earlier process left behind: the files directly in a directory whose names begin with
-    /// one of the prefixes. It is no error if there are none; directories stay.
+    /// Removes the files of an earlier process: those directly in a directory whose names begin with one of
+    /// the prefixes. A missing directory is no error; directories stay.
     Clear {
         /// The directory.
         path: String,
-        /// How the names begin.
+        /// Prefixes of names.
         prefixes: Vec<String>,
     },
 }

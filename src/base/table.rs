@@ -1,6 +1,7 @@
-//! A table of things that come and go: each has a place, and who came last takes the place that was left
-//! last. The order of places is the order in which everybody is looked at, so which place is taken next is
-//! part of the state: a saved table goes on giving the same ones.
+//! A table with reusable places.
+//!
+//! The place that was freed last is taken next. The order of places is the order of iteration, so which place
+//! is taken next is part of the state: a saved table continues with the same places.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "Parts<T>")]
 pub struct Table<T> {
     places: Vec<Option<T>>,
-    /// The empty places; the last is taken next.
+    /// Free places; the last one is taken next.
     free: Vec<usize>,
 }
 
@@ -20,7 +21,7 @@ impl<T> Default for Table<T> {
 }
 
 impl<T> Table<T> {
-    /// A copy of what `keep` wants, at the same places.
+    /// A copy of the entries that `keep` accepts, at the same places.
     pub fn subset(&self, keep: impl Fn(&T) -> bool) -> Self
     where
         T: Clone,
@@ -32,12 +33,12 @@ impl<T> Table<T> {
         Table { places, free }
     }
 
-    /// The place that comes next.
+    /// The place that the next entry takes.
     pub fn next_place(&self) -> usize {
         self.free.last().copied().unwrap_or(self.places.len())
     }
 
-    /// Puts something at [`Table::next_place`].
+    /// Inserts an entry at [`Table::next_place`].
     pub fn insert(&mut self, thing: T) -> usize {
         match self.free.pop() {
             Some(place) => {
@@ -51,40 +52,40 @@ impl<T> Table<T> {
         }
     }
 
-    /// Takes out what is at a place, if there is anything.
+    /// Removes the entry at a place, if there is one.
     pub fn remove(&mut self, place: usize) -> Option<T> {
         let thing = self.places.get_mut(place)?.take()?;
         self.free.push(place);
         Some(thing)
     }
 
-    /// What is at a place.
+    /// The entry at a place.
     pub fn get(&self, place: usize) -> Option<&T> {
         self.places.get(place)?.as_ref()
     }
 
-    /// What is at a place.
+    /// The entry at a place.
     pub fn get_mut(&mut self, place: usize) -> Option<&mut T> {
         self.places.get_mut(place)?.as_mut()
     }
 
-    /// Everything, in the order of places.
+    /// All entries, in the order of places.
     pub fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
         self.places.iter().enumerate().filter_map(|(place, thing)| Some((place, thing.as_ref()?)))
     }
 
-    /// How many things there are.
+    /// Number of entries.
     pub fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }
 
-    /// True if there is nothing.
+    /// True if there is no entry.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// A table as it was saved; may be damaged.
+/// The serialised form; may be damaged.
 #[derive(Deserialize)]
 struct Parts<T> {
     places: Vec<Option<T>>,

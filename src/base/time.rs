@@ -1,37 +1,37 @@
-//! Time as the core knows it: microseconds since the server was born.
+//! Time in the core: microseconds since the server started.
 //!
-//! The clock is read by the shell alone, once per pass, and handed in with every input. Wall time is
-//! one number given at birth, so that dates in playlists and statistics follow from the inputs too.
+//! Only the shell reads the clock, once per pass, and passes the time with every input. Wall time is one
+//! number that is given at the start, so that dates in playlists and statistics follow from the inputs too.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-/// A moment: microseconds since the birth of the server. Never goes backwards (I13).
+/// A point in time: microseconds since the server started. Never goes backwards (I13).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Instant(u64);
 
 impl Instant {
-    /// The birth of the server.
+    /// The start of the server.
     pub const ZERO: Instant = Instant(0);
 
-    /// The moment that lies `us` microseconds after birth.
+    /// `us` microseconds after the start.
     pub const fn from_micros(us: u64) -> Self {
         Instant(us)
     }
 
-    /// Microseconds since birth.
+    /// Microseconds since the start.
     pub const fn as_micros(self) -> u64 {
         self.0
     }
 
-    /// Milliseconds since birth, rounded down.
+    /// Milliseconds since the start, rounded down.
     pub const fn as_millis(self) -> u64 {
         self.0 / 1000
     }
 
-    /// How long ago `earlier` was; zero if it lies in the future.
+    /// Time since `earlier`; zero if that is later.
     pub fn since(self, earlier: Instant) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
@@ -58,7 +58,7 @@ impl fmt::Debug for Instant {
     }
 }
 
-/// Wall time at the birth of the server: microseconds since 1970-01-01T00:00:00Z.
+/// Wall time at the start of the server: microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Epoch(pub u64);
 

@@ -1,13 +1,13 @@
-//! When somebody must be woken, and why.
+//! Timers.
 //!
-//! An ordered set: what is due comes out in the order of its time, and equal times in the order of their
-//! keys, the same in every run. One entry per key.
+//! An ordered set with one timer per key: due timers fire in the order of their times, and equal times in the
+//! order of their keys, so that every run is the same.
 
 use crate::base::time::Instant;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// At most one wake-up for each key.
+/// At most one timer per key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(bound(serialize = "K: Serialize + Ord + Copy", deserialize = "K: Deserialize<'de> + Ord + Copy"))]
 #[serde(from = "BTreeMap<K, Instant>", into = "BTreeMap<K, Instant>")]
@@ -35,13 +35,13 @@ impl<K> From<Timers<K>> for BTreeMap<K, Instant> {
 }
 
 impl<K: Ord + Copy> Timers<K> {
-    /// A copy of the wake-ups of those that `keep` wants.
+    /// A copy with the timers of the keys that `keep` accepts.
     pub fn subset(&self, keep: impl Fn(K) -> bool) -> Self {
         let at = self.at.iter().filter(|(key, _)| keep(**key)).map(|(key, at)| (*key, *at));
         Timers::from(at.collect::<BTreeMap<_, _>>())
     }
 
-    /// Arms, moves or (with `None`) disarms the wake-up of `key`.
+    /// Sets, moves or (with `None`) removes the timer of `key`.
     pub fn set(&mut self, key: K, at: Option<Instant>) {
         let before = match at {
             Some(at) => self.at.insert(key, at),
@@ -58,27 +58,27 @@ impl<K: Ord + Copy> Timers<K> {
         }
     }
 
-    /// When `key` will be woken.
+    /// When the timer of `key` fires.
     pub fn get(&self, key: K) -> Option<Instant> {
         self.at.get(&key).copied()
     }
 
-    /// Number of keys that will be woken.
+    /// Number of timers.
     pub fn len(&self) -> usize {
         self.at.len()
     }
 
-    /// True if nobody will be woken.
+    /// True if there is no timer.
     pub fn is_empty(&self) -> bool {
         self.at.is_empty()
     }
 
-    /// The earliest wake-up.
+    /// The earliest timer.
     pub fn next(&self) -> Option<(Instant, K)> {
         self.due.first().copied()
     }
 
-    /// Takes the earliest wake-up that is due at `now`.
+    /// Takes the earliest timer that is due at `now`.
     pub fn pop(&mut self, now: Instant) -> Option<K> {
         let (at, key) = self.due.first().copied()?;
         if at > now {
