@@ -1,5 +1,4 @@
-//! A configuration inside of what serde writes: as text, since rules of streams leave out what they do not
-//! name.
+//! A configuration as text inside of serialised state: rules of streams do not serialise what they leave out.
 //!
 //! For `#[serde(with = "config::as_text")]`.
 

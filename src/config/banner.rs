@@ -1,15 +1,15 @@
-//! What a person wants to know when the server has started: where to publish, where to watch.
+//! What is printed at start: where to publish and where to watch.
 //!
-//! In: the configuration and the addresses that are really listened to. Out: lines with URLs that can be
-//! pasted. An address that means every interface is shown as this machine's own.
+//! In: the configuration and the bound addresses. Out: lines with URLs to paste. An address that means every
+//! interface is shown as the loopback address.
 
 use crate::config::listeners::Service;
 use crate::config::memory::Bytes;
 use crate::config::settings::Config;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The lines to show at start. `bound` are the listeners, with the ports that were given to them; in `config`
-/// those of the recorder are noted.
+/// The lines to print at start. `bound` are the listeners with their real ports; those of the recorder are in
+/// `config`.
 pub fn banner(config: &Config, bound: &[(Service, SocketAddr)]) -> String {
     let mut lines = Lines::default();
     let hosts = |service: Service| {
@@ -44,7 +44,7 @@ pub fn banner(config: &Config, bound: &[(Service, SocketAddr)]) -> String {
     lines.text
 }
 
-/// A configuration in three lines: what it listens to, how many rules it has, what it may cost.
+/// A configuration in three lines: listeners, number of rules, memory bound.
 pub fn summary(config: &Config) -> String {
     let mut lines = Lines::default();
     for (_, service, addr) in config.listeners() {
@@ -58,7 +58,7 @@ pub fn summary(config: &Config) -> String {
     lines.text
 }
 
-/// The most memory that the limits allow, and what it is made of.
+/// The most memory that the limits allow, and its parts.
 fn memory(config: &Config) -> String {
     let memory = config.memory_max();
     let recorder = match memory.recorder {
@@ -79,7 +79,7 @@ fn memory(config: &Config) -> String {
     )
 }
 
-/// The address as a client on this machine reaches it.
+/// The address by which a client on this machine reaches it.
 fn pasteable(addr: SocketAddr) -> SocketAddr {
     let ip = match addr.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -1,7 +1,7 @@
-//! What a configuration must keep to make sense, beyond being well-formed.
+//! Checks of a configuration beyond its form.
 //!
-//! In: a configuration. Out: every finding, with the setting's path, what is wrong and what to do. Rules of
-//! streams are held against the same checks, each upon the settings of `stream`.
+//! In: a configuration. Out: all findings, with the setting's path, what is wrong and what to do. Rules of
+//! streams are checked in the same way, each applied to the settings of `stream`.
 
 use crate::config::levels::Levels;
 use crate::config::listeners::LISTENERS_MAX;
@@ -9,7 +9,7 @@ use crate::config::patch::Setting;
 use crate::config::settings::{Config, Flush, Limits, StreamSettings};
 use std::net::SocketAddr;
 
-/// Something that makes no sense.
+/// A finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     /// The setting: `streams[1].hls.window`.
@@ -27,10 +27,10 @@ impl Finding {
     }
 }
 
-/// What a response may need beside its body, in bytes.
+/// Most bytes of a response beside its body.
 const HEAD_BYTES: usize = 64 << 10;
 
-/// Everything that is wrong with `config`.
+/// All findings in `config`.
 pub(super) fn check(config: &Config) -> Vec<Finding> {
     let mut findings = ranges(config, "");
     findings.extend(stream(&config.stream, "stream", &config.limits));
@@ -49,7 +49,7 @@ fn ranges(section: &impl Setting, path: &str) -> Vec<Finding> {
     findings
 }
 
-/// What holds between the settings of a stream.
+/// Relations between the settings of a stream.
 fn stream(settings: &StreamSettings, path: &str, limits: &Limits) -> Vec<Finding> {
     let StreamSettings { play, ring, hls, .. } = settings;
     let mut findings = Vec::new();
@@ -88,7 +88,7 @@ fn stream(settings: &StreamSettings, path: &str, limits: &Limits) -> Vec<Finding
     findings
 }
 
-/// Each rule upon the settings of `stream`. What is wrong there already is not said again.
+/// Checks each rule, applied to the settings of `stream`. Findings that `stream` has itself are not repeated.
 fn rules(config: &Config) -> Vec<Finding> {
     let all = |settings: &StreamSettings, path: &str| {
         let mut findings = ranges(settings, path);
@@ -106,7 +106,7 @@ fn rules(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// No address twice, at least one, and not too many.
+/// At least one address, not too many, and none twice.
 fn listeners(config: &Config) -> Vec<Finding> {
     let own = config.listeners().into_iter().map(|(_, service, addr)| (service.setting(), addr));
     let listeners: Vec<_> = own.collect();
@@ -132,13 +132,13 @@ fn listeners(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// True if the kernel would not let both be bound.
+/// True if the kernel would not allow both to be bound.
 fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     let same_ip = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() != 0 && one.port() == other.port() && one.is_ipv4() == other.is_ipv4() && same_ip
 }
 
-/// Text that must have a form.
+/// Settings whose text must have a form.
 fn texts(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Err(error) = config.log.level.parse::<Levels>() {
@@ -159,7 +159,7 @@ fn texts(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// The recorder needs a place.
+/// The recorder needs a directory.
 fn recorder(config: &Config) -> Vec<Finding> {
     let recorder = &config.recorder;
     let path = "recorder.directory";
@@ -175,18 +175,18 @@ fn recorder(config: &Config) -> Vec<Finding> {
     Vec::new()
 }
 
-/// True for nothing at all and for what may be a directory below which we write.
+/// True for no text, and for a directory that may be written below.
 fn is_directory(text: &str) -> bool {
     is_path(text) && text.split('/').all(|step| step != "..")
 }
 
-/// True for nothing at all and for what may be a path.
+/// True for no text, and for a path.
 fn is_path(text: &str) -> bool {
     text.is_empty() || (!text.trim().is_empty() && !text.chars().any(char::is_control))
 }
 
 impl StreamSettings {
-    /// Makes settings that come from several rules fit each other, where each rule alone was checked.
+    /// Makes settings fit that come from several rules, each of which was checked alone.
     pub(super) fn reconcile(&mut self) {
         self.hls.segment_ms_max = self.hls.segment_ms_max.max(self.hls.segment_ms);
     }

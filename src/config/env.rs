@@ -1,9 +1,9 @@
 //! Settings from the environment: `DACAPO_STREAM__HLS__SEGMENT_MS=2000`.
 //!
 //! A variable is the path of a setting in capitals with `__` between the steps. Each is read by serde as a
-//! [`ConfigPatch`] of this one setting, so that the types alone decide how a value is understood: numbers
-//! as in the file, text without quotes, `on`/`off` for switches, choices in any case, lists with commas,
-//! or in RON where the items are not plain: `DACAPO_STREAMS='[(pattern: "live/*", hls: (enabled: false))]'`.
+//! [`ConfigPatch`] of this one setting, so that the types decide how a value is parsed: numbers as in the
+//! file, text without quotes, `on`/`off` for switches, choices in any case, lists with commas, or in RON
+//! where the items are not plain: `DACAPO_STREAMS='[(pattern: "live/*", hls: (enabled: false))]'`.
 
 use crate::config::error::{Problem, explain, nearest};
 use crate::config::patch::Renamed;
@@ -17,19 +17,19 @@ use serde::de::{
 
 const PREFIX: &str = "DACAPO_";
 
-/// Names the file itself; read by the shell.
+/// Names the configuration file; read by the shell.
 const CONFIG_VARIABLE: &str = "DACAPO_CONFIG";
 
 /// A variable that sets something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Override {
-    /// Its name.
+    /// Name of the variable.
     pub variable: String,
-    /// The setting that it means: `rtmp.listen`.
+    /// Path of the setting: `rtmp.listen`.
     pub path: String,
     /// Set if the variable has the setting's former name.
     pub renamed: Option<Renamed>,
-    /// Its value.
+    /// Value.
     value: String,
 }
 
@@ -55,7 +55,7 @@ pub(super) fn overrides(env: &[(String, String)]) -> Vec<Override> {
     overrides
 }
 
-/// True for what Kubernetes puts into every container beside a service that is called `dacapo`:
+/// True for variables that Kubernetes sets in every container for a service called `dacapo`:
 /// `DACAPO_SERVICE_HOST`, `DACAPO_PORT=tcp://…`, `DACAPO_PORT_1935_TCP_ADDR` and so on.
 fn is_service_link(variable: &str, value: &str) -> bool {
     let numbered = |(_, rest): (&str, &str)| rest.starts_with(|c: char| c.is_ascii_digit());
@@ -66,7 +66,7 @@ fn is_service_link(variable: &str, value: &str) -> bool {
 }
 
 impl Override {
-    /// What it says, or what is wrong with it. `known` are the paths of all settings, `all` the variables.
+    /// The patch that it means, or what is wrong. `known` are the paths of all settings, `all` the variables.
     pub fn read(&self, known: &[String], all: &[Override]) -> Result<ConfigPatch, Problem> {
         let problem = Problem::at(&self.variable);
         if let Some(renamed) = &self.renamed
@@ -81,7 +81,7 @@ impl Override {
         let source = Source { steps: &steps, value: &self.value };
         serde_path_to_error::deserialize(source).map_err(|error| {
             let (message, help) = explain(error.inner(), &readable(error.path()), known);
-            // A word that nobody may know does not belong into a log either.
+            // A secret must not get into a log.
             let shown = if self.path.ends_with("token") {
                 String::new()
             } else {
@@ -94,7 +94,7 @@ impl Override {
     fn unknown(&self, known: &[String]) -> (String, Option<String>) {
         let variable = |path: &str| format!("{PREFIX}{}", path.replace('.', "__").to_uppercase());
         let inside = known.iter().find(|path| path.starts_with(&format!("{}.", self.path)));
-        // One underscore where two belong is the likeliest slip.
+        // The most likely mistake is one underscore instead of two.
         let flat = |path: &str| path.replace(['.', '_'], "");
         let spelled = || known.iter().find(|path| flat(path) == flat(&self.path));
         let close = || nearest(&self.path, known.iter().map(String::as_str));
@@ -118,7 +118,7 @@ impl<'de> Source<'de> {
         visitor.visit_map(MapDeserializer::new(std::iter::once((*step, inner))))
     }
 
-    /// Reads the value as RON and nothing after it.
+    /// Parses the value as RON, with nothing after it.
     fn ron<T>(self, read: impl FnOnce(&mut ron::Deserializer<'de>) -> ron::Result<T>) -> ron::Result<T> {
         let parser = ron::Deserializer::from_str_with_options(self.value, &ron_options());
         let mut parser = parser.map_err(|error| error.code)?;
@@ -212,7 +212,7 @@ impl<'de> IntoDeserializer<'de, ron::Error> for Source<'de> {
     }
 }
 
-/// One of several words, some of which bring a value: `Video`, `Ms(40)`.
+/// One of several words, some of which have a value: `Video`, `Ms(40)`.
 struct Choice<'a> {
     variant: &'static str,
     inner: Option<Source<'a>>,

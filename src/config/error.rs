@@ -1,35 +1,35 @@
-//! What is wrong with a configuration, said so that it can be put right: where, what, and what instead.
+//! Errors of configurations: where, what is wrong, and what to write instead.
 //!
-//! In: the parser's errors and the findings of the checks. Out: text for a person at a terminal.
+//! In: errors of the parser and findings of the checks. Out: text for a terminal.
 
 use std::fmt;
 
-/// Why a configuration was not taken. Lists every problem that could be found at once.
+/// Why a configuration was refused. Lists all problems that could be found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError {
-    /// One or more.
+    /// The problems; at least one.
     pub problems: Vec<Problem>,
 }
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Where: `dacapo.ron:12:9`, `DACAPO_RTMP__LISTEN`, or the name of the file alone.
     pub place: String,
     /// What is wrong.
     pub message: String,
-    /// The line it stands on, if it stands in a file.
+    /// The line of the file, if the problem is in a file.
     pub excerpt: Option<Excerpt>,
     /// What to do about it.
     pub help: Option<String>,
 }
 
-/// A line of a file and a place in it.
+/// A line of a file and a column in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Excerpt {
-    /// Number of the line, from 1.
+    /// Line number, from 1.
     pub line: usize,
-    /// Number of the character in it, from 1.
+    /// Column in characters, from 1.
     pub column: usize,
     /// The line.
     pub text: String,
@@ -44,7 +44,7 @@ impl Problem {
         let found = text.lines().nth(line.saturating_sub(1)).unwrap_or("");
         let blanks = found.chars().skip(column.saturating_sub(1)).take_while(|c| c.is_whitespace()).count();
         let column = column + blanks;
-        // A line with a word that nobody may know is not shown.
+        // A line with a secret is not shown.
         let secret = found.contains("_token");
         let shown = found.chars().count() <= EXCERPT_CHARS_MAX && !found.trim().is_empty() && !secret;
         let excerpt = Excerpt { line, column, text: found.replace('\t', " ") };
@@ -56,19 +56,19 @@ impl Problem {
         }
     }
 
-    /// A problem at a place that is no line of a file.
+    /// A problem that is in no line of a file.
     pub(super) fn at(place: &str) -> Self {
         Problem { place: place.to_owned(), message: String::new(), excerpt: None, help: None }
     }
 
-    /// The same place with something to say.
+    /// The same place, with a message.
     pub(super) fn saying(self, (message, help): (String, Option<String>)) -> Self {
         Problem { message, help, ..self }
     }
 }
 
 impl ConfigError {
-    /// The problems without excerpts, in one line: for the log.
+    /// The problems in one line, without excerpts: for the log.
     pub fn in_one_line(&self) -> String {
         let problem = |problem: &Problem| {
             let help = problem.help.as_ref().map_or(String::new(), |help| format!(" ({help})"));
@@ -103,7 +103,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What an error of the parser at setting `path` (empty: at the top) means: what is wrong, and what to do.
+/// Explains an error of the parser at setting `path` (empty: at the top): what is wrong, and what to do.
 pub(super) fn explain(code: &ron::Error, path: &str, known: &[String]) -> (String, Option<String>) {
     use ron::Error as E;
     let subject = if path.is_empty() { "the configuration".to_owned() } else { format!("`{path}`") };
@@ -152,7 +152,7 @@ fn explain_syntax(code: &ron::Error) -> String {
     }
 }
 
-/// `names` of the section that the setting `path` was looked for in, without former ones.
+/// The names of the section that the setting `path` was searched in, without former ones.
 fn current<'a>(path: &str, names: &[&'a str], known: &[String]) -> Vec<&'a str> {
     let section = path.rsplit_once('.').map_or("", |(section, _)| section);
     let is_known = |name: &str| {
@@ -162,7 +162,7 @@ fn current<'a>(path: &str, names: &[&'a str], known: &[String]) -> Vec<&'a str> 
             .any(|one| *one == path || one.strip_prefix(&path).is_some_and(|rest| rest.starts_with('.')))
     };
     let current: Vec<&str> = names.iter().copied().filter(|name| is_known(name)).collect();
-    // The sections of a rule of streams have no paths of their own.
+    // The sections of a stream rule have no paths of their own.
     if current.is_empty() { names.to_vec() } else { current }
 }
 
@@ -173,7 +173,7 @@ fn suggest(found: &str, expected: &[&str], known: &[String]) -> String {
     format!("{near}Known here: {}", expected.join(", "))
 }
 
-/// `path` up to its step `name`: that setting or section stands elsewhere.
+/// `path` up to its step `name`: that setting or section is elsewhere.
 fn up_to<'a>(path: &'a str, name: &str) -> Option<&'a str> {
     let steps = path.split('.');
     let end = steps.scan(0, |end, step| {
@@ -183,7 +183,7 @@ fn up_to<'a>(path: &'a str, name: &str) -> Option<&'a str> {
     end.into_iter().find(|(_, step)| *step == name).map(|(end, _)| &path[..end])
 }
 
-/// The one of `names` that is most like `found`, if any is like it at all.
+/// The one of `names` that is most similar to `found`, if any is similar.
 pub(super) fn nearest<'a>(found: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let found = found.to_lowercase();
     names

@@ -1,23 +1,23 @@
-//! How much is logged, module by module: `info,rtmp=debug`.
+//! Log levels by module: `info,rtmp=debug`.
 //!
-//! In: the setting `log.level`. Out: a level for all and exceptions for some modules. A module is named as
-//! the log shows it (`rtmp`, `hls`, `stream`) or by its full path (`dacapo::session::rtmp::publish`).
-//! Never: filters; that is the logger's affair.
+//! In: the setting `log.level`. Out: a default level, and exceptions for some modules. A module is given by
+//! its name in the log (`rtmp`, `hls`, `stream`) or by its full path (`dacapo::session::rtmp::publish`).
+//! Never: filters; that is for the logger.
 
 use crate::config::error::nearest;
 use log::LevelFilter;
 use std::str::FromStr;
 
-/// Modules as the log names them: the layers, and the rooms of `session` and `package` by themselves.
+/// Names of modules in the log: the layers, and the rooms of `session` and `package`.
 pub const MODULES: [&str; 12] =
     ["base", "config", "hls", "http", "main", "media", "net", "rtmp", "server", "status", "stream", "wire"];
 
-/// What `log.level` says.
+/// A parsed `log.level`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Levels {
-    /// For every module that is not named.
+    /// Level of all other modules.
     pub default: LevelFilter,
-    /// Modules and their levels, in the order in which they were named.
+    /// Modules and their levels, in the order of the setting.
     pub modules: Vec<(String, LevelFilter)>,
 }
 
@@ -37,7 +37,7 @@ impl FromStr for Levels {
 }
 
 impl Levels {
-    /// Path prefixes of Rust modules and their levels: what a short name stands for, spelled out.
+    /// Path prefixes of Rust modules and their levels: short names are expanded.
     pub fn prefixes(&self) -> impl Iterator<Item = (String, LevelFilter)> {
         self.modules.iter().flat_map(|(name, level)| {
             let places: &[&str] = match name.as_str() {
@@ -62,7 +62,7 @@ fn module(name: &str) -> Result<String, String> {
     Err(format!("`{name}` is not a module{hint} There are {}, and full paths", MODULES.join(", ")))
 }
 
-/// The name that the log shows for a Rust module: `dacapo::session::rtmp::publish` is `rtmp`.
+/// The name of a Rust module in the log: `dacapo::session::rtmp::publish` is `rtmp`.
 ///
 /// ```
 /// use dacapo::config::short_module;

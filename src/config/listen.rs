@@ -1,8 +1,8 @@
-//! Addresses to listen on, as people write them.
+//! Addresses to listen on, in several notations.
 //!
 //! In: `"0.0.0.0:1935"`, `"[::1]:1935"`, `":1935"`, `"1935"`, `1935`, a list of these, or one string with
-//! commas between. Out: socket addresses. A port alone means all interfaces (IPv4).
-//! Never: looks names up, since a configuration must mean the same on every machine.
+//! commas between. Out: socket addresses. A port alone means all IPv4 interfaces. Never: resolves host names,
+//! since a configuration must mean the same on every machine.
 
 use crate::config::patch::{OutOfRange, Setting};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
@@ -10,11 +10,15 @@ use serde::{Serialize, Serializer};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 
-/// A list of addresses that is forgiving about how it is written.
+/// A list of addresses in any of the notations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listen(pub Vec<SocketAddr>);
 
-/// Reads one address.
+/// Parses one address.
+///
+/// # Errors
+///
+/// If it is no address; tells what to write.
 ///
 /// ```
 /// use dacapo::config::parse_addr;

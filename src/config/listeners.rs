@@ -1,4 +1,4 @@
-//! What follows from a configuration at once: its listeners, and the settings of one stream.
+//! The listeners of a configuration, and the settings of one stream.
 
 use crate::base::id::ListenerId;
 use crate::base::name::StreamName;
@@ -6,10 +6,10 @@ use crate::config::settings::{Config, StreamSettings};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
-/// Most addresses that are listened to, of all services together.
+/// Most addresses to listen on, of all services together.
 pub const LISTENERS_MAX: usize = 64;
 
-/// What a listener speaks.
+/// What a listener serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Service {
     /// RTMP.
@@ -21,7 +21,7 @@ pub enum Service {
 }
 
 impl Service {
-    /// The setting that holds its addresses.
+    /// Path of the setting with its addresses.
     pub fn setting(self) -> &'static str {
         match self {
             Service::Rtmp => "rtmp.listen",
@@ -32,7 +32,7 @@ impl Service {
 }
 
 impl Config {
-    /// Every listener in a fixed order: what it speaks and where. A [`ListenerId`] is a place in this list.
+    /// All listeners in a fixed order: service and address. A [`ListenerId`] is an index in this list.
     pub fn listeners(&self) -> Vec<(ListenerId, Service, SocketAddr)> {
         let rtmp = self.rtmp.listen.iter().map(|addr| (Service::Rtmp, *addr));
         let http = self.http.listen.iter().map(|addr| (Service::Http, *addr));
@@ -41,13 +41,13 @@ impl Config {
         (0..).map(ListenerId).zip(all).map(|(id, (service, addr))| (id, service, addr)).collect()
     }
 
-    /// Where operators use the recorder: nowhere unless there is a token.
+    /// Addresses of the recorder's interface: none unless there is a token.
     pub fn control_addrs(&self) -> &[SocketAddr] {
         if self.recorder.api_token.is_set() { &self.recorder.listen } else { &[] }
     }
 
-    /// Takes over the addresses that were really given, in the order of [`Config::listeners`]: port 0 is no
-    /// port that a page could name. A configuration with other listeners keeps what it says.
+    /// Replaces port 0 by the ports that were bound, in the order of [`Config::listeners`], so that pages can
+    /// name them. A configuration with other listeners stays as it is.
     pub fn note_bound(&mut self, bound: &[SocketAddr]) {
         if bound.len() == self.listeners().len() {
             let wanted = self.rtmp.listen.iter_mut().chain(&mut self.http.listen).chain(&mut self.api.listen);
@@ -59,8 +59,8 @@ impl Config {
         }
     }
 
-    /// The settings of one stream: those of `stream`, then each rule of `streams` that fits, in order.
-    /// A later rule wins, setting by setting. For a publish or a play, not for a frame.
+    /// The settings of one stream: those of `stream`, then each rule of `streams` that matches, in order. A
+    /// later rule wins, setting by setting. Costs a copy: for a publish or a play, not for a frame.
     pub fn stream(&self, name: &StreamName) -> StreamSettings {
         let mut settings = self.stream.clone();
         for rule in self.streams.iter().filter(|rule| rule.pattern.fits(name)) {

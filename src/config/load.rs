@@ -1,7 +1,7 @@
-//! From text to a configuration, and back.
+//! Text to a configuration, and back.
 //!
-//! In: a file's text and the environment's variables. Out: defaults, changed by what the file names, changed
-//! by what the environment names; or every problem that could be found. Never: touches the world.
+//! In: the text of a file and the variables of the environment. Out: the defaults, changed by the file, then
+//! by the environment; or all problems that could be found. Never: reads files or the environment itself.
 
 use crate::config::check::check;
 use crate::config::env::{self, Override};
@@ -14,8 +14,13 @@ use crate::config::settings::{Config, ConfigPatch};
 use ron::error::{Position, SpannedError};
 use ron::ser::PrettyConfig;
 
-/// Reads a configuration: `text` is RON (`()` for nothing but defaults), `file_name` names it in errors, and
-/// `env` holds the environment's variables (those that do not begin with `DACAPO_` are passed over).
+/// Loads a configuration: `text` is RON (`()` for the defaults), `file_name` is for errors, and `env` are the
+/// variables of the environment (those that do not begin with `DACAPO_` are ignored).
+///
+/// # Errors
+///
+/// If a setting is unknown, malformed or out of range, or settings contradict each other; with all problems
+/// that could be found.
 ///
 /// ```
 /// use dacapo::config::load;
@@ -48,8 +53,8 @@ pub fn load(text: &str, file_name: &str, env: &[(String, String)]) -> Result<Con
     if problems.is_empty() { Ok(config) } else { Err(ConfigError { problems }) }
 }
 
-/// The former names of settings that a file's text and the environment use, one line each; such names are
-/// still understood.
+/// The former names of settings that a file's text and the environment use, one line each. Former names are
+/// still accepted.
 ///
 /// ```
 /// let lines = dacapo::config::former_names("(limits: (attic_bytes: 65536))", "my.ron", &[]);
@@ -67,27 +72,30 @@ pub fn former_names(text: &str, file_name: &str, env: &[(String, String)]) -> Ve
     in_file.chain(in_env).collect()
 }
 
-/// The configuration as RON that [`load`] reads back to the same.
+/// The configuration as RON, which [`load`] reads back to the same.
 pub fn print(config: &Config) -> String {
     let pretty = PrettyConfig::new().new_line("\n");
     let text = ron_options().to_string_pretty(config, pretty).expect("settings are plain data");
     text + "\n"
 }
 
-/// The configuration that [`print()`] wrote, taken as it is: what a server was running with, nobody needs to
-/// be told is out of range. Otherwise says why it is none.
+/// Reads a configuration that [`print()`] wrote, without checks: a server was running with it.
+///
+/// # Errors
+///
+/// If it is no configuration.
 pub fn reread(text: &str) -> Result<Config, String> {
     ron_options().from_str(text).map_err(|error| error.to_string())
 }
 
-/// The paths of all settings, in the order of the table.
+/// Paths of all settings, in the order of the table.
 pub(super) fn known_paths() -> Vec<String> {
     let mut paths = Vec::new();
     Config::paths("", &mut |path| paths.push(path));
     paths
 }
 
-/// What the file's text names, or the first thing that is wrong with it.
+/// The patch that the text of a file is, or its first problem.
 pub(super) fn read(text: &str, file_name: &str, known: &[String]) -> Result<ConfigPatch, Problem> {
     let problem = |error: SpannedError, path: &str| {
         let Position { line, col } = error.span.start;
@@ -109,7 +117,7 @@ pub(super) fn read(text: &str, file_name: &str, known: &[String]) -> Result<Conf
     Ok(patch)
 }
 
-/// What to say where a number goes on as none: `2.5`, `2s`, `16MiB`.
+/// The message for a number that is followed by something else: `2.5`, `2s`, `16MiB`.
 fn unit_help(text: &str, error: &SpannedError) -> Option<String> {
     let Position { line, col } = error.span.start;
     let before = text.lines().nth(line.checked_sub(1)?)?.chars().skip(col.checked_sub(2)?);

@@ -1,15 +1,14 @@
-//! Where a setting stands in a file.
+//! Finds the place of a setting in a file.
 //!
-//! Values are checked after they were read, when the places they came from are forgotten. So the file is
-//! read once more, up to the value in question, where a [`Probe`] fails on purpose: the parser then tells
-//! where it was.
+//! Values are checked after parsing, when their places are lost. So the file is parsed once more, up to the
+//! value in question, where a [`Probe`] fails on purpose: the parser then tells the position.
 
 use crate::config::ron::ron_options;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
-/// Line and column of the value of `path` (`streams[1].hls.window`), or of the innermost section around it
-/// that the file has.
+/// Line and column of the value of `path` (`streams[1].hls.window`), or of the innermost section around it in
+/// the file.
 pub(super) fn locate(text: &str, path: &str) -> Option<(usize, usize)> {
     let path = path.replace('[', ".").replace(']', "");
     let steps: Vec<&str> = path.split('.').collect();
@@ -25,10 +24,10 @@ pub(super) fn find(text: &str, steps: &[&str]) -> Option<(usize, usize)> {
     Some((end.line, end.col))
 }
 
-/// What a probe fails with where the path ends.
+/// The error of a probe at the end of the path.
 const HERE: &str = "here";
 
-/// Walks along the path and fails where it ends.
+/// Follows the path and fails at its end.
 struct Probe<'a>(&'a [&'a str]);
 
 impl<'de> DeserializeSeed<'de> for Probe<'_> {

@@ -1,42 +1,42 @@
-//! The most memory that the configured limits allow: one formula, in one place.
+//! The most memory that the limits of the configuration allow: one formula, in one place.
 //!
 //! In: a configuration. Out: a number of bytes that the server's buffers cannot exceed together, however
-//! peers behave. It is a sum of worst cases that never meet: every connection stalled with a full outbox,
-//! every stream played in every format by somebody who is behind. A server in ordinary use stays far below.
-//! Not counted: the program itself, the kernel's socket buffers, tables that hold no payload, and the rest
-//! of a frame that a player was in the middle of when it left, with what stands in the same piece of memory.
+//! peers behave. It is a sum of worst cases that never coincide: every connection stalled with a full outbox,
+//! every stream played in every format by a player that is behind. A server in ordinary use stays far below.
+//! Not counted: the program itself, the kernel's socket buffers, tables without payload, and the rest of a
+//! frame that a player had received a part of when it left, with what shares its piece of memory.
 
 use crate::config::settings::{Config, StreamSettings};
 use std::fmt;
 
 /// Formats in which one stream can be played at a time: RTMP, FLV, WebSocket-FLV, TS, AAC and MP3, and those
-/// that are HTTP bodies also in chunks (`wire::format`, whose test holds this number). All RTMP players share
+/// that are HTTP bodies in chunks too (`wire::format`, whose test checks this number). All RTMP players share
 /// one, since all are sent the same chunk size.
 pub const FORMATS: u64 = 10;
 
-/// Most bytes that framing adds to one frame in any format, beside a sixteenth of its length: a TS packet's
-/// stuffing, table packets and PES header; elsewhere less.
+/// Most bytes that framing adds to a frame in any format, besides a sixteenth of its length: stuffing, table
+/// packets and PES header in a transport stream; less in other formats.
 const FRAMING_BYTES: u64 = 3 * 188;
 
-/// Most bytes of frames that are laid out in one piece of memory, if they are more than one
-/// (`stream::rendition`). Beyond that, what one slice saves is nothing beside the bytes.
+/// Most bytes of frames that are rendered into one piece of memory, if they are more than one
+/// (`stream::rendition`). Beyond that, one slice less saves nothing that counts.
 pub const BATCH_BYTES_MAX: usize = 64 << 10;
 
-/// What may be held, in bytes, by the two things that there are many of, by the recorder, and as pages.
+/// The memory bound and its parts, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryMax {
-    /// By all connections: what they sent and what waits for them alone.
+    /// All connections: what they sent, and what waits for them alone.
     pub connections: u64,
-    /// By all streams: frames, their layouts, and HLS.
+    /// All streams: frames, renditions, and HLS.
     pub streams: u64,
-    /// By the recorder: what waits for the disk, and the copy of the server with which a part begins.
+    /// The recorder: what waits for the disk, and the copy of the server at the beginning of a part.
     pub recorder: u64,
-    /// By pieces that many are sent, as pages.
+    /// Segments as pages.
     pub pages: u64,
 }
 
 impl MemoryMax {
-    /// Everything together.
+    /// The sum.
     pub fn total(&self) -> u64 {
         [self.connections, self.streams, self.recorder, self.pages].into_iter().fold(0, u64::saturating_add)
     }
@@ -64,8 +64,8 @@ impl Config {
     ///                                                       that is a copy of, after everybody let go of it
     /// ```
     ///
-    /// HLS holds the playlist, what was kept after it, one segment more while it changes, and the one that
-    /// is being made. Of stream rules the dearest value of each setting counts.
+    /// HLS holds the playlist, the segments kept after it, one segment more while it changes, and the open
+    /// one. Of the stream rules, the most expensive value of each setting counts.
     pub fn memory_max(&self) -> MemoryMax {
         let limits = &self.limits;
         let inbox = wide(limits.unproven_bytes);
@@ -116,7 +116,7 @@ fn wide(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-/// A number of bytes as people read it: `1.5 GiB`.
+/// A number of bytes for people: `1.5 GiB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bytes(pub u64);
 
@@ -127,7 +127,7 @@ impl fmt::Display for Bytes {
             0x10_0000..0x4000_0000 => ("MiB", 20),
             _ => ("GiB", 30),
         };
-        // In tenths, rounded up: a bound may not be understated.
+        // In tenths, rounded up: a bound must not be understated.
         let tenths = (u128::from(self.0) * 10).div_ceil(1 << shift);
         write!(f, "{}.{} {unit}", tenths / 10, tenths % 10)
     }

@@ -1,9 +1,9 @@
-//! Settings: what they are ([`Config`]), how they are read, and what follows from them.
+//! Settings: what there is ([`Config`]), how it is read, and what follows from it.
 //!
-//! In: the text of a file and the variables of the environment. Out: a [`Config`] that makes sense as a
-//! whole, or a [`ConfigError`] that says what is wrong, where, and what to write instead. A file, the
-//! environment and a stream rule are the same thing, a [`patch`]: what they do not name, they leave alone.
-//! Never: reads files or the environment; that is the shell's affair.
+//! In: the text of a file and the variables of the environment. Out: a valid [`Config`], or a [`ConfigError`]
+//! that tells what is wrong, where, and what to write instead. A file, the environment and a stream rule are
+//! all a [`patch`]: settings that they do not name stay as they are. Never: reads files or the environment;
+//! that is for the shell.
 
 pub mod as_text;
 mod banner;

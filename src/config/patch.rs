@@ -1,10 +1,9 @@
-//! One mechanism for files, the environment and the rules of streams: a *patch* names some settings and
-//! leaves the rest alone.
+//! Patches: one mechanism for files, the environment and stream rules. A *patch* names some settings and
+//! leaves the others unchanged.
 //!
-//! `settings!` takes a table of settings and makes of each section two structs: the section itself, with
+//! `settings!` takes a table of settings and generates two structs for each section: the section itself, with
 //! every setting, and its patch, where each setting is optional. In: a patch, as serde read it. Out: the
-//! section with the named settings replaced, and nothing else touched.
-//! Never: reads files or the environment.
+//! section with the named settings replaced. Never: reads files or the environment.
 
 use serde::de::DeserializeOwned;
 use std::fmt::{self, Display};
@@ -12,23 +11,23 @@ use std::ops::RangeInclusive;
 
 /// A setting, or a section of settings.
 pub trait Setting {
-    /// What may be said about it: `None` or an empty patch says nothing.
+    /// Its patch: `None` or an empty patch changes nothing.
     type Patch: Clone + Default + PartialEq + DeserializeOwned;
 
-    /// Replaces what `patch` names.
+    /// Replaces the settings that `patch` names.
     fn apply(&mut self, patch: &Self::Patch);
 
-    /// Calls `visit` for every single setting below `path`, in the order of the table.
+    /// Calls `visit` for the path of every single setting below `path`, in the order of the table.
     fn paths(path: &str, visit: &mut dyn FnMut(String));
 
     /// Calls `visit` for every former name of a setting below `path`.
     fn renamed(_path: &str, _visit: &mut dyn FnMut(Renamed)) {}
 
-    /// Reports every setting below `path` that lies outside its range.
+    /// Reports every setting below `path` that is out of its range.
     fn check_ranges(&self, path: &str, report: &mut dyn FnMut(OutOfRange));
 }
 
-/// A setting that had another name.
+/// A setting that was renamed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Renamed {
     /// Its former path: `limits.attic_bytes`.
@@ -37,20 +36,20 @@ pub struct Renamed {
     pub path: String,
 }
 
-/// A number that its setting does not allow.
+/// A number out of the range of its setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutOfRange {
-    /// The setting: `stream.hls.window`.
+    /// Path of the setting: `stream.hls.window`.
     pub path: String,
-    /// The number found.
+    /// The number.
     pub value: String,
-    /// The least allowed.
+    /// Least allowed number.
     pub min: String,
-    /// The most allowed.
+    /// Greatest allowed number.
     pub max: String,
 }
 
-/// Reports `value` if it lies outside `range`.
+/// Reports `value` if it is outside `range`.
 pub(super) fn check_range<T: PartialOrd + Display>(
     path: &str,
     value: &T,
@@ -68,13 +67,13 @@ pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
-/// True if a patch says nothing; such are not written out.
+/// True if a patch changes nothing; such patches are not serialised.
 pub(super) fn is_empty<P: Default + PartialEq>(patch: &P) -> bool {
     *patch == P::default()
 }
 
-/// Declares sections. Each line is a setting: its name, its type, its default, for numbers the range that is
-/// allowed, and the name that it had before if it was renamed.
+/// Declares sections. Each line is a setting: name, type, default, for numbers the allowed range, and the
+/// former name if it was renamed.
 ///
 /// ```text
 /// /// What the section is about.

@@ -1,14 +1,14 @@
-//! Settings under their former names: still understood, and the user is told the name of today.
+//! Former names of settings: still accepted, and the user is told the new ones.
 //!
-//! The table of settings says what a setting was called before (`formerly`). In: a path or a file's text.
-//! Out: which setting a former name means, and what to say where both names of one setting are given.
+//! The table of settings tells former names (`formerly`). In: a path or the text of a file. Out: the setting
+//! that a former name means, and the error if both names of one setting are given.
 
 use crate::config::locate::find;
 use crate::config::patch::{Renamed, Setting};
 use crate::config::settings::Config;
 use std::fmt;
 
-/// Every setting that had another name, in the order of the table.
+/// All renamed settings, in the order of the table.
 pub(super) fn all() -> Vec<Renamed> {
     let mut all = Vec::new();
     Config::renamed("", &mut |one| all.push(one));
@@ -20,7 +20,7 @@ pub(super) fn position(text: &str, path: &str) -> Option<(usize, usize)> {
     find(text, &path.split('.').collect::<Vec<_>>())
 }
 
-/// What to say where a text sets `field` twice, once under its former name.
+/// The problem of a text that sets `field` twice, once by its former name.
 pub(super) fn given_twice(text: &str, field: &str) -> Option<(String, Option<String>)> {
     let is_it = |one: &Renamed| one.path.rsplit('.').next() == Some(field);
     let one = all().into_iter().find(|one| is_it(one) && position(text, &one.former).is_some())?;
@@ -28,7 +28,7 @@ pub(super) fn given_twice(text: &str, field: &str) -> Option<(String, Option<Str
 }
 
 impl Renamed {
-    /// What is wrong where both names are given, and what to do about `former`.
+    /// The message if both names are given, and what to do about `former`.
     pub(super) fn given_twice(&self, former: &str) -> (String, Option<String>) {
         (format!("{self}, and both are given"), Some(format!("leave out `{former}`")))
     }

@@ -1,8 +1,8 @@
-//! Settings for some streams: a pattern, and what is different for the streams that it fits.
+//! Stream rules: a pattern, and settings for the streams that it matches.
 //!
-//! A pattern is a glob. It is held against `app/stream` and against `vhost/app/stream`, and fits if either
-//! does; so one without a vhost holds on every vhost. `*` and `?` do not cross a `/`, `**` does; `[ab]` is
-//! one of these characters, `{a,b}` one of these words. Patterns are compiled when they are read.
+//! A pattern is a glob. It is matched against `app/stream` and against `vhost/app/stream`, and matches if
+//! either does; so one without a vhost matches on every vhost. `*` and `?` do not match a `/`, `**` does;
+//! `[ab]` is one of these characters, `{a,b}` one of these words. Patterns are compiled when they are read.
 
 use crate::base::name::StreamName;
 use crate::config::patch::{Setting, is_empty, single};
@@ -11,11 +11,11 @@ use globset::{GlobBuilder, GlobMatcher};
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::{Serialize, Serializer};
 
-/// What is different for the streams that a pattern fits. What a rule does not name, it leaves alone.
+/// Settings for the streams that a pattern matches. Settings that a rule does not name stay as they are.
 #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamRule {
-    /// Which streams.
+    /// Pattern of the streams.
     pub pattern: Pattern,
     /// Publishing.
     #[serde(default, skip_serializing_if = "is_empty")]
@@ -52,7 +52,11 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Compiles `text`, or says what is wrong with it.
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    ///
+    /// If it is empty or no glob; tells what is wrong.
     pub fn new(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("a pattern may not be empty: `**` fits every stream".to_owned());
@@ -62,14 +66,14 @@ impl Pattern {
         Ok(Pattern { text: text.to_owned(), matcher: matcher.compile_matcher() })
     }
 
-    /// True if it fits `app/stream` or `vhost/app/stream`.
+    /// True if it matches `app/stream` or `vhost/app/stream`.
     pub fn fits(&self, name: &StreamName) -> bool {
         let StreamName { vhost, app, stream } = name;
         self.matcher.is_match(format!("{app}/{stream}"))
             || self.matcher.is_match(format!("{vhost}/{app}/{stream}"))
     }
 
-    /// As it was written.
+    /// The text of the pattern.
     pub fn as_str(&self) -> &str {
         &self.text
     }

@@ -1,7 +1,7 @@
-//! A word that a peer must know. What is kept is not the word but its SHA-256, so that nothing that prints,
-//! logs or records a configuration can tell the word, and what was printed still lets the same peers in.
+//! A shared secret, kept as its SHA-256, so that nothing that prints, logs or records a configuration can
+//! reveal it, and a configuration that was printed still accepts the same secret.
 //!
-//! In: the word itself, or `sha256:` and 64 hexadecimal digits. Out: the latter, always.
+//! In: the secret itself, or `sha256:` and 64 hexadecimal digits. Out: the latter, always.
 
 use crate::config::patch::single;
 use serde::de::{Deserialize, Deserializer, Error as _};
@@ -9,19 +9,22 @@ use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
-/// Shortest word that may be used, in bytes: what is shorter can be found by trying.
+/// Shortest secret, in bytes: shorter ones can be found by trying.
 const WORD_BYTES_MIN: usize = 16;
 
-/// How a word is written that is not told.
+/// Prefix of a secret that is given by its hash.
 const HASHED: &str = "sha256:";
 
-/// A word that a peer must know; empty: nobody knows it.
+/// A shared secret; empty: none is accepted.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(Option<[u8; 32]>);
 
 impl Secret {
-    /// The secret that is written as `text`: nothing, a word, or `sha256:` and the hash of a word. Otherwise
-    /// says what is wrong with it, without telling it.
+    /// Parses a secret: nothing, the secret itself, or `sha256:` and its hash.
+    ///
+    /// # Errors
+    ///
+    /// If it is too short or malformed; the message does not contain it.
     pub fn new(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Ok(Secret(None));
@@ -36,12 +39,12 @@ impl Secret {
         Ok(Secret(Some(Sha256::digest(text.as_bytes()).into())))
     }
 
-    /// True if there is a word at all.
+    /// True if there is a secret.
     pub fn is_set(&self) -> bool {
         self.0.is_some()
     }
 
-    /// True if this is the word. Takes the same time for every word that is not.
+    /// True if `word` is the secret. Takes the same time for all words that are not.
     pub fn is(&self, word: &str) -> bool {
         let Some(hash) = &self.0 else { return false };
         let said: [u8; 32] = Sha256::digest(word.as_bytes()).into();

@@ -1,7 +1,7 @@
-//! The table of every setting: its meaning and unit, its type, its default, and its range if it is a number.
+//! The table of all settings: meaning and unit, type, default, and range for numbers.
 //!
-//! Plain data. `conf/dacapo.ron` shows the same table with reasons; a test holds the two equal. A section
-//! `X` comes with an `XPatch` that names some of its settings (see [`crate::config::patch`]).
+//! Plain data. `conf/dacapo.ron` shows the same table with reasons; a test compares the two. A section `X`
+//! comes with an `XPatch` that names some of its settings (see [`crate::config::patch`]).
 
 use crate::config::patch::{settings, single};
 use crate::config::rule::{Pattern, StreamRule};
@@ -25,17 +25,17 @@ settings! {
         api: Api = Api::default();
         /// WebRTC.
         rtc: Rtc = Rtc::default();
-        /// What holds for every stream unless a rule of `streams` says otherwise.
+        /// Settings of every stream, unless a rule of `streams` changes them.
         stream: StreamSettings = StreamSettings::default();
-        /// Rules for some streams, by pattern. A later rule that fits wins, setting by setting.
+        /// Rules for some streams, by pattern. A later rule that matches wins, setting by setting.
         streams: Vec<StreamRule> = Vec::new();
-        /// Upper bounds for everything that peers can make the server hold.
+        /// Upper bounds of everything that peers can make the server hold.
         limits: Limits = Limits::default();
         /// The flight recorder.
         recorder: Recorder = Recorder::default();
         /// Logging.
         log: Log = Log::default();
-        /// How long a shutdown may take to tell every peer, in milliseconds.
+        /// Time that a shutdown may take to tell all peers, in milliseconds.
         drain_timeout_ms: u64 = 5_000, in 0..=HOUR_MS;
     }
 
@@ -43,7 +43,7 @@ settings! {
     Rtmp, RtmpPatch {
         /// Addresses to listen on; none: off. Port 0 takes any free port.
         listen: Vec<SocketAddr> = all_interfaces(1935);
-        /// Payload bytes per chunk towards peers.
+        /// Chunk size towards peers, in payload bytes.
         chunk_size: u32 = 60_000, in 128..=65_536;
         /// Largest chunk size that a peer may set, in bytes.
         chunk_size_in_max: u32 = 16 << 20, in 128..=16 << 20;
@@ -51,7 +51,7 @@ settings! {
         ack_window: u32 = 2_500_000, in 16_384..=1 << 30;
         /// Time for handshake and `connect`, in milliseconds.
         handshake_timeout_ms: u64 = 10_000, in 100..=HOUR_MS;
-        /// How long a connection that neither publishes nor plays may stay, in milliseconds.
+        /// Time after which a connection that neither publishes nor plays is closed, in milliseconds.
         idle_timeout_ms: u64 = 180_000, in 1_000..=DAY_MS;
     }
 
@@ -61,11 +61,11 @@ settings! {
         listen: Vec<SocketAddr> = all_interfaces(8080);
         /// Longest request line and headers together, in bytes.
         head_bytes_max: usize = 16 * KIB, in KIB..=MIB;
-        /// Most header lines of a request.
+        /// Most headers of a request.
         headers_max: usize = 64, in 8..=1_024;
         /// Time for a request head to arrive completely, in milliseconds.
         head_timeout_ms: u64 = 10_000, in 100..=HOUR_MS;
-        /// How long a kept-alive connection may wait for its next request, in milliseconds.
+        /// Time that a kept-alive connection may wait for its next request, in milliseconds.
         keep_alive_timeout_ms: u64 = 75_000, in 100..=DAY_MS;
         /// Value of `Access-Control-Allow-Origin`; empty: no CORS headers.
         allow_origin: String = "*".to_owned();
@@ -77,18 +77,18 @@ settings! {
     Api, ApiPatch {
         /// Addresses to listen on; none: off. Loopback by default, since the API can end connections.
         listen: Vec<SocketAddr> = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 1985))];
-        /// Value of `Access-Control-Allow-Origin`; empty: no CORS headers, so that no web page that is
-        /// open on this machine can use the API.
+        /// Value of `Access-Control-Allow-Origin`; empty: no CORS headers, so that no web page that is open
+        /// on this machine can use the API.
         allow_origin: String = String::new();
     }
 
     /// WebRTC.
     Rtc, RtcPatch {
-        /// UDP addresses. Reserved: nothing listens there before WebRTC is built.
+        /// UDP addresses. Reserved: not used yet.
         listen: Vec<SocketAddr> = all_interfaces(8000);
     }
 
-    /// What holds for a stream.
+    /// Settings of a stream.
     StreamSettings, StreamSettingsPatch {
         /// Publishing.
         publish: Publish = Publish::default();
@@ -104,45 +104,45 @@ settings! {
     Publish, PublishPatch {
         /// What happens to a second publisher of a name.
         second: Second = Second::Refuse;
-        /// How long players are kept after a publisher's connection dropped, in milliseconds.
+        /// Time that players are kept after a publisher's connection dropped, in milliseconds; 0: not at all.
         linger_ms: u64 = 10_000, in 0..=HOUR_MS;
-        /// How long a publisher may send nothing before its first frame, in milliseconds.
+        /// Time that a publisher may take until its first frame, in milliseconds.
         first_frame_timeout_ms: u64 = 20_000, in 100..=DAY_MS;
-        /// How long a publisher may be silent between frames, in milliseconds.
+        /// Time that a publisher may be silent between frames, in milliseconds.
         frame_timeout_ms: u64 = 10_000, in 100..=DAY_MS;
     }
 
     /// Playing.
     Play, PlayPatch {
-        /// How long a player may wait for a stream that nobody publishes, in milliseconds; 0: not at all.
+        /// Time that a player may wait for a stream that is not published, in milliseconds; 0: not at all.
         wait_ms: u64 = 30_000, in 0..=DAY_MS;
         /// Where a player starts.
         start: Start = Start::NewestKey;
-        /// When frames leave.
+        /// When frames are sent.
         flush: Flush = Flush::Video;
-        /// How long a player that takes no bytes is kept, in milliseconds.
+        /// Time after which a player that takes no bytes is closed, in milliseconds.
         send_timeout_ms: u64 = 20_000, in 100..=HOUR_MS;
     }
 
     /// The ring of frames.
     Ring, RingPatch {
-        /// Most frames that it holds.
+        /// Most frames in it.
         frames_max: usize = 4_096, in 16..=1 << 20;
-        /// Most payload bytes that it holds.
+        /// Most payload bytes in it.
         bytes_max: usize = 32 * MIB, in 64 * KIB..=1 << 30;
-        /// Whole GOPs are kept until the rest covers so many milliseconds.
+        /// Whole GOPs are kept until the rest covers this time, in milliseconds.
         keep_ms: u64 = 4_000, in 0..=HOUR_MS;
     }
 
     /// HLS.
     Hls, HlsPatch {
-        /// Whether it is made.
+        /// Whether the stream is packaged.
         enabled: bool = true;
         /// Layout of segments.
         layout: HlsLayout = HlsLayout::Auto;
-        /// Segments end at the first keyframe after so many milliseconds.
+        /// Segments end at the first keyframe after this time, in milliseconds.
         segment_ms: u64 = 2_000, in 200..=60_000;
-        /// A segment is cut without a keyframe after so many milliseconds; bounds TARGETDURATION.
+        /// Segments without a keyframe are cut after this time, in milliseconds; bounds TARGETDURATION.
         segment_ms_max: u64 = 10_000, in 1_000..=120_000;
         /// Most bytes of one segment.
         segment_bytes_max: usize = 16 * MIB, in 64 * KIB..=1 << 30;
@@ -150,7 +150,7 @@ settings! {
         window: usize = 6, in 3..=1_000;
         /// Segments that are kept after they left the playlist.
         keep: usize = 6, in 1..=1_000;
-        /// How long files are served after the stream ended, in milliseconds.
+        /// Time that files are served after the stream has ended, in milliseconds.
         dispose_ms: u64 = 120_000, in 0..=DAY_MS;
         /// Directory to write to as well; empty: memory only.
         directory: String = String::new();
@@ -160,7 +160,7 @@ settings! {
         segments_per_key: u32 = 5, in 1..=1_000_000;
     }
 
-    /// Upper bounds for everything that peers can make the server hold.
+    /// Upper bounds of everything that peers can make the server hold.
     Limits, LimitsPatch {
         /// Most connections of all kinds.
         connections: usize = 16_384, in 1..=1 << 20;
@@ -170,16 +170,17 @@ settings! {
         players_per_stream: usize = 16_384, in 1..=1 << 20;
         /// Largest frame or RTMP message, in bytes.
         frame_bytes: usize = 8 * MIB, in 64 * KIB..=16 * MIB;
-        /// Most bytes that a peer that has not finished `connect` can make the server hold.
+        /// Most bytes that a peer can make the server hold before its `connect` is complete.
         unproven_bytes: usize = 64 * KIB, in 8 * KIB..=MIB;
         /// Most own bytes (not frames) that wait for one RTMP peer.
         outbox_bytes: usize = MIB, in 16 * KIB..=1 << 30;
-        /// Most bytes that wait for one HTTP peer.
+        /// Most bytes that wait for one HTTP client.
         response_bytes: usize = 20 * MIB, in 64 * KIB..=1 << 30;
-        /// Most bytes of frames that left the ring, kept for players in the middle of them; per format.
+        /// Most bytes of frames that left the ring and are kept for players that have a part of them; per
+        /// format.
         pinned_bytes: usize = 8 * MIB, in 64 * KIB..=1 << 30, formerly "attic_bytes";
-        /// Most bytes of segments that many ask for, kept once more as pages that the kernel sends without
-        /// copying them; 0: none. Read once, at start.
+        /// Most bytes of segments that are held once more as pages which the kernel sends without copying
+        /// them; 0: none. Read once, at start.
         sendfile_bytes: usize = 128 * MIB, in 0..=1 << 30;
         /// Most writes to the players of one stream in one pass of the server's loop.
         pass_writes: usize = 2_048, in 1..=1_000_000, formerly "turn_writes";
@@ -187,30 +188,30 @@ settings! {
         tracks: usize = 8, in 1..=256;
     }
 
-    /// The flight recorder: what happened to the server, in files that can be played again.
+    /// The flight recorder: the server's inputs, in files that can be replayed.
     Recorder, RecorderPatch {
-        /// Whether it records from the server's start on.
+        /// Whether it records from the start of the server.
         enabled: bool = false;
-        /// Directory for the recordings, which are secret; empty: nothing can be recorded.
+        /// Directory of the recordings, which are secret; empty: nothing can be recorded.
         directory: String = String::new();
-        /// Patterns of the streams that are recorded; none: everything.
+        /// Patterns of the streams to record; none: everything.
         streams: Vec<Pattern> = Vec::new();
-        /// A part is finished, and the next begins, after so many bytes.
+        /// A part ends, and the next begins, after so many bytes.
         part_bytes_max: u64 = 256 * MIB as u64, in 64 * KIB as u64..=1 << 30;
-        /// A part is finished, and the next begins, after so many milliseconds.
+        /// A part ends, and the next begins, after so many milliseconds.
         part_ms_max: u64 = HOUR_MS, in 1_000..=30 * DAY_MS;
         /// Most parts that are kept, of all recordings together; the oldest are deleted.
         parts_max: usize = 24, in 2..=100_000;
-        /// Parts that were finished before so many milliseconds are deleted; 0: their age does not matter.
+        /// Age after which parts are deleted, in milliseconds; 0: no limit.
         age_ms_max: u64 = 7 * DAY_MS, in 0..=3_650 * DAY_MS;
-        /// What was recorded is given to the operating system after so many milliseconds.
+        /// Recorded data are given to the operating system after this time, in milliseconds.
         flush_ms: u64 = 500, in 10..=1_000;
-        /// Most bytes that wait for a slow disk; past it the recording ends.
+        /// Most bytes that wait for a slow disk; beyond it the recording ends.
         queue_bytes_max: usize = 64 * MIB, in MIB..=1 << 30;
-        /// Addresses where operators use the recorder over HTTP, if `api_token` is set; none: off. Port 0
-        /// takes any free port.
+        /// Addresses of the recorder's HTTP interface, if `api_token` is set; none: off. Port 0 takes any
+        /// free port.
         listen: Vec<SocketAddr> = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 1987))];
-        /// What an operator must send as a bearer token; empty: the recorder cannot be used over HTTP.
+        /// Bearer token of that interface; empty: the interface is closed.
         api_token: Secret = Secret::default();
     }
 
@@ -220,7 +221,7 @@ settings! {
         level: String = "info".to_owned();
         /// File to append to; empty: standard error.
         file: String = String::new();
-        /// How lines look.
+        /// Format of lines.
         format: LogFormat = LogFormat::Text;
     }
 }
@@ -245,12 +246,12 @@ pub enum Start {
     NextKey,
 }
 
-/// When frames leave for the players.
+/// When frames are sent to players.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Flush {
     /// Every frame at once.
     Frame,
-    /// At every video frame; sound rides along, for at most 40 ms.
+    /// At every video frame; audio waits for it, at most 40 ms.
     Video,
     /// As `Video`; under load less often, by at most [`Flush::AUTO_HOLD_MS_MAX`].
     Auto,
@@ -259,8 +260,8 @@ pub enum Flush {
 }
 
 impl Flush {
-    /// How long `Auto` holds frames back at most. The delay that a player sees grows by no more, whatever the
-    /// load is.
+    /// How long `Auto` holds frames back at most, in milliseconds; a player's delay grows by no more,
+    /// whatever the load.
     pub const AUTO_HOLD_MS_MAX: u64 = 250;
 }
 
@@ -275,12 +276,12 @@ pub enum HlsLayout {
     Fmp4,
 }
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
