@@ -9,6 +9,7 @@
 # What was found lies in target/fuzz/found/TARGET. Once its cause is mended, the input goes to
 # fixtures/fuzz/TARGET, where `cargo test -p fuzz` tries it for ever; one of `server` also as a recording to
 # fixtures/inputs (`cargo run -p fuzz --bin seeds -- recording INPUT FILE`). Needs a C++ compiler (g++).
+# SEEDS names the program `seeds` if it is built already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,8 +25,11 @@ export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
 cargo build --quiet --locked -p fuzz --bin fuzz --features libfuzzer --profile fuzz --target "$host" --target-dir "$top/build"
 fuzzer=$top/build/$host/fuzz/fuzz
 unset RUSTFLAGS
-cargo build --quiet --locked -p fuzz --bin seeds
-seeds=target/debug/seeds
+seeds=${SEEDS:-}
+if [ -z "$seeds" ]; then
+  cargo build --quiet --locked -p fuzz --bin seeds
+  seeds=${CARGO_TARGET_DIR:-target}/debug/seeds
+fi
 
 [ "$wanted" = all ] && mapfile -t targets < <("$seeds" list) || targets=("$wanted")
 failed=()
