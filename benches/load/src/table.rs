@@ -23,8 +23,8 @@ enum Key {
 type Cases = BTreeMap<Case, BTreeMap<String, Rounds>>;
 
 /// The tables of `lines`, one for each kind of measurement. `bases` are the servers to which CPU per Gbit is
-/// related; [`SAME_RULE`] among them is the bare loop that flushes as the server does. Where a base was measured
-/// with several rules, as `NAME-RULE`, each server is related to the one with its own.
+/// related; [`SAME_RULE`] among them is the bare loop that flushes as the server does. Where a base was
+/// measured with several rules, as `NAME-RULE`, each server is related to the one with its own.
 pub fn table(lines: &str, bases: &[String]) -> Result<String, serde_json::Error> {
     let mut tables = Vec::new();
     let lines: Vec<Value> = lines
