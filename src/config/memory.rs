@@ -47,21 +47,21 @@ impl Config {
     ///
     /// ```text
     /// connections × ( unproven_bytes                        read and not yet consumed
-    ///               + max( frame_bytes + unproven_bytes     RTMP: messages that have not come whole,
-    ///                      + outbox_bytes,                        and own bytes on their way out
-    ///                      response_bytes ) )               HTTP: what waits to leave
+    ///               + max( frame_bytes + unproven_bytes     RTMP: incomplete messages, and own bytes
+    ///                      + outbox_bytes,                        that wait to be sent
+    ///                      response_bytes ) )               HTTP: bytes that wait to be sent
     /// streams     × ( ring.bytes_max                        the frames, once
     ///               + FORMATS × ( rendered(ring)            the frames in each format that is played
-    ///                           + pinned_bytes )             what slow players are in the middle of
+    ///                           + pinned_bytes )             frames that slow players have a part of
     ///               + hls × segment_bytes_max × (window + keep + 2) )
     /// rendered(ring) = bytes_max + bytes_max / 16 + frames_max × FRAMING_BYTES
-    ///                + BATCH_BYTES_MAX                        frames that left the ring, while some behind
-    ///                                                       them in the same piece of memory did not
-    /// recorder    = queue_bytes_max                         what waits for the disk
-    ///             + 2 × (connections + streams)             the server's copy, while a part begins: what it
-    ///                                                       keeps alive, and the same as bytes
-    /// pages       = 2 × sendfile_bytes                      pieces that many are sent, once more, and what
-    ///                                                       that is a copy of, after everybody let go of it
+    ///                + BATCH_BYTES_MAX                        frames that left the ring but share memory
+    ///                                                       with frames that did not
+    /// recorder    = queue_bytes_max                         bytes that wait for the disk
+    ///             + 2 × (connections + streams)             the server's copy while a part begins: what it
+    ///                                                       keeps alive, and its serialised form
+    /// pages       = 2 × sendfile_bytes                      segments copied into pages, and segments
+    ///                                                       that only these copies keep alive
     /// ```
     ///
     /// HLS holds the playlist, the segments kept after it, one segment more while it changes, and the open

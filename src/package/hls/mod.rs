@@ -76,7 +76,7 @@ pub struct Hls {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Run {
     /// Number of the stream info that the plan was last made from.
-    headers_number: Option<u64>,
+    stream_info_number: Option<u64>,
     /// True if HLS has no place for any of its tracks.
     hopeless: bool,
     /// The tracks that are packaged.
@@ -152,6 +152,7 @@ impl Hls {
         let Some(plan) = self.run.plan.as_ref().filter(|plan| plan.carries(frame)) else { return };
         let clean = plan.is_clean(frame);
         let Some(open) = &mut self.open else {
+            // Frames before the first keyframe cannot be decoded.
             if clean {
                 self.begin(wall_ms, frame, clean);
             }
@@ -163,6 +164,7 @@ impl Hls {
                 self.close(Some(frame));
                 self.begin(wall_ms, frame, clean);
             }
+            // The pause belongs to no segment: the next one begins behind a discontinuity, at a new wall time.
             Verdict::Gap => {
                 reached!("time in an HLS segment leaped");
                 self.close(None);
@@ -193,10 +195,11 @@ impl Hls {
 
     /// Plans for new stream info; the plan takes effect at once if no segment contradicts it.
     fn follow(&mut self, stream_info: &StreamInfo) {
-        if self.run.headers_number == Some(stream_info.number) {
+        // Nearly always: the info changes with configurations and metadata only.
+        if self.run.stream_info_number == Some(stream_info.number) {
             return;
         }
-        self.run.headers_number = Some(stream_info.number);
+        self.run.stream_info_number = Some(stream_info.number);
         self.run.hopeless = plan::is_hopeless(stream_info);
         let Some(next) = Plan::new(stream_info, self.settings.layout, self.begun_layout()) else { return };
         let Some(plan) = &self.run.plan else {
@@ -238,6 +241,7 @@ impl Hls {
             self.run.plan = self.run.next_plan.take();
             return true;
         }
+        // Until then, tracks that the switch does not change go on.
         self.run.plan.as_ref().is_some_and(|plan| plan.keeps(frame.track, next))
     }
 
@@ -253,11 +257,13 @@ impl Hls {
     /// Completes the open segment. `next` is the frame after it, if that continues it.
     fn close(&mut self, next: Option<&Frame>) {
         let Some(mut open) = self.open.take() else { return };
+        // The keyframe after the segment ends its last group of pictures.
         if let Some(key) = next.filter(|frame| frame.is_video_key()) {
             open.mark_key(key.dts);
         }
         let (plan, sequence) = (self.run.plan.as_ref(), self.window.next_sequence());
         let plan = plan.expect("a plan opened the segment");
+        // Nothing could be muxed: no segment, and what made this one discontinuous holds for the next.
         let Some(mut muxed) = self.mux.segment(plan, &open.frames, next, sequence) else {
             self.discontinuity |= open.discontinuity;
             return;
@@ -305,6 +311,7 @@ impl Hls {
         self.rate.measure(self.window.listed(), target_secs);
         let plan = self.run.plan.as_ref().expect("a plan opened the segment");
         self.files.update(plan, &self.window, &self.rate, target_secs, self.independent);
+        // Once shown, playlists stay: players that have one must be able to reload it.
         if self.version() > 0 || self.window.is_worth_showing() {
             self.files.show(&mut self.store);
         }

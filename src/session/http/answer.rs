@@ -27,6 +27,7 @@ impl HttpSession {
                 return Ok(());
             }
             (Pending::Play(_), Answer::Play(Ok(Playing::Waiting))) => {
+                // The head is written when the stream begins: until then a 404 is possible.
                 self.state = State::Asked(exchange, pending);
                 return Ok(());
             }

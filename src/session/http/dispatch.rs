@@ -18,6 +18,7 @@ impl HttpSession {
     pub(super) fn dispatch(&mut self, cx: &mut Cx<'_>, request: &Request) {
         let exchange = Exchange::of(request, self.service);
         let route = Route::of(self.service, request.method, &request.target, &cx.config.http);
+        // Answered for every path, whether it exists or not: CORS preflights come before the request.
         if request.method == Method::Options {
             return self.reply(cx, exchange, Reply::options(route.allowed()));
         }
@@ -44,6 +45,7 @@ impl HttpSession {
                 Some(ask) => self.ask(cx, exchange, Pending::Api(call), ask),
                 None => self.reply(cx, exchange, call.done(cx.identity)),
             },
+            // Between its requests only this tells that the connection is a client of the stream.
             Route::File(name, file) => {
                 self.introduce(cx, request, ClientKind::HlsPlay, &name);
                 let query = request.target.query.clone();
@@ -53,6 +55,7 @@ impl HttpSession {
                 Ok(transport) => self.play(cx, exchange, request, name, transport),
                 Err(reply) => self.reply(cx, exchange, reply),
             },
+            // Answered above.
             Route::Nowhere(_) => {}
         }
     }
@@ -84,6 +87,7 @@ impl HttpSession {
     /// Tells the server what the peer says about itself, when that changes.
     fn introduce(&mut self, cx: &mut Cx<'_>, request: &Request, kind: ClientKind, name: &StreamName) {
         let known = self.introduced.as_ref().is_some_and(|(before, of)| *before == kind && of == name);
+        // A client of HLS sends many requests; the server need not be told the same with each.
         if known {
             return;
         }

@@ -37,6 +37,7 @@ impl Wants {
 
 /// The response that carries `file`.
 pub fn reply(file: Fetched, wants: &Wants) -> Reply {
+    // Video does not compress, and small texts fit into one packet.
     let compressible = file.text && file.len() > GZIP_BYTES_MIN;
     if matches_etag(wants.if_none_match.iter().map(String::as_str), &file.etag) {
         return validators(Reply::empty(Status::NOT_MODIFIED), &file, compressible);

@@ -52,6 +52,7 @@ impl HttpSession {
         };
         let http = &cx.config.http;
         let limits = HeadLimits { head_bytes_max: http.head_bytes_max, headers_max: http.headers_max };
+        // After an error nothing can be read on: where the next request begins is uncertain.
         let parsed = scan.parse(inbox.as_slice(), &limits).or_else(|error| refuse(cx, service, &error))?;
         let Some((request, len)) = parsed else {
             return Ok(Progress::Idle);
@@ -61,6 +62,7 @@ impl HttpSession {
         if request.expects_continue() {
             cx.out.write(ResponseHead::CONTINUE);
         }
+        // Most requests have no body: dispatched at once, without a box for the request.
         if skip.is_done() {
             self.state = State::Closing;
             self.dispatch(cx, &request);

@@ -186,6 +186,7 @@ fn heard(cx: &mut Cx<'_>, event: Event) -> Result<(), Reason> {
             cx.out.write(&pong);
             Ok(())
         }
+        // The peer waits for a close frame in return before it closes the socket (RFC 6455, 5.5.1).
         Event::Close(code) => {
             close(cx, code, "");
             Err(Reason::PeerLeft)

@@ -145,6 +145,7 @@ impl Connected {
         let Role::Publishing(publication) = &mut self.role else { return };
         let first = !publication.started;
         publication.media(cx, tag, timestamp, body);
+        // Another timeout applies from the first frame on. Later frames do not move the alarm, see `tick`.
         if first {
             self.arm(cx);
         }
@@ -179,9 +180,11 @@ impl Connected {
     fn command(&mut self, cx: &mut Cx<'_>, command: &Command) -> Result<(), Reason> {
         log::debug!(cid:% = cx.cid, name:? = excerpt(&command.name); "command");
         match command.name.as_str() {
+            // The limits and the app of the connection are fixed by the first one.
             "connect" => return Err(protocol("connect twice")),
             // All streams of a connection have the same number: one is used at a time.
             "createStream" => self.link.result(cx, command, STREAM_ID.into()),
+            // Flash Media Live Encoder's extension, which FFmpeg and OBS use too.
             "FCPublish" => {
                 self.fmle = true;
                 self.link.result(cx, command, Value::Null);
@@ -200,6 +203,7 @@ impl Connected {
             }
             "seek" => play::seek_refused(cx, &self.link),
             "FCSubscribe" => play::subscribed(cx, &self.link),
+            // A live stream has no length.
             "getStreamLength" => self.link.result(cx, command, 0.into()),
             // Answers to calls of ours.
             "_result" | "_error" | "onStatus" => {}
@@ -210,6 +214,7 @@ impl Connected {
     }
 
     fn publish(&mut self, cx: &mut Cx<'_>, command: &Command) -> Result<(), Reason> {
+        // One role at a time: a client that did not end the last one means to.
         self.leave(cx, None)?;
         let (name, query) = self.app.place.stream(command.text(0).unwrap_or_default());
         if !name.is_sound() {
@@ -250,6 +255,7 @@ impl Connected {
         match &self.role {
             Role::Publishing(_) => {
                 cx.ask(Ask::Unpublish);
+                // Commands need less room than frames. Fails if a large message is unfinished.
                 self.link.trust(cx.config, Trust::Connected)?;
                 if let Some(command) = command {
                     publish::stopped(cx, &self.link, command);
@@ -271,6 +277,7 @@ impl Connected {
     pub fn answer(&mut self, cx: &mut Cx<'_>, answer: Answer) -> Result<(), Reason> {
         match (answer, std::mem::replace(&mut self.role, Role::Idle)) {
             (Answer::Publish(Ok(())), Role::AskingToPublish(name)) => {
+                // Before the client is told: its first frame may be a large keyframe.
                 self.link.trust(cx.config, Trust::Publisher)?;
                 publish::started(cx, &self.link, self.fmle);
                 self.enter(cx, Role::Publishing(Publication::new(name, cx.now)));
