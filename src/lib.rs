@@ -17,6 +17,10 @@
 //! 0  config    status                plain data
 //! ```
 
+// A file of tests that another crate uses as well names this one as that does.
+#[cfg(test)]
+extern crate self as dacapo;
+
 #[macro_use]
 pub mod base;
 

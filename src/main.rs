@@ -3,18 +3,17 @@
 //! Exit codes: 0, the wish was granted; 1, the system refused something while running; 2, the command line,
 //! the configuration or a recording is not right; 3, a run that was played again is not what it was.
 
-mod command;
-
 use clap::{Parser, Subcommand};
-use command::replay::{self, Played};
-use command::{Failure, redact, settings, system};
 use dacapo::config::{self, Config, ConfigError, Service};
+use dacapo::net::clock::Clock;
 use dacapo::net::world::Hooks;
-use dacapo::net::{self, logger, rlimit};
+use dacapo::net::{self, entropy, logger, rlimit};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use tools::command::replay::{self, Played};
+use tools::command::{Failure, redact, settings, system};
 
 /// A live-media server: RTMP in; RTMP, HTTP-FLV, WebSocket-FLV, HTTP-TS and HLS out.
 #[derive(Debug, Parser)]
@@ -53,7 +52,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Some(Command::Replay(args)) => play_again(&args),
-        Some(Command::Record(record)) => redact::run(&record).and_then(|told| print(&told)),
+        Some(Command::Record(record)) => redact_copy(&record),
         command => Source::new(cli.config).and_then(|source| match command {
             Some(Command::Check { file }) => check(&Source { file: Some(file), ..source }),
             Some(Command::Config) => print(&config::print(&source.load().map_err(settings)?.0)),
@@ -108,10 +107,16 @@ fn check(source: &Source) -> Result<(), Failure> {
 }
 
 fn play_again(args: &replay::Args) -> Result<(), Failure> {
-    match replay::run(args)? {
+    let clock = Clock::start();
+    match replay::run(args, || clock.now())? {
         Played::Same => Ok(()),
         Played::Differs => Err(Failure::Differs),
     }
+}
+
+fn redact_copy(record: &redact::Record) -> Result<(), Failure> {
+    let key = entropy::seed().map_err(system)?;
+    redact::run(record, key).and_then(|told| print(&told))
 }
 
 fn print(text: &str) -> Result<(), Failure> {

@@ -22,16 +22,13 @@
 
 mod codec;
 mod digest_cache;
-pub mod dump;
 mod event;
 mod file;
-pub mod redact;
 mod replay;
 pub mod rolling_hash;
 mod tape;
 #[cfg(test)]
 mod tests;
-pub mod timeline;
 
 pub use event::{ConnNo, Entry, Event};
 pub use file::{

@@ -3,9 +3,9 @@
 //! A line repeats another if it is about the same connection and says the same, but for its numbers. Their
 //! range is told with the count, when something more important happens to the connection, or after a while.
 
-use crate::base::time::Instant;
-use crate::record::event::ConnNo;
-use crate::record::timeline::line::{Line, time};
+use crate::timeline::line::{Line, time};
+use dacapo::base::time::Instant;
+use dacapo::record::ConnNo;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -123,9 +123,9 @@ fn without_digits(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::Folds;
-    use crate::base::time::Instant;
-    use crate::record::event::ConnNo;
-    use crate::record::timeline::line::{Line, Mark};
+    use crate::timeline::line::{Line, Mark};
+    use dacapo::base::time::Instant;
+    use dacapo::record::ConnNo;
     use log::Level;
 
     fn line(ms: u64, conn_no: u32, words: &str, frame: u64) -> Line {

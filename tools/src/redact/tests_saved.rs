@@ -1,20 +1,19 @@
 //! A saved server is covered like everything else: whoever was in the middle of something goes on.
 
+use super::harness::{PLAYER, PUBLISHER, Shell, recorded};
 use super::tests::{holds, replay};
 use super::tree::{Group, Node};
 use super::{RedactError, redact};
-use crate::base::id::{ConnId, ListenerId};
-use crate::base::rng::Seed;
-use crate::config::{Config, Service};
-use crate::record::event::{Entry, Event};
-use crate::record::file::{Contents, Fault, Kernel, Start};
-use crate::record::tests::{PLAYER, PUBLISHER, Shell, recorded};
-use crate::server::save::saved;
-use crate::server::{Input, Server, cid};
-use crate::wire::amf0::{Value, encode_all};
-use crate::wire::rtmp::chunk::write_message;
-use crate::wire::rtmp::handshake::PEER_BYTES;
 use bytes::BytesMut;
+use dacapo::base::id::{ConnId, ListenerId};
+use dacapo::base::rng::Seed;
+use dacapo::config::{Config, Service};
+use dacapo::record::{Contents, Entry, Event, Fault, Kernel, Start};
+use dacapo::server::save::saved;
+use dacapo::server::{Input, Server, cid};
+use dacapo::wire::amf0::{Value, encode_all};
+use dacapo::wire::rtmp::chunk::write_message;
+use dacapo::wire::rtmp::handshake::PEER_BYTES;
 use std::time::Duration;
 
 const ZERO: Value = Value::Number(0.0);
@@ -72,7 +71,7 @@ fn config() -> Config {
         http: (allow_origin: \"https://portal.example.org\"),
         recorder: (directory: \"/srv/flights\", api_token: \"correct-horse-battery\"),
         streams: [(pattern: \"live/hidden-*\", hls: (segment_ms: 2000))])";
-    crate::config::load(text, "a test", &[]).expect("sound")
+    dacapo::config::load(text, "a test", &[]).expect("sound")
 }
 
 /// Peers in the middle of what they say: what they said before and will say after.

@@ -17,6 +17,9 @@
 
 mod again;
 mod cover;
+#[cfg(test)]
+#[path = "../../../src/record/tests/harness.rs"]
+mod harness;
 mod http;
 mod known;
 mod rtmp;
@@ -30,17 +33,18 @@ mod tests_saved;
 mod text;
 mod tree;
 
-use crate::base::id::ConnId;
-use crate::base::name::{DEFAULT_VHOST, StreamName};
-use crate::base::rng::Seed;
-use crate::base::time::Instant;
-use crate::config::{self, Config};
-use crate::record::event::{ConnNo, Entry, Event};
-use crate::record::file::{BUILD, Contents, Fault, Header, Kernel, Scope, block_saved, head, write};
-use crate::record::replay::{Observer, Replay};
-use crate::server::{self, End, Server};
 use bytes::Bytes;
 use cover::{Class, Covers};
+use dacapo::base::id::ConnId;
+use dacapo::base::name::{DEFAULT_VHOST, StreamName};
+use dacapo::base::rng::Seed;
+use dacapo::base::time::Instant;
+use dacapo::config::{self, Config};
+use dacapo::record::{
+    BUILD, ConnNo, Contents, Entry, Event, Fault, Header, Kernel, Observer, Replay, Scope, block_saved, head,
+    write,
+};
+use dacapo::server::{self, End, Server};
 use known::Known;
 use saved::Saved;
 use settings::{cover_config, cover_patterns};
@@ -102,7 +106,7 @@ pub fn redact(contents: &Contents, key: Seed) -> Result<Redacted, RedactError> {
         start: header.start,
         start_us: header.start_us,
         part: header.part,
-        ..Header::new(&config, &after, crate::base::time::Epoch(header.epoch_us))
+        ..Header::new(&config, &after, dacapo::base::time::Epoch(header.epoch_us))
     };
     let saved = saved.map(|saved| Bytes::from(saved.into_bytes()));
     let mut covered = Contents { header, saved, entries, ended: true, torn: None };
@@ -262,7 +266,7 @@ fn verify(contents: &Contents) -> Result<(), RedactError> {
     #[derive(Default)]
     struct First(Option<String>);
     impl Observer for First {
-        fn differs(&mut self, difference: &crate::record::replay::Difference) {
+        fn differs(&mut self, difference: &dacapo::record::Difference) {
             self.0.get_or_insert_with(|| difference.to_string());
         }
     }

@@ -1,14 +1,12 @@
 //! A covered recording holds nothing of what was covered, and replays.
 
+use super::harness::{a_run, recorded};
 use super::redact;
-use crate::base::id::ListenerId;
-use crate::base::rng::Seed;
-use crate::base::time::{Epoch, Instant};
-use crate::config::{Config, Secret};
-use crate::record::event::{ConnNo, Entry, Event};
-use crate::record::file::{Header, Kernel, write};
-use crate::record::replay::{Difference, Observer, Replay};
-use crate::record::tests::{a_run, recorded};
+use dacapo::base::id::ListenerId;
+use dacapo::base::rng::Seed;
+use dacapo::base::time::{Epoch, Instant};
+use dacapo::config::{Config, Secret};
+use dacapo::record::{ConnNo, Difference, Entry, Event, Header, Kernel, Observer, Replay, write};
 use std::collections::BTreeMap;
 
 #[derive(Default)]
@@ -68,7 +66,7 @@ fn chunks_and_reads_that_cut_a_name_hide_it_as_well() {
         .flat_map(|entry| match &entry.event {
             Event::Received { conn_no, bytes } => {
                 let one = |at: usize| Event::Received { conn_no: *conn_no, bytes: bytes.slice(at..=at) };
-                (0..bytes.len()).map(|at| crate::record::Entry { at: entry.at, event: one(at) }).collect()
+                (0..bytes.len()).map(|at| dacapo::record::Entry { at: entry.at, event: one(at) }).collect()
             }
             _ => vec![entry],
         })

@@ -1,13 +1,13 @@
 //! Who is there in a replay: each connection with its word, its stream and what it was sent.
 
-use crate::base::id::{ConnId, ListenerId};
-use crate::base::name::StreamName;
-use crate::base::time::Instant;
-use crate::config::{Config, Service};
-use crate::record::event::{ConnNo, Event};
-use crate::record::timeline::Choice;
-use crate::record::timeline::line::{Line, cut, plain, time};
-use crate::server::Server;
+use crate::timeline::Choice;
+use crate::timeline::line::{Line, cut, plain, time};
+use dacapo::base::id::{ConnId, ListenerId};
+use dacapo::base::name::StreamName;
+use dacapo::base::time::Instant;
+use dacapo::config::{Config, Service};
+use dacapo::record::{ConnNo, Event};
+use dacapo::server::Server;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 

@@ -3,8 +3,8 @@
 //! In: the records of the process's log, of the wanted levels. Out: the same, taken apart, in their order.
 //! Each is taken before the next input is played, so that what is said belongs to a moment of the replay.
 
+use crate::timeline::Said;
 use dacapo::config::Levels;
-use dacapo::record::timeline::Said;
 use log::kv::{Error, Key, Value, VisitSource};
 use log::{LevelFilter, Metadata, Record};
 use std::sync::{Mutex, OnceLock, PoisonError};

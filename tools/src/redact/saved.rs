@@ -4,18 +4,18 @@
 //! covered in the same way. Where it is known what a text means, it is covered for that; in all others, and
 //! in all bytes but media, known words are covered. So a part that is added to the server is not forgotten.
 
-use crate::base::name::StreamName;
-use crate::base::rng::Seed;
-use crate::config;
-use crate::record::file::Fault;
-use crate::record::redact::cover::{Class, Covers};
-use crate::record::redact::known::{Known, Pair};
-use crate::record::redact::settings::cover_config;
-use crate::record::redact::tree::{Form, Group, Node, read};
-use crate::record::redact::{Words, cover_name, http, text};
-use crate::server::Server;
-use crate::server::save::saved;
-use crate::wire::http1::Target;
+use crate::redact::cover::{Class, Covers};
+use crate::redact::known::{Known, Pair};
+use crate::redact::settings::cover_config;
+use crate::redact::tree::{Form, Group, Node, read};
+use crate::redact::{Words, cover_name, http, text};
+use dacapo::base::name::StreamName;
+use dacapo::base::rng::Seed;
+use dacapo::config;
+use dacapo::record::Fault;
+use dacapo::server::Server;
+use dacapo::server::save::saved;
+use dacapo::wire::http1::Target;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 

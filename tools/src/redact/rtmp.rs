@@ -3,12 +3,12 @@
 //!
 //! In: all bytes of one client. Out: the same number of them. Media is not looked at.
 
-use crate::base::inbox::Inbox;
-use crate::record::redact::cover::Covers;
-use crate::record::redact::known::Known;
-use crate::record::redact::text;
-use crate::wire::rtmp::chunk::{Item, Limits, Reader};
-use crate::wire::rtmp::handshake::PEER_BYTES;
+use crate::redact::cover::Covers;
+use crate::redact::known::Known;
+use crate::redact::text;
+use dacapo::base::inbox::Inbox;
+use dacapo::wire::rtmp::chunk::{Item, Limits, Reader};
+use dacapo::wire::rtmp::handshake::PEER_BYTES;
 use std::collections::BTreeMap;
 use std::ops::Range;
 

@@ -2,13 +2,11 @@
 //!
 //! In: entries whose checks hold no more. Out: entries whose checks hold.
 
-use crate::base::id::ConnId;
-use crate::base::time::Instant;
-use crate::record::event::{ConnNo, Entry, Event};
-use crate::record::file::{Contents, Fault};
-use crate::record::replay::{Observer, Replay};
-use crate::record::rolling_hash::RollingHash;
-use crate::server::{Output, Server};
+use dacapo::base::id::ConnId;
+use dacapo::base::time::Instant;
+use dacapo::record::rolling_hash::RollingHash;
+use dacapo::record::{ConnNo, Contents, Entry, Event, Fault, Observer, Replay};
+use dacapo::server::{Output, Server};
 use std::collections::BTreeMap;
 
 /// Watches the replay and writes its own list.

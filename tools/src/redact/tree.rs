@@ -2,7 +2,7 @@
 //! they stand, and a field that is added to a type is covered without anybody's doing.
 //!
 //! In: a value that can be serialized. Out: a tree that is serialized to the same bytes, and has the same
-//! [schema](mod@crate::base::schema). Never: knows what a part means.
+//! [schema](mod@dacapo::base::schema). Never: knows what a part means.
 
 mod make;
 
@@ -227,7 +227,7 @@ impl Serialize for Group {
 #[cfg(test)]
 mod tests {
     use super::Node;
-    use crate::base::schema::schema;
+    use dacapo::base::schema::schema;
     use serde::{Deserialize, Serialize};
     use std::collections::BTreeMap;
     use std::net::SocketAddr;

@@ -3,8 +3,8 @@
 use crate::command::files;
 use crate::command::parts;
 use crate::command::{Failure, settings, system};
-use dacapo::net::entropy;
-use dacapo::record::redact::redact;
+use crate::redact::redact;
+use dacapo::base::rng::Seed;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -27,13 +27,12 @@ what programs say of themselves (User-Agent, flashVer). The copy never replaces 
     },
 }
 
-/// Does it, and says how much was replaced.
-pub fn run(record: &Record) -> Result<String, Failure> {
+/// Does it, and says how much was replaced. `key` must be random and is not needed again.
+pub fn run(record: &Record, key: Seed) -> Result<String, Failure> {
     let Record::Redact { from, to } = record;
     let parts = parts::read(std::slice::from_ref(from)).map_err(settings)?;
     let contents = parts::join(parts).map_err(settings)?;
     let complaint = |path: &PathBuf, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let key = entropy::seed().map_err(system)?;
     let redacted = redact(&contents, key).map_err(|error| settings(complaint(from, &error)))?;
     let written = files::create(to).and_then(|mut file| file.write_all(&redacted.bytes));
     written.map_err(|error| system(complaint(to, &error)))?;

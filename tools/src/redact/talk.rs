@@ -2,16 +2,16 @@
 //!
 //! In: a saved server, if there is one, and entries. Out: the same with covers, back in their places.
 
-use crate::base::id::ConnId;
-use crate::config::{Config, Service};
-use crate::record::event::{ConnNo, Entry, Event};
-use crate::record::redact::cover::Covers;
-use crate::record::redact::rtmp::Beginning;
-use crate::record::redact::saved::Saved;
-use crate::record::redact::tree::{Group, Node, read};
-use crate::record::redact::{Words, http, rtmp};
-use crate::wire::rtmp::handshake::{PACKET_LEN, PEER_BYTES};
+use crate::redact::cover::Covers;
+use crate::redact::rtmp::Beginning;
+use crate::redact::saved::Saved;
+use crate::redact::tree::{Group, Node, read};
+use crate::redact::{Words, http, rtmp};
 use bytes::Bytes;
+use dacapo::base::id::ConnId;
+use dacapo::config::{Config, Service};
+use dacapo::record::{ConnNo, Entry, Event};
+use dacapo::wire::rtmp::handshake::{PACKET_LEN, PEER_BYTES};
 use std::collections::BTreeMap;
 
 /// What one peer said.

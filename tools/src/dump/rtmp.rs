@@ -3,10 +3,10 @@
 //! In: the server's bytes from the first on. Out: an FLV file, once it is known whether it has sound and
 //! pictures. What makes no sense ends the reading, quietly: what was read so far stands.
 
-use crate::base::inbox::Inbox;
-use crate::wire::flv::{FileHead, put_tag};
-use crate::wire::rtmp::chunk::{Item, Limits, Message, Reader};
 use bytes::BytesMut;
+use dacapo::base::inbox::Inbox;
+use dacapo::wire::flv::{FileHead, put_tag};
+use dacapo::wire::rtmp::chunk::{Item, Limits, Message, Reader};
 
 /// S0, S1 and S2 (RTMP 1.0, section 5.2).
 const HANDSHAKE_BYTES: usize = 1 + 2 * 1536;

@@ -10,11 +10,11 @@ mod hls;
 mod http;
 mod rtmp;
 
-use crate::base::id::ListenerId;
-use crate::config::{Config, Service};
-use crate::record::event::ConnNo;
-use crate::wire::format::Container;
-use crate::wire::m3u8::{HlsFile, Layout};
+use dacapo::base::id::ListenerId;
+use dacapo::config::{Config, Service};
+use dacapo::record::ConnNo;
+use dacapo::wire::format::Container;
+use dacapo::wire::m3u8::{HlsFile, Layout};
 use hls::{Packages, Seen};
 use http::{Http, Piece};
 use rtmp::Rtmp;

@@ -3,10 +3,10 @@
 //! In: settings, and the names that they may be about. Out: settings in which each of these names has rules
 //! of its own, since a pattern for names does not fit their covers.
 
-use crate::base::name::StreamName;
-use crate::config::{Config, Pattern, Recorder, Secret, StreamRule};
-use crate::record::redact::cover::Covers;
-use crate::record::redact::{cover_name, text};
+use crate::redact::cover::Covers;
+use crate::redact::{cover_name, text};
+use dacapo::base::name::StreamName;
+use dacapo::config::{Config, Pattern, Recorder, Secret, StreamRule};
 use std::collections::BTreeSet;
 
 /// A configuration that does the same for covered names, and tells nothing of places on a disk.

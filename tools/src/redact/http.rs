@@ -3,9 +3,9 @@
 //! In: all bytes of one client. Out: the same number of them. Of the fields, those that are known to tell
 //! nothing of anybody stay; all others are covered as a whole.
 
-use crate::record::redact::cover::{Class, Covers};
-use crate::record::redact::known::Known;
-use crate::record::redact::text;
+use crate::redact::cover::{Class, Covers};
+use crate::redact::known::Known;
+use crate::redact::text;
 use std::ops::Range;
 
 /// Fields that say what a program can do, not who uses it.
@@ -142,8 +142,8 @@ fn lines(head: &[u8]) -> Vec<Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::cover;
-    use crate::base::rng::Seed;
-    use crate::record::redact::cover::{Class, Covers};
+    use crate::redact::cover::{Class, Covers};
+    use dacapo::base::rng::Seed;
 
     #[test]
     fn targets_hosts_and_secrets_are_covered_and_the_rest_stays() {

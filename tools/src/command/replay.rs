@@ -7,13 +7,12 @@ use crate::command::pager::Pager;
 use crate::command::parts::{self, Part};
 use crate::command::said;
 use crate::command::{Failure, settings, system};
+use crate::dump::{Dump, Part as DumpPart};
+use crate::timeline::{Choice, Timeline};
 use dacapo::base::id::ConnId;
 use dacapo::base::name::StreamName;
 use dacapo::base::time::Instant;
 use dacapo::config::{Levels, Pattern};
-use dacapo::net::clock::Clock;
-use dacapo::record::dump::{Dump, Part as DumpPart};
-use dacapo::record::timeline::{Choice, Timeline};
 use dacapo::record::{
     BUILD, ConnNo, Difference, Entry, Event, Fault, Observer, Replay, Scope, Start, Summary,
 };
@@ -60,8 +59,8 @@ pub enum Played {
     Differs,
 }
 
-/// Plays and tells.
-pub fn run(args: &Args) -> Result<Played, Failure> {
+/// Plays and tells. `now` is the time, to say how long that took.
+pub fn run(args: &Args, now: impl Fn() -> Instant) -> Result<Played, Failure> {
     let parts = parts::read(&args.files).map_err(settings)?;
     let config = parts[0].contents.header.config().map_err(|fault| refuse(&parts[0], &fault))?;
     let mut run = Run::begin(&parts[0])?;
@@ -84,14 +83,14 @@ pub fn run(args: &Args) -> Result<Played, Failure> {
     let notes = endings(&parts);
     let bytes: usize = parts.iter().map(|part| part.bytes).sum();
     let start = parts[0].contents.header.start_at();
-    let clock = Clock::start();
+    let began = now();
     for (place, part) in parts.into_iter().enumerate() {
         if place > 0 {
             run.go_on(&part)?;
         }
         run.play(part, args.until, &mut teller);
     }
-    let took = clock.now().since(Instant::ZERO);
+    let took = now().since(began);
     teller.finish(&notes, &run.summary(), start, bytes, took)
 }
 

@@ -3,8 +3,8 @@
 //! In: the files that clients fetched, whole. Out: the bytes that join a player's file. Playlists and keys
 //! are remembered for everybody, since a player may fetch them on another connection than the segments.
 
-use crate::wire::m3u8::HlsFile;
 use aes::cipher::{BlockDecryptMut, KeyIvInit, block_padding::Pkcs7};
+use dacapo::wire::m3u8::HlsFile;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The folder that a target's file stands in, and the file; `None` if it is no file of HLS.
@@ -85,9 +85,9 @@ fn read_lock(attributes: &str) -> Option<(HlsFile, [u8; 16])> {
 #[cfg(test)]
 mod tests {
     use super::{Packages, file};
-    use crate::base::rng::Seed;
-    use crate::wire::m3u8::{HlsFile, Layout};
     use aes::cipher::{BlockEncryptMut, KeyIvInit, block_padding::Pkcs7};
+    use dacapo::base::rng::Seed;
+    use dacapo::wire::m3u8::{HlsFile, Layout};
 
     #[test]
     fn files_of_hls_are_known_by_their_names() {

@@ -1,6 +1,6 @@
 //! Files that hold what a recording holds: for their owner alone, and never in the place of others.
 
-use dacapo::record::dump::Part;
+use crate::dump::Part;
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};

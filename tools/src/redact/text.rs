@@ -3,9 +3,9 @@
 //! Everything keeps its length and its form: what was percent-encoded stays so, extensions, slashes and the
 //! keys of a query stay. The first step of a path is the application and stays; all others are names.
 
-use crate::base::name::DEFAULT_VHOST;
-use crate::record::redact::cover::{Class, Covers};
-use crate::wire::m3u8::HlsFile;
+use crate::redact::cover::{Class, Covers};
+use dacapo::base::name::DEFAULT_VHOST;
+use dacapo::wire::m3u8::HlsFile;
 use std::net::IpAddr;
 
 /// Extensions by which players ask for a stream.
@@ -259,8 +259,8 @@ fn recode(text: &str, percent: bool, cover: impl FnOnce(&[u8]) -> Vec<u8>) -> St
 #[cfg(test)]
 mod tests {
     use super::{api_target, authority, stream, target, url};
-    use crate::base::rng::Seed;
-    use crate::record::redact::cover::{Class, Covers};
+    use crate::redact::cover::{Class, Covers};
+    use dacapo::base::rng::Seed;
 
     fn covers() -> Covers {
         Covers::new(Seed::from_u64(5))

@@ -3,8 +3,8 @@
 //! Covers are drawn from a key that is thrown away afterwards, so nobody can find out a word by trying covers
 //! of likely ones. Two words never share a cover.
 
-use crate::base::rng::{Rng, Seed};
-use crate::record::redact::known::Pair;
+use crate::redact::known::Pair;
+use dacapo::base::rng::{Rng, Seed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -186,7 +186,7 @@ fn documentation_v6(rng: &mut Rng, len: usize) -> Ipv6Addr {
 #[cfg(test)]
 mod tests {
     use super::{Class, Covers};
-    use crate::base::rng::Seed;
+    use dacapo::base::rng::Seed;
     use std::collections::BTreeSet;
     use std::net::IpAddr;
 

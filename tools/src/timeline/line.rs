@@ -1,8 +1,8 @@
 //! One line of a timeline.
 
-use crate::base::time::Instant;
-use crate::record::event::ConnNo;
-use crate::record::timeline::people::Person;
+use crate::timeline::people::Person;
+use dacapo::base::time::Instant;
+use dacapo::record::ConnNo;
 use log::Level;
 
 /// How wide the column of streams is; longer names are cut.
