@@ -164,7 +164,7 @@ impl Hls {
                 self.close(Some(frame));
                 self.begin(wall_ms, frame, clean);
             }
-            // The pause belongs to no segment: the next one begins behind a discontinuity, at a new wall time.
+            // The pause belongs to no segment: the next one is discontinuous, at a new wall time.
             Verdict::Gap => {
                 reached!("time in an HLS segment leaped");
                 self.close(None);
