@@ -4,11 +4,11 @@
 //! the clock. Never: opens a socket.
 
 pub mod files;
-pub mod pager;
+pub mod log_capture;
 pub mod parts;
 pub mod redact;
 pub mod replay;
-pub mod said;
+pub mod stdout;
 
 use std::fmt::Display;
 

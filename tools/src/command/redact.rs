@@ -39,7 +39,7 @@ pub fn run(record: &Record, key: Seed) -> Result<String, Failure> {
     let mut told = format!(
         "{}: {} words and addresses were replaced; it replays with nothing different\n",
         to.display(),
-        redacted.covered
+        redacted.replaced
     );
     if redacted.left > 0 {
         told += &format!(

@@ -3,9 +3,9 @@
 //! Exit codes: 0, everything is as it was recorded; 2, this is no recording; 3, something is not as it was.
 
 use crate::command::files::Folder;
-use crate::command::pager::Pager;
+use crate::command::log_capture;
 use crate::command::parts::{self, Part};
-use crate::command::said;
+use crate::command::stdout::Stdout;
 use crate::command::{Failure, settings, system};
 use crate::dump::{Dump, Part as DumpPart};
 use crate::timeline::{Choice, Timeline};
@@ -64,11 +64,11 @@ pub fn run(args: &Args, now: impl Fn() -> Instant) -> Result<Played, Failure> {
     let parts = parts::read(&args.files).map_err(settings)?;
     let config = parts[0].contents.header.config().map_err(|fault| refuse(&parts[0], &fault))?;
     let mut run = Run::begin(&parts[0])?;
-    said::listen(&args.log);
+    log_capture::start(&args.log);
     let choice = Choice { level: args.log.default, conns: args.conn.clone(), streams: args.stream.clone() };
     let mut teller = Teller {
         timeline: Timeline::new(&config, choice),
-        out: Pager::new(),
+        out: Stdout::default(),
         dump: None,
         error: None,
         over: &Cell::new(false),
@@ -187,7 +187,7 @@ type Take = fn(&mut Dump, &dyn Fn(ConnNo) -> Option<String>) -> Vec<DumpPart>;
 /// Watches a replay and prints what there is to tell.
 struct Teller<'a> {
     timeline: Timeline,
-    out: Pager,
+    out: Stdout,
     dump: Option<(Dump, Folder)>,
     /// Why the dump could not be written.
     error: Option<String>,
@@ -198,7 +198,7 @@ struct Teller<'a> {
 impl Teller<'_> {
     /// What the server has said so far belongs to what happened last.
     fn listen(&mut self) {
-        said::take().into_iter().for_each(|said| self.timeline.said(said));
+        log_capture::take().into_iter().for_each(|record| self.timeline.logged(record));
     }
 
     fn print(&mut self, lines: &[String]) {

@@ -1,11 +1,11 @@
-//! Covers what an HTTP client says, in place: targets of requests and the fields of their heads.
+//! Replaces what an HTTP client says, in place: targets of requests and the fields of their heads.
 //!
 //! In: all bytes of one client. Out: the same number of them. Of the fields, those that are known to tell
-//! nothing of anybody stay; all others are covered as a whole.
+//! nothing of anybody stay; all others are replaced as a whole.
 
-use crate::redact::cover::{Class, Covers};
-use crate::redact::known::Known;
+use crate::redact::pseudonyms::{Class, Pseudonyms};
 use crate::redact::text;
+use crate::redact::word_search::WordSearch;
 use std::ops::Range;
 
 /// Fields that say what a program can do, not who uses it.
@@ -39,63 +39,63 @@ const PLAIN: [&str; 24] = [
 /// Fields that begin so are plain too.
 const PLAIN_PREFIXES: [&str; 3] = ["sec-websocket-", "sec-fetch-", "sec-ch-"];
 
-/// Covers targets, hosts and whatever else may be secret. `api`: the API is spoken to.
-pub fn cover(covers: &mut Covers, bytes: &mut [u8], api: bool) {
+/// Replaces targets, hosts and whatever else may be secret. `api`: the API is spoken to.
+pub fn replace(pseudonyms: &mut Pseudonyms, bytes: &mut [u8], api: bool) {
     each_request(bytes, |head, _| {
         for (place, line) in lines(head).into_iter().enumerate() {
-            let covered = match std::str::from_utf8(&head[line.clone()]) {
-                Ok(said) if place == 0 => request_line(covers, said, api),
-                Ok(said) => field(covers, said),
+            let replaced = match std::str::from_utf8(&head[line.clone()]) {
+                Ok(said) if place == 0 => request_line(pseudonyms, said, api),
+                Ok(said) => field(pseudonyms, said),
                 Err(_) => {
-                    String::from_utf8_lossy(&covers.word(Class::Shape, &head[line.clone()])).into_owned()
+                    String::from_utf8_lossy(&pseudonyms.word(Class::Shape, &head[line.clone()])).into_owned()
                 }
             };
-            if covered.len() == line.len() {
-                head[line].copy_from_slice(covered.as_bytes());
+            if replaced.len() == line.len() {
+                head[line].copy_from_slice(replaced.as_bytes());
             }
         }
     });
 }
 
-/// Covers known words in everything that was said; `names` are looked for in contents alone, which name
+/// Replaces known words in everything that was said; `names` are looked for in contents alone, which name
 /// streams.
-pub fn sweep(telling: &Known, names: &Known, bytes: &mut [u8]) {
+pub fn sweep(telling: &WordSearch, names: &WordSearch, bytes: &mut [u8]) {
     each_request(bytes, |head, content| {
-        telling.cover(head);
-        names.cover(content);
-        telling.cover(content);
+        telling.replace(head);
+        names.replace(content);
+        telling.replace(content);
     });
 }
 
-fn request_line(covers: &mut Covers, line: &str, api: bool) -> String {
+fn request_line(pseudonyms: &mut Pseudonyms, line: &str, api: bool) -> String {
     let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
     if let Some(target) = words.get_mut(1) {
-        *target = if api { text::api_target(covers, target) } else { text::target(covers, target) };
+        *target = if api { text::api_target(pseudonyms, target) } else { text::target(pseudonyms, target) };
     }
     words.join(" ")
 }
 
 /// A field of a head, as one line.
-pub fn field(covers: &mut Covers, line: &str) -> String {
+pub fn field(pseudonyms: &mut Pseudonyms, line: &str) -> String {
     let Some((name, value)) = line.split_once(':') else { return line.to_owned() };
     let lower = name.trim().to_ascii_lowercase();
     if PLAIN.contains(&lower.as_str()) || PLAIN_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
         return line.to_owned();
     }
     let bare = value.trim();
-    let covered = match lower.as_str() {
-        "host" | "x-forwarded-host" => text::authority(covers, bare),
-        "origin" | "referer" => text::url(covers, bare, false),
+    let replaced = match lower.as_str() {
+        "host" | "x-forwarded-host" => text::authority(pseudonyms, bare),
+        "origin" | "referer" => text::url(pseudonyms, bare, false),
         // Which scheme it is tells nothing, and the word alone is what the configuration knows.
         "authorization" => match bare.split_once(' ') {
-            Some((scheme, word)) => format!("{scheme} {}", covers.text(Class::Shape, word)),
-            None => covers.text(Class::Shape, bare),
+            Some((scheme, word)) => format!("{scheme} {}", pseudonyms.text(Class::Shape, word)),
+            None => pseudonyms.text(Class::Shape, bare),
         },
-        "x-forwarded-for" | "x-real-ip" => text::addresses(covers, bare),
-        _ => covers.text(Class::Shape, bare),
+        "x-forwarded-for" | "x-real-ip" => text::addresses(pseudonyms, bare),
+        _ => pseudonyms.text(Class::Shape, bare),
     };
     let front = value.len() - value.trim_start().len();
-    format!("{name}:{}{covered}{}", &value[..front], &value[front + bare.len()..])
+    format!("{name}:{}{replaced}{}", &value[..front], &value[front + bare.len()..])
 }
 
 /// Shows every request to `edit`: its head and its content. Ends at what is no request, and where a client
@@ -141,24 +141,24 @@ fn lines(head: &[u8]) -> Vec<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use super::cover;
-    use crate::redact::cover::{Class, Covers};
+    use super::replace;
+    use crate::redact::pseudonyms::{Class, Pseudonyms};
     use dacapo::base::rng::Seed;
 
     #[test]
-    fn targets_hosts_and_secrets_are_covered_and_the_rest_stays() {
-        let mut covers = Covers::new(Seed::from_u64(5));
+    fn targets_hosts_and_secrets_are_replaced_and_the_rest_stays() {
+        let mut pseudonyms = Pseudonyms::new(Seed::from_u64(5));
         let said = "GET /live/film.flv?token=abc HTTP/1.1\r\nHost: example.com\r\nUser-Agent: VLC\r\n\
             Cookie: id=77x\r\nX-Forwarded-For: 203.0.113.9\r\nContent-Length: 2\r\n\r\nok\
             GET /live/film/index.m3u8 HTTP/1.1\r\nHost: example.com\r\n\r\nGET /live/film.ts HT";
         let mut bytes = said.as_bytes().to_vec();
-        cover(&mut covers, &mut bytes, false);
-        let covered = String::from_utf8(bytes).expect("it was text");
-        assert_eq!(covered.len(), said.len());
+        replace(&mut pseudonyms, &mut bytes, false);
+        let replaced = String::from_utf8(bytes).expect("it was text");
+        assert_eq!(replaced.len(), said.len());
         for secret in ["film", "abc", "example", "77x", "203.0"] {
-            assert!(!covered.contains(secret), "{secret} in {covered}");
+            assert!(!replaced.contains(secret), "{secret} in {replaced}");
         }
-        let film = covers.text(Class::Name, "film");
+        let film = pseudonyms.text(Class::Name, "film");
         for kept in [
             "GET /live/",
             ".flv?token=",
@@ -166,8 +166,8 @@ mod tests {
             "\r\n\r\nok",
             "/index.m3u8 HTTP/1.1\r\nHost: ",
         ] {
-            assert!(covered.contains(kept), "{kept} in {covered}");
+            assert!(replaced.contains(kept), "{kept} in {replaced}");
         }
-        assert_eq!(covered.matches(&film).count(), 3, "{covered}");
+        assert_eq!(replaced.matches(&film).count(), 3, "{replaced}");
     }
 }

@@ -1,40 +1,39 @@
 //! Makes a recording fit to be given away: names, tokens and addresses are replaced, and it still replays.
 //!
 //! In: a recording, and a secret key that is thrown away. Out: a recording of the same length in which each
-//! stream, token, host and address has a cover, the same one everywhere. The seed is another one too. Since
-//! the server's answers hold what was covered, they are others now: the covered inputs are played with what
+//! stream, token, host and address has a pseudonym, the same one everywhere. The seed is another one too. Since
+//! the server's answers hold what was replaced, they are others now: the redacted inputs are played with what
 //! the kernel said then, and the checks are written anew.
 //!
-//! A recording that begins in the middle of a run begins with a saved server, which is covered part by part.
+//! A recording that begins in the middle of a run begins with a saved server, which is redacted part by part.
 //!
 //! What stays: the applications of streams, media and what stands inside it, times and sizes, what programs
 //! say of themselves (`User-Agent`, `flashVer`), ports. Words that stand in media are counted.
 //!
 //! ```text
-//! recording ────▶ names from a first replay ─▶ covers in peers' bytes ─┬─▶ replay, checks anew ─▶ compared
-//! saved server ─▶ names in it ───────────────▶ covers in all its texts ┘
+//! recording ────▶ names from a first replay ─▶ pseudonyms in peers' bytes ─┬─▶ replay, checks anew ─▶ compared
+//! saved server ─▶ names in it ───────────────▶ pseudonyms in all its texts ┘
 //! ```
 
-mod again;
-mod cover;
 #[cfg(test)]
 #[path = "../../../src/record/tests/harness.rs"]
 mod harness;
 mod http;
-mod known;
+mod pseudonyms;
+mod rerecord;
 mod rtmp;
 mod saved;
 mod settings;
-mod talk;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_saved;
 mod text;
+mod transcript;
 mod tree;
+mod word_search;
 
 use bytes::Bytes;
-use cover::{Class, Covers};
 use dacapo::base::id::ConnId;
 use dacapo::base::name::{DEFAULT_VHOST, StreamName};
 use dacapo::base::rng::Seed;
@@ -45,63 +44,64 @@ use dacapo::record::{
     write,
 };
 use dacapo::server::{self, End, Server};
-use known::Known;
+use pseudonyms::{Class, Pseudonyms};
 use saved::Saved;
-use settings::{cover_config, cover_patterns};
+use settings::{redact_config, redact_patterns};
 use std::collections::{BTreeMap, BTreeSet};
-use talk::Talks;
 use thiserror::Error;
+use transcript::Transcripts;
+use word_search::WordSearch;
 
 /// A recording that was made fit to be given away.
 #[derive(Debug)]
 pub struct Redacted {
     /// The recording, as a file.
     pub bytes: Vec<u8>,
-    /// How many words and addresses have a cover.
-    pub covered: usize,
-    /// How often a covered word of some length still stands in peers' bytes: in media, where nothing is
+    /// How many words and addresses have a pseudonym.
+    pub replaced: usize,
+    /// How often a replaced word of some length still stands in peers' bytes: in media, where nothing is
     /// changed.
     pub left: u64,
 }
 
-/// Why a recording cannot be covered.
+/// Why a recording cannot be redacted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RedactError {
     /// It cannot be played.
     #[error("{0}")]
     Fault(#[from] Fault),
     /// The outcome does not replay. A bug.
-    #[error("the covered recording does not replay as it should: {0}")]
+    #[error("the redacted recording does not replay as it should: {0}")]
     Unfaithful(String),
 }
 
-/// Covers what a recording tells of people. `key` must be random and is not needed again.
+/// Replaces what a recording tells of peers and of places. `key` must be random and is not needed again.
 pub fn redact(contents: &Contents, key: Seed) -> Result<Redacted, RedactError> {
     let header = &contents.header;
     let config = header.config()?;
-    let mut covers = Covers::new(key);
+    let mut pseudonyms = Pseudonyms::new(key);
     let mut saved = contents.saved.as_ref().map(|bytes| Saved::of(bytes)).transpose()?;
     let mut names = names(contents)?;
     names.extend(saved.iter_mut().flat_map(Saved::names));
     let (before, after) = (header.seed()?, Seed::new(random_bytes(&key)));
-    note_ids(&mut covers, before, &after, &names, &contents.entries);
+    note_ids(&mut pseudonyms, before, &after, &names, &contents.entries);
     if let Some(saved) = &mut saved {
-        saved.note_ids(&mut covers, &key);
-        saved.cover(&mut covers, &key, (&before, &after));
+        saved.note_ids(&mut pseudonyms, &key);
+        saved.replace(&mut pseudonyms, &key, (&before, &after));
     }
-    let (entries, left) = cover_entries(&mut covers, &config, &names, saved.as_mut(), &contents.entries);
+    let (entries, left) = redact_entries(&mut pseudonyms, &config, &names, saved.as_mut(), &contents.entries);
     if let Some(saved) = &mut saved {
-        saved.cover_config(&mut covers, &names);
+        saved.redact_config(&mut pseudonyms, &names);
     }
-    let config = cover_config(&mut covers, config, &names);
+    let config = redact_config(&mut pseudonyms, config, &names);
     let scope = match &header.scope {
         Scope::All => Scope::All,
-        Scope::Streams(patterns) => Scope::Streams(cover_patterns(&mut covers, patterns, &names)),
+        Scope::Streams(patterns) => Scope::Streams(redact_patterns(&mut pseudonyms, patterns, &names)),
     };
     let header = Header {
         build: BUILD.to_owned(),
         scope,
-        name: covers.text(Class::Shape, &header.name),
+        name: pseudonyms.text(Class::Shape, &header.name),
         kernel: header.kernel,
         start: header.start,
         start_us: header.start_us,
@@ -109,12 +109,12 @@ pub fn redact(contents: &Contents, key: Seed) -> Result<Redacted, RedactError> {
         ..Header::new(&config, &after, dacapo::base::time::Epoch(header.epoch_us))
     };
     let saved = saved.map(|saved| Bytes::from(saved.into_bytes()));
-    let mut covered = Contents { header, saved, entries, ended: true, torn: None };
-    if covered.header.kernel == Kernel::Recorded {
-        covered.entries = again::play(&covered)?;
+    let mut replaced = Contents { header, saved, entries, ended: true, torn: None };
+    if replaced.header.kernel == Kernel::Recorded {
+        replaced.entries = rerecord::rerecord(&replaced)?;
     }
-    verify(&covered)?;
-    Ok(Redacted { bytes: whole(&covered), covered: covers.count(), left })
+    verify(&replaced)?;
+    Ok(Redacted { bytes: whole(&replaced), replaced: pseudonyms.count(), left })
 }
 
 fn random_bytes(key: &Seed) -> [u8; 32] {
@@ -154,7 +154,7 @@ fn names(contents: &Contents) -> Result<BTreeSet<StreamName>, Fault> {
 
 /// What the server will call connections, streams and vhosts in its API.
 fn note_ids(
-    covers: &mut Covers,
+    pseudonyms: &mut Pseudonyms,
     before: Seed,
     after: &Seed,
     names: &BTreeSet<StreamName>,
@@ -162,68 +162,72 @@ fn note_ids(
 ) {
     for entry in entries {
         if let Event::Accepted { listener, peer, .. } = &entry.event {
-            let mut covered = *peer;
-            covered.set_ip(covers.address(peer.ip()));
+            let mut replaced = *peer;
+            replaced.set_ip(pseudonyms.address(peer.ip()));
             let id = |seed: &Seed, peer| server::cid(seed, *listener, peer).1.to_string();
-            covers.note_id(id(&before, *peer), id(after, covered));
+            pseudonyms.note_id(id(&before, *peer), id(after, replaced));
         }
     }
     for name in names {
-        let covered = cover_name(covers, name);
-        covers.note_id(server::stream_vid(name), server::stream_vid(&covered));
-        covers.note_id(server::vid(&name.vhost), server::vid(&covered.vhost));
+        let replaced = redact_name(pseudonyms, name);
+        pseudonyms.note_id(server::stream_vid(name), server::stream_vid(&replaced));
+        pseudonyms.note_id(server::vid(&name.vhost), server::vid(&replaced.vhost));
     }
 }
 
 /// A stream's name as it will be understood.
-fn cover_name(covers: &mut Covers, name: &StreamName) -> StreamName {
+fn redact_name(pseudonyms: &mut Pseudonyms, name: &StreamName) -> StreamName {
     let mut steps = name.app.split('/');
     let app = steps.next().unwrap_or_default().to_owned();
-    let app = steps.fold(app, |app, step| format!("{app}/{}", covers.text(Class::Name, step)));
-    let vhost =
-        if name.vhost == DEFAULT_VHOST { name.vhost.clone() } else { text::authority(covers, &name.vhost) };
-    StreamName { vhost, app, stream: covers.text(Class::Name, &name.stream) }
+    let app = steps.fold(app, |app, step| format!("{app}/{}", pseudonyms.text(Class::Name, step)));
+    let vhost = if name.vhost == DEFAULT_VHOST {
+        name.vhost.clone()
+    } else {
+        text::authority(pseudonyms, &name.vhost)
+    };
+    StreamName { vhost, app, stream: pseudonyms.text(Class::Name, &name.stream) }
 }
 
-/// Covers what happened. Also says how often a word is left in peers' bytes.
-fn cover_entries(
-    covers: &mut Covers,
+/// Replaces what happened. Also says how often a word is left in peers' bytes.
+fn redact_entries(
+    pseudonyms: &mut Pseudonyms,
     config: &Config,
     names: &BTreeSet<StreamName>,
     mut saved: Option<&mut Saved>,
     entries: &[Entry],
 ) -> (Vec<Entry>, u64) {
-    let mut talks = Talks::of(config, saved.as_deref(), entries);
-    talks.cover(covers);
-    let [telling, names_known, ids] = [covers.telling(), covers.names(), covers.ids()].map(Known::new);
+    let mut transcripts = Transcripts::of(config, saved.as_deref(), entries);
+    transcripts.replace(pseudonyms);
+    let [telling, names_known, ids] =
+        [pseudonyms.telling(), pseudonyms.names(), pseudonyms.ids()].map(WordSearch::new);
     let words = Words { telling, names: names_known, ids };
-    let mut left = talks.sweep(&words);
+    let mut left = transcripts.sweep(&words);
     if let Some(saved) = &mut saved {
         left += saved.sweep(&words);
     }
-    let (telling, mut said) = (&words.telling, talks.give_back(saved));
-    let mut cover = |entry: &Entry| {
-        let event = cover_event(covers, names, telling, &mut said, &entry.event)?;
+    let (telling, mut said) = (&words.telling, transcripts.give_back(saved));
+    let mut redact_one = |entry: &Entry| {
+        let event = redact_event(pseudonyms, names, telling, &mut said, &entry.event)?;
         Some(Entry { at: entry.at, event })
     };
-    (entries.iter().filter_map(&mut cover).collect(), left)
+    (entries.iter().filter_map(&mut redact_one).collect(), left)
 }
 
-fn cover_event(
-    covers: &mut Covers,
+fn redact_event(
+    pseudonyms: &mut Pseudonyms,
     names: &BTreeSet<StreamName>,
-    telling: &Known,
+    telling: &WordSearch,
     said: &mut BTreeMap<ConnNo, Bytes>,
     event: &Event,
 ) -> Option<Event> {
     let words = |text: &String| {
         let mut bytes = text.clone().into_bytes();
-        telling.cover(&mut bytes);
+        telling.replace(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     };
     Some(match event.clone() {
         Event::Accepted { listener, mut peer, conn_no } => {
-            peer.set_ip(covers.address(peer.ip()));
+            peer.set_ip(pseudonyms.address(peer.ip()));
             Event::Accepted { listener, peer, conn_no }
         }
         Event::Received { conn_no, bytes } => {
@@ -237,12 +241,12 @@ fn cover_event(
         }
         Event::Measured { ticket, mut vitals } => {
             for text in [&mut vitals.argv, &mut vitals.cwd] {
-                *text = covers.text(Class::Shape, text);
+                *text = pseudonyms.text(Class::Shape, text);
             }
             Event::Measured { ticket, vitals }
         }
         Event::Reload { config } => match config::load(&config, "the recording's configuration", &[]) {
-            Ok(config) => Event::Reload { config: config::print(&cover_config(covers, config, names)) },
+            Ok(config) => Event::Reload { config: config::print(&redact_config(pseudonyms, config, names)) },
             // It would be passed over anyway.
             Err(_) => return None,
         },
@@ -253,12 +257,12 @@ fn cover_event(
 /// Words and what stands for them.
 #[derive(Debug)]
 struct Words {
-    /// To be covered wherever they stand.
-    telling: Known,
+    /// To be replaced wherever they stand.
+    telling: WordSearch,
     /// Names of streams, for texts that are all about streams.
-    names: Known,
+    names: WordSearch,
     /// Of the server's own making.
-    ids: Known,
+    ids: WordSearch,
 }
 
 /// The outcome must replay with nothing different.

@@ -1,11 +1,11 @@
-//! Covers what an RTMP client says, in place: strings of its commands, wherever chunk headers and reads cut
+//! Replaces what an RTMP client says, in place: strings of its commands, wherever chunk headers and reads cut
 //! them.
 //!
 //! In: all bytes of one client. Out: the same number of them. Media is not looked at.
 
-use crate::redact::cover::Covers;
-use crate::redact::known::Known;
+use crate::redact::pseudonyms::Pseudonyms;
 use crate::redact::text;
+use crate::redact::word_search::WordSearch;
 use dacapo::base::inbox::Inbox;
 use dacapo::wire::rtmp::chunk::{Item, Limits, Reader};
 use dacapo::wire::rtmp::handshake::PEER_BYTES;
@@ -70,8 +70,8 @@ struct Text {
     place: Range<usize>,
 }
 
-/// Covers streams, tokens and hosts where they are expected.
-pub fn cover(covers: &mut Covers, begin: Beginning, bytes: &mut [u8]) {
+/// Replaces streams, tokens and hosts where they are expected.
+pub fn replace(pseudonyms: &mut Pseudonyms, begin: Beginning, bytes: &mut [u8]) {
     each_message(begin, bytes, |type_id, payload| {
         if !matches!(type_id, COMMAND_AMF0 | COMMAND_AMF3) {
             return;
@@ -82,26 +82,26 @@ pub fn cover(covers: &mut Covers, begin: Beginning, bytes: &mut [u8]) {
         let command = command.unwrap_or_default();
         for found in texts {
             let Ok(said) = std::str::from_utf8(&payload[found.place.clone()]) else { continue };
-            let covered = match (command.as_str(), found.key.as_str()) {
-                ("connect", "tcUrl" | "app") => text::url(covers, said, true),
-                ("connect", "pageUrl" | "swfUrl") => text::url(covers, said, false),
+            let replaced = match (command.as_str(), found.key.as_str()) {
+                ("connect", "tcUrl" | "app") => text::url(pseudonyms, said, true),
+                ("connect", "pageUrl" | "swfUrl") => text::url(pseudonyms, said, false),
                 // Name, transaction, command object, then the arguments.
                 (name, "") if found.argument == 3 && ABOUT_STREAMS.contains(&name) => {
-                    text::stream(covers, said)
+                    text::stream(pseudonyms, said)
                 }
                 _ => continue,
             };
-            assert_eq!(covered.len(), found.place.len(), "covers are as long as what they cover");
-            payload[found.place].copy_from_slice(covered.as_bytes());
+            assert_eq!(replaced.len(), found.place.len(), "pseudonyms are as long as what they stand for");
+            payload[found.place].copy_from_slice(replaced.as_bytes());
         }
     });
 }
 
-/// Covers known words in every other string too.
-pub fn sweep(telling: &Known, begin: Beginning, bytes: &mut [u8]) {
+/// Replaces known words in every other string too.
+pub fn sweep(telling: &WordSearch, begin: Beginning, bytes: &mut [u8]) {
     each_message(begin, bytes, |type_id, payload| {
         if matches!(type_id, COMMAND_AMF0 | COMMAND_AMF3 | DATA_AMF0) {
-            telling.cover(payload);
+            telling.replace(payload);
         }
     });
 }

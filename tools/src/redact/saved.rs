@@ -1,14 +1,14 @@
-//! Covers what a saved server tells, part by part.
+//! Replaces what a saved server tells, part by part.
 //!
 //! In: the server that a recording begins with. Out: one that goes on like it for those who say what is
-//! covered in the same way. Where it is known what a text means, it is covered for that; in all others, and
-//! in all bytes but media, known words are covered. So a part that is added to the server is not forgotten.
+//! replaced in the same way. Where it is known what a text means, it is replaced for that; in all others, and
+//! in all bytes but media, known words are replaced. So a part that is added to the server is not forgotten.
 
-use crate::redact::cover::{Class, Covers};
-use crate::redact::known::{Known, Pair};
-use crate::redact::settings::cover_config;
+use crate::redact::pseudonyms::{Class, Pseudonyms};
+use crate::redact::settings::redact_config;
 use crate::redact::tree::{Form, Group, Node, read};
-use crate::redact::{Words, cover_name, http, text};
+use crate::redact::word_search::{Pair, WordSearch};
+use crate::redact::{Words, http, redact_name, text};
 use dacapo::base::name::StreamName;
 use dacapo::base::rng::Seed;
 use dacapo::config;
@@ -77,32 +77,32 @@ impl Saved {
     }
 
     /// Draws other words for those that it gave its connections.
-    pub fn note_ids(&mut self, covers: &mut Covers, key: &Seed) {
+    pub fn note_ids(&mut self, pseudonyms: &mut Pseudonyms, key: &Seed) {
         self.tree.each("Cid", &mut |cid| {
             let Node::Group(cid) = cid else { return };
             let cid = String::from_utf8_lossy(cid.parts[0].octets()).into_owned();
             let other = key.fork(format!("cid/{cid}").as_bytes()).random_word::<8>();
-            covers.note_id(cid, String::from_utf8_lossy(&other).into_owned());
+            pseudonyms.note_id(cid, String::from_utf8_lossy(&other).into_owned());
         });
     }
 
-    /// Covers what is known to be a name, a token, an address or a secret. `seeds`: before and after.
-    pub fn cover(&mut self, covers: &mut Covers, key: &Seed, seeds: (&Seed, &Seed)) {
+    /// Replaces what is known to be a name, a token, an address or a secret. `seeds`: before and after.
+    pub fn replace(&mut self, pseudonyms: &mut Pseudonyms, key: &Seed, seeds: (&Seed, &Seed)) {
         let Saved { tree, bases, uris } = self;
-        Meaning { covers, key, seeds, bases, uris, api: false }.cover(tree, ("", ""));
+        Meaning { pseudonyms, key, seeds, bases, uris, api: false }.replace(tree, ("", ""));
     }
 
-    /// Covers the configuration that it runs with.
-    pub fn cover_config(&mut self, covers: &mut Covers, names: &BTreeSet<StreamName>) {
+    /// Replaces the configuration that it runs with.
+    pub fn redact_config(&mut self, pseudonyms: &mut Pseudonyms, names: &BTreeSet<StreamName>) {
         let server = self.tree.find_mut("Server").expect("a server was saved");
         let Some(Node::Text(text)) = server.field_mut("config") else { return };
         let config = config::reread(text).expect("it was read before");
-        *text = config::print(&cover_config(covers, config, names));
+        *text = config::print(&redact_config(pseudonyms, config, names));
     }
 
-    /// Covers known words everywhere else. Says how often one is left in media.
+    /// Replaces known words everywhere else. Says how often one is left in media.
     pub fn sweep(&mut self, words: &Words) -> u64 {
-        let uris = Known::new(std::mem::take(&mut self.uris));
+        let uris = WordSearch::new(std::mem::take(&mut self.uris));
         let mut sweep = Sweep { uris: &uris, words, left: 0 };
         sweep.part(&mut self.tree, ("", ""));
         sweep.left
@@ -127,9 +127,9 @@ fn place_of(group: &Group, at: usize, place: Place) -> Place {
     }
 }
 
-/// Covers what it knows the meaning of.
+/// Replaces what it knows the meaning of.
 struct Meaning<'a> {
-    covers: &'a mut Covers,
+    pseudonyms: &'a mut Pseudonyms,
     key: &'a Seed,
     seeds: (&'a Seed, &'a Seed),
     bases: &'a mut Vec<(String, String)>,
@@ -139,19 +139,19 @@ struct Meaning<'a> {
 }
 
 impl Meaning<'_> {
-    fn cover(&mut self, node: &mut Node, place: Place) {
+    fn replace(&mut self, node: &mut Node, place: Place) {
         match node {
             Node::Text(text) => *text = self.text(place, text),
-            Node::Some(inner) => self.cover(inner, place),
+            Node::Some(inner) => self.replace(inner, place),
             Node::Octets(_, bytes) => self.octets(place, bytes),
             Node::Group(group) => match (group.name, group.form) {
-                ("StreamName", _) => *node = Node::of(&cover_name(self.covers, &read(&**group))),
+                ("StreamName", _) => *node = Node::of(&redact_name(self.pseudonyms, &read(&**group))),
                 ("SocketAddr", _) => {
                     let mut addr: SocketAddr = read(&**group);
-                    addr.set_ip(self.covers.address(addr.ip()));
+                    addr.set_ip(self.pseudonyms.address(addr.ip()));
                     *node = Node::of(&addr);
                 }
-                ("IpAddr", _) => *node = Node::of(&self.covers.address(read::<IpAddr>(&**group))),
+                ("IpAddr", _) => *node = Node::of(&self.pseudonyms.address(read::<IpAddr>(&**group))),
                 ("Target", _) => self.target(node),
                 ("Headers", Form::Newtype) => self.fields(&mut group.parts[0]),
                 _ => self.group(group, place),
@@ -172,33 +172,33 @@ impl Meaning<'_> {
         }
         for at in 0..group.parts.len() {
             let place = place_of(group, at, place);
-            self.cover(&mut group.parts[at], place);
+            self.replace(&mut group.parts[at], place);
         }
     }
 
     fn text(&mut self, place: Place, text: &str) -> String {
-        let covers = &mut *self.covers;
+        let pseudonyms = &mut *self.pseudonyms;
         match place {
-            (_, "query") => text::pairs(covers, text),
+            (_, "query") => text::pairs(pseudonyms, text),
             // Players by HTTP have no other URL than their request's.
-            (_, "tc_url") if text.starts_with("http://") => text::target(covers, text),
-            (_, "tc_url") => text::url(covers, text, true),
-            (_, "page_url" | "swf_url") => text::url(covers, text, false),
+            (_, "tc_url") if text.starts_with("http://") => text::target(pseudonyms, text),
+            (_, "tc_url") => text::url(pseudonyms, text, true),
+            (_, "page_url" | "swf_url") => text::url(pseudonyms, text, false),
             ("Hls", "directory") if !text.is_empty() => "directory".to_owned(),
             ("Store", "base") | ("StoreOp", "path") => {
                 let base = self.bases.iter().find(|(base, _)| text.starts_with(base));
                 match base {
-                    Some((base, cover)) => cover.clone() + &text[base.len()..],
-                    None => covers.text(Class::Shape, text),
+                    Some((base, pseudonym)) => pseudonym.clone() + &text[base.len()..],
+                    None => pseudonyms.text(Class::Shape, text),
                 }
             }
             ("Files", "media_uri") => {
                 let name_len = text.rfind('/').unwrap_or(0);
-                let cover = text::percent_encoded(covers, &text[..name_len]) + &text[name_len..];
-                if cover.len() == text.len() && text.len() > 1 {
-                    self.uris.push((text.as_bytes().to_vec(), cover.as_bytes().to_vec()));
+                let pseudonym = text::percent_encoded(pseudonyms, &text[..name_len]) + &text[name_len..];
+                if pseudonym.len() == text.len() && text.len() > 1 {
+                    self.uris.push((text.as_bytes().to_vec(), pseudonym.as_bytes().to_vec()));
                 }
-                cover
+                pseudonym
             }
             _ => text.to_owned(),
         }
@@ -212,8 +212,8 @@ impl Meaning<'_> {
                 self.key.fork(&[b"secret/", &bytes[..]].concat()).fill(bytes);
             }
             ("Cid", _) => {
-                let cover = self.covers.id(&String::from_utf8_lossy(bytes));
-                bytes.copy_from_slice(cover.expect("all were noted").as_bytes());
+                let pseudonym = self.pseudonyms.id(&String::from_utf8_lossy(bytes));
+                bytes.copy_from_slice(pseudonym.expect("all were noted").as_bytes());
             }
             _ => {}
         }
@@ -225,7 +225,7 @@ impl Meaning<'_> {
         if let Some(Node::Some(base)) = store.field("base")
             && let Node::Text(base) = &**base
         {
-            let path = cover_name(self.covers, &read(name)).path();
+            let path = redact_name(self.pseudonyms, &read(name)).path();
             self.bases.push((base.clone(), format!("directory/{path}")));
         }
     }
@@ -236,7 +236,7 @@ impl Meaning<'_> {
         let steps = app.parts.iter_mut().skip(1);
         for step in steps {
             if let Node::Text(text) = step {
-                *text = text::stream(self.covers, text);
+                *text = text::stream(self.pseudonyms, text);
             }
         }
     }
@@ -244,11 +244,11 @@ impl Meaning<'_> {
     /// A request's target.
     fn target(&mut self, node: &mut Node) {
         let whole = whole(read(node));
-        let covered = match self.api {
-            true => text::api_target(self.covers, &whole),
-            false => text::target(self.covers, &whole),
+        let replaced = match self.api {
+            true => text::api_target(self.pseudonyms, &whole),
+            false => text::target(self.pseudonyms, &whole),
         };
-        *node = Node::of(&Target::parse(&covered).expect("a cover has the form of what it covers"));
+        *node = Node::of(&Target::parse(&replaced).expect("a pseudonym has the form of what it stands for"));
     }
 
     /// The fields of a request's head.
@@ -257,16 +257,16 @@ impl Meaning<'_> {
         for field in &mut fields.parts {
             let Node::Group(field) = field else { continue };
             if let [Node::Text(name), Node::Text(value)] = &mut field.parts[..] {
-                let covered = http::field(self.covers, &format!("{name}:{value}"));
-                *value = covered[name.len() + 1..].to_owned();
+                let replaced = http::field(self.pseudonyms, &format!("{name}:{value}"));
+                *value = replaced[name.len() + 1..].to_owned();
             }
         }
     }
 }
 
-/// Covers words wherever they stand.
+/// Replaces words wherever they stand.
 struct Sweep<'a> {
-    uris: &'a Known,
+    uris: &'a WordSearch,
     words: &'a Words,
     left: u64,
 }
@@ -274,29 +274,29 @@ struct Sweep<'a> {
 impl Sweep<'_> {
     fn part(&mut self, node: &mut Node, place: Place) {
         match node {
-            // It was covered as a whole.
+            // It was replaced as a whole.
             Node::Text(_) if place == ("Server", "config") => {}
             Node::Text(text) => {
                 let mut bytes = std::mem::take(text).into_bytes();
                 if place.0 == "Reason" {
-                    self.words.names.cover(&mut bytes);
+                    self.words.names.replace(&mut bytes);
                 }
                 self.known(&mut bytes);
                 *text = String::from_utf8_lossy(&bytes).into_owned();
             }
             Node::Bytes(bytes) => {
-                let mut covered = bytes.to_vec();
+                let mut replaced = bytes.to_vec();
                 let is_text = std::str::from_utf8(bytes).is_ok();
                 if is_text || place.0 == "Outbox" && bytes.len() < REPLY_BYTES_MAX {
-                    self.uris.cover(&mut covered);
-                    self.words.names.cover(&mut covered);
+                    self.uris.replace(&mut replaced);
+                    self.words.names.replace(&mut replaced);
                 }
-                self.known(&mut covered);
-                *bytes = covered.into();
+                self.known(&mut replaced);
+                *bytes = replaced.into();
             }
             Node::Some(inner) => self.part(inner, place),
             Node::Group(group) => match group.name {
-                // What peers said is covered already, and what is known of media is in other words.
+                // What peers said is replaced already, and what is known of media is in other words.
                 "Inbox" | "VideoParams" | "AudioParams" => {}
                 "Frame" if !is_data(group) => self.count(node),
                 "Part" | "Init" => self.count(node),
@@ -311,10 +311,10 @@ impl Sweep<'_> {
         }
     }
 
-    /// Covers words that may stand anywhere.
+    /// Replaces words that may stand anywhere.
     fn known(&self, bytes: &mut [u8]) {
-        self.words.telling.cover(bytes);
-        self.words.ids.cover(bytes);
+        self.words.telling.replace(bytes);
+        self.words.ids.replace(bytes);
     }
 
     fn count(&mut self, media: &Node) {

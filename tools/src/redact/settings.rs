@@ -1,16 +1,20 @@
-//! Covers a configuration: it does the same for covered names, and tells nothing of places on a disk.
+//! Replaces a configuration: it does the same for replaced names, and tells nothing of places on a disk.
 //!
 //! In: settings, and the names that they may be about. Out: settings in which each of these names has rules
-//! of its own, since a pattern for names does not fit their covers.
+//! of its own, since a pattern for names does not fit their pseudonyms.
 
-use crate::redact::cover::Covers;
-use crate::redact::{cover_name, text};
+use crate::redact::pseudonyms::Pseudonyms;
+use crate::redact::{redact_name, text};
 use dacapo::base::name::StreamName;
 use dacapo::config::{Config, Pattern, Recorder, Secret, StreamRule};
 use std::collections::BTreeSet;
 
-/// A configuration that does the same for covered names, and tells nothing of places on a disk.
-pub fn cover_config(covers: &mut Covers, mut config: Config, names: &BTreeSet<StreamName>) -> Config {
+/// A configuration that does the same for replaced names, and tells nothing of places on a disk.
+pub fn redact_config(
+    pseudonyms: &mut Pseudonyms,
+    mut config: Config,
+    names: &BTreeSet<StreamName>,
+) -> Config {
     let listens = [
         &mut config.rtmp.listen,
         &mut config.http.listen,
@@ -19,11 +23,11 @@ pub fn cover_config(covers: &mut Covers, mut config: Config, names: &BTreeSet<St
         &mut config.recorder.listen,
     ];
     for addr in listens.into_iter().flatten() {
-        addr.set_ip(covers.address(addr.ip()));
+        addr.set_ip(pseudonyms.address(addr.ip()));
     }
     for origin in [&mut config.http.allow_origin, &mut config.api.allow_origin] {
         if origin.as_str() != "*" {
-            *origin = text::url(covers, origin, false);
+            *origin = text::url(pseudonyms, origin, false);
         }
     }
     config.log.file.clear();
@@ -33,11 +37,11 @@ pub fn cover_config(covers: &mut Covers, mut config: Config, names: &BTreeSet<St
         }
     };
     directory(&mut config.stream.hls.directory);
-    cover_recorder(covers, &mut config.recorder, names);
+    redact_recorder(pseudonyms, &mut config.recorder, names);
     let rules = std::mem::take(&mut config.streams);
     for mut rule in rules {
         rule.hls.directory.iter_mut().for_each(directory);
-        for pattern in cover_patterns(covers, &[rule.pattern.as_str().to_owned()], names) {
+        for pattern in redact_patterns(pseudonyms, &[rule.pattern.as_str().to_owned()], names) {
             let pattern = Pattern::new(&pattern).expect("an escaped name is a pattern");
             config.streams.push(StreamRule { pattern, ..rule.clone() });
         }
@@ -46,12 +50,12 @@ pub fn cover_config(covers: &mut Covers, mut config: Config, names: &BTreeSet<St
 }
 
 /// Settings of a recorder. No run depends on its token: operators are not among what is recorded.
-fn cover_recorder(covers: &mut Covers, settings: &mut Recorder, names: &BTreeSet<StreamName>) {
+fn redact_recorder(pseudonyms: &mut Pseudonyms, settings: &mut Recorder, names: &BTreeSet<StreamName>) {
     if !settings.directory.is_empty() {
         settings.directory = "recordings".to_owned();
     }
     let patterns: Vec<String> = settings.streams.iter().map(|pattern| pattern.as_str().to_owned()).collect();
-    let patterns = cover_patterns(covers, &patterns, names);
+    let patterns = redact_patterns(pseudonyms, &patterns, names);
     settings.streams = patterns.iter().filter_map(|pattern| Pattern::new(pattern).ok()).collect();
     if settings.api_token.is_set() {
         settings.api_token = Secret::new(OTHER_TOKEN).expect("it is long enough");
@@ -61,13 +65,17 @@ fn cover_recorder(covers: &mut Covers, settings: &mut Recorder, names: &BTreeSet
 /// What stands for the token of a recorder.
 const OTHER_TOKEN: &str = "0000000000000000";
 
-/// Patterns that fit the covers of those names that these fit: each name by itself.
-pub fn cover_patterns(covers: &mut Covers, patterns: &[String], names: &BTreeSet<StreamName>) -> Vec<String> {
+/// Patterns that fit the pseudonyms of those names that these fit: each name by itself.
+pub fn redact_patterns(
+    pseudonyms: &mut Pseudonyms,
+    patterns: &[String],
+    names: &BTreeSet<StreamName>,
+) -> Vec<String> {
     let patterns: Vec<Pattern> = patterns.iter().filter_map(|pattern| Pattern::new(pattern).ok()).collect();
     let fitting = names.iter().filter(|name| patterns.iter().any(|pattern| pattern.fits(name)));
     fitting
         .map(|name| {
-            let StreamName { vhost, app, stream } = cover_name(covers, name);
+            let StreamName { vhost, app, stream } = redact_name(pseudonyms, name);
             escaped(&format!("{vhost}/{app}/{stream}"))
         })
         .collect()

@@ -1,4 +1,4 @@
-//! A covered recording holds nothing of what was covered, and replays.
+//! A redacted recording holds nothing of what was replaced, and replays.
 
 use super::harness::{a_run, recorded};
 use super::redact;
@@ -41,10 +41,10 @@ fn nothing_of_it_is_left_and_it_replays_with_the_same_lengths() {
     for allowance in [usize::MAX, 3000, 170] {
         for whole in a_run(allowance).recordings() {
             let before = replay(&whole);
-            let redacted = redact(&recorded(&whole), Seed::from_u64(99)).expect("it can be covered");
+            let redacted = redact(&recorded(&whole), Seed::from_u64(99)).expect("it can be redacted");
             let after = replay(&redacted.bytes);
             assert_eq!(after.differences, []);
-            assert_eq!(after.sent, before.sent, "covers are as long as what they cover");
+            assert_eq!(after.sent, before.sent, "pseudonyms are as long as what they stand for");
             for word in ["cam1", "film", "192.0.2.7"] {
                 assert!(!holds(&redacted.bytes, word), "{word} is left");
             }
@@ -71,7 +71,7 @@ fn chunks_and_reads_that_cut_a_name_hide_it_as_well() {
             _ => vec![entry],
         })
         .collect();
-    let redacted = redact(&contents, Seed::from_u64(99)).expect("it can be covered");
+    let redacted = redact(&contents, Seed::from_u64(99)).expect("it can be redacted");
     let entries = recorded(&redacted.bytes).entries;
     let mut said: BTreeMap<ConnNo, Vec<u8>> = BTreeMap::new();
     for entry in &entries {
@@ -104,7 +104,7 @@ fn the_word_of_an_operator_is_left_nowhere() {
     ];
     let entries = events.map(|event| Entry { at: Instant::from_micros(7), event });
     let whole = write(&header, &entries);
-    let redacted = redact(&recorded(&whole), Seed::from_u64(99)).expect("it can be covered");
+    let redacted = redact(&recorded(&whole), Seed::from_u64(99)).expect("it can be redacted");
     let (before, after) = (replay(&whole), replay(&redacted.bytes));
     assert_eq!(after.sent, before.sent);
     let token = config.recorder.api_token.to_string();

@@ -1,4 +1,4 @@
-//! A saved server is covered like everything else: whoever was in the middle of something goes on.
+//! A saved server is redacted like everything else: whoever was in the middle of something goes on.
 
 use super::harness::{PLAYER, PUBLISHER, Shell, recorded};
 use super::tests::{holds, replay};
@@ -159,10 +159,10 @@ fn everybody_goes_on_and_nothing_of_them_is_left() {
         for whole in &files(allowance, begin)[1..] {
             let before = replay(whole);
             assert_eq!(before.differences, []);
-            let redacted = redact(&recorded(whole), Seed::from_u64(99)).expect("it can be covered");
+            let redacted = redact(&recorded(whole), Seed::from_u64(99)).expect("it can be redacted");
             let after = replay(&redacted.bytes);
             assert_eq!(after.differences, []);
-            assert_eq!(after.sent, before.sent, "covers are as long as what they cover");
+            assert_eq!(after.sent, before.sent, "pseudonyms are as long as what they stand for");
             for word in SECRETS {
                 assert!(!holds(&redacted.bytes, word), "{word} is left ({allowance}, {begin})");
             }
@@ -225,14 +225,14 @@ fn words_for_connections_are_others_and_an_operator_still_finds_them() {
         replay(&file).sent[&conn_no]
     };
     let before = sent(&contents);
-    let redacted = redact(&contents, Seed::from_u64(99)).expect("it can be covered");
+    let redacted = redact(&contents, Seed::from_u64(99)).expect("it can be redacted");
     let copy = recorded(&redacted.bytes);
     assert_eq!(sent(&copy), before);
     assert!(!holds(&redacted.bytes, &word) && holds(&redacted.bytes, &cids(&copy)[0]));
 }
 
 #[test]
-fn a_part_that_cannot_be_played_alone_cannot_be_covered() {
+fn a_part_that_cannot_be_played_alone_cannot_be_redacted() {
     let mut contents = recorded(&files(usize::MAX, 5)[2]);
     contents.header.start = Start::Part;
     contents.header.part = 3;
@@ -256,7 +256,7 @@ fn forged(contents: &Contents, name: &str, mut edit: impl FnMut(&mut Group)) -> 
 }
 
 #[test]
-fn a_forged_server_is_covered_or_refused() {
+fn a_forged_server_is_redacted_or_refused() {
     let contents = recorded(&files(usize::MAX, 5)[2]);
     let target = forged(&contents, "Target", |target| {
         *target.field_mut("path").expect("it has one") = Node::Text("/live/cam1#".to_owned());
@@ -264,10 +264,10 @@ fn a_forged_server_is_covered_or_refused() {
     let refused = redact(&target, Seed::from_u64(99)).expect_err("no peer can have said that");
     assert!(matches!(refused, RedactError::Fault(Fault::Saved(_))), "{refused}");
     let cid = forged(&contents, "Cid", |cid| cid.parts[0].set_octets(&[0xff; 8]));
-    let covered = redact(&cid, Seed::from_u64(99)).expect("words for logs may be anything");
-    assert!(!holds(&covered.bytes, "cam1"));
+    let replaced = redact(&cid, Seed::from_u64(99)).expect("words for logs may be anything");
+    assert!(!holds(&replaced.bytes, "cam1"));
     let uri = forged(&contents, "Files", |files| {
         *files.field_mut("media_uri").expect("it has one") = Node::Text("/".to_owned());
     });
-    assert!(redact(&uri, Seed::from_u64(99)).is_ok_and(|covered| !holds(&covered.bytes, "film")));
+    assert!(redact(&uri, Seed::from_u64(99)).is_ok_and(|replaced| !holds(&replaced.bytes, "film")));
 }

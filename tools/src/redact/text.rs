@@ -3,7 +3,7 @@
 //! Everything keeps its length and its form: what was percent-encoded stays so, extensions, slashes and the
 //! keys of a query stay. The first step of a path is the application and stays; all others are names.
 
-use crate::redact::cover::{Class, Covers};
+use crate::redact::pseudonyms::{Class, Pseudonyms};
 use dacapo::base::name::DEFAULT_VHOST;
 use dacapo::wire::m3u8::HlsFile;
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ const DEFAULT_INSTANCE: &str = "_definst_";
 const DOTTED_VHOST: &str = "...vhost...";
 
 /// A URL, or a path without scheme and host. `keeps_app`: the first step of its path is the application.
-pub fn url(covers: &mut Covers, text: &str, keeps_app: bool) -> String {
+pub fn url(pseudonyms: &mut Pseudonyms, text: &str, keeps_app: bool) -> String {
     let (before, query) = split_query(text);
     let (scheme, rest) = match before.split_once("://") {
         Some((scheme, rest)) => (Some(scheme), rest),
@@ -29,62 +29,62 @@ pub fn url(covers: &mut Covers, text: &str, keeps_app: bool) -> String {
         None => ("", rest),
     };
     let mut out = scheme.map(|scheme| format!("{scheme}://")).unwrap_or_default();
-    out += &self::authority(covers, authority);
-    out += &steps(covers, rest, keeps_app, |covers, last| stem(covers, last, &[".flv"], false));
-    out + &self::query(covers, query, keeps_app)
+    out += &self::authority(pseudonyms, authority);
+    out += &steps(pseudonyms, rest, keeps_app, |pseudonyms, last| stem(pseudonyms, last, &[".flv"], false));
+    out + &self::query(pseudonyms, query, keeps_app)
 }
 
 /// What a peer publishes or plays: `stream?query`, with steps of the application in front, perhaps.
-pub fn stream(covers: &mut Covers, text: &str) -> String {
+pub fn stream(pseudonyms: &mut Pseudonyms, text: &str) -> String {
     let (path, query) = split_query(text);
-    let path = steps(covers, path, false, |covers, last| stem(covers, last, &[".flv"], false));
-    path + &self::query(covers, query, false)
+    let path = steps(pseudonyms, path, false, |pseudonyms, last| stem(pseudonyms, last, &[".flv"], false));
+    path + &self::query(pseudonyms, query, false)
 }
 
 /// The target of a request for a stream or its files.
-pub fn target(covers: &mut Covers, text: &str) -> String {
+pub fn target(pseudonyms: &mut Pseudonyms, text: &str) -> String {
     if text.contains("://") {
         // The absolute form: scheme and host, then the origin form.
         let host = text.find("://").map_or(0, |at| at + 3);
         let path = text[host..].find('/').map_or(text.len(), |at| host + at);
-        let front = format!("{}{}", &text[..host], authority(covers, &text[host..path]));
-        return front + &target(covers, &text[path..]);
+        let front = format!("{}{}", &text[..host], authority(pseudonyms, &text[host..path]));
+        return front + &target(pseudonyms, &text[path..]);
     }
     let (path, query) = text.find('?').map_or((text, ""), |at| text.split_at(at));
     let mut parts = path.split('/').skip(1);
     let first = parts.next().unwrap_or_default();
     let own = ["", "index.html", "live.json", "favicon.ico", "api"];
     if own.contains(&first) || path == "*" {
-        return path.to_owned() + &self::query(covers, query, false);
+        return path.to_owned() + &self::query(pseudonyms, query, false);
     }
     let depth = parts.count();
-    let last = |covers: &mut Covers, last: &str| match last {
+    let last = |pseudonyms: &mut Pseudonyms, last: &str| match last {
         file if depth >= 2 && HlsFile::parse(file).is_some() => file.to_owned(),
-        file => stem(covers, file, &EXTENSIONS, true),
+        file => stem(pseudonyms, file, &EXTENSIONS, true),
     };
-    steps(covers, path, depth > 0, last) + &self::query(covers, query, false)
+    steps(pseudonyms, path, depth > 0, last) + &self::query(pseudonyms, query, false)
 }
 
 /// The target of a request to the API: ids of connections, streams and vhosts.
-pub fn api_target(covers: &mut Covers, text: &str) -> String {
+pub fn api_target(pseudonyms: &mut Pseudonyms, text: &str) -> String {
     let (path, query) = text.find('?').map_or((text, ""), |at| text.split_at(at));
-    let part = |part: &str| covers.id(part).unwrap_or(part).to_owned();
+    let part = |part: &str| pseudonyms.id(part).unwrap_or(part).to_owned();
     let path: Vec<String> = path.split('/').map(part).collect();
     // Here a query says which page of a list is wanted.
     let plain = ["start=", "count="];
     let pairs = query.trim_start_matches('?').split('&');
-    let covered: Vec<String> = pairs
+    let replaced: Vec<String> = pairs
         .map(|pair| match plain.iter().any(|key| pair.starts_with(key)) {
             true => pair.to_owned(),
-            false => self::query(covers, &format!("?{pair}"), false)[1..].to_owned(),
+            false => self::query(pseudonyms, &format!("?{pair}"), false)[1..].to_owned(),
         })
         .collect();
     let mark = if query.is_empty() { "" } else { "?" };
-    path.join("/") + mark + &covered.join("&")
+    path.join("/") + mark + &replaced.join("&")
 }
 
 /// A host, with user and port perhaps.
-pub fn authority(covers: &mut Covers, text: &str) -> String {
+pub fn authority(pseudonyms: &mut Pseudonyms, text: &str) -> String {
     let (user, host) = match text.rfind('@') {
         Some(at) => text.split_at(at + 1),
         None => ("", text),
@@ -95,30 +95,30 @@ pub fn authority(covers: &mut Covers, text: &str) -> String {
         }
         _ => (host, ""),
     };
-    let user = covers.text(Class::Shape, user);
+    let user = pseudonyms.text(Class::Shape, user);
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let covered = match bare.parse::<IpAddr>() {
-        Ok(ip) => same_length(covers, bare, ip),
+    let replaced = match bare.parse::<IpAddr>() {
+        Ok(ip) => same_length(pseudonyms, bare, ip),
         Err(_) if bare.eq_ignore_ascii_case("localhost") => bare.to_owned(),
-        Err(_) => covers.text(Class::Shape, bare),
+        Err(_) => pseudonyms.text(Class::Shape, bare),
     };
-    let host = if bare.len() == host.len() { covered } else { format!("[{covered}]") };
+    let host = if bare.len() == host.len() { replaced } else { format!("[{replaced}]") };
     format!("{user}{host}{port}")
 }
 
 /// Addresses in a list, as proxies write them; what is none is a token.
-pub fn addresses(covers: &mut Covers, text: &str) -> String {
+pub fn addresses(pseudonyms: &mut Pseudonyms, text: &str) -> String {
     let one = |part: &str| match part.trim().parse::<IpAddr>() {
-        Ok(ip) => part.replace(part.trim(), &same_length(covers, part.trim(), ip)),
-        Err(_) => covers.text(Class::Shape, part),
+        Ok(ip) => part.replace(part.trim(), &same_length(pseudonyms, part.trim(), ip)),
+        Err(_) => pseudonyms.text(Class::Shape, part),
     };
     text.split(',').map(one).collect::<Vec<_>>().join(",")
 }
 
-/// The cover of an address where it must not change its length.
-fn same_length(covers: &mut Covers, text: &str, ip: IpAddr) -> String {
-    let cover = covers.address(ip).to_string();
-    if cover.len() == text.len() { cover } else { covers.text(Class::Shape, text) }
+/// The pseudonym of an address where it must not change its length.
+fn same_length(pseudonyms: &mut Pseudonyms, text: &str, ip: IpAddr) -> String {
+    let pseudonym = pseudonyms.address(ip).to_string();
+    if pseudonym.len() == text.len() { pseudonym } else { pseudonyms.text(Class::Shape, text) }
 }
 
 /// Path and query, the latter with its mark. Some write `#` where they mean `?`.
@@ -129,12 +129,12 @@ fn split_query(text: &str) -> (&str, &str) {
     text.split_at(at)
 }
 
-/// A path: its names covered, the last of them by `last`.
+/// A path: its names replaced, the last of them by `last`.
 fn steps(
-    covers: &mut Covers,
+    pseudonyms: &mut Pseudonyms,
     path: &str,
     keeps_app: bool,
-    last: impl Fn(&mut Covers, &str) -> String,
+    last: impl Fn(&mut Pseudonyms, &str) -> String,
 ) -> String {
     let mut kept = !keeps_app;
     let count = path.split('/').filter(|step| !is_idle(step)).count();
@@ -148,7 +148,7 @@ fn steps(
             kept = true;
             return step.to_owned();
         }
-        if seen == count { last(covers, step) } else { name(covers, step, true) }
+        if seen == count { last(pseudonyms, step) } else { name(pseudonyms, step, true) }
     };
     path.split('/').map(one).collect::<Vec<_>>().join("/")
 }
@@ -158,29 +158,29 @@ fn is_idle(step: &str) -> bool {
     step.trim().is_empty() || matches!(step, DEFAULT_INSTANCE | "." | "..")
 }
 
-/// A name with one of these extensions, perhaps; only the name is covered.
-fn stem(covers: &mut Covers, text: &str, extensions: &[&str], percent: bool) -> String {
+/// A name with one of these extensions, perhaps; only the name is replaced.
+fn stem(pseudonyms: &mut Pseudonyms, text: &str, extensions: &[&str], percent: bool) -> String {
     let end = extensions.iter().find(|end| text.trim_end().ends_with(**end)).map_or("", |end| end);
     let at = text.trim_end().len() - end.len();
-    name(covers, &text[..at], percent) + &text[at..]
+    name(pseudonyms, &text[..at], percent) + &text[at..]
 }
 
 /// `k=v&k=v`.
-pub fn pairs(covers: &mut Covers, text: &str) -> String {
-    query(covers, &format!("?{text}"), true)[1..].to_owned()
+pub fn pairs(pseudonyms: &mut Pseudonyms, text: &str) -> String {
+    query(pseudonyms, &format!("?{text}"), true)[1..].to_owned()
 }
 
 /// The name of a stream as it stands in a path.
-pub fn percent_encoded(covers: &mut Covers, text: &str) -> String {
-    name(covers, text, true)
+pub fn percent_encoded(pseudonyms: &mut Pseudonyms, text: &str) -> String {
+    name(pseudonyms, text, true)
 }
 
 /// `?k=v&k=v`, or what stands for the mark.
-fn query(covers: &mut Covers, text: &str, may_hold_stream: bool) -> String {
+fn query(pseudonyms: &mut Pseudonyms, text: &str, may_hold_stream: bool) -> String {
     if let Some(vhost) = text.strip_prefix(DOTTED_VHOST) {
         let (vhost, rest) = split_query(vhost);
-        let covered = host(covers, vhost);
-        return format!("{DOTTED_VHOST}{covered}") + &query(covers, rest, may_hold_stream);
+        let replaced = host(pseudonyms, vhost);
+        return format!("{DOTTED_VHOST}{replaced}") + &query(pseudonyms, rest, may_hold_stream);
     }
     let Some(mark) = text.chars().next() else { return String::new() };
     let mut out = String::from(mark);
@@ -192,8 +192,8 @@ fn query(covers: &mut Covers, text: &str, may_hold_stream: bool) -> String {
         let (key, value) = pair.find('=').map_or(("", pair), |at| pair.split_at(at + 1));
         out += key;
         out += &match key.trim() {
-            "vhost=" | "domain=" => host(covers, value),
-            _ => value_of(covers, value, may_hold_stream),
+            "vhost=" | "domain=" => host(pseudonyms, value),
+            _ => value_of(pseudonyms, value, may_hold_stream),
         };
         out += end;
     }
@@ -201,27 +201,27 @@ fn query(covers: &mut Covers, text: &str, may_hold_stream: bool) -> String {
 }
 
 /// The value of a pair. FMLE puts the stream behind the query of the application: `?a=1/cam`.
-fn value_of(covers: &mut Covers, value: &str, may_hold_stream: bool) -> String {
+fn value_of(pseudonyms: &mut Pseudonyms, value: &str, may_hold_stream: bool) -> String {
     match value.rsplit_once('/').filter(|_| may_hold_stream) {
         Some((value, stream)) => {
-            recode(value, true, |plain| covers.word(Class::Shape, plain))
+            recode(value, true, |plain| pseudonyms.word(Class::Shape, plain))
                 + "/"
-                + &stem(covers, stream, &[".flv"], false)
+                + &stem(pseudonyms, stream, &[".flv"], false)
         }
-        None => recode(value, true, |plain| covers.word(Class::Shape, plain)),
+        None => recode(value, true, |plain| pseudonyms.word(Class::Shape, plain)),
     }
 }
 
-fn host(covers: &mut Covers, text: &str) -> String {
-    if text == DEFAULT_VHOST { text.to_owned() } else { authority(covers, text) }
+fn host(pseudonyms: &mut Pseudonyms, text: &str) -> String {
+    if text == DEFAULT_VHOST { text.to_owned() } else { authority(pseudonyms, text) }
 }
 
-fn name(covers: &mut Covers, text: &str, percent: bool) -> String {
-    recode(text, percent, |plain| covers.word(Class::Name, plain))
+fn name(pseudonyms: &mut Pseudonyms, text: &str, percent: bool) -> String {
+    recode(text, percent, |plain| pseudonyms.word(Class::Name, plain))
 }
 
-/// Covers a text in the form that it has: percent-encoded bytes stay encoded, white space stays where it is.
-fn recode(text: &str, percent: bool, cover: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
+/// Replaces a text in the form that it has: percent-encoded bytes stay encoded, white space stays where it is.
+fn recode(text: &str, percent: bool, replace: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
     let bytes = text.as_bytes();
     let mut plain = Vec::new();
     // Where each byte stands, and whether it is encoded.
@@ -246,7 +246,7 @@ fn recode(text: &str, percent: bool, cover: impl FnOnce(&[u8]) -> Vec<u8>) -> St
         }
     }
     let mut out = bytes.to_vec();
-    for ((at, encoded), byte) in places.into_iter().zip(cover(&plain)) {
+    for ((at, encoded), byte) in places.into_iter().zip(replace(&plain)) {
         if encoded {
             out[at..at + 3].copy_from_slice(format!("%{byte:02X}").as_bytes());
         } else {
@@ -259,62 +259,62 @@ fn recode(text: &str, percent: bool, cover: impl FnOnce(&[u8]) -> Vec<u8>) -> St
 #[cfg(test)]
 mod tests {
     use super::{api_target, authority, stream, target, url};
-    use crate::redact::cover::{Class, Covers};
+    use crate::redact::pseudonyms::{Class, Pseudonyms};
     use dacapo::base::rng::Seed;
 
-    fn covers() -> Covers {
-        Covers::new(Seed::from_u64(5))
+    fn pseudonyms() -> Pseudonyms {
+        Pseudonyms::new(Seed::from_u64(5))
     }
 
     #[test]
-    fn a_stream_has_one_cover_wherever_it_stands() {
-        let mut covers = covers();
-        let cam = covers.text(Class::Name, "cam-1");
-        let token = covers.text(Class::Shape, "tok3n");
-        assert_eq!(stream(&mut covers, "cam-1?k=tok3n"), format!("{cam}?k={token}"));
-        assert_eq!(stream(&mut covers, "cam-1.flv"), format!("{cam}.flv"));
+    fn a_stream_has_one_pseudonym_wherever_it_stands() {
+        let mut pseudonyms = pseudonyms();
+        let cam = pseudonyms.text(Class::Name, "cam-1");
+        let token = pseudonyms.text(Class::Shape, "tok3n");
+        assert_eq!(stream(&mut pseudonyms, "cam-1?k=tok3n"), format!("{cam}?k={token}"));
+        assert_eq!(stream(&mut pseudonyms, "cam-1.flv"), format!("{cam}.flv"));
         assert_eq!(
-            url(&mut covers, "rtmp://localhost/live/cam-1?k=tok3n", true),
+            url(&mut pseudonyms, "rtmp://localhost/live/cam-1?k=tok3n", true),
             format!("rtmp://localhost/live/{cam}?k={token}")
         );
-        assert_eq!(url(&mut covers, "live?k=tok3n/cam-1", true), format!("live?k={token}/{cam}"));
-        assert_eq!(target(&mut covers, "/live/cam-1.flv?k=tok3n"), format!("/live/{cam}.flv?k={token}"));
-        assert_eq!(target(&mut covers, "/live/cam-1/seg-3.ts"), format!("/live/{cam}/seg-3.ts"));
-        let encoded = target(&mut covers, "/live/cam%2d1.m3u8");
+        assert_eq!(url(&mut pseudonyms, "live?k=tok3n/cam-1", true), format!("live?k={token}/{cam}"));
+        assert_eq!(target(&mut pseudonyms, "/live/cam-1.flv?k=tok3n"), format!("/live/{cam}.flv?k={token}"));
+        assert_eq!(target(&mut pseudonyms, "/live/cam-1/seg-3.ts"), format!("/live/{cam}/seg-3.ts"));
+        let encoded = target(&mut pseudonyms, "/live/cam%2d1.m3u8");
         assert_eq!(encoded, format!("/live/{}%{:02X}{}.m3u8", &cam[..3], cam.as_bytes()[3], &cam[4..]));
         assert_eq!(
-            target(&mut covers, "http://localhost:80/live/cam-1.ts"),
+            target(&mut pseudonyms, "http://localhost:80/live/cam-1.ts"),
             format!("http://localhost:80/live/{cam}.ts")
         );
     }
 
     #[test]
     fn what_is_no_secret_stays() {
-        let mut covers = covers();
+        let mut pseudonyms = pseudonyms();
         for same in ["/", "/favicon.ico", "/live.json", "*", "/api/v1/versions"] {
-            assert_eq!(target(&mut covers, same), same);
+            assert_eq!(target(&mut pseudonyms, same), same);
         }
         assert_eq!(
-            api_target(&mut covers, "/api/v1/clients/?start=0&count=10"),
+            api_target(&mut pseudonyms, "/api/v1/clients/?start=0&count=10"),
             "/api/v1/clients/?start=0&count=10"
         );
-        covers.note_id("abcdefgh".to_owned(), "hgfedcba".to_owned());
-        assert_eq!(api_target(&mut covers, "/api/v1/clients/abcdefgh"), "/api/v1/clients/hgfedcba");
-        assert_eq!(stream(&mut covers, "_definst_/"), "_definst_/");
+        pseudonyms.note_id("abcdefgh".to_owned(), "hgfedcba".to_owned());
+        assert_eq!(api_target(&mut pseudonyms, "/api/v1/clients/abcdefgh"), "/api/v1/clients/hgfedcba");
+        assert_eq!(stream(&mut pseudonyms, "_definst_/"), "_definst_/");
     }
 
     #[test]
-    fn hosts_users_and_vhosts_are_covered() {
-        let mut covers = covers();
-        let host = covers.text(Class::Shape, "example.com");
-        assert_eq!(authority(&mut covers, "example.com:1935"), format!("{host}:1935"));
-        assert!(authority(&mut covers, "user:word@example.com").ends_with(&host));
-        assert!(!authority(&mut covers, "user:word@example.com").contains("word"));
-        let ip = authority(&mut covers, "203.0.113.9:80");
+    fn hosts_users_and_vhosts_are_replaced() {
+        let mut pseudonyms = pseudonyms();
+        let host = pseudonyms.text(Class::Shape, "example.com");
+        assert_eq!(authority(&mut pseudonyms, "example.com:1935"), format!("{host}:1935"));
+        assert!(authority(&mut pseudonyms, "user:word@example.com").ends_with(&host));
+        assert!(!authority(&mut pseudonyms, "user:word@example.com").contains("word"));
+        let ip = authority(&mut pseudonyms, "203.0.113.9:80");
         assert!(ip.len() == 14 && ip.ends_with(":80") && !ip.contains("203"), "{ip}");
-        assert_eq!(authority(&mut covers, "[::1]:80"), "[::1]:80");
-        let vhost = stream(&mut covers, "a...vhost...example.com");
+        assert_eq!(authority(&mut pseudonyms, "[::1]:80"), "[::1]:80");
+        let vhost = stream(&mut pseudonyms, "a...vhost...example.com");
         assert!(vhost.ends_with(&format!("...vhost...{host}")), "{vhost}");
-        assert!(stream(&mut covers, "a?vhost=example.com").ends_with(&format!("?vhost={host}")));
+        assert!(stream(&mut pseudonyms, "a?vhost=example.com").ends_with(&format!("?vhost={host}")));
     }
 }

@@ -1,5 +1,5 @@
-//! A value as a tree of its parts, with the names of types and fields: so that words can be covered wherever
-//! they stand, and a field that is added to a type is covered without anybody's doing.
+//! A value as a tree of its parts, with the names of types and fields: so that words can be replaced wherever
+//! they stand, and a field that is added to a type is replaced without anybody's doing.
 //!
 //! In: a value that can be serialized. Out: a tree that is serialized to the same bytes, and has the same
 //! [schema](mod@dacapo::base::schema). Never: knows what a part means.

@@ -1,6 +1,6 @@
 //! One line of a timeline.
 
-use crate::timeline::people::Person;
+use crate::timeline::connections::Connection;
 use dacapo::base::time::Instant;
 use dacapo::record::ConnNo;
 use log::Level;
@@ -53,11 +53,11 @@ pub struct Line {
 }
 
 impl Line {
-    /// The line in its columns; `person` is whom it is about.
-    pub fn text(&self, person: Option<&Person>) -> String {
+    /// The line in its columns; `connection` is whom it is about.
+    pub fn text(&self, connection: Option<&Connection>) -> String {
         let conn_no = self.conn_no.map_or_else(|| "-".to_owned(), |conn_no| conn_no.to_string());
-        let cid = person.map_or("", |person| person.cid.as_str());
-        let stream = person.and_then(|person| person.stream.as_ref()).map(|name| name.path());
+        let cid = connection.map_or("", |connection| connection.cid.as_str());
+        let stream = connection.and_then(|connection| connection.stream.as_ref()).map(|name| name.path());
         let stream = cut(&plain(stream.as_deref().unwrap_or("-")));
         let (sign, words) = (self.mark.sign(), plain(&self.words));
         let differs = if self.mark == Mark::Differs { "DIFFERS " } else { "" };

@@ -1,6 +1,6 @@
 //! A replay as lines for people: when, which connection, which stream, what came, what was decided and why.
 //!
-//! In: what a replay tells its observer, and what the server logs meanwhile (`Timeline::said`): decisions are
+//! In: what a replay tells its observer, and what the server logs meanwhile ([`Timeline::logged`]): decisions are
 //! told by who takes them. Out: lines of fixed columns, whatever repeats itself folded into one, and a table
 //! of everybody who was there.
 //!
@@ -13,10 +13,11 @@
 //! of the world, `#` it is not as it was recorded. A recording is secret, and so is its timeline: names stand
 //! in full.
 
+mod connections;
 mod fold;
 mod line;
-mod people;
 
+use connections::Connections;
 use dacapo::base::id::ConnId;
 use dacapo::base::name::StreamName;
 use dacapo::base::store::StoreOp;
@@ -27,11 +28,10 @@ use dacapo::server::{End, Output, Server};
 use fold::Folds;
 use line::{Line, Mark};
 use log::{Level, LevelFilter};
-use people::People;
 
 /// A record of the server's log, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
+pub struct LogRecord {
     /// How important it is.
     pub level: Level,
     /// About which connection: its word.
@@ -64,7 +64,7 @@ impl Choice {
 pub struct Timeline {
     choice: Choice,
     now: Instant,
-    people: People,
+    connections: Connections,
     /// Lines of the input at hand: whose stream they are about is known when it has been taken in.
     step: Vec<Line>,
     folds: Folds,
@@ -77,7 +77,7 @@ impl Timeline {
         Timeline {
             choice,
             now: Instant::ZERO,
-            people: People::new(config),
+            connections: Connections::new(config),
             step: Vec::new(),
             folds: Folds::default(),
             ready: Vec::new(),
@@ -90,11 +90,17 @@ impl Timeline {
     }
 
     /// The server has logged something; to be told before the next call to the observer.
-    pub fn said(&mut self, said: Said) {
-        let conn_no = said.cid.as_deref().and_then(|cid| self.people.by_cid(cid));
-        let mark = if said.level <= Level::Warn { Mark::Refused } else { Mark::Decided };
-        let line =
-            Line { at: self.now, conn_no, mark, level: said.level, words: said.words, pairs: said.pairs };
+    pub fn logged(&mut self, record: LogRecord) {
+        let conn_no = record.cid.as_deref().and_then(|cid| self.connections.by_cid(cid));
+        let mark = if record.level <= Level::Warn { Mark::Refused } else { Mark::Decided };
+        let line = Line {
+            at: self.now,
+            conn_no,
+            mark,
+            level: record.level,
+            words: record.words,
+            pairs: record.pairs,
+        };
         self.step.push(line);
     }
 
@@ -115,12 +121,12 @@ impl Timeline {
 
     /// Everybody who was there and was chosen: a table.
     pub fn table(&self) -> Vec<String> {
-        self.people.table(&self.choice)
+        self.connections.table(&self.choice)
     }
 
     /// The stream that a connection is or was about.
     pub fn stream(&self, conn_no: ConnNo) -> Option<&StreamName> {
-        self.people.get(conn_no)?.stream.as_ref()
+        self.connections.get(conn_no)?.stream.as_ref()
     }
 
     fn event(&mut self, level: Level, mark: Mark, conn_no: Option<ConnNo>, words: impl Into<String>) {
@@ -141,14 +147,14 @@ impl Timeline {
         let told = match line.conn_no {
             _ if line.mark == Mark::Differs => true,
             None => self.choice.is_everything(),
-            Some(conn_no) => match self.people.is_chosen(conn_no, &self.choice) {
+            Some(conn_no) => match self.connections.is_chosen(conn_no, &self.choice) {
                 Some(chosen) => {
-                    for line in self.people.release(conn_no).into_iter().filter(|_| chosen) {
+                    for line in self.connections.release(conn_no).into_iter().filter(|_| chosen) {
                         self.fold(line);
                     }
                     chosen
                 }
-                None => return self.people.hold(conn_no, line),
+                None => return self.connections.hold(conn_no, line),
             },
         };
         if told {
@@ -168,8 +174,8 @@ impl Timeline {
     }
 
     fn print(&mut self, line: &Line) {
-        let person = line.conn_no.and_then(|conn_no| self.people.get(conn_no));
-        self.ready.push(line.text(person));
+        let connection = line.conn_no.and_then(|conn_no| self.connections.get(conn_no));
+        self.ready.push(line.text(connection));
     }
 }
 
@@ -183,7 +189,7 @@ impl Observer for Timeline {
         for line in self.folds.flush_old(at) {
             self.print(&line);
         }
-        self.people.happened(at, event);
+        self.connections.happened(at, event);
         let conn_no = event.conn_no();
         match event {
             Event::Received { bytes, .. } => {
@@ -215,14 +221,14 @@ impl Observer for Timeline {
     }
 
     fn opened(&mut self, at: Instant, conn_no: ConnNo, conn: ConnId, server: &Server) {
-        self.people.opened(at, conn_no, conn, server);
+        self.connections.opened(at, conn_no, conn, server);
     }
 
     fn requested(&mut self, at: Instant, conn_no: Option<ConnNo>, output: &Output) {
         match output {
             Output::Close { linger, .. } => {
                 if let Some(conn_no) = conn_no {
-                    self.people.left(at, conn_no);
+                    self.connections.left(at, conn_no);
                 }
                 let how = if *linger { "is closed after its last words" } else { "is dropped at once" };
                 self.event(Level::Trace, Mark::Wished, conn_no, how);
@@ -243,7 +249,7 @@ impl Observer for Timeline {
     }
 
     fn after_input(&mut self, _: Instant, server: &Server) {
-        self.people.after_input(server);
+        self.connections.after_input(server);
         self.close_step();
     }
 

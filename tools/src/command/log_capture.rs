@@ -1,39 +1,39 @@
-//! Listens to what the server logs while a recording is played.
+//! Captures what the server logs while a recording is played.
 //!
 //! In: the records of the process's log, of the wanted levels. Out: the same, taken apart, in their order.
-//! Each is taken before the next input is played, so that what is said belongs to a moment of the replay.
+//! Each is taken before the next input is played, so that a record belongs to a moment of the replay.
 
-use crate::timeline::Said;
+use crate::timeline::LogRecord;
 use dacapo::config::Levels;
 use log::kv::{Error, Key, Value, VisitSource};
 use log::{LevelFilter, Metadata, Record};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// What is installed in `log`, once.
-static EAR: Ear = Ear { levels: OnceLock::new(), said: Mutex::new(Vec::new()) };
+static CAPTURE: LogCapture = LogCapture { levels: OnceLock::new(), records: Mutex::new(Vec::new()) };
 
-struct Ear {
+struct LogCapture {
     /// The level for modules that are not named, and prefixes of modules with theirs.
     levels: OnceLock<(LevelFilter, Vec<(String, LevelFilter)>)>,
-    said: Mutex<Vec<Said>>,
+    records: Mutex<Vec<LogRecord>>,
 }
 
-/// Listens from now on.
-pub fn listen(levels: &Levels) {
+/// Captures from now on records of these levels.
+pub fn start(levels: &Levels) {
     let prefixes: Vec<_> = levels.prefixes().collect();
     let most = prefixes.iter().map(|(_, level)| *level).fold(levels.default, Ord::max);
-    EAR.levels.get_or_init(|| (levels.default, prefixes));
+    CAPTURE.levels.get_or_init(|| (levels.default, prefixes));
     // Refused only where a logger is installed already, as in a test.
-    let _: Result<(), log::SetLoggerError> = log::set_logger(&EAR);
+    let _: Result<(), log::SetLoggerError> = log::set_logger(&CAPTURE);
     log::set_max_level(most);
 }
 
-/// What was said since the last time.
-pub fn take() -> Vec<Said> {
-    std::mem::take(&mut *EAR.said.lock().unwrap_or_else(PoisonError::into_inner))
+/// The records since the last call.
+pub fn take() -> Vec<LogRecord> {
+    std::mem::take(&mut *CAPTURE.records.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-impl log::Log for Ear {
+impl log::Log for LogCapture {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let Some((default, prefixes)) = self.levels.get() else { return false };
         let target = metadata.target();
@@ -50,14 +50,14 @@ impl log::Log for Ear {
         // The visitor refuses nothing.
         let _: Result<(), Error> = record.key_values().visit(&mut pairs);
         let (level, words) = (record.level(), record.args().to_string());
-        let said = Said { level, cid: pairs.cid, words, pairs: pairs.pairs };
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).push(said);
+        let taken = LogRecord { level, cid: pairs.cid, words, pairs: pairs.pairs };
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).push(taken);
     }
 
     fn flush(&self) {}
 }
 
-/// Gathers a record's values; the connection's word has a place of its own.
+/// Gathers a record's values; the connection's id has a place of its own.
 struct Pairs {
     cid: Option<String>,
     pairs: Vec<(String, String)>,

@@ -11,19 +11,19 @@ use std::collections::BTreeMap;
 
 /// Watches the replay and writes its own list.
 #[derive(Debug, Default)]
-pub struct Again {
+pub struct Rerecorder {
     entries: Vec<Entry>,
     sent: BTreeMap<ConnNo, RollingHash>,
 }
 
 /// The same run, with checks that hold.
-pub fn play(contents: &Contents) -> Result<Vec<Entry>, Fault> {
-    let mut again = Again::default();
-    Replay::begin(contents)?.run(contents.entries.iter().cloned(), &mut again);
-    Ok(again.entries)
+pub fn rerecord(contents: &Contents) -> Result<Vec<Entry>, Fault> {
+    let mut recorder = Rerecorder::default();
+    Replay::begin(contents)?.run(contents.entries.iter().cloned(), &mut recorder);
+    Ok(recorder.entries)
 }
 
-impl Observer for Again {
+impl Observer for Rerecorder {
     fn happened(&mut self, at: Instant, event: &Event) {
         self.entries.push(Entry { at, event: event.clone() });
     }

@@ -1,8 +1,8 @@
 //! What each peer said, in one piece: what a saved server had of it and what came later.
 //!
-//! In: a saved server, if there is one, and entries. Out: the same with covers, back in their places.
+//! In: a saved server, if there is one, and entries. Out: the same with pseudonyms, back in their places.
 
-use crate::redact::cover::Covers;
+use crate::redact::pseudonyms::Pseudonyms;
 use crate::redact::rtmp::Beginning;
 use crate::redact::saved::Saved;
 use crate::redact::tree::{Group, Node, read};
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 /// What one peer said.
 #[derive(Debug)]
-struct Talk {
+struct Transcript {
     language: Language,
     bytes: Vec<u8>,
     /// Lengths of what a saved server holds of it: unfinished messages, and what it has not looked at.
@@ -38,70 +38,70 @@ enum Language {
 
 /// What all peers said.
 #[derive(Debug, Default)]
-pub struct Talks {
-    all: Vec<Talk>,
+pub struct Transcripts {
+    all: Vec<Transcript>,
     conns: BTreeMap<ConnId, usize>,
     numbers: BTreeMap<ConnNo, usize>,
 }
 
-impl Talks {
+impl Transcripts {
     /// Everything that is known of what they said.
     pub fn of(config: &Config, saved: Option<&Saved>, entries: &[Entry]) -> Self {
         let services: Vec<Service> = config.listeners().into_iter().map(|(_, service, _)| service).collect();
-        let mut talks = Talks::default();
+        let mut transcripts = Transcripts::default();
         for conn in saved.iter().flat_map(|saved| saved.conns()) {
-            talks.conns.insert(id(conn), talks.all.len());
-            talks.all.push(Talk::within(conn));
+            transcripts.conns.insert(id(conn), transcripts.all.len());
+            transcripts.all.push(Transcript::within(conn));
         }
         for entry in entries {
             match &entry.event {
                 Event::Accepted { listener, conn_no: Some(conn_no), .. } => {
                     if let Some(service) = services.get(usize::from(listener.0)) {
-                        talks.numbers.insert(*conn_no, talks.all.len());
-                        talks.all.push(Talk::new(*service));
+                        transcripts.numbers.insert(*conn_no, transcripts.all.len());
+                        transcripts.all.push(Transcript::new(*service));
                     }
                 }
                 Event::Resumed { conn_no, conn } => {
-                    if let Some(place) = talks.conns.get(conn) {
-                        talks.numbers.entry(*conn_no).or_insert(*place);
+                    if let Some(place) = transcripts.conns.get(conn) {
+                        transcripts.numbers.entry(*conn_no).or_insert(*place);
                     }
                 }
                 Event::Received { conn_no, bytes } => {
-                    if let Some(place) = talks.numbers.get(conn_no) {
-                        talks.all[*place].bytes.extend_from_slice(bytes);
+                    if let Some(place) = transcripts.numbers.get(conn_no) {
+                        transcripts.all[*place].bytes.extend_from_slice(bytes);
                     }
                 }
                 _ => {}
             }
         }
-        talks
+        transcripts
     }
 
-    /// Covers words where they are expected.
-    pub fn cover(&mut self, covers: &mut Covers) {
-        for Talk { language, bytes, .. } in &mut self.all {
+    /// Replaces words where they are expected.
+    pub fn replace(&mut self, pseudonyms: &mut Pseudonyms) {
+        for Transcript { language, bytes, .. } in &mut self.all {
             match language {
-                Language::Rtmp(begin) => rtmp::cover(covers, begin.clone(), bytes),
+                Language::Rtmp(begin) => rtmp::replace(pseudonyms, begin.clone(), bytes),
                 Language::Http { api, content } => {
                     let content = (*content).min(bytes.len());
-                    http::cover(covers, &mut bytes[content..], *api);
+                    http::replace(pseudonyms, &mut bytes[content..], *api);
                 }
                 Language::Mute => {}
             }
         }
     }
 
-    /// Covers known words everywhere else. Says how often one is left.
+    /// Replaces known words everywhere else. Says how often one is left.
     pub fn sweep(&mut self, words: &Words) -> u64 {
         let mut left = 0;
-        for Talk { language, bytes, .. } in &mut self.all {
+        for Transcript { language, bytes, .. } in &mut self.all {
             match language {
                 Language::Rtmp(begin) => rtmp::sweep(&words.telling, begin.clone(), bytes),
                 Language::Http { content, .. } => {
                     let content = (*content).min(bytes.len());
                     let (content, rest) = bytes.split_at_mut(content);
-                    words.names.cover(content);
-                    words.telling.cover(content);
+                    words.names.replace(content);
+                    words.telling.replace(content);
                     http::sweep(&words.telling, &words.names, rest);
                 }
                 Language::Mute => {}
@@ -120,20 +120,20 @@ impl Talks {
                 }
             });
         }
-        let Talks { mut all, numbers, .. } = self;
+        let Transcripts { mut all, numbers, .. } = self;
         let mut said = |place: usize| Bytes::from(std::mem::take(&mut all[place].bytes));
         numbers.into_iter().map(|(conn_no, place)| (conn_no, said(place))).collect()
     }
 }
 
-impl Talk {
+impl Transcript {
     /// Nothing was said yet.
     fn new(service: Service) -> Self {
         let language = match service {
             Service::Rtmp => Language::Rtmp(Beginning::default()),
             Service::Http | Service::Api => Language::Http { api: service == Service::Api, content: 0 },
         };
-        Talk { language, bytes: Vec::new(), held: Vec::new(), unread: 0 }
+        Transcript { language, bytes: Vec::new(), held: Vec::new(), unread: 0 }
     }
 
     /// As a saved connection has it.
@@ -152,7 +152,7 @@ impl Talk {
             conn.field("inbox").and_then(|inbox| inbox.find("Inbox")).and_then(|inbox| inbox.field("bytes"));
         let unread = unread.map(Node::octets).unwrap_or_default();
         bytes.extend_from_slice(unread);
-        Talk { language, bytes, held, unread: unread.len() }
+        Transcript { language, bytes, held, unread: unread.len() }
     }
 
     fn give_back(&mut self, conn: &mut Group) {

@@ -1,22 +1,23 @@
-//! Lines on standard output, whose reader may have seen enough: a pipe that was closed is no error.
+//! Lines on standard output. That its reader has closed the pipe is no error.
 
 use crate::command::{Failure, system};
 use std::io::{self, BufWriter, ErrorKind, Write};
 
-/// Standard output, whose reader may have seen enough.
+/// Standard output, with a buffer. After the first error nothing more is written.
 #[derive(Debug)]
-pub struct Pager {
+pub struct Stdout {
     out: BufWriter<io::Stdout>,
     /// The first error, after which nothing is written.
     error: Option<io::Error>,
 }
 
-impl Pager {
-    /// Standard output.
-    pub fn new() -> Self {
-        Pager { out: BufWriter::with_capacity(64 << 10, io::stdout()), error: None }
+impl Default for Stdout {
+    fn default() -> Self {
+        Stdout { out: BufWriter::with_capacity(64 << 10, io::stdout()), error: None }
     }
+}
 
+impl Stdout {
     /// Writes a line.
     pub fn line(&mut self, line: &str) {
         if self.error.is_none() {
@@ -24,7 +25,7 @@ impl Pager {
         }
     }
 
-    /// True if nobody reads any more.
+    /// True if nothing more is written.
     pub fn is_over(&self) -> bool {
         self.error.is_some()
     }

@@ -8,7 +8,7 @@ pub type Pair = (Vec<u8>, Vec<u8>);
 
 /// The words.
 #[derive(Debug)]
-pub struct Known {
+pub struct WordSearch {
     /// Places in `pairs` by the first two bytes; the longest word first.
     places: BTreeMap<[u8; 2], Vec<usize>>,
     /// True for what words begin with: most bytes are passed over by it.
@@ -16,25 +16,25 @@ pub struct Known {
     pairs: Vec<Pair>,
 }
 
-impl Known {
+impl WordSearch {
     /// These words. Each has at least two bytes.
     pub fn new(mut pairs: Vec<Pair>) -> Self {
         pairs.sort_by_key(|(word, _)| std::cmp::Reverse(word.len()));
-        let mut known = Known { places: BTreeMap::new(), begins: vec![false; 1 << 16], pairs };
-        for (place, (word, cover)) in known.pairs.iter().enumerate() {
-            assert_eq!(word.len(), cover.len(), "covers are as long as what they cover");
+        let mut search = WordSearch { places: BTreeMap::new(), begins: vec![false; 1 << 16], pairs };
+        for (place, (word, pseudonym)) in search.pairs.iter().enumerate() {
+            assert_eq!(word.len(), pseudonym.len(), "pseudonyms are as long as what they stand for");
             let first = [word[0], word[1]];
-            known.begins[usize::from(u16::from_be_bytes(first))] = true;
-            known.places.entry(first).or_default().push(place);
+            search.begins[usize::from(u16::from_be_bytes(first))] = true;
+            search.places.entry(first).or_default().push(place);
         }
-        known
+        search
     }
 
-    /// Puts covers in the place of all these words, wherever they stand.
-    pub fn cover(&self, bytes: &mut [u8]) {
+    /// Puts pseudonyms in the place of all these words, wherever they stand.
+    pub fn replace(&self, bytes: &mut [u8]) {
         let mut at = 0;
-        while let Some((place, (word, cover))) = self.next(bytes, at) {
-            bytes[place..][..word.len()].copy_from_slice(cover);
+        while let Some((place, (word, pseudonym))) = self.next(bytes, at) {
+            bytes[place..][..word.len()].copy_from_slice(pseudonym);
             at = place + word.len();
         }
     }
@@ -64,19 +64,21 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    use super::Known;
+    use super::WordSearch;
 
     #[test]
     fn every_word_is_found_and_the_longest_of_those_that_begin_alike() {
-        let pair = |(word, cover): (&str, &str)| (word.as_bytes().to_vec(), cover.as_bytes().to_vec());
-        let known = Known::new([("cam", "xyz"), ("camera", "uvwxyz"), ("film", "mnop")].map(pair).to_vec());
-        let covered = |text: &str| {
+        let pair =
+            |(word, pseudonym): (&str, &str)| (word.as_bytes().to_vec(), pseudonym.as_bytes().to_vec());
+        let search =
+            WordSearch::new([("cam", "xyz"), ("camera", "uvwxyz"), ("film", "mnop")].map(pair).to_vec());
+        let replaced = |text: &str| {
             let mut bytes = text.as_bytes().to_vec();
-            known.cover(&mut bytes);
+            search.replace(&mut bytes);
             String::from_utf8(bytes).expect("it was text")
         };
-        assert_eq!(covered("camcamera ca film"), "xyzuvwxyz ca mnop");
-        assert_eq!((covered("ca"), covered(""), covered("fil")), ("ca".into(), "".into(), "fil".into()));
-        assert_eq!(known.count(b"camcamerafilmfil"), 3);
+        assert_eq!(replaced("camcamera ca film"), "xyzuvwxyz ca mnop");
+        assert_eq!((replaced("ca"), replaced(""), replaced("fil")), ("ca".into(), "".into(), "fil".into()));
+        assert_eq!(search.count(b"camcamerafilmfil"), 3);
     }
 }

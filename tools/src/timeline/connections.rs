@@ -16,7 +16,7 @@ const HELD_MAX: usize = 256;
 
 /// One connection.
 #[derive(Debug)]
-pub struct Person {
+pub struct Connection {
     /// Its word in logs and in the API.
     pub cid: String,
     /// The stream that it is or was about.
@@ -34,9 +34,9 @@ pub struct Person {
 
 /// All of them.
 #[derive(Debug)]
-pub struct People {
+pub struct Connections {
     services: Vec<Service>,
-    people: BTreeMap<ConnNo, Person>,
+    all: BTreeMap<ConnNo, Connection>,
     by_cid: BTreeMap<String, ConnNo>,
     /// Who came to which listener, before it has its number.
     coming: Option<(ListenerId, SocketAddr)>,
@@ -44,12 +44,12 @@ pub struct People {
     at_hand: Option<ConnNo>,
 }
 
-impl People {
+impl Connections {
     /// Nobody yet, in a run under `config`.
     pub fn new(config: &Config) -> Self {
-        People {
+        Connections {
             services: config.listeners().into_iter().map(|(_, service, _)| service).collect(),
-            people: BTreeMap::new(),
+            all: BTreeMap::new(),
             by_cid: BTreeMap::new(),
             coming: None,
             at_hand: None,
@@ -62,8 +62,8 @@ impl People {
     }
 
     /// Who sits there.
-    pub fn get(&self, conn_no: ConnNo) -> Option<&Person> {
-        self.people.get(&conn_no)
+    pub fn get(&self, conn_no: ConnNo) -> Option<&Connection> {
+        self.all.get(&conn_no)
     }
 
     /// The server is about to be told this.
@@ -72,19 +72,21 @@ impl People {
         if let Event::Accepted { listener, peer, .. } = event {
             self.coming = Some((*listener, *peer));
         }
-        let Some(person) = event.conn_no().and_then(|conn_no| self.people.get_mut(&conn_no)) else { return };
+        let Some(connection) = event.conn_no().and_then(|conn_no| self.all.get_mut(&conn_no)) else {
+            return;
+        };
         match event {
-            Event::Received { bytes, .. } => person.in_bytes += bytes.len() as u64,
-            Event::Sent { len, .. } => person.out_bytes += u64::from(*len),
-            Event::Ended { .. } => person.until = person.until.or(Some(at)),
+            Event::Received { bytes, .. } => connection.in_bytes += bytes.len() as u64,
+            Event::Sent { len, .. } => connection.out_bytes += u64::from(*len),
+            Event::Ended { .. } => connection.until = connection.until.or(Some(at)),
             _ => {}
         }
     }
 
     /// The server closes a connection.
     pub fn left(&mut self, at: Instant, conn_no: ConnNo) {
-        if let Some(person) = self.people.get_mut(&conn_no) {
-            person.until.get_or_insert(at);
+        if let Some(connection) = self.all.get_mut(&conn_no) {
+            connection.until.get_or_insert(at);
         }
     }
 
@@ -93,12 +95,12 @@ impl People {
         let cid = server.cid(conn).map(|cid| cid.as_str().to_owned()).unwrap_or_default();
         let coming = self.coming.take();
         // Another part of the recording begins: it is who it was.
-        if let Some(person) = self.people.get_mut(&conn_no).filter(|person| person.cid == cid) {
-            person.conn = conn;
+        if let Some(connection) = self.all.get_mut(&conn_no).filter(|connection| connection.cid == cid) {
+            connection.conn = conn;
             return;
         }
         let service = coming.and_then(|(listener, _)| self.services.get(usize::from(listener.0)));
-        let person = Person {
+        let connection = Connection {
             cid: cid.clone(),
             stream: server.about(conn).cloned(),
             conn,
@@ -118,19 +120,21 @@ impl People {
         };
         self.at_hand = Some(conn_no);
         self.by_cid.insert(cid, conn_no);
-        self.people.insert(conn_no, person);
+        self.all.insert(conn_no, connection);
     }
 
     /// The server has taken an input in: its peer may have said what it is about, or be gone.
     pub fn after_input(&mut self, server: &Server) {
-        let Some(person) = self.at_hand.and_then(|conn_no| self.people.get_mut(&conn_no)) else { return };
-        if let Some(name) = server.about(person.conn)
-            && person.stream.as_ref() != Some(name)
+        let Some(connection) = self.at_hand.and_then(|conn_no| self.all.get_mut(&conn_no)) else {
+            return;
+        };
+        if let Some(name) = server.about(connection.conn)
+            && connection.stream.as_ref() != Some(name)
         {
-            person.stream = Some(name.clone());
+            connection.stream = Some(name.clone());
         }
-        if let Some(kind) = server.client_kind(person.conn) {
-            kind.name().clone_into(&mut person.role);
+        if let Some(kind) = server.client_kind(connection.conn) {
+            kind.name().clone_into(&mut connection.role);
         }
     }
 
@@ -140,13 +144,13 @@ impl People {
         if choice.is_everything() {
             return Some(true);
         }
-        let person = self.people.get(&conn_no)?;
+        let connection = self.all.get(&conn_no)?;
         let named =
-            |name: &String| *name == person.cid || name.trim_start_matches('#') == conn_no.0.to_string();
+            |name: &String| *name == connection.cid || name.trim_start_matches('#') == conn_no.0.to_string();
         if conns.iter().any(named) {
             return Some(true);
         }
-        match &person.stream {
+        match &connection.stream {
             _ if streams.is_empty() => Some(false),
             None => None,
             Some(name) => Some(streams.iter().any(|pattern| pattern.fits(name))),
@@ -155,14 +159,16 @@ impl People {
 
     /// Keeps a line until it is known whether it is told.
     pub fn hold(&mut self, conn_no: ConnNo, line: Line) {
-        if let Some(person) = self.people.get_mut(&conn_no).filter(|person| person.held.len() < HELD_MAX) {
-            person.held.push(line);
+        if let Some(connection) =
+            self.all.get_mut(&conn_no).filter(|connection| connection.held.len() < HELD_MAX)
+        {
+            connection.held.push(line);
         }
     }
 
     /// Gives back what was kept.
     pub fn release(&mut self, conn_no: ConnNo) -> Vec<Line> {
-        self.people.get_mut(&conn_no).map(|person| std::mem::take(&mut person.held)).unwrap_or_default()
+        self.all.get_mut(&conn_no).map(|connection| std::mem::take(&mut connection.held)).unwrap_or_default()
     }
 
     /// The chosen ones as a table.
@@ -173,17 +179,26 @@ impl People {
         };
         let mut rows =
             vec![row(["conn", "cid", "from", "as", "stream", "came (s)", "left (s)", "bytes in and out"])];
-        for (conn_no, person) in &self.people {
+        for (conn_no, connection) in &self.all {
             if self.is_chosen(*conn_no, choice) != Some(true) {
                 continue;
             }
-            let from = person.peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());
+            let from = connection.peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());
             let stream =
-                person.stream.as_ref().map_or_else(|| "-".to_owned(), |name| cut(&plain(&name.path())));
-            let until = person.until.map_or_else(|| "stayed".to_owned(), time);
-            let bytes = format!("{:>10} {:>10}", person.in_bytes, person.out_bytes);
-            let (conn_no, since) = (conn_no.to_string(), time(person.since));
-            rows.push(row([&conn_no, &person.cid, &from, &person.role, &stream, &since, &until, &bytes]));
+                connection.stream.as_ref().map_or_else(|| "-".to_owned(), |name| cut(&plain(&name.path())));
+            let until = connection.until.map_or_else(|| "stayed".to_owned(), time);
+            let bytes = format!("{:>10} {:>10}", connection.in_bytes, connection.out_bytes);
+            let (conn_no, since) = (conn_no.to_string(), time(connection.since));
+            rows.push(row([
+                &conn_no,
+                &connection.cid,
+                &from,
+                &connection.role,
+                &stream,
+                &since,
+                &until,
+                &bytes,
+            ]));
         }
         rows
     }

@@ -1,9 +1,9 @@
-//! What stands for what: the same word always gets the same cover, of the same length.
+//! What stands for what: the same word always gets the same pseudonym, of the same length.
 //!
-//! Covers are drawn from a key that is thrown away afterwards, so nobody can find out a word by trying covers
-//! of likely ones. Two words never share a cover.
+//! Pseudonyms are drawn from a key that is thrown away afterwards, so that a word cannot be found by trying the
+//! pseudonyms of likely ones. Two words never share a pseudonym.
 
-use crate::redact::known::Pair;
+use crate::redact::word_search::Pair;
 use dacapo::base::rng::{Rng, Seed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -11,10 +11,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// Shorter words are looked for only where they are expected: elsewhere they may stand by chance.
 pub const TELLING_BYTES_MIN: usize = 6;
 
-/// How often a cover is drawn before it is taken as it comes.
+/// How often a pseudonym is drawn before it is taken as it comes.
 const DRAWS_MAX: u32 = 10_000;
 
-/// How a word is covered.
+/// How a word is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
     /// A part of a stream's name: small letters, whatever it was.
@@ -23,12 +23,12 @@ pub enum Class {
     Shape,
 }
 
-/// All covers of a recording.
+/// All pseudonyms of a recording.
 #[derive(Debug)]
-pub struct Covers {
+pub struct Pseudonyms {
     key: Seed,
     words: BTreeMap<(Class, Vec<u8>), Vec<u8>>,
-    /// Covers that were given.
+    /// Pseudonyms that were given.
     taken: BTreeSet<(Class, Vec<u8>)>,
     addresses: BTreeMap<IpAddr, IpAddr>,
     addresses_taken: BTreeSet<IpAddr>,
@@ -36,10 +36,10 @@ pub struct Covers {
     ids: BTreeMap<String, String>,
 }
 
-impl Covers {
-    /// No covers yet; all are drawn from `key`.
+impl Pseudonyms {
+    /// No pseudonyms yet; all are drawn from `key`.
     pub fn new(key: Seed) -> Self {
-        Covers {
+        Pseudonyms {
             key,
             words: BTreeMap::new(),
             taken: BTreeSet::new(),
@@ -49,71 +49,72 @@ impl Covers {
         }
     }
 
-    /// The cover of a word.
+    /// The pseudonym of a word.
     pub fn word(&mut self, class: Class, word: &[u8]) -> Vec<u8> {
         if class == Class::Shape && !word.iter().any(u8::is_ascii_alphanumeric) {
             return word.to_vec();
         }
-        if let Some(cover) = self.words.get(&(class, word.to_vec())) {
-            return cover.clone();
+        if let Some(pseudonym) = self.words.get(&(class, word.to_vec())) {
+            return pseudonym.clone();
         }
         let mut rng = self.key.fork(&[format!("{class:?}/").as_bytes(), word].concat());
-        let mut cover = draw(&mut rng, class, word);
+        let mut pseudonym = draw(&mut rng, class, word);
         for _ in 0..DRAWS_MAX {
-            if cover != word && !self.taken.contains(&(class, cover.clone())) {
+            if pseudonym != word && !self.taken.contains(&(class, pseudonym.clone())) {
                 break;
             }
-            cover = draw(&mut rng, class, word);
+            pseudonym = draw(&mut rng, class, word);
         }
-        self.taken.insert((class, cover.clone()));
-        self.words.insert((class, word.to_vec()), cover.clone());
-        cover
+        self.taken.insert((class, pseudonym.clone()));
+        self.words.insert((class, word.to_vec()), pseudonym.clone());
+        pseudonym
     }
 
-    /// The cover of a text.
+    /// The pseudonym of a text.
     pub fn text(&mut self, class: Class, text: &str) -> String {
         String::from_utf8(self.word(class, text.as_bytes())).unwrap_or_else(|_| "x".repeat(text.len()))
     }
 
-    /// Names of streams with their covers: for texts that are all about streams.
+    /// Names of streams with their pseudonyms: for texts that are all about streams.
     pub fn names(&self) -> Vec<Pair> {
         let names = self.words.iter().filter(|((class, _), _)| *class == Class::Name);
-        let mut names: Vec<_> = names.map(|((_, word), cover)| (word.clone(), cover.clone())).collect();
+        let mut names: Vec<_> =
+            names.map(|((_, word), pseudonym)| (word.clone(), pseudonym.clone())).collect();
         names.retain(|(word, _)| word.len() >= 3);
         names.sort_by_key(|(word, _)| std::cmp::Reverse(word.len()));
         names
     }
 
-    /// The cover of an address: as long when it is written out, if that can be. Those of this machine itself
+    /// The pseudonym of an address: as long when it is written out, if that can be. Those of this machine itself
     /// tell nothing and stay.
     pub fn address(&mut self, ip: IpAddr) -> IpAddr {
         if ip.is_loopback() || ip.is_unspecified() {
             return ip;
         }
-        if let Some(cover) = self.addresses.get(&ip) {
-            return *cover;
+        if let Some(pseudonym) = self.addresses.get(&ip) {
+            return *pseudonym;
         }
         let mut rng = self.key.fork(format!("address/{ip}").as_bytes());
         let len = ip.to_string().len();
-        let mut cover = ip;
+        let mut pseudonym = ip;
         for _ in 0..DRAWS_MAX {
-            cover = match ip {
+            pseudonym = match ip {
                 IpAddr::V4(_) => private_v4(&mut rng, len).into(),
                 IpAddr::V6(_) => documentation_v6(&mut rng, len).into(),
             };
-            let fits = cover.to_string().len() == len;
-            if fits && cover != ip && !self.addresses_taken.contains(&cover) {
+            let fits = pseudonym.to_string().len() == len;
+            if fits && pseudonym != ip && !self.addresses_taken.contains(&pseudonym) {
                 break;
             }
         }
-        self.addresses_taken.insert(cover);
-        self.addresses.insert(ip, cover);
-        cover
+        self.addresses_taken.insert(pseudonym);
+        self.addresses.insert(ip, pseudonym);
+        pseudonym
     }
 
     /// Notes what becomes of a word of the server's own making.
-    pub fn note_id(&mut self, id: String, cover: String) {
-        self.ids.insert(id, cover);
+    pub fn note_id(&mut self, id: String, pseudonym: String) {
+        self.ids.insert(id, pseudonym);
     }
 
     /// What became of a word of the server's own making.
@@ -123,24 +124,25 @@ impl Covers {
 
     /// Words of the server's own making, with what became of them.
     pub fn ids(&self) -> Vec<Pair> {
-        let pair = |(id, cover): (&String, &String)| (id.clone().into_bytes(), cover.clone().into_bytes());
-        self.ids.iter().filter(|(id, cover)| id.len() == cover.len()).map(pair).collect()
+        let pair =
+            |(id, pseudonym): (&String, &String)| (id.clone().into_bytes(), pseudonym.clone().into_bytes());
+        self.ids.iter().filter(|(id, pseudonym)| id.len() == pseudonym.len()).map(pair).collect()
     }
 
-    /// How many words and addresses were covered.
+    /// How many words and addresses were replaced.
     pub fn count(&self) -> usize {
         self.words.len() + self.addresses.len()
     }
 
-    /// Words and addresses that are long enough to be known anywhere, with their covers, the longest first.
+    /// Words and addresses that are long enough to be known anywhere, with their pseudonyms, the longest first.
     pub fn telling(&self) -> Vec<Pair> {
-        let words = self.words.iter().map(|((_, word), cover)| (word.clone(), cover.clone()));
+        let words = self.words.iter().map(|((_, word), pseudonym)| (word.clone(), pseudonym.clone()));
         let text = |ip: &IpAddr| ip.to_string().into_bytes();
-        let addresses = self.addresses.iter().map(|(ip, cover)| (text(ip), text(cover)));
+        let addresses = self.addresses.iter().map(|(ip, pseudonym)| (text(ip), text(pseudonym)));
         let mut all: Vec<_> = words
             .chain(addresses)
-            .filter(|(word, cover)| {
-                word.len() >= TELLING_BYTES_MIN && word.len() == cover.len() && word != cover
+            .filter(|(word, pseudonym)| {
+                word.len() >= TELLING_BYTES_MIN && word.len() == pseudonym.len() && word != pseudonym
             })
             .collect();
         all.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then(a.cmp(b)));
@@ -185,42 +187,43 @@ fn documentation_v6(rng: &mut Rng, len: usize) -> Ipv6Addr {
 
 #[cfg(test)]
 mod tests {
-    use super::{Class, Covers};
+    use super::{Class, Pseudonyms};
     use dacapo::base::rng::Seed;
     use std::collections::BTreeSet;
     use std::net::IpAddr;
 
     #[test]
-    fn the_same_word_has_the_same_cover_of_the_same_length() {
-        let mut covers = Covers::new(Seed::from_u64(1));
-        let name = covers.word(Class::Name, "Kamera-1".as_bytes());
+    fn the_same_word_has_the_same_pseudonym_of_the_same_length() {
+        let mut pseudonyms = Pseudonyms::new(Seed::from_u64(1));
+        let name = pseudonyms.word(Class::Name, "Kamera-1".as_bytes());
         assert!(name.len() == 8 && name.iter().all(u8::is_ascii_lowercase), "{name:?}");
-        assert_eq!(covers.word(Class::Name, "Kamera-1".as_bytes()), name);
-        let token = covers.text(Class::Shape, "aB3-x.9");
+        assert_eq!(pseudonyms.word(Class::Name, "Kamera-1".as_bytes()), name);
+        let token = pseudonyms.text(Class::Shape, "aB3-x.9");
         let shape: String = token.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
         assert_ne!(token, "aB3-x.9");
         assert!(token.as_bytes()[3] == b'-' && shape.ends_with(".0"), "{token}");
-        assert_ne!(Covers::new(Seed::from_u64(2)).word(Class::Name, b"Kamera-1"), name);
+        assert_ne!(Pseudonyms::new(Seed::from_u64(2)).word(Class::Name, b"Kamera-1"), name);
     }
 
     #[test]
-    fn no_two_words_share_a_cover() {
-        let mut covers = Covers::new(Seed::from_u64(1));
-        let all: BTreeSet<Vec<u8>> = (b'a'..=b'z').map(|word| covers.word(Class::Name, &[word])).collect();
+    fn no_two_words_share_a_pseudonym() {
+        let mut pseudonyms = Pseudonyms::new(Seed::from_u64(1));
+        let all: BTreeSet<Vec<u8>> =
+            (b'a'..=b'z').map(|word| pseudonyms.word(Class::Name, &[word])).collect();
         assert_eq!(all.len(), 26);
     }
 
     #[test]
     fn addresses_keep_their_length_and_lead_nowhere() {
-        let mut covers = Covers::new(Seed::from_u64(1));
+        let mut pseudonyms = Pseudonyms::new(Seed::from_u64(1));
         for text in
             ["8.8.8.8", "203.0.113.77", "17.5.7.9", "192.100.200.150", "2001:4860:4860::8888", "2a00::1:2:3"]
         {
             let ip: IpAddr = text.parse().expect("an address");
-            let cover = covers.address(ip);
-            assert_eq!(cover.to_string().len(), text.len(), "{text} is {cover}");
-            assert!(cover != ip && covers.address(ip) == cover);
+            let pseudonym = pseudonyms.address(ip);
+            assert_eq!(pseudonym.to_string().len(), text.len(), "{text} is {pseudonym}");
+            assert!(pseudonym != ip && pseudonyms.address(ip) == pseudonym);
         }
-        assert!(covers.address(IpAddr::from([127, 0, 0, 1])).is_loopback());
+        assert!(pseudonyms.address(IpAddr::from([127, 0, 0, 1])).is_loopback());
     }
 }
