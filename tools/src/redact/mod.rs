@@ -1,9 +1,9 @@
 //! Makes a recording fit to be given away: names, tokens and addresses are replaced, and it still replays.
 //!
 //! In: a recording, and a secret key that is thrown away. Out: a recording of the same length in which each
-//! stream, token, host and address has a pseudonym, the same one everywhere. The seed is another one too. Since
-//! the server's answers hold what was replaced, they are others now: the redacted inputs are played with what
-//! the kernel said then, and the checks are written anew.
+//! stream, token, host and address has a pseudonym, the same one everywhere. The seed is another one too.
+//! Since the server's answers hold what was replaced, they are others now: the redacted inputs are played
+//! with what the kernel said then, and the checks are written anew.
 //!
 //! A recording that begins in the middle of a run begins with a saved server, which is redacted part by part.
 //!
@@ -11,8 +11,8 @@
 //! say of themselves (`User-Agent`, `flashVer`), ports. Words that stand in media are counted.
 //!
 //! ```text
-//! recording ────▶ names from a first replay ─▶ pseudonyms in peers' bytes ─┬─▶ replay, checks anew ─▶ compared
-//! saved server ─▶ names in it ───────────────▶ pseudonyms in all its texts ┘
+//! recording ────▶ names from a first replay ▶ pseudonyms in peers' bytes ─┬▶ replay, checks anew ▶ compared
+//! saved server ─▶ names in it ──────────────▶ pseudonyms in all its texts ┘
 //! ```
 
 #[cfg(test)]

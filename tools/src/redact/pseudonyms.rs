@@ -1,7 +1,7 @@
 //! What stands for what: the same word always gets the same pseudonym, of the same length.
 //!
-//! Pseudonyms are drawn from a key that is thrown away afterwards, so that a word cannot be found by trying the
-//! pseudonyms of likely ones. Two words never share a pseudonym.
+//! Pseudonyms are drawn from a key that is thrown away afterwards, so that a word cannot be found by trying
+//! the pseudonyms of likely ones. Two words never share a pseudonym.
 
 use crate::redact::word_search::Pair;
 use dacapo::base::rng::{Rng, Seed};
@@ -85,8 +85,8 @@ impl Pseudonyms {
         names
     }
 
-    /// The pseudonym of an address: as long when it is written out, if that can be. Those of this machine itself
-    /// tell nothing and stay.
+    /// The pseudonym of an address: as long when it is written out, if that can be. Those of this machine
+    /// itself tell nothing and stay.
     pub fn address(&mut self, ip: IpAddr) -> IpAddr {
         if ip.is_loopback() || ip.is_unspecified() {
             return ip;
@@ -134,7 +134,8 @@ impl Pseudonyms {
         self.words.len() + self.addresses.len()
     }
 
-    /// Words and addresses that are long enough to be known anywhere, with their pseudonyms, the longest first.
+    /// Words and addresses that are long enough to be known anywhere, with their pseudonyms, the longest
+    /// first.
     pub fn telling(&self) -> Vec<Pair> {
         let words = self.words.iter().map(|((_, word), pseudonym)| (word.clone(), pseudonym.clone()));
         let text = |ip: &IpAddr| ip.to_string().into_bytes();

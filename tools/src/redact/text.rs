@@ -220,7 +220,8 @@ fn name(pseudonyms: &mut Pseudonyms, text: &str, percent: bool) -> String {
     recode(text, percent, |plain| pseudonyms.word(Class::Name, plain))
 }
 
-/// Replaces a text in the form that it has: percent-encoded bytes stay encoded, white space stays where it is.
+/// Replaces a text in the form that it has: percent-encoded bytes stay encoded, white space stays where it
+/// is.
 fn recode(text: &str, percent: bool, replace: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
     let bytes = text.as_bytes();
     let mut plain = Vec::new();

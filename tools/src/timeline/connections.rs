@@ -1,6 +1,6 @@
 //! Who is there in a replay: each connection with its word, its stream and what it was sent.
 
-use crate::timeline::Choice;
+use crate::timeline::choice::Choice;
 use crate::timeline::line::{Line, cut, plain, time};
 use dacapo::base::id::{ConnId, ListenerId};
 use dacapo::base::name::StreamName;

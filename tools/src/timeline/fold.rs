@@ -140,7 +140,7 @@ mod tests {
     }
 
     fn told(lines: Vec<Line>) -> Vec<String> {
-        lines.iter().map(|line| line.text(None).rsplit(" - ").next().expect("words").to_owned()).collect()
+        lines.iter().map(|line| line.text("", None).rsplit(" - ").next().expect("words").to_owned()).collect()
     }
 
     #[test]

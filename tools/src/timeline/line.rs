@@ -1,6 +1,6 @@
 //! One line of a timeline.
 
-use crate::timeline::connections::Connection;
+use dacapo::base::name::StreamName;
 use dacapo::base::time::Instant;
 use dacapo::record::ConnNo;
 use log::Level;
@@ -53,11 +53,10 @@ pub struct Line {
 }
 
 impl Line {
-    /// The line in its columns; `connection` is whom it is about.
-    pub fn text(&self, connection: Option<&Connection>) -> String {
+    /// The line in its columns. `cid` and `stream` are those of the connection that it is about.
+    pub fn text(&self, cid: &str, stream: Option<&StreamName>) -> String {
         let conn_no = self.conn_no.map_or_else(|| "-".to_owned(), |conn_no| conn_no.to_string());
-        let cid = connection.map_or("", |connection| connection.cid.as_str());
-        let stream = connection.and_then(|connection| connection.stream.as_ref()).map(|name| name.path());
+        let stream = stream.map(StreamName::path);
         let stream = cut(&plain(stream.as_deref().unwrap_or("-")));
         let (sign, words) = (self.mark.sign(), plain(&self.words));
         let differs = if self.mark == Mark::Differs { "DIFFERS " } else { "" };

@@ -1,8 +1,8 @@
 //! A replay as lines for people: when, which connection, which stream, what came, what was decided and why.
 //!
-//! In: what a replay tells its observer, and what the server logs meanwhile ([`Timeline::logged`]): decisions are
-//! told by who takes them. Out: lines of fixed columns, whatever repeats itself folded into one, and a table
-//! of everybody who was there.
+//! In: what a replay tells its observer, and what the server logs meanwhile ([`Timeline::logged`]): decisions
+//! are told by who takes them. Out: lines of fixed columns, whatever repeats itself folded into one, and a
+//! table of everybody who was there.
 //!
 //! ```text
 //!   time (s)   conn   cid       stream           what
@@ -13,51 +13,26 @@
 //! of the world, `#` it is not as it was recorded. A recording is secret, and so is its timeline: names stand
 //! in full.
 
+mod choice;
 mod connections;
 mod fold;
 mod line;
+mod log_record;
+
+pub use choice::Choice;
+pub use log_record::LogRecord;
 
 use connections::Connections;
 use dacapo::base::id::ConnId;
 use dacapo::base::name::StreamName;
 use dacapo::base::store::StoreOp;
 use dacapo::base::time::Instant;
-use dacapo::config::{Config, Pattern};
+use dacapo::config::Config;
 use dacapo::record::{ConnNo, Difference, Event, Observer};
 use dacapo::server::{End, Output, Server};
 use fold::Folds;
 use line::{Line, Mark};
-use log::{Level, LevelFilter};
-
-/// A record of the server's log, taken apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogRecord {
-    /// How important it is.
-    pub level: Level,
-    /// About which connection: its word.
-    pub cid: Option<String>,
-    /// The message.
-    pub words: String,
-    /// What belongs to it, in order.
-    pub pairs: Vec<(String, String)>,
-}
-
-/// What is told.
-#[derive(Clone, Debug)]
-pub struct Choice {
-    /// What came from outside and what was wished of the world is told up to this level.
-    pub level: LevelFilter,
-    /// Connections by number (`3`, `#3`) or word; empty: all.
-    pub conns: Vec<String>,
-    /// Streams by pattern; empty: all.
-    pub streams: Vec<Pattern>,
-}
-
-impl Choice {
-    fn is_everything(&self) -> bool {
-        self.conns.is_empty() && self.streams.is_empty()
-    }
-}
+use log::Level;
 
 /// The lines of a replay.
 #[derive(Debug)]
@@ -174,8 +149,9 @@ impl Timeline {
     }
 
     fn print(&mut self, line: &Line) {
-        let connection = line.conn_no.and_then(|conn_no| self.connections.get(conn_no));
-        self.ready.push(line.text(connection));
+        let about = line.conn_no.and_then(|conn_no| self.connections.get(conn_no));
+        let (cid, stream) = about.map_or(("", None), |about| (about.cid.as_str(), about.stream.as_ref()));
+        self.ready.push(line.text(cid, stream));
     }
 }
 
