@@ -7,7 +7,7 @@
 //!
 //! Never: expects a player to fetch everything. What nobody fetched is not judged.
 
-use super::published::Published;
+use super::published::{Place, Published};
 use super::segment::{self, Found};
 use super::verdict::Violation;
 use crate::reader::fmp4::Movie;
@@ -94,7 +94,7 @@ enum What {
 }
 
 /// Where in the film the frames of a segment are: first and last, by kind of track.
-type Placed = BTreeMap<bool, (usize, usize)>;
+type Placed = BTreeMap<bool, (Place, Place)>;
 
 impl HlsJudge {
     /// Knows nothing yet.
@@ -380,7 +380,7 @@ impl List {
     }
 
     /// The last place of a track in the segments before `number`.
-    fn placed_before(&self, number: u64, video: bool) -> Option<usize> {
+    fn placed_before(&self, number: u64, video: bool) -> Option<Place> {
         self.placed.range(..number).rev().find_map(|(_, placed)| placed.get(&video)).map(|(_, last)| *last)
     }
 

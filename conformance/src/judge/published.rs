@@ -5,16 +5,26 @@
 
 use super::frame_id::FrameId;
 use crate::reader::flv::{self, Codec, VIDEO, What};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where a frame stands: the publishing session in the upper half, in the lower its number in the session.
+pub type Place = u64;
 
 /// All that was published under a name, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Published {
-    frames: Vec<Accepted>,
-    places: BTreeMap<(bool, FrameId), Vec<usize>>,
+    frames: BTreeMap<Place, Accepted>,
+    places: BTreeMap<(bool, FrameId), BTreeSet<Place>>,
+    /// By number. The answer that lets a session publish may leave the server late, after a later session has
+    /// published: the frames of each stand together, in the order of the sessions.
+    sessions: BTreeMap<u32, Session>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Session {
     /// The last frame and the configuration of video (`true`) and of sound.
     tracks: BTreeMap<bool, Track>,
-    publisher: Option<u32>,
+    frames: u32,
     breaks: u32,
 }
 
@@ -23,9 +33,9 @@ pub struct Published {
 pub struct Accepted {
     /// Which publishing session it belongs to.
     pub publisher: u32,
-    /// How many times something happened before it after which a player may have to begin anew: another
-    /// publisher, another configuration, a jump in time.
-    pub breaks: u32,
+    /// Grows each time something happens after which a player may have to begin anew: another publisher (in the
+    /// upper half), another configuration, a jump in time.
+    pub breaks: u64,
     /// A picture that decoding may begin at.
     pub key: bool,
 }
@@ -43,27 +53,27 @@ struct Track {
 impl Published {
     /// Takes the body of a media message of session `publisher`, which the server accepted.
     pub fn push(&mut self, publisher: u32, kind: u8, timestamp: u32, body: &[u8]) {
-        if self.publisher.replace(publisher) != Some(publisher) {
-            self.breaks += 1;
-            self.tracks.clear();
-        }
+        let session = self.sessions.entry(publisher).or_default();
         // A body that is not well-formed is none: the server leaves it out.
         for packet in flv::packets(kind, body).unwrap_or_default() {
             let video = kind == VIDEO;
             let payload = &body[packet.payload.clone()];
-            let track = self.tracks.entry(video).or_default();
+            let track = session.tracks.entry(video).or_default();
             let changed = track.codec.replace(packet.codec) != Some(packet.codec);
             match packet.what {
                 What::Config if track.config != payload => {
                     track.config = payload.to_vec();
                     track.lengths = lengths(packet.codec, payload);
-                    self.breaks += 1;
+                    session.breaks += 1;
                 }
                 What::Coded if !payload.is_empty() => {
-                    self.breaks += u32::from(changed || track.jumps(timestamp));
+                    session.breaks += u32::from(changed || track.jumps(timestamp));
                     let frame_id = FrameId::of_sample(packet.codec, payload, track.lengths.max(1));
-                    self.places.entry((video, frame_id)).or_default().push(self.frames.len());
-                    self.frames.push(Accepted { publisher, breaks: self.breaks, key: video && packet.key });
+                    let (place, breaks) =
+                        (numbered(publisher, session.frames), numbered(publisher, session.breaks));
+                    session.frames += 1;
+                    self.places.entry((video, frame_id)).or_default().insert(place);
+                    self.frames.insert(place, Accepted { publisher, breaks, key: video && packet.key });
                 }
                 _ => {}
             }
@@ -71,9 +81,8 @@ impl Published {
     }
 
     /// The first place from `floor` on at which there is this frame.
-    pub fn find(&self, video: bool, frame_id: FrameId, floor: usize) -> Option<usize> {
-        let places = self.places.get(&(video, frame_id))?;
-        places.get(places.partition_point(|place| *place < floor)).copied()
+    pub fn find(&self, video: bool, frame_id: FrameId, floor: Place) -> Option<Place> {
+        self.places.get(&(video, frame_id))?.range(floor..).next().copied()
     }
 
     /// True if there is just one frame like this: silence, and what is tiny, comes again and again.
@@ -82,15 +91,18 @@ impl Published {
     }
 
     /// The frame at a place that [`Published::find`] gave.
-    pub fn frame(&self, place: usize) -> Accepted {
-        self.frames[place]
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn frame(&self, place: Place) -> Accepted {
+        self.frames[&place]
     }
 
     /// Whether something happened before the frame at a place, and there was no keyframe in between at which
     /// a player could have begun anew.
-    pub fn turns_at(&self, place: usize) -> bool {
-        let breaks = self.frames[place].breaks;
-        let mut before = self.frames[..place].iter().rev();
+    pub fn turns_at(&self, place: Place) -> bool {
+        let breaks = self.frames[&place].breaks;
+        let mut before = self.frames.range(..place).rev().map(|(_, frame)| frame);
         before.find(|frame| frame.breaks < breaks || frame.key).is_some_and(|frame| frame.breaks < breaks)
     }
 
@@ -98,6 +110,10 @@ impl Published {
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }
+}
+
+fn numbered(publisher: u32, number: u32) -> u64 {
+    u64::from(publisher) << 32 | u64::from(number)
 }
 
 impl Track {
@@ -114,4 +130,29 @@ impl Track {
 fn lengths(codec: Codec, config: &[u8]) -> usize {
     let at = if codec == Codec::HEVC { 21 } else { 4 };
     config.get(at).map_or(4, |byte| usize::from(byte & 3) + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Published;
+    use crate::judge::frame_id::FrameId;
+    use crate::reader::flv::{AUDIO, Codec};
+
+    const MP3: u8 = 0x2f;
+
+    #[test]
+    fn frames_of_a_session_that_was_let_in_late_stand_before_those_of_the_next() {
+        let mut published = Published::default();
+        published.push(2, AUDIO, 0, &[MP3, 3]);
+        published.push(1, AUDIO, 0, &[MP3, 1]);
+        published.push(1, AUDIO, 26, &[MP3, 2]);
+        published.push(2, AUDIO, 26, &[MP3, 4]);
+        let find = |byte: u8, floor| published.find(false, FrameId::of_bytes(Codec::MP3, &[byte]), floor);
+        let mut floor = 0;
+        for byte in 1..=4 {
+            floor = find(byte, floor).expect("in the order of the sessions") + 1;
+        }
+        assert!(published.turns_at(find(3, 0).expect("published")), "another publisher begins");
+        assert!(!published.turns_at(find(2, 0).expect("published")), "nothing happened before it");
+    }
 }
