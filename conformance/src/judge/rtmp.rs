@@ -20,9 +20,16 @@ use crate::reader::flv::{AUDIO, DATA, VIDEO};
 use crate::reader::rtmp::Message;
 use std::collections::VecDeque;
 
-/// Most messages of media that may still come when a player has left: the one that was under way, and the
-/// headers of all tracks.
-const LATE_MAX: u32 = 16;
+/// What of media may still come when a player has left: one message, or several that left the stream in one piece,
+/// and the headers of all tracks. So many messages, and more within so many bytes.
+const LATE_MAX: Late = Late { messages: 16, bytes: 64 << 10 };
+
+/// What of media may still come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Late {
+    messages: u32,
+    bytes: usize,
+}
 
 /// A connection.
 #[derive(Debug)]
@@ -40,7 +47,7 @@ pub(super) struct RtmpConn {
     /// It has said `FCPublish`.
     fmle: bool,
     /// Media that may still come of a playback that is over.
-    late: u32,
+    late: Late,
     over: Vec<PlayReport>,
 }
 
@@ -106,7 +113,7 @@ impl RtmpConn {
             malformed: false,
             stalled: false,
             fmle: false,
-            late: 0,
+            late: Late::default(),
             over: Vec::new(),
         }
     }
@@ -379,7 +386,7 @@ impl RtmpConn {
             self.late = LATE_MAX;
             return self.over.push(play.report);
         }
-        self.late = 0;
+        self.late = Late::default();
         self.role = Role::Playing { play, paused: false, audio: wants.0, video: wants.1, begun: false };
     }
 
@@ -395,11 +402,12 @@ impl RtmpConn {
             *begun |= message.kind != DATA;
             let mut court = Court { model: cx.model, verdict: cx.verdict, conn_no: self.conn_no };
             play.media(&mut court, message.kind, message.timestamp, &message.body);
-        } else if message.kind != DATA && self.late == 0 && !self.torn {
+        } else if message.kind != DATA && self.late == Late::default() && !self.torn {
             let words = format!("media of {} bytes, and nothing is played", message.body.len());
             cx.verdict.add("I37", self.conn_no, words);
         } else if message.kind != DATA {
-            self.late = self.late.saturating_sub(1);
+            self.late.messages = self.late.messages.saturating_sub(1);
+            self.late.bytes = self.late.bytes.saturating_sub(message.body.len().max(1));
         }
     }
 
