@@ -67,6 +67,10 @@ fn is_service_link(variable: &str, value: &str) -> bool {
 
 impl Override {
     /// The patch that it means, or what is wrong. `known` are the paths of all settings, `all` the variables.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such setting, or the value does not fit it.
     pub fn read(&self, known: &[String], all: &[Override]) -> Result<ConfigPatch, Problem> {
         let problem = Problem::at(&self.variable);
         if let Some(renamed) = &self.renamed

@@ -83,11 +83,19 @@ impl<'a> Reader<'a> {
     }
 
     /// Text of `len` bytes. Bytes that are not UTF-8 are replaced: some encoders write other charsets.
+    ///
+    /// # Errors
+    ///
+    /// If there are fewer bytes.
     pub fn text(&mut self, len: usize) -> Result<String, AmfError> {
         self.take(len).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
 
     /// Counts one more value, at `depth`.
+    ///
+    /// # Errors
+    ///
+    /// If a limit is reached.
     pub fn enter(&mut self, depth: usize) -> Result<(), AmfError> {
         if depth > DEPTH_MAX {
             return Err(AmfError::TooDeep);
@@ -97,6 +105,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Checks a count of items that take at least `each` bytes against the bytes that are left.
+    ///
+    /// # Errors
+    ///
+    /// If there are fewer bytes.
     pub fn check_count(&self, count: usize, each: usize) -> Result<(), AmfError> {
         if count > self.bytes.len() / each { Err(AmfError::Truncated) } else { Ok(()) }
     }

@@ -37,6 +37,10 @@ impl StreamInfo {
 }
 
 /// The bare block of a configuration.
+///
+/// # Errors
+///
+/// If there is no such block.
 pub fn streaminfo(config: &[u8]) -> Result<&[u8; STREAMINFO_BYTES], CodecError> {
     find_block(config).map_err(|fault| fault.of(Codec::Flac))
 }
@@ -70,6 +74,10 @@ fn read_block(block: &[u8; STREAMINFO_BYTES]) -> Result<StreamInfo, Fault> {
 }
 
 /// Parameters from a configuration.
+///
+/// # Errors
+///
+/// If the configuration is malformed.
 pub fn params(config: &[u8]) -> Result<AudioParams, CodecError> {
     let info = StreamInfo::parse(config)?;
     let fixed = info.block_samples_min == info.block_samples_max;

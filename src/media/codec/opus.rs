@@ -84,6 +84,10 @@ fn read_head(config: &[u8]) -> Result<OpusHead<'_>, Fault> {
 }
 
 /// Parameters from a header. Packets differ in duration: see [`packet_samples`].
+///
+/// # Errors
+///
+/// If the header is malformed.
 pub fn params(config: &[u8]) -> Result<AudioParams, CodecError> {
     let head = OpusHead::parse(config)?;
     Ok(AudioParams {

@@ -58,6 +58,10 @@ fn read_record(config: &[u8]) -> Result<VpConfig, Fault> {
 }
 
 /// Parameters from a record of `codec`, which is VP8 or VP9. The picture size is 0 x 0: keyframes tell it.
+///
+/// # Errors
+///
+/// If the record is malformed.
 pub fn params(codec: Codec, config: &[u8]) -> Result<VideoParams, CodecError> {
     let VpConfig { profile, level, bit_depth, .. } = VpConfig::parse(codec, config)?;
     Ok(describe(codec, profile, level, bit_depth))

@@ -128,6 +128,10 @@ impl StreamBody {
     }
 
     /// Handles one piece of input.
+    ///
+    /// # Errors
+    ///
+    /// If the client sends too much, breaks the WebSocket protocol or closes it.
     pub fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<Progress, Reason> {
         match self {
             // Some clients pipeline a request that can never be answered; none has a reason to send much.

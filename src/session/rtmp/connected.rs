@@ -108,6 +108,10 @@ impl Connected {
     }
 
     /// Handles messages, a bounded number per call.
+    ///
+    /// # Errors
+    ///
+    /// If the peer breaks the protocol, a limit is reached or a request of it is refused.
     pub fn receive(&mut self, cx: &mut Cx<'_>, inbox: &mut Inbox) -> Result<Progress, Reason> {
         let mut messages = 0;
         while messages < MESSAGES_PER_CALL {
@@ -274,6 +278,10 @@ impl Connected {
     }
 
     /// Handles an answer of the server, or news of the stream that is played.
+    ///
+    /// # Errors
+    ///
+    /// If a request of the peer was refused: the connection ends.
     pub fn answer(&mut self, cx: &mut Cx<'_>, answer: Answer) -> Result<(), Reason> {
         match (answer, std::mem::replace(&mut self.role, Role::Idle)) {
             (Answer::Publish(Ok(())), Role::AskingToPublish(name)) => {
@@ -358,6 +366,10 @@ impl Connected {
     }
 
     /// The deadline has passed. It was not moved while messages came, so it is computed again first.
+    ///
+    /// # Errors
+    ///
+    /// If the peer was silent for too long.
     pub fn tick(&mut self, cx: &mut Cx<'_>) -> Result<(), Reason> {
         self.arm(cx);
         let Some((_, timer)) = self.alarm.filter(|(at, _)| *at <= cx.now) else { return Ok(()) };

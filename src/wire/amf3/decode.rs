@@ -5,6 +5,10 @@ use crate::wire::amf_reader::{AmfError, Reader};
 use std::sync::Arc;
 
 /// Parses one value with tables of its own.
+///
+/// # Errors
+///
+/// If the value is malformed or beyond the limits.
 pub fn decode_at(reader: &mut Reader<'_>, depth: usize) -> Result<Value, AmfError> {
     Decoder { reader, strings: Vec::new(), traits: Vec::new(), objects: 0 }.value(depth)
 }

@@ -8,6 +8,10 @@ use crate::media::timestamp::Timestamp;
 use bytes::Bytes;
 
 /// Parses an audio body. Same contract as [`super::parse`].
+///
+/// # Errors
+///
+/// As [`super::parse`].
 pub fn parse_audio(mut body: Bytes, dts: Timestamp, frames: &mut Vec<Frame>) -> Result<(), FlvError> {
     if body.is_empty() {
         // "Audio silence" (E-RTMP, ExAudioTagHeader): no audio for a while. A live stream needs no such

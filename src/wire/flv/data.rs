@@ -19,6 +19,10 @@ pub const SERVER_NAME: &str = concat!("Dacapo/", env!("CARGO_PKG_VERSION"));
 /// Parses script data, the body of a data message in AMF0. (A data message in AMF3, type 15, is AMF0 too
 /// after its first byte: E-RTMP "AMF3-encoded Historical Specification Clarification".) Same contract as
 /// [`super::parse`].
+///
+/// # Errors
+///
+/// As [`super::parse`].
 pub fn parse_data(body: Bytes, dts: Timestamp, frames: &mut Vec<Frame>) -> Result<(), FlvError> {
     // A message begins with its name. Others are ignored: FFmpeg sends bare timecodes of four bytes.
     if !matches!(body.first(), Some(&(STRING | LONG_STRING))) {

@@ -27,6 +27,10 @@ const TRACKS_MAX: usize = 256;
 
 /// Takes all modifiers from the front of `body`, which begins after its first byte. Returns the packet type
 /// that they modify and the time that they add to `dts`. Unknown modifiers are skipped.
+///
+/// # Errors
+///
+/// If the body is truncated.
 pub fn take_modifiers(
     body: &mut Bytes,
     mut packet_type: u8,
@@ -51,6 +55,10 @@ pub fn take_modifiers(
 }
 
 /// Calls `each` for every track in `body`, which begins after the modifiers.
+///
+/// # Errors
+///
+/// If the body is malformed, or what `each` returns.
 pub fn for_each_track(
     kind: TrackKind,
     mut body: Bytes,

@@ -8,6 +8,10 @@ use crate::media::timestamp::Timestamp;
 use bytes::Bytes;
 
 /// Parses a video body. Same contract as [`super::parse`].
+///
+/// # Errors
+///
+/// As [`super::parse`].
 pub fn parse_video(mut body: Bytes, dts: Timestamp, frames: &mut Vec<Frame>) -> Result<(), FlvError> {
     if body.is_empty() {
         return Ok(());

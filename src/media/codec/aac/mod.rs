@@ -111,6 +111,10 @@ impl AacConfig {
 }
 
 /// Parameters from a configuration.
+///
+/// # Errors
+///
+/// If the configuration is malformed.
 pub fn params(config: &[u8]) -> Result<AudioParams, CodecError> {
     let config = AacConfig::parse(config)?;
     Ok(AudioParams {

@@ -66,6 +66,10 @@ impl<'a> Av1Config<'a> {
     }
 
     /// The sequence header in the record, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// If it is malformed.
     pub fn sequence_header(&self) -> Result<Option<SequenceHeader>, CodecError> {
         find_sequence_header(self.obus)
     }
@@ -98,6 +102,10 @@ fn find_sequence_header(bytes: &[u8]) -> Result<Option<SequenceHeader>, CodecErr
 }
 
 /// Parameters from a record; without a sequence header in it the size is 0 x 0.
+///
+/// # Errors
+///
+/// If the record or the sequence header in it is malformed.
 pub fn params(config: &[u8]) -> Result<VideoParams, CodecError> {
     let record = Av1Config::parse(config)?;
     if let Some(sequence) = record.sequence_header()? {

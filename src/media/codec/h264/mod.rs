@@ -87,6 +87,10 @@ fn read_record(config: &[u8]) -> Result<AvcConfig<'_>, Fault> {
 }
 
 /// Parameters from a record, by its first sequence parameter set.
+///
+/// # Errors
+///
+/// If the record or its parameter set is malformed.
 pub fn params(config: &[u8]) -> Result<VideoParams, CodecError> {
     let config = AvcConfig::parse(config)?;
     let sps = config.sps().find(|nal| nal_type(nal) == NAL_SPS);
@@ -105,6 +109,10 @@ pub fn params(config: &[u8]) -> Result<VideoParams, CodecError> {
 /// A record from the parameter sets in an Annex B byte stream, with NAL lengths of four bytes.
 ///
 /// Some encoders send such a stream where a record belongs; see [`super::annexb`].
+///
+/// # Errors
+///
+/// As [`config_from_sets`].
 pub fn config_from_annexb(bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
     let sps: Vec<_> = byte_stream_units(bytes).filter(|nal| nal_type(nal) == NAL_SPS).collect();
     let pps: Vec<_> = byte_stream_units(bytes).filter(|nal| nal_type(nal) == NAL_PPS).collect();
@@ -115,6 +123,10 @@ pub fn config_from_annexb(bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
 ///
 /// The record's extension for High profiles is left out, as most encoders do: it repeats the sequence
 /// parameter set.
+///
+/// # Errors
+///
+/// If there is no sequence parameter set, or sets are too many or too long.
 pub fn config_from_sets(sps: &[&[u8]], pps: &[&[u8]]) -> Result<Vec<u8>, CodecError> {
     let invalid = |what| Fault::Invalid(what).of(Codec::H264);
     let [_, profile, compatibility, level, ..] = sps.first().copied().unwrap_or_default() else {

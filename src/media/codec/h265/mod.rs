@@ -138,6 +138,10 @@ impl<'a> Iterator for Arrays<'a> {
 
 /// Parameters from a record, by its first sequence parameter set, and by its first video parameter set if
 /// that does not tell the frame rate.
+///
+/// # Errors
+///
+/// If the record or its parameter set is malformed.
 pub fn params(config: &[u8]) -> Result<VideoParams, CodecError> {
     let config = HevcConfig::parse(config)?;
     let missing = Fault::Invalid("there is no sequence parameter set").of(Codec::H265);
@@ -155,12 +159,20 @@ pub fn params(config: &[u8]) -> Result<VideoParams, CodecError> {
 
 /// A record from the parameter sets in an Annex B byte stream, with NAL lengths of four bytes; see
 /// [`super::annexb`].
+///
+/// # Errors
+///
+/// As [`config_from_sets`].
 pub fn config_from_annexb(bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
     let of = |kind| byte_stream_units(bytes).filter(|nal| nal_type(nal) == kind).collect::<Vec<_>>();
     config_from_sets(&of(NAL_VPS), &of(NAL_SPS), &of(NAL_PPS))
 }
 
 /// A record from parameter sets (NAL units with their headers), with NAL lengths of four bytes.
+///
+/// # Errors
+///
+/// If there is no sequence parameter set, or sets are too many, too long or malformed.
 pub fn config_from_sets(vps: &[&[u8]], sps: &[&[u8]], pps: &[&[u8]]) -> Result<Vec<u8>, CodecError> {
     let invalid = |what| Fault::Invalid(what).of(Codec::H265);
     let first = sps.first().ok_or(invalid("there is no sequence parameter set"))?;
