@@ -25,6 +25,7 @@ extern crate self as dacapo;
 pub mod base;
 
 pub mod config;
+pub mod driver;
 pub mod media;
 #[cfg(feature = "net")]
 pub mod net;

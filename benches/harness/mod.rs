@@ -12,7 +12,7 @@ use dacapo::base::rng::Seed;
 use dacapo::base::slices::Slices;
 use dacapo::base::time::{Epoch, Instant};
 use dacapo::config::Config;
-use dacapo::server::{Input, Output, Server};
+use dacapo::server::{Engine, Input, Job, Perform, Server, Taken};
 use load::client::{Client, Protocol, Target};
 use load::rtmp::Role;
 use load::source::Source;
@@ -38,10 +38,35 @@ pub type Second = Vec<(Instant, Bytes)>;
 
 /// The server, its publisher and its players.
 pub struct Rig {
-    server: Server,
+    engine: Engine,
     now: Instant,
     peers: Vec<Peer>,
     source: Source,
+}
+
+/// Takes all that leaves; looks at every write.
+struct Left<'a, F> {
+    look: &'a mut F,
+    nothing: (),
+}
+
+impl<F: FnMut(&Slices<'_>)> Perform for Left<'_, F> {
+    type Monitor = ();
+
+    fn monitor(&mut self) -> &mut () {
+        &mut self.nothing
+    }
+
+    fn write(&mut self, _: ConnId, slices: &Slices<'_>) -> Result<Taken, String> {
+        (self.look)(slices);
+        Ok(Taken { len: slices.len(), room: true })
+    }
+
+    fn close(&mut self, conn: ConnId, _: bool) {
+        panic!("{conn:?} was closed");
+    }
+
+    fn start(&mut self, _: Job) {}
 }
 
 struct Peer {
@@ -63,7 +88,7 @@ impl Rig {
         let seed = Seed::from_u64(1);
         let server = Server::new(config, seed, Instant::ZERO, Epoch(1_700_000_000_000_000));
         let source = Source::new(0, 1_000_000);
-        let mut rig = Rig { server, now: Instant::ZERO, peers: Vec::new(), source };
+        let mut rig = Rig { engine: Engine::new(server), now: Instant::ZERO, peers: Vec::new(), source };
         rig.connect(Protocol::Rtmp, Role::Publish);
         for _ in 0..PRIME_SECONDS {
             rig.run_second();
@@ -101,8 +126,7 @@ impl Rig {
         let conn = self.peers[0].conn;
         for (at, bytes) in second {
             self.wait_until(*at, &mut left);
-            self.server.handle(self.now, Input::Received { conn, bytes });
-            self.drain(&mut left);
+            self.tell(Input::Received { conn, bytes }, &mut left);
         }
         self.wait_until(self.now + Duration::from_millis(20), &mut left);
     }
@@ -117,41 +141,33 @@ impl Rig {
     /// A viewer of HLS, or of anything else that is fetched: a connection that nothing was asked on yet.
     pub fn viewer(&mut self) -> ConnId {
         let peer = SocketAddr::from(([127, 0, 0, 2], 1));
-        self.server.accept(self.now, ListenerId(1), peer).expect("there is room")
+        self.accept(ListenerId(1), peer)
     }
 
     /// Asks on a viewer's connection, and looks at what leaves because of it.
     pub fn ask(&mut self, viewer: ConnId, request: &[u8], mut left: impl FnMut(&Slices<'_>)) {
-        self.server.handle(self.now, Input::Received { conn: viewer, bytes: request });
-        self.drain(&mut left);
+        self.tell(Input::Received { conn: viewer, bytes: request }, &mut left);
     }
 
     /// Lets time pass, with every deadline on the way.
     fn wait_until(&mut self, at: Instant, left: &mut impl FnMut(&Slices<'_>)) {
-        while let Some(deadline) = self.server.deadline()
+        while let Some(deadline) = self.engine.server().deadline()
             && deadline.at <= at
         {
             self.now = deadline.at.max(self.now);
-            self.server.handle(self.now, Input::Tick);
-            self.drain(left);
+            self.tell(Input::Tick, left);
         }
         self.now = at;
     }
 
-    fn drain(&mut self, left: &mut impl FnMut(&Slices<'_>)) {
-        while let Some(output) = self.server.poll() {
-            match output {
-                Output::Write { conn } => {
-                    let mut slices = Slices::default();
-                    self.server.outbox(conn, &mut slices);
-                    left(&slices);
-                    let len = slices.len();
-                    self.server.handle(self.now, Input::Sent { conn, len, room: true });
-                }
-                Output::Close { conn, .. } => panic!("{conn:?} was closed"),
-                _ => {}
-            }
-        }
+    fn tell(&mut self, input: Input<'_>, look: &mut impl FnMut(&Slices<'_>)) {
+        self.engine.step(self.now, input, &mut Left { look, nothing: () });
+    }
+
+    fn accept(&mut self, listener: ListenerId, peer: SocketAddr) -> ConnId {
+        let conn = self.engine.accept(self.now, listener, peer, &mut ());
+        self.engine.perform(self.now, &mut Left { look: &mut |_: &Slices<'_>| {}, nothing: () });
+        conn.expect("there is room")
     }
 
     /// Connects a peer and lets it speak until the server has agreed.
@@ -159,18 +175,17 @@ impl Rig {
         let number = u16::try_from(self.peers.len()).expect("ports are the peers' names");
         let peer = SocketAddr::from(([127, 0, 0, 1], number));
         let listener = ListenerId(if protocol == Protocol::Rtmp { 0 } else { 1 });
-        let conn = self.server.accept(self.now, listener, peer).expect("there is room");
+        let conn = self.accept(listener, peer);
         let target = Target { protocol, addr: peer, app: "live".to_owned(), name: "rig".to_owned() };
         let mut client = Client::new(&target, role, 0);
         let mut words = Vec::new();
         client.hello(&mut words);
         let mut heard = VecDeque::new();
         while !words.is_empty() {
-            self.server.handle(self.now, Input::Received { conn, bytes: &words });
-            words.clear();
-            self.drain(&mut |slices| {
+            self.tell(Input::Received { conn, bytes: &words }, &mut |slices| {
                 slices.as_io_slices().iter().for_each(|slice| heard.extend(slice.iter().copied()));
             });
+            words.clear();
             client.receive(heard.make_contiguous(), &mut words, &mut |_| {}).expect("the server agrees");
             heard.clear();
         }

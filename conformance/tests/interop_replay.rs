@@ -13,8 +13,8 @@ use dacapo::base::slices::Slices;
 use dacapo::base::time::{Epoch, Instant};
 use dacapo::config::{Config, Service};
 use dacapo::record::{Contents, Event, Header, Start, Tape, block_end, block_saved, head, read, write};
-use dacapo::server::{End, Input, Output, Server};
-use dacapo::status::Vitals;
+use dacapo::server::direct::{Direct, Peers};
+use dacapo::server::{End, Input, Server, Taken};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -28,12 +28,8 @@ const PEER: &str = "198.18.7.9";
 /// A shell whose kernel takes `allowance` bytes at a time, with a tape running.
 struct Shell {
     config: Config,
-    server: Server,
-    tape: Tape,
-    now: Instant,
-    allowance: usize,
+    direct: Direct<Sinks, Tape>,
     port: u16,
-    sent: BTreeMap<ConnId, usize>,
     /// Parts that have ended.
     parts: Vec<Vec<u8>>,
     /// The server that this part begins with.
@@ -41,12 +37,33 @@ struct Shell {
     part_since: Instant,
 }
 
+/// Peers that take `allowance` bytes at a time.
+struct Sinks {
+    allowance: usize,
+    sent: BTreeMap<ConnId, usize>,
+}
+
+impl Peers for Sinks {
+    fn write(&mut self, _: Instant, conn: ConnId, slices: &Slices<'_>) -> Taken {
+        let len = slices.len().min(self.allowance);
+        *self.sent.entry(conn).or_default() += len;
+        Taken { len, room: len == slices.len() }
+    }
+}
+
 impl Shell {
     fn new(config: Config) -> Self {
         let server = Server::new(config.clone(), seed(), Instant::ZERO, EPOCH);
-        let (tape, now, allowance, port) = (Tape::new(), Instant::ZERO, usize::MAX, 40_000);
-        let (sent, parts, saved, part_since) = (BTreeMap::new(), Vec::new(), Vec::new(), Instant::ZERO);
-        Shell { config, server, tape, now, allowance, port, sent, parts, saved, part_since }
+        let sinks = Sinks { allowance: usize::MAX, sent: BTreeMap::new() };
+        let (parts, saved, part_since) = (Vec::new(), Vec::new(), Instant::ZERO);
+        Shell {
+            config,
+            direct: Direct::new(server, sinks, Tape::new()),
+            port: 40_000,
+            parts,
+            saved,
+            part_since,
+        }
     }
 
     fn connect(&mut self, service: Service) -> ConnId {
@@ -59,55 +76,25 @@ impl Shell {
     }
 
     fn accept(&mut self, listener: ListenerId, peer: SocketAddr) -> ConnId {
-        let conn = self.server.accept(self.now, listener, peer);
-        self.tape.accepted(self.now, listener, peer, conn);
-        self.tape.after_input(&self.server);
-        self.drain();
-        conn.expect("there is room")
+        self.direct.accept(listener, peer).expect("there is room")
     }
 
     fn tell(&mut self, input: Input<'_>) {
-        self.tape.input(&self.server, self.now, &input);
-        self.server.handle(self.now, input);
-        self.tape.after_input(&self.server);
-        self.drain();
+        self.direct.tell(input);
     }
 
     fn say(&mut self, conn: ConnId, bytes: &[u8]) {
         self.tell(Input::Received { conn, bytes });
     }
 
-    fn drain(&mut self) {
-        while let Some(output) = self.server.poll() {
-            self.tape.output(self.now, &output);
-            match output {
-                Output::Write { conn } => self.write(conn),
-                Output::Measure { ticket } => {
-                    self.tell(Input::Measured { ticket, vitals: Box::new(Vitals::default()) });
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn write(&mut self, conn: ConnId) {
-        let mut slices = Slices::default();
-        self.server.outbox(conn, &mut slices);
-        let (len, room) = (slices.len().min(self.allowance), slices.len() <= self.allowance);
-        self.tape.sent(self.now, conn, &slices, len, room);
-        *self.sent.entry(conn).or_default() += len;
-        self.server.handle(self.now, Input::Sent { conn, len, room });
-        self.tape.after_input(&self.server);
-    }
-
     fn pass(&mut self, ms: u64) {
-        let end = self.now + Duration::from_millis(ms);
-        while let Some(deadline) = self.server.deadline().filter(|deadline| deadline.at <= end) {
-            self.now = self.now.max(deadline.at);
-            self.tell(Input::Tick);
-        }
-        self.now = end;
-        self.tape.check(end);
+        self.direct.pass(Duration::from_millis(ms));
+        self.check();
+    }
+
+    fn check(&mut self) {
+        let now = self.direct.now();
+        self.direct.monitor.check(now);
     }
 
     /// The recording, as a file; of several parts the first.
@@ -120,21 +107,23 @@ impl Shell {
     }
 
     fn end_part(&mut self) {
-        self.tape.check(self.now);
+        self.check();
         let part = u32::try_from(self.parts.len()).expect("few parts");
         let start = if part == 0 { Start::Birth } else { Start::Saved };
         let header = Header::new(&self.config, &seed(), EPOCH);
         let header = Header { start, start_us: self.part_since.as_micros(), part, ..header };
         let saved = if part == 0 { Vec::new() } else { block_saved(&self.saved) };
-        self.parts.push([head(&header), saved, self.tape.take(), block_end()].concat());
+        self.parts.push([head(&header), saved, self.direct.monitor.take(), block_end()].concat());
     }
 
     /// Begins another part.
     fn next_part(&mut self) {
         self.end_part();
-        self.saved = self.server.save();
-        self.part_since = self.now;
-        self.tape.resume(&self.server, self.now);
+        self.saved = self.direct.server().save();
+        self.part_since = self.direct.now();
+        let now = self.direct.now();
+        let (server, tape) = self.direct.monitored();
+        tape.resume(server, now);
     }
 }
 

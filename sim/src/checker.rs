@@ -27,7 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const FINAL_RESPONSE: Duration = Duration::from_millis(5_100);
 
 /// How late the shell may wake the server up: an epoll rounds up to whole milliseconds.
-const LATE: Duration = Duration::from_micros(1_100);
+pub const LATE: Duration = Duration::from_micros(1_100);
 
 /// An invariant does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]

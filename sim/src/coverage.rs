@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// Every mark that stands in the core. A campaign that misses one is red.
-pub const MARKS: [&str; 45] = [
+pub const MARKS: [&str; 51] = [
     "HLS segments left early for want of room",
     "HLS turned to other codecs in mid-stream",
     "a chunk header was split across reads",
@@ -20,11 +20,13 @@ pub const MARKS: [&str; 45] = [
     "a frame that somebody is in the middle of left the ring",
     "a frame was larger than its ring",
     "a kept-alive connection was idle for too long",
+    "a lingering close ended by its timeout",
     "a message was aborted",
     "a peer came during a drain",
     "a peer that plays nothing closed its side",
     "a peer took its bytes too slowly",
     "a peer was turned away by the limit of connections",
+    "a peer went on sending after the final response",
     "a picture came before the first keyframe",
     "a player left in the middle of a frame",
     "a player lost the frame that it was in the middle of",
@@ -51,9 +53,13 @@ pub const MARKS: [&str; 45] = [
     "reading was turned off or on",
     "somebody waited in vain",
     "the HLS files of a stream were let go of",
+    "the accept budget of a listener was spent",
+    "the file descriptors ran out",
     "the final response did not leave in time",
+    "the last bytes and the end of a connection came together",
     "the pinned frames of a rendition were too many",
     "the players of a stream waited for the next pass",
+    "the read budget of a connection was spent",
     "the ring overtook a cursor",
     "time in an HLS segment leaped",
 ];

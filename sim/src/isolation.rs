@@ -59,6 +59,8 @@ pub fn options(seed: u64, mode: Mode) -> Option<Options> {
     // what another one publishes. Both stand last.
     options.parts.retain(|casting| !matches!(casting.part, Part::Operator { .. } | Part::Attacker));
     options.apart = true;
+    // Other budgets are other pieces.
+    options.loop_limits = Default::default();
     Some(options)
 }
 

@@ -10,8 +10,10 @@ use crate::socket_faults::SocketFaults;
 use clap::ValueEnum;
 use conformance::rng::Rng;
 use dacapo::config::{Config, Flush, HlsLayout, Second, Start};
+use dacapo::driver::Limits;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 /// How much of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -102,6 +104,8 @@ pub struct Options {
     pub hard_us: u64,
     /// How the shell's calls go.
     pub socket_faults: SocketFaults,
+    /// The budgets and bounds of the loop.
+    pub loop_limits: Limits,
     /// How the disk is when it all begins.
     pub disk: DiskFaults,
     /// Whether the operator ends the server, or everybody leaves by themselves.
@@ -135,6 +139,7 @@ impl Options {
             parts,
             hard_us,
             socket_faults,
+            loop_limits: loop_limits(seed, tight),
             disk,
             drains,
             apart: false,
@@ -330,6 +335,29 @@ fn configure(seed: u64, tight: bool, parts: &[Casting]) -> Config {
     }
     fit(&mut config);
     config
+}
+
+/// The limits of the loop: with `tight` limits each is small as often as not.
+fn loop_limits(seed: u64, tight: bool) -> Limits {
+    let mut rng = fork(seed, "loop");
+    let mut limits = Limits::default();
+    let small = |rng: &mut Rng| tight && rng.chance(500);
+    if small(&mut rng) {
+        limits.read_bytes = rng.scale(256, 65_536) as usize;
+    }
+    if small(&mut rng) {
+        limits.read_budget_bytes = rng.scale(256, 256 << 10) as usize;
+    }
+    if small(&mut rng) {
+        limits.accepts = rng.scale(1, 256) as usize;
+    }
+    if small(&mut rng) {
+        limits.accept_pause = Duration::from_millis(rng.scale(1, 1_000));
+    }
+    if small(&mut rng) {
+        limits.linger = Duration::from_millis(rng.scale(500, 5_000));
+    }
+    limits
 }
 
 /// Lets one setting suit the others: a response carries a whole segment, and its head.

@@ -31,6 +31,9 @@ const EPOCH_US: u64 = 1_800_000_000_000_000;
 /// How long the core has to become content, in microseconds, beyond the timeouts of the configuration.
 const HEAL_US: u64 = 20_000_000;
 
+/// How long a process may get no time: one pause of up to two seconds may follow right behind another.
+const PAUSE: Duration = Duration::from_secs(4);
+
 /// How far apart a world's clock and a server's timers may be, in microseconds.
 const CLOCK_US: u64 = 10_000;
 
@@ -120,19 +123,17 @@ impl<'a, W: World> Run<'a, W> {
         let header = Header::new(&options.config, &Seed::from_u64(options.seed), Epoch(EPOCH_US));
         let injected = BTreeMap::new();
         let mut run = Run { options, plan, world, header, rest, injected, lives: 0 };
-        run.start();
-        run.world.with_shell(|shell| shell.canary = canary);
+        run.start(canary);
         run
     }
 
     /// The process starts.
-    fn start(&mut self) {
+    fn start(&mut self, canary: Canary) {
         let Some((disk, trace)) = self.rest.take() else { return };
         let options = self.options;
         let mut checker = Checker::new(&options.config);
         if options.faults.contains(&Fault::Pause) {
-            // One of up to two seconds may follow right behind another.
-            checker.pauses(Duration::from_secs(4));
+            checker.pauses(PAUSE);
         }
         let mut rng = fork(options.seed, &format!("life/{}", self.lives));
         self.lives += 1;
@@ -146,8 +147,13 @@ impl<'a, W: World> Run<'a, W> {
         let (number, faults) = (options.seed, options.socket_faults);
         let sockets = Box::new(move |peer| FaultySocket::new(number, peer, faults));
         let born_us = self.world.now_us();
-        let mut shell = Shell::new(server, services(options), born_us, disk, checker, trace, sockets);
+        let (services, limits) = (services(options), options.loop_limits);
+        let mut shell =
+            Shell::new(server, services, limits, born_us, (disk, trace), (checker, canary), sockets);
         shell.exact = options.apart;
+        if options.faults.contains(&Fault::Pause) {
+            shell.instruments.loop_checker.pause = PAUSE;
+        }
         self.world.start(shell);
     }
 
@@ -181,7 +187,7 @@ impl<'a, W: World> Run<'a, W> {
         }
         match deed {
             Deed::Disk(faults) => {
-                self.world.with_shell(|shell| shell.disk.faults = faults);
+                self.world.with_shell(|shell| shell.instruments.disk.faults = faults);
             }
             Deed::Reload(config) => self.world.command(Input::Reload { config }),
             Deed::Crash(_) => {
@@ -189,17 +195,17 @@ impl<'a, W: World> Run<'a, W> {
                     self.rest = Some(rest);
                 }
             }
-            Deed::Restart => self.start(),
+            Deed::Restart => self.start(Canary::default()),
             _ => {}
         }
     }
 
     /// The core is healed, and everything else goes wrong for good.
     fn heal(&mut self) {
-        self.start();
+        self.start(Canary::default());
         let mut rng = fork(self.options.seed, "heal");
         self.world.with_shell(|shell| {
-            shell.disk.faults.fail_permille = 0;
+            shell.instruments.disk.faults.fail_permille = 0;
             shell.heal();
         });
         for (place, casting) in self.options.parts.iter().enumerate() {
@@ -252,9 +258,10 @@ impl<'a, W: World> Run<'a, W> {
         let now = self.world.now_us();
         if self.options.drains {
             self.world.command(Input::Drain);
-            let patience = self.world.with_shell(|shell| shell.watch.patience.drain).unwrap_or_default();
+            let patience =
+                self.world.with_shell(|shell| shell.instruments.checker.patience.drain).unwrap_or_default();
             self.until(now + patience.as_micros() as u64 + CLOCK_US);
-            let finished = self.world.with_shell(|shell| shell.finished) == Some(true);
+            let finished = self.world.with_shell(|shell| shell.is_finished()) == Some(true);
             if !finished && self.failure().is_none() {
                 return self.fail("L7", "the drain has not ended within its timeout".to_owned());
             }
@@ -274,13 +281,20 @@ impl<'a, W: World> Run<'a, W> {
         let at_us = self.world.now_us();
         self.world.with_shell(|shell| {
             let at_us = shell.time(at_us).as_micros();
-            shell.watch.fail(Failure { invariant: invariant.to_owned(), at_us, conn_no: None, words });
+            shell.instruments.checker.fail(Failure {
+                invariant: invariant.to_owned(),
+                at_us,
+                conn_no: None,
+                words,
+            });
         });
     }
 
     fn failure(&mut self) -> Option<Failure> {
         let grievance = self.world.grievance();
-        grievance.or_else(|| self.world.with_shell(|shell| shell.watch.failures().first().cloned())?)
+        grievance.or_else(|| {
+            self.world.with_shell(|shell| shell.instruments.checker.failures().first().cloned())?
+        })
     }
 
     /// What it was.
@@ -290,10 +304,10 @@ impl<'a, W: World> Run<'a, W> {
         let (mut inputs, mut heard) = (head(&self.header), BTreeMap::new());
         let (mut hash, mut events, mut bytes_max) = (0, 0, 0);
         self.world.with_shell(|shell| {
-            (hash, events) = (shell.trace.hash(), shell.trace.events);
-            bytes_max = shell.watch.bytes_max;
-            inputs.extend(shell.tape.take());
-            heard = shell.trace.heard.take().unwrap_or_default();
+            (hash, events) = (shell.instruments.trace.hash(), shell.instruments.trace.events);
+            bytes_max = shell.instruments.checker.bytes_max;
+            inputs.extend(shell.instruments.tape.take());
+            heard = shell.instruments.trace.heard.take().unwrap_or_default();
         });
         inputs.extend(block_end());
         let (injected, marks) = (self.injected, BTreeMap::new());

@@ -4,9 +4,12 @@ mod calm;
 
 use calm::calm;
 use dacapo::record::read;
-use sim::campaign::{Place, run};
+use sim::campaign::{Place, run, watched};
 use sim::canary::{ALL, Canary, Fault};
 use sim::options::{Casting, Form, Options, Part};
+use sim::peers::people;
+use sim::run::Run;
+use sim::world::link::{Fate, Pace};
 
 /// Which invariant is said to be broken first.
 fn caught(fault: Fault, options: &Options) -> Option<String> {
@@ -139,9 +142,79 @@ fn a_panic_is_caught_and_told() {
     expect(Fault::Panics, "PANIC");
 }
 
+// What the loop itself may not do wrong.
+
+/// Budgets so small that every publisher's frame is beyond them.
 #[test]
-fn twelve_canaries_and_no_two_alike() {
-    assert!(ALL.len() >= 12);
+fn a_budget_that_is_ignored_is_caught_by_i41() {
+    for seed in [7, 8, 9] {
+        let mut options = calm(seed);
+        options.loop_limits.read_bytes = 500;
+        options.loop_limits.read_budget_bytes = 1_000;
+        expect_of(Fault::BudgetIgnored, "I41", &options);
+    }
+}
+
+/// Peers that say what no program would, and do not read that they are refused.
+#[test]
+fn a_lingering_close_that_is_forgotten_is_caught_by_l9() {
+    for seed in [7, 8, 9] {
+        let mut options = calm(seed);
+        let attackers = [Casting { part: Part::Attacker, dial_us: 0, core: false }; 8];
+        let first = options.parts.len();
+        options.parts.extend(attackers);
+        let caught = |fault| {
+            let mut people = people(&options);
+            people[first..].iter_mut().for_each(|attacker| attacker.pace = Pace::Stalled);
+            let outcome = watched(Run::among(&options, people, Canary::new(fault), false));
+            outcome.failure.map(|failure| failure.invariant)
+        };
+        assert_eq!(caught(Fault::None), None, "healthy, seed {seed}");
+        assert_eq!(caught(Fault::LingerForgotten).as_deref(), Some("L9"), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_wake_up_that_comes_too_late_is_caught_by_i28() {
+    expect(Fault::WakeLate, "I28");
+}
+
+/// Players that close their side in the middle of their request: both arrive together.
+#[test]
+fn an_end_that_is_lost_behind_the_last_bytes_is_caught_by_i42() {
+    for seed in [7, 8, 9] {
+        let mut options = calm(seed);
+        let player = Part::Player { stream: 0, form: Form::Flv, wild: true };
+        options.parts.push(Casting { part: player, dial_us: 1_000_000, core: false });
+        let caught = |fault| {
+            let mut people = people(&options);
+            people.last_mut().expect("the player").fates = vec![Fate::HalfClose(10); 100];
+            let outcome = watched(Run::among(&options, people, Canary::new(fault), false));
+            outcome.failure.map(|failure| failure.invariant)
+        };
+        assert_eq!(caught(Fault::None), None, "healthy, seed {seed}");
+        assert_eq!(caught(Fault::EndLost).as_deref(), Some("I42"), "seed {seed}");
+    }
+}
+
+/// Players come all the time, and for a while there are no file descriptors.
+#[test]
+fn an_accept_pause_that_never_ends_is_caught_by_l10() {
+    for seed in [7, 8, 9] {
+        let mut options = calm(seed);
+        options.faults.insert(sim::fault::Fault::Exhausted);
+        for place in 0..60 {
+            let part = Part::Player { stream: 0, form: Form::Flv, wild: true };
+            options.parts.push(Casting { part, dial_us: place * 100_000, core: false });
+        }
+        expect_of(Fault::AcceptPauseEndless, "L10", &options);
+    }
+}
+
+#[test]
+fn twenty_canaries_and_no_two_alike() {
+    let names: std::collections::BTreeSet<String> = ALL.iter().map(|fault| format!("{fault:?}")).collect();
+    assert_eq!((ALL.len(), names.len()), (20, 20));
 }
 
 #[test]

@@ -69,6 +69,15 @@ impl<'a> Slices<'a> {
         self.frames_from.unwrap_or(self.count)
     }
 
+    /// The first `max` bytes.
+    pub fn first(&self, max: usize) -> Slices<'_> {
+        let mut first = Slices::default();
+        for slice in self.as_io_slices() {
+            first.push(&slice[..slice.len().min(max - first.len())]);
+        }
+        first
+    }
+
     /// Iterates over the slices. The second item is the shared buffer if the slice covers all of it.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&'a Bytes>)> {
         self.as_io_slices().iter().zip(self.shared).map(|(slice, shared)| (&slice[..], shared))

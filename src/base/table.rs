@@ -74,6 +74,11 @@ impl<T> Table<T> {
         self.places.iter().enumerate().filter_map(|(place, thing)| Some((place, thing.as_ref()?)))
     }
 
+    /// Iterates over the entries in the order of their places.
+    pub fn into_values(self) -> impl Iterator<Item = T> {
+        self.places.into_iter().flatten()
+    }
+
     /// Number of entries.
     pub fn len(&self) -> usize {
         self.places.len() - self.free.len()

@@ -122,7 +122,7 @@ mod tests {
     }
 
     /// Files and rooms of the tree that log nothing under their own name.
-    const SILENT: [&str; 7] = ["lib", "mod", "session", "package", "ask", "tests", "record"];
+    const SILENT: [&str; 8] = ["lib", "mod", "session", "package", "ask", "tests", "record", "driver"];
 
     #[test]
     fn the_list_of_modules_is_the_tree_of_sources() {

@@ -3,8 +3,6 @@
 //! The only impure room. What it does is told by `reactor`; what it decides is nothing.
 
 pub mod clock;
-pub mod closing;
-pub mod conn;
 pub mod entropy;
 pub mod files;
 pub mod listener;
@@ -15,6 +13,7 @@ pub mod recorder;
 pub mod rlimit;
 pub mod sendfile;
 pub mod signals;
+pub mod sockets;
 pub mod workers;
 pub mod world;
 
@@ -28,12 +27,13 @@ use recorder::Recorder;
 use recorder::control::Control;
 use sendfile::Pages;
 use signals::Signals;
+use sockets::MioSockets;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use thiserror::Error;
 use workers::Workers;
-use world::{Hooks, World};
+use world::{Hooks, NetWorld};
 
 /// Why the server could not run.
 #[derive(Debug, Error)]
@@ -93,8 +93,8 @@ pub fn serve(
     config.note_bound(&bound);
     let poll = Poll::new()?;
     let mut signals = Signals::new()?;
-    signals.register(poll.registry(), reactor::SIGNALS)?;
-    let waker = Arc::new(Waker::new(poll.registry(), reactor::WAKER)?);
+    signals.register(poll.registry(), sockets::SIGNALS)?;
+    let waker = Arc::new(Waker::new(poll.registry(), sockets::WAKER)?);
     let workers = Workers::start(Arc::clone(&waker))?;
     let (clock, seed) = (Clock::start(), entropy::seed()?);
     let birth = clock.now();
@@ -108,10 +108,10 @@ pub fn serve(
     // Closed when the loop has ended.
     let _control = open_control(&mut config, &recorder)?;
     let server = Server::new(config.clone(), seed, birth, clock.epoch());
-    let world = World::new(workers, signals, hooks, bound);
-    let pages = Pages::new(config.limits.sendfile_bytes);
-    let reactor = Reactor::new(poll, clock, server, listeners, pages, world, recorder)?;
-    started(&config, &reactor.bound());
-    reactor.run()?;
+    let sockets =
+        MioSockets::new(poll.registry().try_clone()?, listeners, Pages::new(config.limits.sendfile_bytes))?;
+    started(&config, &sockets.bound());
+    let world = NetWorld::new(sockets, recorder, workers);
+    Reactor::new(poll, clock, server, world, signals, hooks).run()?;
     Ok(())
 }

@@ -1,14 +1,15 @@
-//! What the reactor needs of the world besides sockets.
-//!
-//! In: outputs of the server that take time, and signals. Out: inputs, when something is done. Never
-//! blocks the loop.
+//! What the loop drives in production: mio's sockets, helper threads, the flight recorder.
 
-use crate::base::id::Ticket;
+use crate::base::id::{ConnId, ListenerId, Ticket};
+use crate::base::slices::Slices;
+use crate::base::time::Instant;
 use crate::config::Config;
+use crate::driver::{Accepted, Background, Key, Read, Sockets};
 use crate::net::procfs::Gauge;
-use crate::net::signals::{Signal, Signals};
+use crate::net::recorder::Recorder;
+use crate::net::sockets::{MioSockets, Socket};
 use crate::net::workers::Workers;
-use crate::server::{Input, Output};
+use crate::server::{Input, Job, Monitor, Output, Server, Taken};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -20,84 +21,113 @@ pub struct Hooks {
     pub reopen_log: Box<dyn FnMut()>,
 }
 
-/// The world outside the sockets.
-pub struct World {
+/// Everything outside of the driver.
+pub struct NetWorld {
+    /// Sockets and listeners.
+    pub sockets: MioSockets,
+    /// The flight recorder.
+    pub recorder: Recorder,
     workers: Workers,
-    signals: Signals,
     gauge: Gauge,
-    hooks: Hooks,
-    /// What is listened to, by listener.
-    bound: Vec<SocketAddr>,
     measured: VecDeque<Input<'static>>,
 }
 
-/// What a signal leads to.
-#[derive(Debug)]
-pub enum Wish {
-    /// The server is told.
-    Tell(Input<'static>),
-    /// The process ends at once.
-    Quit,
-    /// It was looked after.
-    Done,
-}
-
-impl World {
+impl NetWorld {
     /// The world, with helper threads that run already.
-    pub fn new(workers: Workers, signals: Signals, hooks: Hooks, bound: Vec<SocketAddr>) -> Self {
-        World { workers, signals, gauge: Gauge::new(), hooks, bound, measured: VecDeque::new() }
+    pub fn new(sockets: MioSockets, recorder: Recorder, workers: Workers) -> Self {
+        NetWorld { sockets, recorder, workers, gauge: Gauge::new(), measured: VecDeque::new() }
     }
 
-    /// Starts what the server wants. The answer comes out of [`World::next_result`].
-    pub fn start(&mut self, output: Output) {
-        match output {
-            Output::Store { ticket, op } => self.workers.store(ticket, op),
-            Output::Measure { ticket } => self.measured.push_back(self.gauge.read_as(ticket)),
-            // The reactor keeps these for itself.
-            Output::Write { .. } | Output::Read { .. } | Output::Close { .. } | Output::Finished => {}
-        }
-    }
-
-    /// The next thing that is done.
-    pub fn next_result(&mut self) -> Option<Input<'static>> {
-        self.measured.pop_front().or_else(|| self.workers.next_result())
-    }
-
-    /// True if [`World::next_result`] has something although nothing will wake the poll.
+    /// True if there is a result although nothing will wake the poll.
     pub fn has_results(&self) -> bool {
         !self.measured.is_empty()
     }
 
-    /// A measurement that nobody asked for: it introduces the process to the server.
+    /// A measurement that the server did not ask for: it introduces the process to the server.
     pub fn introduction(&mut self) -> Input<'static> {
         self.gauge.read_as(Ticket(0))
     }
 
-    /// The next signal, looked after as far as the server need not know.
-    pub fn next_signal(&mut self) -> Option<Wish> {
-        Some(match self.signals.take()? {
-            Signal::Drain => Wish::Tell(Input::Drain),
-            Signal::Quit => Wish::Quit,
-            Signal::Reload => match (self.hooks.reload)() {
-                Ok(mut config) => {
-                    config.note_bound(&self.bound);
-                    Wish::Tell(Input::Reload { config: Box::new(config) })
-                }
-                Err(error) => {
-                    log::warn!("the configuration was not reloaded, the old one stays in force: {error}");
-                    Wish::Done
-                }
-            },
-            Signal::ReopenLog => {
-                (self.hooks.reopen_log)();
-                log::info!("the log was reopened");
-                Wish::Done
-            }
-        })
+    /// A configuration that was read again, as it holds for this process: a reload moves no listener.
+    pub fn reload(&self, mut config: Config) -> Input<'static> {
+        let bound: Vec<SocketAddr> = self.sockets.bound().into_iter().map(|(_, addr)| addr).collect();
+        config.note_bound(&bound);
+        Input::Reload { config: Box::new(config) }
     }
 
-    /// Lets the helper threads finish what they were asked.
-    pub fn finish(self) {
+    /// Waits until everything that was started is done, and recordings are written, but not for ever.
+    pub fn finish(mut self, now: Instant) {
+        self.recorder.finish(now);
         self.workers.finish();
+    }
+}
+
+impl Background for NetWorld {
+    fn start(&mut self, _: Instant, job: Job) {
+        match job {
+            Job::Store { ticket, op } => self.workers.store(ticket, op),
+            Job::Measure { ticket } => self.measured.push_back(self.gauge.read_as(ticket)),
+        }
+    }
+
+    fn next_result(&mut self, _: Instant) -> Option<Input<'static>> {
+        self.measured.pop_front().or_else(|| self.workers.next_result())
+    }
+}
+
+impl Sockets for NetWorld {
+    type Socket = Socket;
+
+    fn accept(&mut self, listener: ListenerId) -> Accepted<Socket> {
+        self.sockets.accept(listener)
+    }
+
+    fn watch(&mut self, socket: &mut Socket, key: Key) -> Result<(), String> {
+        self.sockets.watch(socket, key)
+    }
+
+    fn read(&mut self, socket: &mut Socket, buffer: &mut [u8]) -> Read {
+        self.sockets.read(socket, buffer)
+    }
+
+    fn write(&mut self, socket: &mut Socket, slices: &Slices<'_>, now: Instant) -> Result<Taken, String> {
+        self.sockets.write(socket, slices, now)
+    }
+
+    fn shutdown(&mut self, socket: &mut Socket) {
+        self.sockets.shutdown(socket);
+    }
+
+    fn close(&mut self, socket: Socket) {
+        self.sockets.close(socket);
+    }
+}
+
+impl Monitor for NetWorld {
+    fn accepted(
+        &mut self,
+        server: &Server,
+        now: Instant,
+        listener: ListenerId,
+        peer: SocketAddr,
+        conn: Option<ConnId>,
+    ) {
+        self.recorder.accepted(server, now, listener, peer, conn);
+    }
+
+    fn input(&mut self, server: &Server, now: Instant, input: &Input<'_>) {
+        self.recorder.input(server, now, input);
+    }
+
+    fn sent(&mut self, now: Instant, conn: ConnId, shown: &Slices<'_>, taken: Taken) {
+        self.recorder.sent(now, conn, shown, taken);
+    }
+
+    fn after_input(&mut self, server: &Server) {
+        self.recorder.after_input(server);
+    }
+
+    fn output(&mut self, now: Instant, output: &Output) {
+        self.recorder.output(now, output);
     }
 }

@@ -17,7 +17,7 @@ use crate::record::digest_cache::DigestCache;
 use crate::record::event::{ConnNo, Event};
 use crate::record::file;
 use crate::record::rolling_hash::RollingHash;
-use crate::server::{Input, Output, Server};
+use crate::server::{Input, Job, Monitor, Output, Server, Taken};
 use std::net::SocketAddr;
 
 /// Most bytes that are held back for a connection that has not said what it is about.
@@ -138,20 +138,6 @@ impl Tape {
         }
     }
 
-    /// The server accepted a peer as `conn`, or turned it away.
-    pub fn accepted(&mut self, now: Instant, listener: ListenerId, peer: SocketAddr, conn: Option<ConnId>) {
-        self.place += 1;
-        let Some(conn) = conn else {
-            if self.chosen.is_none() {
-                self.body.put(self.place, now, &Event::Accepted { listener, peer, conn_no: None });
-            }
-            return;
-        };
-        let state = self.state_of(None);
-        let conn_no = self.track(conn, state, None);
-        self.about(conn, now, |_| Event::Accepted { listener, peer, conn_no: Some(conn_no) });
-    }
-
     fn track(&mut self, conn: ConnId, state: State, conn_no: Option<ConnNo>) -> ConnNo {
         let conn_no = conn_no.unwrap_or(ConnNo(self.next_conn_no));
         self.next_conn_no = self.next_conn_no.max(conn_no.0 + 1);
@@ -164,66 +150,11 @@ impl Tape {
         conn_no
     }
 
-    /// The server is about to be told `input`. Of [`Input::Sent`], [`Tape::sent`] is told instead.
-    pub fn input(&mut self, server: &Server, now: Instant, input: &Input<'_>) {
-        self.place += 1;
-        match input {
-            Input::Received { conn, bytes } => self.received(*conn, now, bytes),
-            Input::Writable { conn } => self.about(*conn, now, |conn_no| Event::Writable { conn_no }),
-            Input::Ended { conn, end } => {
-                self.about(*conn, now, |conn_no| Event::Ended { conn_no, end: end.clone() });
-            }
-            Input::Tick => return self.general(now, &Event::Tick),
-            Input::Drain => return self.general(now, &Event::Drain),
-            Input::Reload { config } => self.general(now, &Event::Reload { config: config::print(config) }),
-            Input::Sent { .. } => {}
-            // Tickets are the whole server's.
-            _ if self.chosen.is_some() => {}
-            Input::Stored { ticket, result } => {
-                self.general(now, &Event::Stored { ticket: *ticket, result: result.clone() });
-            }
-            Input::Measured { ticket, vitals } => {
-                self.general(now, &Event::Measured { ticket: *ticket, vitals: vitals.clone() });
-            }
-        }
-        // Timers fire with any input, also with one that is not recorded: then the time is.
-        if self.chosen.is_some() && server.deadline().is_some_and(|deadline| deadline.at <= now) {
-            self.general(now, &Event::Tick);
-        }
-    }
-
     fn received(&mut self, conn: ConnId, now: Instant, bytes: &[u8]) {
         let place = self.place;
         let Some((conn_no, body)) = self.writes_to(conn) else { return };
         let out = body.begin(place, codec::RECEIVED, now);
         codec::received(out, conn_no, bytes);
-    }
-
-    /// The kernel took `len` of the bytes that it was shown, and the server is about to be told.
-    pub fn sent(&mut self, now: Instant, conn: ConnId, shown: &Slices<'_>, len: usize, room: bool) {
-        self.place += 1;
-        let place = self.place;
-        let slot = self.tracks.get_mut(conn.index as usize).and_then(Option::as_mut);
-        let Some(track) = slot.filter(|track| track.conn == conn) else { return };
-        if matches!(track.state, State::Forgotten) {
-            return;
-        }
-        let mut left = len;
-        for (slice, shared) in shown.iter() {
-            match shared {
-                Some(piece) if slice.len() <= left => track.sent.append(self.digests.digest(piece)),
-                _ => track.sent.extend(&slice[..left.min(slice.len())]),
-            }
-            left = left.saturating_sub(slice.len());
-            if left == 0 {
-                break;
-            }
-        }
-        let check = track.sent.short();
-        let len = u32::try_from(len).expect("one write is limited");
-        let Some((conn_no, body)) = self.writes_to(conn) else { return };
-        let out = body.begin(place, codec::SENT, now);
-        codec::sent(out, conn_no, len, room, check);
     }
 
     /// Where entries about `conn` go, and under which number.
@@ -249,44 +180,6 @@ impl Tape {
 
     fn general(&mut self, now: Instant, event: &Event) {
         self.body.put(self.place, now, event);
-    }
-
-    /// The server has taken the last input: a connection whose words were held back may have said what it is
-    /// about. To be called after every `accept` and `handle`, before the server is asked what it wants.
-    pub fn after_input(&mut self, server: &Server) {
-        let Some(conn) = self.undecided.take() else { return };
-        let slot = self.tracks.get_mut(conn.index as usize).and_then(Option::as_mut);
-        let (Some(track), Some(chosen)) = (slot.filter(|track| track.conn == conn), &self.chosen) else {
-            return;
-        };
-        let State::Pending(first) = &mut track.state else { return };
-        match server.about(conn) {
-            Some(name) if chosen.iter().any(|pattern| pattern.fits(name)) => {
-                self.ready.extend(first.cut());
-                track.state = State::Recorded;
-            }
-            Some(_) => track.state = State::Forgotten,
-            None if first.bytes.len() > PENDING_BYTES_MAX => {
-                self.forgotten += 1;
-                track.state = State::Forgotten;
-            }
-            None => {}
-        }
-    }
-
-    /// The server wants something done.
-    pub fn output(&mut self, now: Instant, output: &Output) {
-        match output {
-            Output::Write { .. } | Output::Finished => {}
-            Output::Close { conn, linger } => self.closed(now, *conn, *linger),
-            request if self.chosen.is_none() => {
-                let conn_no =
-                    |conn| self.tracks.get(conn as usize).and_then(Option::as_ref).map(|track| track.conn_no);
-                let words = request_text(request, conn_no);
-                self.requests.extend(words.as_bytes());
-            }
-            _ => {}
-        }
     }
 
     fn closed(&mut self, now: Instant, conn: ConnId, linger: bool) {
@@ -329,6 +222,116 @@ impl Tape {
     }
 }
 
+impl Monitor for Tape {
+    fn accepted(
+        &mut self,
+        _: &Server,
+        now: Instant,
+        listener: ListenerId,
+        peer: SocketAddr,
+        conn: Option<ConnId>,
+    ) {
+        self.place += 1;
+        let Some(conn) = conn else {
+            if self.chosen.is_none() {
+                self.body.put(self.place, now, &Event::Accepted { listener, peer, conn_no: None });
+            }
+            return;
+        };
+        let state = self.state_of(None);
+        let conn_no = self.track(conn, state, None);
+        self.about(conn, now, |_| Event::Accepted { listener, peer, conn_no: Some(conn_no) });
+    }
+
+    fn input(&mut self, server: &Server, now: Instant, input: &Input<'_>) {
+        self.place += 1;
+        match input {
+            Input::Received { conn, bytes } => self.received(*conn, now, bytes),
+            Input::Writable { conn } => self.about(*conn, now, |conn_no| Event::Writable { conn_no }),
+            Input::Ended { conn, end } => {
+                self.about(*conn, now, |conn_no| Event::Ended { conn_no, end: end.clone() });
+            }
+            Input::Tick => return self.general(now, &Event::Tick),
+            Input::Drain => return self.general(now, &Event::Drain),
+            Input::Reload { config } => self.general(now, &Event::Reload { config: config::print(config) }),
+            // Tickets are the whole server's.
+            _ if self.chosen.is_some() => {}
+            Input::Stored { ticket, result } => {
+                self.general(now, &Event::Stored { ticket: *ticket, result: result.clone() });
+            }
+            Input::Measured { ticket, vitals } => {
+                self.general(now, &Event::Measured { ticket: *ticket, vitals: vitals.clone() });
+            }
+        }
+        // Timers fire with any input, also with one that is not recorded: then the time is.
+        if self.chosen.is_some() && server.deadline().is_some_and(|deadline| deadline.at <= now) {
+            self.general(now, &Event::Tick);
+        }
+    }
+
+    fn sent(&mut self, now: Instant, conn: ConnId, shown: &Slices<'_>, Taken { len, room }: Taken) {
+        self.place += 1;
+        let place = self.place;
+        let slot = self.tracks.get_mut(conn.index as usize).and_then(Option::as_mut);
+        let Some(track) = slot.filter(|track| track.conn == conn) else { return };
+        if matches!(track.state, State::Forgotten) {
+            return;
+        }
+        let mut left = len;
+        for (slice, shared) in shown.iter() {
+            match shared {
+                Some(piece) if slice.len() <= left => track.sent.append(self.digests.digest(piece)),
+                _ => track.sent.extend(&slice[..left.min(slice.len())]),
+            }
+            left = left.saturating_sub(slice.len());
+            if left == 0 {
+                break;
+            }
+        }
+        let check = track.sent.short();
+        let len = u32::try_from(len).expect("one write is limited");
+        let Some((conn_no, body)) = self.writes_to(conn) else { return };
+        let out = body.begin(place, codec::SENT, now);
+        codec::sent(out, conn_no, len, room, check);
+    }
+
+    /// A connection whose first bytes were held back may have said what it is about.
+    fn after_input(&mut self, server: &Server) {
+        let Some(conn) = self.undecided.take() else { return };
+        let slot = self.tracks.get_mut(conn.index as usize).and_then(Option::as_mut);
+        let (Some(track), Some(chosen)) = (slot.filter(|track| track.conn == conn), &self.chosen) else {
+            return;
+        };
+        let State::Pending(first) = &mut track.state else { return };
+        match server.about(conn) {
+            Some(name) if chosen.iter().any(|pattern| pattern.fits(name)) => {
+                self.ready.extend(first.cut());
+                track.state = State::Recorded;
+            }
+            Some(_) => track.state = State::Forgotten,
+            None if first.bytes.len() > PENDING_BYTES_MAX => {
+                self.forgotten += 1;
+                track.state = State::Forgotten;
+            }
+            None => {}
+        }
+    }
+
+    fn output(&mut self, now: Instant, output: &Output) {
+        match output {
+            Output::Write { .. } | Output::Finished => {}
+            Output::Close { conn, linger } => self.closed(now, *conn, *linger),
+            request if self.chosen.is_none() => {
+                let conn_no =
+                    |conn| self.tracks.get(conn as usize).and_then(Option::as_ref).map(|track| track.conn_no);
+                let words = request_text(request, conn_no);
+                self.requests.extend(words.as_bytes());
+            }
+            _ => {}
+        }
+    }
+}
+
 impl Default for Tape {
     fn default() -> Self {
         Tape::new()
@@ -339,11 +342,12 @@ impl Default for Tape {
 pub(super) fn request_text(request: &Output, conn_no: impl Fn(u32) -> Option<ConnNo>) -> String {
     match request {
         Output::Read { conn, on } => format!("Read {:?} {on}", conn_no(conn.index)),
-        Output::Store { ticket, op: StoreOp::Write { path, body } } => {
+        Output::Start(Job::Store { ticket, op: StoreOp::Write { path, body } }) => {
             let mut content = RollingHash::default();
             body.iter().for_each(|piece| content.extend(piece));
             format!("Write {ticket:?} {path} {content:?}")
         }
+        Output::Start(job) => format!("{job:?}"),
         other => format!("{other:?}"),
     }
 }

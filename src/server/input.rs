@@ -18,15 +18,6 @@ pub enum Input<'a> {
         /// What.
         bytes: &'a [u8],
     },
-    /// The kernel took bytes of a connection's outbox.
-    Sent {
-        /// Whose.
-        conn: ConnId,
-        /// How many.
-        len: usize,
-        /// False if it took fewer than it was offered: it has no room before [`Input::Writable`].
-        room: bool,
-    },
     /// The kernel has room again for a connection that had none.
     Writable {
         /// Which.

@@ -1,9 +1,8 @@
 //! The server: where sessions, streams and packages meet.
 //!
 //! One value without sockets, clock, files, threads or entropy. A shell tells it what happened
-//! ([`Server::accept`], [`Server::handle`]), drains what it wants done ([`Server::poll`]) after every such
-//! call, writes what [`Server::outbox`] shows, and waits until [`Server::deadline`] or until something
-//! happens. Same configuration, seed and inputs: same outputs, to the bit.
+//! ([`Server::accept`], [`Server::handle`]), does what it wants ([`Server::poll`]) after every such call, writes
+//! where it says so ([`Server::write`]), and waits until [`Server::deadline`] or until something happens. Same configuration, seed and inputs: same outputs, to the bit.
 //!
 //! The four kinds of methods: `accept` and `handle` take from the world; `poll` gives to it, and may
 //! have something new after every `accept` and `handle`; `outbox` and `deadline` look and do not touch.
@@ -12,8 +11,10 @@ mod ask;
 mod check;
 mod close;
 mod conn;
+pub mod direct;
 mod dispatch;
 mod drain;
+mod engine;
 mod hosted;
 mod input;
 mod output;
@@ -32,8 +33,9 @@ pub mod usage;
 mod vid;
 mod write_budget;
 
+pub use engine::{Engine, Monitor, Perform};
 pub use input::{End, Input};
-pub use output::Output;
+pub use output::{Job, Output, Taken};
 pub use vid::{stream_vid, vid};
 
 use crate::base::id::{Cid, ConnId, ListenerId, Ticket};
@@ -244,7 +246,6 @@ impl Server {
         match input {
             Input::Tick => {}
             Input::Received { conn, bytes } => self.received(conn, bytes),
-            Input::Sent { conn, len, room } => self.sent(conn, len, room),
             Input::Writable { conn } => self.writable(conn),
             Input::Ended { conn, end: End::Eof } => self.peer_left(conn),
             Input::Ended { conn, end: End::Broken(how) } => self.close(conn, Reason::Broken(how)),
@@ -277,9 +278,47 @@ impl Server {
         }
     }
 
-    /// The bytes that wait for a connection, as slices for `writev`: its own first, then its window on a
-    /// rendered log. The shell looks and does not touch; it reports the count as [`Input::Sent`].
-    pub fn outbox<'a>(&'a self, conn: ConnId, slices: &mut Slices<'a>) {
+    /// Writes for a connection, after [`Output::Write`]: `put` gets the bytes that wait, as slices for
+    /// `writev` (the connection's own first, then its window on a rendition), and says how many of them were
+    /// taken. These are counted before this returns, so no input can come between what was shown and what is
+    /// counted. Without such an output before, nothing happens.
+    ///
+    /// # Errors
+    /// That of `put`. Nothing was counted then; the connection must be told as ended next.
+    ///
+    /// # Panics
+    /// If `put` says that more bytes were taken than it was shown: a bug in the shell.
+    pub fn write<E>(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        put: impl FnOnce(&Slices<'_>) -> Result<Taken, E>,
+    ) -> Result<(), E> {
+        self.set_now(now);
+        if !self.conns.get(conn).is_some_and(|conn| conn.offered) {
+            return Ok(());
+        }
+        let mut slices = Slices::default();
+        self.show(conn, &mut slices);
+        let shown = slices.len();
+        let taken = put(&slices)?;
+        assert!(taken.len <= shown, "{} bytes were sent, and {shown} were shown", taken.len);
+        self.sent(conn, taken);
+        self.fire_timers();
+        self.run_sessions();
+        #[cfg(debug_assertions)]
+        self.check();
+        Ok(())
+    }
+
+    /// True if bytes wait for a connection.
+    pub fn has_bytes(&self, conn: ConnId) -> bool {
+        let mut slices = Slices::default();
+        self.show(conn, &mut slices);
+        !slices.is_empty()
+    }
+
+    fn show<'a>(&'a self, conn: ConnId, slices: &mut Slices<'a>) {
         let Some(conn) = self.conns.get(conn) else { return };
         match &conn.role {
             Role::Playing { stream, cursor } => {

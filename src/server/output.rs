@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// A request of the server to the shell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Output {
-    /// Write [`crate::server::Server::outbox`] of this connection and report [`crate::server::Input::Sent`].
+    /// Call [`crate::server::Server::write`] for this connection.
     Write {
         /// Whose.
         conn: ConnId,
@@ -27,11 +27,20 @@ pub enum Output {
         /// True: the final response is on its way, let it arrive (lingering close). False: drop it.
         linger: bool,
     },
+    /// Start background work.
+    Start(Job),
+    /// Everything is said and done after a drain: the process may end.
+    Finished,
+}
+
+/// Background work: what would block the loop. Its result comes back as an input with the same ticket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Job {
     /// Change a file; answered by `Input::Stored`.
     Store {
         /// Names the request.
         ticket: Ticket,
-        /// How.
+        /// The change.
         op: StoreOp,
     },
     /// Measure process and machine; answered by `Input::Measured`.
@@ -39,6 +48,13 @@ pub enum Output {
         /// Names the request.
         ticket: Ticket,
     },
-    /// Everything is said and done after a drain: the process may end.
-    Finished,
+}
+
+/// What was taken of the bytes that were shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// How many bytes.
+    pub len: usize,
+    /// False if fewer were taken than were shown: there is no room before `Input::Writable`.
+    pub room: bool,
 }

@@ -10,7 +10,7 @@ use crate::package::hls::Hls;
 use crate::server::Server;
 use crate::server::conn::Role;
 use crate::server::hosted::Hosted;
-use crate::server::output::Output;
+use crate::server::output::{Job, Output};
 use crate::session::ask::Refusal;
 use crate::stream::ingest::{Appended, Stream};
 use crate::stream::registry::StreamKey;
@@ -145,7 +145,7 @@ impl Server {
         let waiting = hosted.fetching.iter().copied().filter(|_| changed).collect::<Vec<ConnId>>();
         for op in ops {
             let ticket = self.ticket();
-            self.outputs.push_back(Output::Store { ticket, op });
+            self.outputs.push_back(Output::Start(Job::Store { ticket, op }));
         }
         for id in waiting {
             self.fetch_again(id);

@@ -8,6 +8,7 @@ use crate::base::reason::Reason;
 use crate::server::Server;
 use crate::server::conn::Role;
 use crate::server::hosted::Hosted;
+use crate::server::output::Taken;
 use crate::server::write_budget::WriteBudget;
 use crate::session::Session;
 use crate::stream::cursor::{Cursor, Next};
@@ -93,8 +94,8 @@ impl Server {
         if conn.outbox.is_empty() { Readiness::CaughtUp } else { Readiness::Ready }
     }
 
-    /// The shell wrote `len` bytes of what it was offered.
-    pub(super) fn sent(&mut self, id: ConnId, len: usize, room: bool) {
+    /// So many bytes of what was shown were taken.
+    pub(super) fn sent(&mut self, id: ConnId, Taken { len, room }: Taken) {
         let now = self.now;
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.offered = false;

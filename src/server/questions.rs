@@ -4,7 +4,7 @@
 use crate::base::id::{ConnId, Ticket};
 use crate::server::Server;
 use crate::server::hosted::Hosted;
-use crate::server::output::Output;
+use crate::server::output::{Job, Output};
 use crate::server::vid::vid;
 use crate::session::ask::Answer;
 use crate::status::{Identity, Query, Report, Summaries, Totals, Vitals};
@@ -56,7 +56,7 @@ impl Server {
         }
         let ticket = self.ticket();
         self.pending.insert(ticket, id);
-        self.outputs.push_back(Output::Measure { ticket });
+        self.outputs.push_back(Output::Start(Job::Measure { ticket }));
     }
 
     /// A measurement came; the shell may also send one that nobody asked for, to introduce the process.

@@ -9,9 +9,11 @@ mod playlist;
 mod tags;
 
 use dacapo::base::time::Instant;
+use dacapo::driver::Limits;
 use playlist::Answers;
 use std::collections::BTreeMap;
 use std::io::IoSlice;
+use std::time::Duration;
 use tags::{Hand, Tags};
 
 /// What a shell does wrong.
@@ -50,10 +52,20 @@ pub enum Fault {
     NumberChanged,
     /// The server panics when a frame leaves.
     Panics,
+    /// A pass of the loop has no budgets: it reads and accepts until there is nothing left.
+    BudgetIgnored,
+    /// A socket in lingering close is never closed by the loop itself.
+    LingerForgotten,
+    /// The process is woken up too late.
+    WakeLate,
+    /// Where the last bytes and the end of a connection arrive together, the end is not reported.
+    EndLost,
+    /// After the file descriptors ran out, the loop never accepts again.
+    AcceptPauseEndless,
 }
 
 /// Everything that can go wrong on purpose.
-pub const ALL: [Fault; 15] = [
+pub const ALL: [Fault; 20] = [
     Fault::TickLost,
     Fault::TimerLost,
     Fault::SentMisreported,
@@ -69,7 +81,18 @@ pub const ALL: [Fault; 15] = [
     Fault::PlaylistShrinks,
     Fault::NumberChanged,
     Fault::Panics,
+    Fault::BudgetIgnored,
+    Fault::LingerForgotten,
+    Fault::WakeLate,
+    Fault::EndLost,
+    Fault::AcceptPauseEndless,
 ];
+
+/// More than any run lasts.
+const FOREVER: Duration = Duration::from_secs(100_000);
+
+/// More than the checks forgive.
+const OVERSLEEP: Duration = Duration::from_millis(20);
 
 /// Writes that are reported rightly before one is not.
 const WRITES_BEFORE: u64 = 60;
@@ -97,6 +120,26 @@ impl Canary {
     /// it cry, and little of that run to make it cry again.
     pub fn picky(fault: Fault) -> Self {
         Canary { hand: Hand::picky(fault), ..Canary::new(fault) }
+    }
+
+    /// The limits of the loop, instead of those that it should have.
+    pub fn loop_limits(&self, limits: Limits) -> Limits {
+        match self.fault {
+            Fault::BudgetIgnored => Limits { read_budget_bytes: usize::MAX, accepts: usize::MAX, ..limits },
+            Fault::LingerForgotten => Limits { linger: FOREVER, ..limits },
+            Fault::AcceptPauseEndless => Limits { accept_pause: FOREVER, ..limits },
+            _ => limits,
+        }
+    }
+
+    /// How much later the process is woken up than it wants to be.
+    pub fn oversleeps(&self) -> Duration {
+        if self.fault == Fault::WakeLate { OVERSLEEP } else { Duration::ZERO }
+    }
+
+    /// Whether the loop is not told that a peer has closed its side.
+    pub fn hides_the_end(&self) -> bool {
+        self.fault == Fault::EndLost
     }
 
     /// Whether the server gets the tick that is due.

@@ -10,8 +10,8 @@ use dacapo::base::rng::Seed;
 use dacapo::base::slices::Slices;
 use dacapo::base::time::{Epoch, Instant};
 use dacapo::config::Config;
-use dacapo::server::{End, Input, Output, Server};
-use dacapo::status::Vitals;
+use dacapo::server::direct::{Direct, Peers};
+use dacapo::server::{End, Input, Server, Taken};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -21,9 +21,24 @@ use std::time::Duration;
 
 /// A server and its peers, joined by pipes that are always open and take no time.
 struct Pipes {
-    server: Server,
-    now: Instant,
+    direct: Direct<Sent>,
     piped: Vec<PipedPeer>,
+}
+
+/// What the server has sent and closed, in order, and no peer has heard of so far.
+#[derive(Default)]
+struct Sent(VecDeque<(ConnId, Option<Vec<u8>>)>);
+
+impl Peers for Sent {
+    fn write(&mut self, _: Instant, conn: ConnId, slices: &Slices<'_>) -> Taken {
+        let bytes = slices.as_io_slices().iter().flat_map(|slice| slice.iter().copied()).collect();
+        self.0.push_back((conn, Some(bytes)));
+        Taken { len: slices.len(), room: true }
+    }
+
+    fn closed(&mut self, _: Instant, conn: ConnId) {
+        self.0.push_back((conn, None));
+    }
 }
 
 struct PipedPeer {
@@ -47,7 +62,7 @@ enum Tell<'a> {
 impl Pipes {
     fn new(config: Config) -> Self {
         let server = Server::new(config, Seed::from_u64(3), Instant::ZERO, Epoch(1_700_000_000_000_000));
-        Pipes { server, now: Instant::ZERO, piped: Vec::new() }
+        Pipes { direct: Direct::new(server, Sent::default(), ()), piped: Vec::new() }
     }
 
     fn add(&mut self, peer: impl Peer + 'static) -> usize {
@@ -56,7 +71,7 @@ impl Pipes {
 
     fn add_peer(&mut self, peer: Boxed) -> usize {
         let rng = Rng::new(self.piped.len() as u64 + 1);
-        let dial_us = Some(self.now.as_micros());
+        let dial_us = Some(self.direct.now().as_micros());
         self.piped.push(PipedPeer { peer, rng, conn: None, wake_us: None, dial_us, over: false });
         self.piped.len() - 1
     }
@@ -69,7 +84,7 @@ impl Pipes {
 
     fn tell(&mut self, at: usize, tell: Tell<'_>) {
         let piped = &mut self.piped[at];
-        let now_us = self.now.as_micros();
+        let now_us = self.direct.now().as_micros();
         let mut cx = PeerCx::new(now_us, &mut piped.rng, 0);
         match tell {
             Tell::Connected => piped.peer.connected(&mut cx),
@@ -83,95 +98,72 @@ impl Pipes {
         let Some(conn) = piped.conn.filter(|_| !piped.over) else { return };
         piped.over = hang_up.is_some();
         for bytes in out.chunks(65_536) {
-            self.server.handle(self.now, Input::Received { conn, bytes });
+            self.direct.tell(Input::Received { conn, bytes });
         }
         match hang_up {
-            Some(HangUp::Fin) => self.server.handle(self.now, Input::Ended { conn, end: End::Eof }),
+            Some(HangUp::Fin) => self.direct.tell(Input::Ended { conn, end: End::Eof }),
             Some(HangUp::Reset) => {
                 let end = End::Broken("reset by peer".to_owned());
-                self.server.handle(self.now, Input::Ended { conn, end });
+                self.direct.tell(Input::Ended { conn, end });
             }
             None => {}
         }
     }
 
-    /// Does what the server wants, and hands on what it says.
-    fn drain(&mut self) {
-        let mut said: VecDeque<(usize, Vec<u8>)> = VecDeque::new();
-        loop {
-            while let Some(output) = self.server.poll() {
-                match output {
-                    Output::Write { conn } => {
-                        let mut slices = Slices::default();
-                        self.server.outbox(conn, &mut slices);
-                        let bytes: Vec<u8> =
-                            slices.as_io_slices().iter().flat_map(|slice| slice.iter().copied()).collect();
-                        self.server.handle(self.now, Input::Sent { conn, len: bytes.len(), room: true });
-                        let at = self.piped.iter().position(|piped| piped.conn == Some(conn));
-                        said.push_back((at.expect("whose it is"), bytes));
-                    }
-                    Output::Close { conn, .. } => {
-                        let at = self.piped.iter().position(|piped| piped.conn == Some(conn));
-                        let at = at.expect("a connection is closed once (I23)");
-                        said.retain(|(other, bytes)| *other != at || !bytes.is_empty());
-                        while let Some(next) = said.iter().position(|(other, _)| *other == at) {
-                            let (_, bytes) = said.remove(next).expect("it was found");
-                            self.piped[at].over = true;
-                            self.tell(at, Tell::Received(&bytes));
-                        }
-                        self.piped[at].conn = None;
-                        self.piped[at].wake_us = None;
-                        self.tell(at, Tell::Ended(false));
-                    }
-                    Output::Measure { ticket } => {
-                        let vitals = Box::new(Vitals::default());
-                        self.server.handle(self.now, Input::Measured { ticket, vitals });
-                    }
-                    _ => {}
+    /// Hands on what the server has sent.
+    fn deliver(&mut self) {
+        while let Some((conn, bytes)) = self.direct.peers.0.pop_front() {
+            let at = self.piped.iter().position(|piped| piped.conn == Some(conn));
+            let at = at.expect("a connection is closed once (I23)");
+            match bytes {
+                Some(bytes) => self.tell(at, Tell::Received(&bytes)),
+                None => {
+                    self.piped[at].conn = None;
+                    self.piped[at].wake_us = None;
+                    self.tell(at, Tell::Ended(false));
                 }
             }
-            let Some((at, bytes)) = said.pop_front() else { return };
-            self.tell(at, Tell::Received(&bytes));
         }
     }
 
     fn pass(&mut self, seconds: u64) {
-        let end = self.now + Duration::from_secs(seconds);
+        let end = self.direct.now() + Duration::from_secs(seconds);
         loop {
             let due = |us: Option<u64>| us.map(|us| Instant::ZERO + Duration::from_micros(us));
             let wakes = self.piped.iter().filter_map(|piped| due(piped.wake_us));
             let free = self.piped.iter().filter(|piped| piped.conn.is_none());
             let dials = free.filter_map(|piped| due(piped.dial_us));
-            let deadline = self.server.deadline().map(|deadline| deadline.at);
-            let next = wakes.chain(dials).chain(deadline).min().unwrap_or(end).max(self.now);
+            let now = self.direct.now();
+            let deadline = self.direct.server().deadline().map(|deadline| deadline.at);
+            let next = wakes.chain(dials).chain(deadline).min().unwrap_or(end).max(now);
             if next > end {
                 break;
             }
-            self.now = next;
-            self.server.handle(self.now, Input::Tick);
-            self.drain();
+            self.direct.advance(next - now);
+            self.direct.tell(Input::Tick);
+            self.deliver();
             for at in 0..self.piped.len() {
                 self.turn(at);
-                self.drain();
+                self.deliver();
             }
         }
-        self.now = end;
+        self.direct.advance(end - self.direct.now());
     }
 
     fn turn(&mut self, at: usize) {
-        let now_us = self.now.as_micros();
+        let now_us = self.direct.now().as_micros();
         let piped = &mut self.piped[at];
         if piped.conn.is_none() && piped.dial_us.is_some_and(|us| us <= now_us) {
             let service = piped.peer.service();
             let listeners = Config::default().listeners();
             let place = listeners.iter().position(|(_, other, _)| *other == service).expect("it listens");
             let listener = ListenerId(u16::try_from(place).expect("few listeners"));
-            let port = 10_000 + u16::try_from(at).expect("few peers");
+            let port = 10_000 + u16::try_from(at).expect("few piped");
             let peer = SocketAddr::from(([192, 0, 2, 1], port));
             piped.dial_us = None;
             piped.wake_us = None;
             piped.over = false;
-            piped.conn = self.server.accept(self.now, listener, peer);
+            piped.conn = self.direct.accept(listener, peer);
             assert!(piped.conn.is_some(), "there is room");
             self.tell(at, Tell::Connected);
         } else if piped.wake_us.is_some_and(|us| us <= now_us) {

@@ -3,10 +3,11 @@
 //! In: bytes that one end writes, and the time. Out: segments with the time when they arrive. Order is kept,
 //! nothing is lost: what TCP promises is kept, everything else is drawn.
 
+use crate::instruments::Sock;
 use crate::rng::{Draws, fork};
-use crate::shell::Sock;
 use bytes::{Buf, BytesMut};
 use conformance::rng::Rng;
+use dacapo::base::id::ListenerId;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -187,7 +188,7 @@ pub struct Link {
     /// The peer's address.
     pub addr: SocketAddr,
     /// Which listener it came to.
-    pub listener: usize,
+    pub listener: ListenerId,
     /// From the peer to the server.
     pub up: Pipe,
     /// From the server to the peer.
@@ -215,7 +216,7 @@ pub struct Link {
 
 impl Link {
     /// A link that was just dialled.
-    pub fn new(seed: u64, sock: Sock, person: usize, addr: SocketAddr, listener: usize) -> Self {
+    pub fn new(seed: u64, sock: Sock, person: usize, addr: SocketAddr, listener: ListenerId) -> Self {
         Link {
             sock,
             person,

@@ -1,10 +1,14 @@
 //! The network of the tiny world: links, a priority queue of what happens when, and the server's sockets.
 
-use crate::shell::{Got, Knock, Put, Sock, Sockets};
+use crate::instruments::Sock;
 use crate::world::link::{Fin, Link};
+use dacapo::base::id::ListenerId;
+use dacapo::base::slices::Slices;
+use dacapo::base::time::Instant;
+use dacapo::driver::{Accepted, Key, Read, Sockets};
+use dacapo::server::Taken;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
-use std::io::IoSlice;
 
 /// Most peers that wait at a listener.
 const BACKLOG: usize = 128;
@@ -41,8 +45,8 @@ pub enum Event {
 /// What the shell must be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edge {
-    /// Somebody knocks.
-    Knock(usize),
+    /// A connection waits at a listener.
+    Knock(ListenerId),
     /// Bytes, or the end.
     Readable(Sock, bool),
     /// Room.
@@ -58,7 +62,7 @@ pub struct Net {
     heap: BinaryHeap<Reverse<(u64, u64, Event)>>,
     sequence: u64,
     socks: u32,
-    knocks: BTreeMap<usize, VecDeque<Sock>>,
+    knocks: BTreeMap<ListenerId, VecDeque<Sock>>,
     /// What the shell must be told, in order.
     pub edges: VecDeque<Edge>,
     /// True while the server's process has no file descriptors left.
@@ -215,76 +219,71 @@ impl Net {
 }
 
 impl Sockets for Net {
-    fn accept(&mut self, listener: usize) -> Knock {
-        let Some(queue) = self.knocks.get_mut(&listener).filter(|queue| !queue.is_empty()) else {
-            return Knock::Nobody;
-        };
+    type Socket = Sock;
+
+    fn accept(&mut self, listener: ListenerId) -> Accepted<Sock> {
+        let queue = self.knocks.get_mut(&listener).filter(|queue| !queue.is_empty());
+        let Some(queue) = queue else { return Accepted::Empty };
         if self.exhausted {
-            return Knock::Exhausted;
+            return Accepted::Exhausted;
         }
         while let Some(sock) = queue.pop_front() {
             if let Some(link) = self.links.get(&sock) {
-                return Knock::Peer(sock, link.addr);
+                return Accepted::Peer(sock, link.addr);
             }
         }
-        Knock::Nobody
+        Accepted::Empty
     }
 
-    fn read(&mut self, sock: Sock, buffer: &mut [u8]) -> Got {
-        let Some(link) = self.links.get_mut(&sock) else { return Got::Broken("reset by peer".to_owned()) };
+    fn watch(&mut self, _: &mut Sock, _: Key) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn read(&mut self, sock: &mut Sock, buffer: &mut [u8]) -> Read {
+        let Some(link) = self.links.get_mut(sock) else { return Read::Broken("reset by peer".to_owned()) };
         if link.reset {
-            return Got::Broken("reset by peer".to_owned());
+            return Read::Broken("reset by peer".to_owned());
         }
         let len = link.up.read(buffer);
         if len > 0 {
-            self.pump_up(sock);
-            return Got::Bytes(len);
+            self.pump_up(*sock);
+            return Read::Bytes { len, drained: len < buffer.len() };
         }
-        if link.up.fin == Fin::Arrived { Got::Eof } else { Got::Nothing }
+        if link.up.fin == Fin::Arrived { Read::Eof } else { Read::Nothing }
     }
 
-    fn write(&mut self, sock: Sock, slices: &[IoSlice<'_>], max: usize) -> Put {
-        let Some(link) = self.links.get_mut(&sock) else { return Put::Broken("broken pipe".to_owned()) };
+    fn write(&mut self, sock: &mut Sock, slices: &Slices<'_>, _: Instant) -> Result<Taken, String> {
+        let link = self.links.get_mut(sock).ok_or("broken pipe")?;
         if link.reset {
-            return Put::Broken("reset by peer".to_owned());
+            return Err("reset by peer".to_owned());
         }
         let room = link.traits.send_buffer.saturating_sub(link.down.queue.len());
-        let mut left = room.min(max);
-        let mut taken = 0;
-        for slice in slices {
-            let len = slice.len().min(left);
-            link.down.queue.extend_from_slice(&slice[..len]);
-            taken += len;
-            left -= len;
-            if len < slice.len() {
-                break;
-            }
+        let taken = slices.first(room);
+        for slice in taken.as_io_slices() {
+            link.down.queue.extend_from_slice(slice);
         }
-        let offered: usize = slices.iter().map(|slice| slice.len()).sum();
-        // A write that the caller cut short by itself is not the kernel's affair.
-        if taken < offered.min(max) {
-            link.wants_room = true;
-        }
-        self.pump_down(sock);
-        Put::Taken(taken)
+        let taken = Taken { len: taken.len(), room: taken.len() == slices.len() };
+        link.wants_room |= !taken.room;
+        self.pump_down(*sock);
+        Ok(taken)
     }
 
-    fn shutdown(&mut self, sock: Sock) {
-        let Some(link) = self.links.get_mut(&sock) else { return };
+    fn shutdown(&mut self, sock: &mut Sock) {
+        let Some(link) = self.links.get_mut(sock) else { return };
         if link.down.fin == Fin::Open {
             link.down.fin = Fin::Wanted;
         }
-        self.pump_down(sock);
+        self.pump_down(*sock);
     }
 
-    fn close(&mut self, sock: Sock) {
+    fn close(&mut self, mut sock: Sock) {
         let Some(link) = self.links.get_mut(&sock) else { return };
         link.dropped = true;
         if link.reset {
             return self.sweep(sock);
         }
         if link.up.arrived.is_empty() {
-            self.shutdown(sock);
+            self.shutdown(&mut sock);
         } else {
             self.reset_down(sock);
         }

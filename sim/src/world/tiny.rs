@@ -5,15 +5,17 @@
 
 use crate::checker::Failure;
 use crate::disk::Disk;
+use crate::instruments::Sock;
 use crate::peer::{HangUp, Peer, PeerCx};
 use crate::plan::Deed;
 use crate::rng::{Draws, fork};
-use crate::shell::{Shell, Sock};
+use crate::shell::Shell;
 use crate::trace::Trace;
 use crate::world::World;
 use crate::world::link::{Fate, Fin, Link, LinkTraits, Pace};
 use crate::world::net::{Edge, Event, Net};
 use conformance::rng::Rng;
+use dacapo::base::id::ListenerId;
 use dacapo::config::Service;
 use dacapo::server::Input;
 use std::net::SocketAddr;
@@ -124,7 +126,7 @@ impl Tiny {
 
     fn has_failed(&self) -> bool {
         self.grievance.is_some()
-            || self.shell.as_ref().is_some_and(|shell| !shell.watch.failures().is_empty())
+            || self.shell.as_ref().is_some_and(|shell| !shell.instruments.checker.failures().is_empty())
     }
 
     fn shell_us(&self) -> Option<u64> {
@@ -139,7 +141,7 @@ impl Tiny {
         let Some(shell) = &mut self.shell else { return };
         for edge in self.net.edges.drain(..) {
             match edge {
-                Edge::Knock(listener) => shell.knocked(listener),
+                Edge::Knock(listener) => shell.acceptable(listener),
                 Edge::Readable(sock, finished) => shell.readable(sock, finished),
                 Edge::Writable(sock) => shell.writable(sock),
             }
@@ -206,6 +208,7 @@ impl Tiny {
         person.dials += 1;
         let service = person.peer.service();
         let listener = self.listeners.iter().position(|other| *other == service).unwrap_or(0);
+        let listener = ListenerId(u16::try_from(listener).expect("there are few listeners"));
         let addr = Person::address(place, person.dials);
         let sock = self.net.next_sock();
         let mut link = Link::new(self.seed, sock, place, addr, listener);

@@ -408,7 +408,7 @@ mod tests {
     use crate::net::clock::Clock;
     use crate::net::recorder::Recorder;
     use crate::net::recorder::download::Downloads;
-    use crate::server::{Input, Server};
+    use crate::server::{Engine, Input, Server};
     use std::io::{self, ErrorKind, Read, Write};
     use std::net::{SocketAddr, TcpStream};
     use std::path::PathBuf;
@@ -443,17 +443,13 @@ mod tests {
             let ends = Arc::new(AtomicBool::new(false));
             let over = Arc::clone(&ends);
             let turns = thread::Builder::new().spawn(move || {
-                let mut server = Server::new(config, seed, now, epoch);
+                let mut engine = Engine::new(Server::new(config, seed, now, epoch));
                 let peer = "192.0.2.7:9".parse().expect("an address");
-                let conn = server.accept(now, ListenerId(2), peer).expect("there is room");
-                recorder.accepted(&server, now, ListenerId(2), peer, Some(conn));
+                let conn = engine.accept(now, ListenerId(2), peer, &mut recorder).expect("there is room");
                 while !over.load(Ordering::Relaxed) {
-                    recorder.take_orders(&server, now, || now);
-                    let input = Input::Received { conn, bytes: b"\r\n" };
-                    recorder.input(&server, now, &input);
-                    server.handle(now, input);
-                    recorder.after_input(&server);
-                    recorder.turn(&server, now, || now);
+                    recorder.take_orders(engine.server(), now, || now);
+                    engine.tell(now, Input::Received { conn, bytes: b"\r\n" }, &mut recorder);
+                    recorder.maintain(engine.server(), now, || now);
                     thread::sleep(Duration::from_millis(1));
                 }
                 recorder.finish(now);

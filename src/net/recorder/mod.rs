@@ -23,7 +23,7 @@ use crate::base::time::{Epoch, Instant};
 use crate::config::{self, Config, Pattern};
 use crate::net::clock::unix_micros;
 use crate::record::{Scope, Tape};
-use crate::server::{Input, Output, Server};
+use crate::server::{Input, Monitor, Output, Server, Taken};
 use control::{Answer, Command, Desk, Order};
 use directory::{Directory, Disk};
 use status::{RecorderStatus, RecordingStatus, Refusal};
@@ -120,61 +120,8 @@ impl Recorder {
         }
     }
 
-    /// A peer was let in as `conn`, or turned away.
-    pub fn accepted(
-        &mut self,
-        server: &Server,
-        now: Instant,
-        listener: ListenerId,
-        peer: SocketAddr,
-        conn: Option<ConnId>,
-    ) {
-        if let Some(running) = &mut self.running {
-            running.tape.accepted(now, listener, peer, conn);
-            running.tape.after_input(server);
-        }
-    }
-
-    /// The server is about to be told `input`. Of [`Input::Sent`], [`Recorder::sent`] is told instead.
-    pub fn input(&mut self, server: &Server, now: Instant, input: &Input<'_>) {
-        if let Some(running) = &mut self.running {
-            running.tape.input(server, now, input);
-        }
-        if let Input::Reload { config } = input {
-            let directory = std::mem::take(&mut self.settings.directory);
-            self.settings = config.recorder.clone();
-            self.desk.set_token(self.settings.api_token.clone());
-            // The thread has its directory for life.
-            if self.writer.is_some() {
-                self.settings.directory = directory;
-            }
-            self.config = Arc::new((**config).clone());
-        }
-    }
-
-    /// The kernel took `len` of these bytes, and the server is about to be told.
-    pub fn sent(&mut self, now: Instant, conn: ConnId, shown: &Slices<'_>, len: usize, room: bool) {
-        if let Some(running) = &mut self.running {
-            running.tape.sent(now, conn, shown, len, room);
-        }
-    }
-
-    /// The server has taken the last input.
-    pub fn after_input(&mut self, server: &Server) {
-        if let Some(running) = &mut self.running {
-            running.tape.after_input(server);
-        }
-    }
-
-    /// The server wants something done.
-    pub fn output(&mut self, now: Instant, output: &Output) {
-        if let Some(running) = &mut self.running {
-            running.tape.output(now, output);
-        }
-    }
-
     /// Everything that the server wanted is done, for now: hands over what is due, begins another part.
-    pub fn turn(&mut self, server: &Server, now: Instant, clock: impl Fn() -> Instant) {
+    pub fn maintain(&mut self, server: &Server, now: Instant, clock: impl Fn() -> Instant) {
         let Some(running) = &mut self.running else { return };
         let waiting = running.tape.waiting_bytes();
         if waiting >= FLUSH_BYTES || waiting > 0 && running.flush_at <= now {
@@ -190,7 +137,7 @@ impl Recorder {
         }
     }
 
-    /// When [`Recorder::turn`] has something to do at the latest.
+    /// When [`Recorder::maintain`] has something to do at the latest.
     pub fn deadline(&self) -> Option<Instant> {
         let running = self.running.as_ref()?;
         (running.tape.waiting_bytes() > 0).then_some(running.flush_at)
@@ -349,6 +296,55 @@ impl Recorder {
         }
         if let Some(mut writer) = self.writer.take() {
             writer.finish();
+        }
+    }
+}
+
+impl Monitor for Recorder {
+    fn accepted(
+        &mut self,
+        server: &Server,
+        now: Instant,
+        listener: ListenerId,
+        peer: SocketAddr,
+        conn: Option<ConnId>,
+    ) {
+        if let Some(running) = &mut self.running {
+            running.tape.accepted(server, now, listener, peer, conn);
+        }
+    }
+
+    fn input(&mut self, server: &Server, now: Instant, input: &Input<'_>) {
+        if let Some(running) = &mut self.running {
+            running.tape.input(server, now, input);
+        }
+        if let Input::Reload { config } = input {
+            let directory = std::mem::take(&mut self.settings.directory);
+            self.settings = config.recorder.clone();
+            self.desk.set_token(self.settings.api_token.clone());
+            // The thread has its directory for life.
+            if self.writer.is_some() {
+                self.settings.directory = directory;
+            }
+            self.config = Arc::new((**config).clone());
+        }
+    }
+
+    fn sent(&mut self, now: Instant, conn: ConnId, shown: &Slices<'_>, taken: Taken) {
+        if let Some(running) = &mut self.running {
+            running.tape.sent(now, conn, shown, taken);
+        }
+    }
+
+    fn after_input(&mut self, server: &Server) {
+        if let Some(running) = &mut self.running {
+            running.tape.after_input(server);
+        }
+    }
+
+    fn output(&mut self, now: Instant, output: &Output) {
+        if let Some(running) = &mut self.running {
+            running.tape.output(now, output);
         }
     }
 }

@@ -10,7 +10,8 @@ use crate::base::slices::Slices;
 use crate::base::time::{Epoch, Instant};
 use crate::config::{self, Config};
 use crate::record::{Contents, Difference, Entry, Observer, Replay, Start, read};
-use crate::server::{Input, Output, Server};
+use crate::server::direct::{Direct, Peers};
+use crate::server::{Input, Server, Taken};
 use crate::status::Vitals;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -78,10 +79,17 @@ impl Part for FakePart {
 
 /// The reactor without sockets: a peer of the API is the whole world.
 struct Shell {
-    server: Server,
-    recorder: Recorder,
-    now: Instant,
+    direct: Direct<Sinks, Recorder>,
     port: u16,
+}
+
+/// Peers that take everything.
+struct Sinks;
+
+impl Peers for Sinks {
+    fn write(&mut self, _: Instant, _: ConnId, slices: &Slices<'_>) -> Taken {
+        Taken { len: slices.len(), room: true }
+    }
 }
 
 impl Shell {
@@ -93,7 +101,7 @@ impl Shell {
         let (seed, now) = (Seed::from_u64(5), Instant::ZERO);
         let recorder = Recorder::new(&config, seed, EPOCH, Arc::new(|| {}));
         let server = Server::new(config, seed, now, EPOCH);
-        Shell { server, recorder, now, port: 9000 }
+        Shell { direct: Direct::new(server, Sinks, recorder), port: 9000 }
     }
 
     /// Records from birth on, to `disk`.
@@ -102,66 +110,51 @@ impl Shell {
             settings.enabled = true;
             change(settings);
         });
-        shell.recorder.write_to(Box::new(disk)).expect("a thread");
-        shell.recorder.begin_at_birth(shell.now);
+        shell.recorder().write_to(Box::new(disk)).expect("a thread");
+        shell.recorder().begin_at_birth(Instant::ZERO);
         shell
     }
 
+    fn recorder(&mut self) -> &mut Recorder {
+        &mut self.direct.monitor
+    }
+
+    fn now(&self) -> Instant {
+        self.direct.now()
+    }
+
     fn tell(&mut self, input: Input<'_>) {
-        self.hand_in(input);
-        while let Some(output) = self.server.poll() {
-            self.recorder.output(self.now, &output);
-            match output {
-                Output::Write { conn } => self.write(conn),
-                Output::Measure { ticket } => {
-                    self.hand_in(Input::Measured { ticket, vitals: Box::new(Vitals::default()) });
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn hand_in(&mut self, input: Input<'_>) {
-        self.recorder.input(&self.server, self.now, &input);
-        self.server.handle(self.now, input);
-        self.recorder.after_input(&self.server);
-    }
-
-    fn write(&mut self, conn: ConnId) {
-        let mut slices = Slices::default();
-        self.server.outbox(conn, &mut slices);
-        let len = slices.len();
-        self.recorder.sent(self.now, conn, &slices, len, true);
-        self.server.handle(self.now, Input::Sent { conn, len, room: true });
-        self.recorder.after_input(&self.server);
+        self.direct.tell(input);
     }
 
     fn connect(&mut self) -> ConnId {
         self.port += 1;
         let peer = SocketAddr::from(([192, 0, 2, 7], self.port));
-        let conn = self.server.accept(self.now, API, peer);
-        self.recorder.accepted(&self.server, self.now, API, peer, conn);
-        conn.expect("there is room")
+        self.direct.accept(API, peer).expect("there is room")
     }
 
     /// Some milliseconds in which a peer asks for the streams and something of `size` bytes happens.
     fn turn(&mut self, conn: ConnId, size: usize) {
-        self.now = self.now + Duration::from_millis(11);
-        if self.server.deadline().is_some_and(|deadline| deadline.at <= self.now) {
-            self.tell(Input::Tick);
-        }
+        self.direct.pass(Duration::from_millis(11));
         self.tell(Input::Received { conn, bytes: b"GET /api/v1/streams HTTP/1.1\r\nHost: a\r\n\r\n" });
         let vitals = Vitals { argv: "x".repeat(size), ..Vitals::default() };
         self.tell(Input::Measured { ticket: Ticket(0), vitals: Box::new(vitals) });
-        let now = self.now;
-        self.recorder.take_orders(&self.server, now, || now);
-        self.recorder.turn(&self.server, now, || now);
+        self.take_orders();
+        let now = self.now();
+        let (server, recorder) = self.direct.monitored();
+        recorder.maintain(server, now, || now);
+    }
+
+    fn take_orders(&mut self) {
+        let now = self.now();
+        let (server, recorder) = self.direct.monitored();
+        recorder.take_orders(server, now, || now);
     }
 
     /// The thread writes all that it was given: without that, how soon a part is full would depend on how
     /// fast this machine is.
     fn rest(&self) {
-        let writer = self.recorder.writer.as_ref().expect("it was started");
+        let writer = self.direct.monitor.writer.as_ref().expect("it was started");
         for _ in 0..20_000 {
             if writer.has_room() && writer.waiting_bytes() == 0 {
                 return;
@@ -173,11 +166,11 @@ impl Shell {
 
     /// What the recorder answers to an operator's order, once it does.
     fn order(&mut self, command: Command) -> Answer {
-        let desk = self.recorder.desk();
+        let desk = self.recorder().desk();
         std::thread::scope(|scope| {
             let asking = scope.spawn(move || desk.order(command));
             while !asking.is_finished() {
-                self.recorder.take_orders(&self.server, self.now, || self.now);
+                self.take_orders();
                 std::thread::sleep(Duration::from_millis(1));
             }
             asking.join().expect("it only waits").expect("the recorder answers")
@@ -240,7 +233,8 @@ fn a_run_is_recorded_from_birth_to_its_end() {
     for _ in 0..300 {
         shell.turn(conn, 100);
     }
-    shell.recorder.finish(shell.now);
+    let now = shell.now();
+    shell.recorder().finish(now);
     let [contents] = &disk.contents()[..] else { panic!("one part") };
     assert!(contents.ended && contents.torn.is_none());
     assert!(replay(contents) > 900);
@@ -261,7 +255,8 @@ fn parts_replay_alone_and_one_after_the_other() {
         shell.turn(conn, 1000);
         shell.rest();
     }
-    shell.recorder.finish(shell.now);
+    let now = shell.now();
+    shell.recorder().finish(now);
     let parts = disk.contents();
     assert!(parts.len() > 4, "{} parts", parts.len());
     let starts: Vec<Start> = parts.iter().map(|part| part.header.start).collect();
@@ -286,7 +281,8 @@ fn a_part_ends_by_age_too_and_the_oldest_are_deleted() {
         shell.turn(conn, 10);
         shell.rest();
     }
-    shell.recorder.finish(shell.now);
+    let now = shell.now();
+    shell.recorder().finish(now);
     let parts = disk.contents();
     let numbers: Vec<u32> = parts.iter().map(|part| part.header.part).collect();
     assert_eq!(numbers, [5, 6], "of 6.6 seconds the last two");
@@ -297,7 +293,7 @@ fn a_part_ends_by_age_too_and_the_oldest_are_deleted() {
 fn a_recording_that_begins_in_mid_run_replays() {
     let disk = Fake::default();
     let mut shell = Shell::new(|_| {});
-    shell.recorder.write_to(Box::new(disk.clone())).expect("a thread");
+    shell.recorder().write_to(Box::new(disk.clone())).expect("a thread");
     let conn = shell.connect();
     (0..20).for_each(|_| shell.turn(conn, 100));
     shell.perform(Command::Start(Vec::new()));
@@ -324,7 +320,8 @@ fn while_the_disk_hangs_no_copies_of_the_server_pile_up() {
     drop(hanging);
     shell.until(|status| status.recording.as_ref().is_some_and(|recording| recording.waiting_bytes < 5_000));
     (0..3).for_each(|_| shell.turn(conn, 100_000));
-    shell.recorder.finish(shell.now);
+    let now = shell.now();
+    shell.recorder().finish(now);
     let parts = disk.contents();
     assert!(parts.len() >= 3, "{} parts", parts.len());
     // The last part may have begun with nothing left to happen.

@@ -3,13 +3,14 @@
 //! In: writes, closed connections and checks. Out: differences, of each connection only the first. Never:
 //! changes what the server is told.
 
-use super::{Difference, Observer, Replay};
+use super::played::Played;
+use super::{Difference, Observer};
 use crate::base::id::ConnId;
 use crate::record::event::{ConnNo, Event};
 use crate::record::file::Kernel;
 use crate::record::rolling_hash::RollingHash;
 
-impl Replay {
+impl Played {
     /// Holds one write against the recording.
     pub(super) fn compare(
         &mut self,

@@ -9,8 +9,8 @@ use dacapo::base::slices::Slices;
 use dacapo::base::time::{Epoch, Instant};
 use dacapo::config::{Config, Service};
 use dacapo::record::{Contents, Header, Scope, Start, Tape, block_end, block_saved, head, read};
-use dacapo::server::{End, Input, Output, Server};
-use dacapo::status::Vitals;
+use dacapo::server::direct::{Direct, Peers};
+use dacapo::server::{End, Input, Server, Taken};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -34,33 +34,38 @@ pub fn seed() -> Seed {
 /// A shell with tapes running: one for everything, one for chosen streams.
 pub struct Shell {
     config: Config,
-    server: Server,
-    tapes: Vec<Tape>,
+    pub direct: Direct<Sinks, Vec<Tape>>,
     /// Recordings that began in the middle of the run, as far as they were written then, and what had been
     /// sent to each connection.
     later: Vec<Vec<u8>>,
     pub sent_before: BTreeMap<ConnId, usize>,
+    port: u16,
+}
+
+/// Peers that take so many bytes at a time.
+pub struct Sinks {
     pub sent: BTreeMap<ConnId, Vec<u8>>,
-    now: Instant,
     /// Most bytes that the kernel takes in one write.
     pub allowance: usize,
-    port: u16,
+}
+
+impl Peers for Sinks {
+    fn write(&mut self, _: Instant, conn: ConnId, slices: &Slices<'_>) -> Taken {
+        let taken = slices.first(self.allowance);
+        let sent = self.sent.entry(conn).or_default();
+        taken.as_io_slices().iter().for_each(|slice| sent.extend_from_slice(slice));
+        Taken { len: taken.len(), room: taken.len() == slices.len() }
+    }
 }
 
 impl Shell {
     pub fn new(config: Config) -> Self {
         let chosen = Tape::of_streams(&["live/film".to_owned()]).expect("it is a pattern");
-        Shell {
-            server: Server::new(config.clone(), seed(), Instant::ZERO, EPOCH),
-            config,
-            tapes: vec![Tape::new(), chosen],
-            later: Vec::new(),
-            sent_before: BTreeMap::new(),
-            sent: BTreeMap::new(),
-            now: Instant::ZERO,
-            allowance: usize::MAX,
-            port: 9000,
-        }
+        let server = Server::new(config.clone(), seed(), Instant::ZERO, EPOCH);
+        let tapes = vec![Tape::new(), chosen];
+        let sinks = Sinks { sent: BTreeMap::new(), allowance: usize::MAX };
+        let (later, sent_before) = (Vec::new(), BTreeMap::new());
+        Shell { config, direct: Direct::new(server, sinks, tapes), later, sent_before, port: 9000 }
     }
 
     pub fn connect(&mut self, service: Service) -> ConnId {
@@ -69,86 +74,51 @@ impl Shell {
         let listener = ListenerId(place as u16);
         self.port += 1;
         let peer = SocketAddr::from(([192, 0, 2, 7], self.port));
-        let conn = self.server.accept(self.now, listener, peer);
-        for tape in &mut self.tapes {
-            tape.accepted(self.now, listener, peer, conn);
-            tape.after_input(&self.server);
-        }
-        self.drain();
-        conn.expect("there is room")
+        self.direct.accept(listener, peer).expect("there is room")
     }
 
     pub fn tell(&mut self, input: Input<'_>) {
-        self.tapes.iter_mut().for_each(|tape| tape.input(&self.server, self.now, &input));
-        self.server.handle(self.now, input);
-        self.tapes.iter_mut().for_each(|tape| tape.after_input(&self.server));
-        self.drain();
-    }
-
-    fn drain(&mut self) {
-        while let Some(output) = self.server.poll() {
-            self.tapes.iter_mut().for_each(|tape| tape.output(self.now, &output));
-            match output {
-                Output::Write { conn } => self.write(conn),
-                Output::Measure { ticket } => {
-                    self.tell(Input::Measured { ticket, vitals: Box::new(Vitals::default()) });
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn write(&mut self, conn: ConnId) {
-        let mut slices = Slices::default();
-        self.server.outbox(conn, &mut slices);
-        let (len, room) = (slices.len().min(self.allowance), slices.len() <= self.allowance);
-        self.tapes.iter_mut().for_each(|tape| tape.sent(self.now, conn, &slices, len, room));
-        let all: Vec<u8> = slices.iter().flat_map(|(slice, _)| slice.to_vec()).collect();
-        self.sent.entry(conn).or_default().extend_from_slice(&all[..len]);
-        self.server.handle(self.now, Input::Sent { conn, len, room });
-        self.tapes.iter_mut().for_each(|tape| tape.after_input(&self.server));
+        self.direct.tell(input);
     }
 
     pub fn pass(&mut self, time: Duration) {
-        let end = self.now + time;
-        while let Some(deadline) = self.server.deadline().filter(|deadline| deadline.at <= end) {
-            self.now = self.now.max(deadline.at);
-            self.tell(Input::Tick);
-        }
-        self.now = end;
-        self.tapes.iter_mut().for_each(|tape| tape.check(end));
+        self.direct.pass(time);
+        let end = self.direct.now();
+        self.direct.monitor.iter_mut().for_each(|tape| tape.check(end));
     }
 
     /// Begins three more recordings here: another part of the first, everything, and one stream.
     pub fn begin(&mut self, stream: &str) {
         self.pass(Duration::ZERO);
         let first_part = self.recordings()[0].clone();
-        let part = self.server.subset(|name| name.path() == format!("live/{stream}"));
+        let part = self.direct.server().subset(|name| name.path() == format!("live/{stream}"));
         let patterns = vec![format!("live/{stream}")];
-        self.tapes[0].resume(&self.server, self.now);
+        let (server, now) = (self.direct.server().clone(), self.direct.now());
+        self.direct.monitor[0].resume(&server, now);
         let (mut all, mut some) = (Tape::new(), Tape::of_streams(&patterns).expect("a pattern"));
-        all.resume(&self.server, self.now);
-        some.resume(&part, self.now);
-        self.tapes.extend([all, some]);
+        all.resume(&server, now);
+        some.resume(&part, now);
+        self.direct.monitor.extend([all, some]);
         // A copy is enough: the run can go on while it is written down elsewhere.
-        let whole = self.server.clone();
+        let whole = self.direct.server().clone();
         let scopes = [(Scope::All, whole.save()), (Scope::Streams(patterns), part.save())];
         let [all, some] = scopes.map(|(scope, saved)| {
             let header = Header::new(&self.config, &seed(), EPOCH);
-            let start_us = self.now.as_micros();
+            let start_us = self.direct.now().as_micros();
             let header = Header { scope, start: Start::Saved, start_us, ..header };
             [head(&header), block_saved(&saved)].concat()
         });
         self.later = vec![first_part, all.clone(), all, some];
-        self.sent_before = self.sent.iter().map(|(conn, bytes)| (*conn, bytes.len())).collect();
+        self.sent_before = self.direct.peers.sent.iter().map(|(conn, bytes)| (*conn, bytes.len())).collect();
     }
 
     /// The first part of the recording of everything, its second part, and the recordings that began with it,
     /// as they would stand on a disk.
     pub fn later_files(&mut self) -> Vec<Vec<u8>> {
+        let now = self.direct.now();
         for (bytes, place) in self.later[1..].iter_mut().zip([0, 2, 3]) {
-            self.tapes[place].check(self.now);
-            bytes.extend(self.tapes[place].take());
+            self.direct.monitor[place].check(now);
+            bytes.extend(self.direct.monitor[place].take());
             bytes.extend(block_end());
         }
         self.later.clone()
@@ -161,8 +131,9 @@ impl Shell {
             let header = Header::new(&self.config, &seed(), EPOCH);
             head(&Header { scope, ..header })
         });
-        for (bytes, tape) in all.iter_mut().zip(&mut self.tapes) {
-            tape.check(self.now);
+        let now = self.direct.now();
+        for (bytes, tape) in all.iter_mut().zip(&mut self.direct.monitor) {
+            tape.check(now);
             bytes.extend(tape.take());
             bytes.extend(block_end());
         }
@@ -178,7 +149,7 @@ pub fn a_run(allowance: usize) -> Shell {
 /// The same; with more recordings that begin after so many pieces of the publisher.
 pub fn a_run_with_a_beginning(allowance: usize, begin: Option<usize>) -> Shell {
     let mut shell = Shell::new(Config::default());
-    shell.allowance = allowance;
+    shell.direct.peers.allowance = allowance;
     let players: Vec<ConnId> = (0..3).map(|_| shell.connect(Service::Rtmp)).collect();
     for conn in &players {
         shell.tell(Input::Received { conn: *conn, bytes: PLAYER });

@@ -59,7 +59,11 @@ fn a_run_replays_bit_for_bit() {
         let watcher = replay(&contents);
         assert_eq!(watcher.differences, []);
         let sent: Vec<&Vec<u8>> = watcher.sent.values().collect();
-        assert_eq!(sent, shell.sent.values().collect::<Vec<_>>(), "conns are in the order of arrival");
+        assert_eq!(
+            sent,
+            shell.direct.peers.sent.values().collect::<Vec<_>>(),
+            "seats are in the order of arrival"
+        );
         let sent = sent.iter().map(|bytes| bytes.len()).sum::<usize>();
         assert!(sent > allowance.min(10_000), "{sent} bytes were sent");
     }
@@ -71,8 +75,8 @@ fn a_stream_replays_alone() {
     let [whole, part] = shell.recordings();
     assert!(part.len() < whole.len() / 4, "only one connection of six is about the film");
     let contents = recorded(&part);
-    let conns: Vec<ConnNo> = contents.entries.iter().filter_map(|entry| entry.event.conn_no()).collect();
-    assert!(!conns.is_empty() && conns.iter().all(|conn_no| *conn_no == ConnNo(4)), "{conns:?}");
+    let seats: Vec<ConnNo> = contents.entries.iter().filter_map(|entry| entry.event.conn_no()).collect();
+    assert!(!seats.is_empty() && seats.iter().all(|conn_no| *conn_no == ConnNo(4)), "{seats:?}");
     assert_eq!(replay(&contents).differences, []);
 }
 
@@ -84,7 +88,9 @@ fn since_then(shell: &Shell, contents: &Contents, watcher: &Watcher) -> Vec<(Vec
     });
     let sent = |conn_no| watcher.sent.get(&conn_no).cloned().unwrap_or_default();
     let before = |conn| shell.sent_before.get(&conn).copied().unwrap_or_default();
-    seated.map(|(conn_no, conn)| (sent(conn_no), shell.sent[&conn][before(conn)..].to_vec())).collect()
+    seated
+        .map(|(conn_no, conn)| (sent(conn_no), shell.direct.peers.sent[&conn][before(conn)..].to_vec()))
+        .collect()
 }
 
 #[test]
@@ -112,7 +118,10 @@ fn a_recording_may_begin_in_the_middle_of_a_run() {
         replay.next_part();
         replay.run(second.entries.clone(), &mut watcher);
         assert_eq!(watcher.differences, [], "the parts follow each other");
-        assert_eq!(watcher.sent.values().collect::<Vec<_>>(), shell.sent.values().collect::<Vec<_>>());
+        assert_eq!(
+            watcher.sent.values().collect::<Vec<_>>(),
+            shell.direct.peers.sent.values().collect::<Vec<_>>()
+        );
     }
 }
 

@@ -155,10 +155,10 @@ impl Peer {
 /// Whatever was, in the end everybody is gone.
 fn end(world: &mut World) {
     world.drain_server();
-    assert!(world.finished, "L7: everybody is gone in time");
+    assert!(world.is_finished(), "L7: everybody is gone in time");
     world.pass(Duration::from_secs(30));
-    assert_eq!((world.server.conns.len(), world.server.streams.len()), (0, 0), "I22");
-    assert_eq!(world.server.deadline(), None, "L6");
+    assert_eq!((world.server().conns.len(), world.server().streams.len()), (0, 0), "I22");
+    assert_eq!(world.server().deadline(), None, "L6");
 }
 
 fn joins(op: &Op) -> bool {

@@ -5,8 +5,8 @@ use crate::base::rng::Seed;
 use crate::base::slices::Slices;
 use crate::base::time::{Epoch, Instant};
 use crate::config::{Config, Service};
-use crate::server::{End, Input, Output, Server};
-use crate::status::Vitals;
+use crate::server::direct::{Direct, Peers};
+use crate::server::{End, Input, Monitor, Output, Server, Taken};
 use crate::wire::amf0::{self, Value};
 use crate::wire::rtmp::chunk::write_message;
 use bytes::BytesMut;
@@ -18,17 +18,21 @@ use std::time::Duration;
 /// A server and everything around it.
 #[derive(Clone)]
 pub struct World {
-    pub server: Server,
-    pub finished: bool,
-    now: Instant,
+    pub direct: Direct<Sinks, Outputs>,
+    port: u16,
+    /// Bytes that wait to arrive together.
+    held: Option<Vec<u8>>,
+}
+
+/// What peers were sent.
+#[derive(Clone, Default)]
+pub struct Sinks {
+    finished: bool,
     sent: BTreeMap<ConnId, Vec<u8>>,
     closed: BTreeSet<ConnId>,
     /// Most bytes that the kernel takes at a time, where that is limited.
     allowances: BTreeMap<ConnId, usize>,
-    hash: Sha256,
-    port: u16,
-    /// Bytes that wait to arrive together.
-    held: Option<Vec<u8>>,
+    bytes: Sha256,
     /// Where it is limited how fast the kernel takes bytes: so many in a second, and what it has taken.
     load: Option<Load>,
 }
@@ -50,75 +54,73 @@ pub struct Seen {
     pub pause: Duration,
 }
 
-impl World {
-    pub fn new(config: Config) -> Self {
-        World {
-            server: Server::new(config, Seed::from_u64(7), Instant::ZERO, Epoch(1_700_000_000_000_000)),
-            finished: false,
-            now: Instant::ZERO,
-            sent: BTreeMap::new(),
-            closed: BTreeSet::new(),
-            allowances: BTreeMap::new(),
-            hash: Sha256::new(),
-            port: 10_000,
-            held: None,
-            load: None,
-        }
-    }
+/// A hash over every output.
+#[derive(Clone, Default)]
+pub struct Outputs(Sha256);
 
-    fn drain(&mut self) {
-        while let Some(output) = self.server.poll() {
-            self.hash.update(format!("{output:?}"));
-            match output {
-                Output::Write { conn } => self.write(conn),
-                Output::Close { conn, .. } => assert!(self.closed.insert(conn), "I23: closed once"),
-                Output::Measure { ticket } => {
-                    self.handle(Input::Measured { ticket, vitals: Box::new(Vitals::default()) });
-                }
-                Output::Finished => self.finished = true,
-                _ => {}
-            }
-        }
+impl Monitor for Outputs {
+    fn output(&mut self, _: Instant, output: &Output) {
+        self.0.update(format!("{output:?}"));
     }
+}
 
-    fn write(&mut self, conn: ConnId) {
-        let mut slices = Slices::default();
-        self.server.outbox(conn, &mut slices);
+impl Peers for Sinks {
+    fn write(&mut self, now: Instant, conn: ConnId, slices: &Slices<'_>) -> Taken {
         if let Some(load) = &mut self.load {
             let len = slices.len();
             load.bytes += len as u64;
             let seen = load.seen.entry(conn).or_default();
             *seen = Seen {
                 bytes: seen.bytes + len as u64,
-                last: self.now,
-                pause: seen.pause.max(self.now.since(seen.last)),
+                last: now,
+                pause: seen.pause.max(now.since(seen.last)),
             };
-            return self.server.handle(self.now, Input::Sent { conn, len, room: true });
+            return Taken { len, room: true };
         }
-        let offered: Vec<u8> = slices.as_io_slices().iter().flat_map(|slice| slice.iter().copied()).collect();
         let allowance = self.allowances.get(&conn).copied().unwrap_or(usize::MAX);
-        let (len, room) = (offered.len().min(allowance), offered.len() <= allowance);
-        self.hash.update(&offered[..len]);
-        self.sent.entry(conn).or_default().extend_from_slice(&offered[..len]);
-        self.server.handle(self.now, Input::Sent { conn, len, room });
+        let taken = slices.first(allowance);
+        for slice in taken.as_io_slices() {
+            self.bytes.update(&slice[..]);
+            self.sent.entry(conn).or_default().extend_from_slice(slice);
+        }
+        Taken { len: taken.len(), room: taken.len() == slices.len() }
+    }
+
+    fn closed(&mut self, _: Instant, conn: ConnId) {
+        assert!(self.closed.insert(conn), "I23: closed once");
+    }
+
+    fn finished(&mut self) {
+        self.finished = true;
+    }
+}
+
+impl World {
+    pub fn new(config: Config) -> Self {
+        let server = Server::new(config, Seed::from_u64(7), Instant::ZERO, Epoch(1_700_000_000_000_000));
+        World { direct: Direct::new(server, Sinks::default(), Outputs::default()), port: 10_000, held: None }
     }
 
     pub fn handle(&mut self, input: Input<'_>) {
-        self.server.handle(self.now, input);
-        self.drain();
+        self.direct.tell(input);
     }
 
-    /// Lets time pass, ticking whenever the server wants it.
+    pub fn server(&self) -> &Server {
+        self.direct.server()
+    }
+
+    /// Goes on with another server, which peers do not notice.
+    pub fn replace_server(&mut self, server: Server) {
+        self.direct.replace_server(server);
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.direct.peers.finished
+    }
+
+    /// Lets time pass, ticking whenever the server wants it, and once in the end.
     pub fn pass(&mut self, time: Duration) {
-        let end = self.now + time;
-        let mut ticks = 0;
-        while let Some(deadline) = self.server.deadline().filter(|deadline| deadline.at <= end) {
-            self.now = self.now.max(deadline.at);
-            self.handle(Input::Tick);
-            ticks += 1;
-            assert!(ticks < 10_000, "I28: a deadline that does not move: {}", deadline.why);
-        }
-        self.now = end;
+        self.direct.pass(time);
         self.handle(Input::Tick);
     }
 
@@ -128,15 +130,14 @@ impl World {
         self.port += 1;
         let peer = SocketAddr::from(([192, 0, 2, 1], self.port));
         let listener = ListenerId(place as u16);
-        let conn = self.server.accept(self.now, listener, peer).expect("there is room");
-        self.sent.insert(conn, Vec::new());
-        self.drain();
+        let conn = self.direct.accept(listener, peer).expect("there is room");
+        self.direct.peers.sent.insert(conn, Vec::new());
         conn
     }
 
     pub fn refuses_connections(&mut self) -> bool {
         let peer = SocketAddr::from(([192, 0, 2, 2], 1));
-        self.server.accept(self.now, ListenerId(0), peer).is_none()
+        self.direct.accept(ListenerId(0), peer).is_none()
     }
 
     /// What `act` has a peer send arrives in one piece.
@@ -165,7 +166,7 @@ impl World {
 
     /// The kernel takes at most `len` bytes at a time for this peer, and has room for them now.
     pub fn allow(&mut self, conn: ConnId, len: usize) {
-        self.allowances.insert(conn, len);
+        self.direct.peers.allowances.insert(conn, len);
         if len > 0 {
             self.handle(Input::Writable { conn });
         }
@@ -174,12 +175,12 @@ impl World {
     /// From now on the kernel takes `bytes_per_second`, from all together, and all that is kept of what
     /// peers are sent is how much it was.
     pub fn load(&mut self, bytes_per_second: u64) {
-        self.load = Some(Load { bytes_per_second, ..Load::default() });
+        self.direct.peers.load = Some(Load { bytes_per_second, ..Load::default() });
     }
 
     /// What peers got since this was asked last.
     pub fn seen(&mut self) -> BTreeMap<ConnId, Seen> {
-        let load = self.load.as_mut().expect("it is loaded");
+        let load = self.direct.peers.load.as_mut().expect("it is loaded");
         let fresh = load.seen.iter().map(|(conn, seen)| (*conn, Seen { last: seen.last, ..Seen::default() }));
         let fresh = fresh.collect();
         std::mem::replace(&mut load.seen, fresh)
@@ -187,17 +188,18 @@ impl World {
 
     /// Lets a busy server turn until `end`: a pass takes as long as what it moves.
     pub fn toil(&mut self, end: Instant) {
-        while self.now < end {
+        while self.now() < end {
             self.handle(Input::Tick);
-            let load = self.load.as_mut().expect("it is loaded");
+            let load = self.direct.peers.load.as_mut().expect("it is loaded");
             let took = std::mem::take(&mut load.bytes) * 1_000_000 / load.bytes_per_second;
-            let idle = self.server.deadline().map_or(end, |deadline| deadline.at.min(end));
-            self.now = (self.now + Duration::from_micros(took.max(1))).max(idle);
+            let idle = self.server().deadline().map_or(end, |deadline| deadline.at.min(end));
+            let then = (self.now() + Duration::from_micros(took.max(1))).max(idle);
+            self.direct.advance(then - self.now());
         }
     }
 
     pub fn now(&self) -> Instant {
-        self.now
+        self.direct.now()
     }
 
     /// The peer closes its side.
@@ -212,20 +214,22 @@ impl World {
 
     /// All bytes that a peer was sent.
     pub fn sent(&self, conn: ConnId) -> Vec<u8> {
-        self.sent[&conn].clone()
+        self.direct.peers.sent[&conn].clone()
     }
 
     pub fn is_closed(&self, conn: ConnId) -> bool {
-        self.closed.contains(&conn)
+        self.direct.peers.closed.contains(&conn)
     }
 
     pub fn cid(&self, conn: ConnId) -> String {
-        self.server.conns.get(conn).expect("it lives").cid.to_string()
+        self.server().conns.get(conn).expect("it lives").cid.to_string()
     }
 
     /// A hash over every output and every byte.
     pub fn trace(&self) -> [u8; 32] {
-        self.hash.clone().finalize().into()
+        let mut trace = self.direct.monitor.0.clone();
+        trace.update(self.direct.peers.bytes.clone().finalize());
+        trace.finalize().into()
     }
 
     pub fn http(&mut self, request: &str) -> ConnId {
@@ -242,7 +246,7 @@ impl World {
 
     /// Somebody at the RTMP port who has said nothing yet, with an address of its own: others keep theirs.
     pub fn stranger(&mut self) -> ConnId {
-        let port = std::mem::replace(&mut self.port, 40_000 + self.sent.len() as u16);
+        let port = std::mem::replace(&mut self.port, 40_000 + self.direct.peers.sent.len() as u16);
         let conn = self.connect(Service::Rtmp);
         self.port = port;
         conn

@@ -142,7 +142,7 @@ fn a_player_waits_for_a_stream_and_not_for_ever() {
     world.pass(Duration::from_millis(200));
     assert!(world.sent(flv).starts_with(b"HTTP/1.1 404 "));
     assert!(world.sent(hls).starts_with(b"HTTP/1.1 404 "));
-    assert_eq!(world.server.streams.len(), 0, "a stream that nobody waits for is forgotten");
+    assert_eq!(world.server().streams.len(), 0, "a stream that nobody waits for is forgotten");
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn everybody_is_told_when_the_server_ends() {
     for conn in [publisher, flv, rtmp, idle] {
         assert!(world.is_closed(conn));
     }
-    assert!(world.finished);
+    assert!(world.is_finished());
     assert!(world.refuses_connections());
 }
 
@@ -210,8 +210,8 @@ fn when_all_have_gone_nothing_is_left() {
     world.hang_up(flv);
     world.hang_up(publisher);
     world.pass(Duration::from_secs(10));
-    assert_eq!((world.server.conns.len(), world.server.streams.len()), (0, 0), "I22");
-    assert_eq!(world.server.deadline(), None, "L6");
+    assert_eq!((world.server().conns.len(), world.server().streams.len()), (0, 0), "I22");
+    assert_eq!(world.server().deadline(), None, "L6");
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn a_peer_that_says_nothing_is_let_go_in_its_time() {
     assert!(silent.iter().all(|conn| !world.is_closed(*conn)));
     world.pass(Duration::from_millis(200));
     assert!(silent.iter().all(|conn| world.is_closed(*conn)), "L3");
-    assert_eq!(world.server.deadline(), None, "L6");
+    assert_eq!(world.server().deadline(), None, "L6");
 }
 
 #[test]
@@ -310,9 +310,9 @@ fn every_answer_of_the_api_names_the_server_as_it_is_by_then() {
     world.handle(Input::Measured { ticket: Ticket(0), vitals });
     let measured = at_birth.replace("\"0\"", "\"4242\"");
     assert_eq!(envelope(&mut world), measured);
-    world.server = Server::load(&world.server.save()).expect("it was just saved");
+    world.replace_server(Server::load(&world.server().save()).expect("it was just saved"));
     assert_eq!(envelope(&mut world), measured);
-    world.server = world.server.subset(|_| true);
+    world.replace_server(world.server().subset(|_| true));
     assert_eq!(envelope(&mut world), measured);
     let mut config = Config::default();
     config.rtmp.listen = vec![([127, 0, 0, 1], 1936).into()];

@@ -38,7 +38,7 @@ fn copies_go_on_at_every_stage_of_a_real_stream() {
         for bytes in PUBLISHER.chunks(480) {
             copies.push(world.clone());
             let mut loaded = world.clone();
-            loaded.server = Server::load(&world.server.save()).expect("it was just saved");
+            loaded.replace_server(Server::load(&world.server().save()).expect("it was just saved"));
             copies.push(loaded);
             for world in copies.iter_mut().chain([&mut world]) {
                 world.receive(publisher, bytes);
@@ -53,7 +53,7 @@ fn copies_go_on_at_every_stage_of_a_real_stream() {
         }
         for copy in &copies {
             assert_eq!(copy.trace(), world.trace());
-            assert_eq!(copy.server.deadline(), world.server.deadline());
+            assert_eq!(copy.server().deadline(), world.server().deadline());
         }
     }
     assert!(shown, "there were segments");
@@ -87,7 +87,7 @@ fn busy() -> World {
 
 #[test]
 fn what_is_saved_is_loaded() {
-    let server = busy().server;
+    let server = busy().server().clone();
     let saved = server.save();
     let loaded = Server::load(&saved).expect("it was just saved");
     let told = |server: &Server| format!("{:?} {:?} {:?}", server.conns, server.streams, server.timers);
@@ -97,7 +97,7 @@ fn what_is_saved_is_loaded() {
 
 #[test]
 fn what_is_no_saved_server_is_refused_in_words() {
-    let saved = busy().server.save();
+    let saved = busy().server().save();
     let told = |bytes: &[u8]| Server::load(bytes).expect_err("it is none").to_string();
     assert_eq!(told(b"FLV\x01"), "this is no saved server");
     assert_eq!(told(b""), "this is no saved server");
@@ -128,7 +128,7 @@ proptest! {
         let (mut world, mut cast) = (World::new(config), Cast::default());
         before.iter().for_each(|op| cast.play(&mut world, op));
         let mut copies = [world.clone(), world.clone()];
-        copies[1].server = Server::load(&world.server.save()).expect("it was just saved");
+        copies[1].replace_server(Server::load(&world.server().save()).expect("it was just saved"));
         let ends = [Op::Pass(500), Op::Publisher(0), Op::Gop(9, 4), Op::Pass(20_000)];
         let mut casts = [cast.clone(), cast.clone()];
         for op in after.iter().chain(&ends) {
@@ -136,10 +136,10 @@ proptest! {
             for (copy, cast) in copies.iter_mut().zip(&mut casts) {
                 cast.play(copy, op);
                 prop_assert_eq!(copy.trace(), world.trace());
-                prop_assert_eq!(copy.server.deadline(), world.server.deadline());
+                prop_assert_eq!(copy.server().deadline(), world.server().deadline());
             }
         }
-        prop_assert!(copies[1].server.save() == world.server.save(), "nothing is different inside");
+        prop_assert!(copies[1].server().save() == world.server().save(), "nothing is different inside");
     }
 
     /// Whole by its checksum, and anything inside: refused, or a server; never a panic, never much memory.
@@ -165,5 +165,5 @@ proptest! {
 }
 
 thread_local! {
-    static BUSY: Vec<u8> = busy().server.save();
+    static BUSY: Vec<u8> = busy().server().save();
 }

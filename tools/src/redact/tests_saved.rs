@@ -124,7 +124,7 @@ fn in_the_middle() -> Vec<(Service, Vec<u8>, Vec<u8>)> {
 /// Recordings that begin when everybody is in the middle of something.
 fn files(allowance: usize, begin: usize) -> Vec<Vec<u8>> {
     let mut shell = Shell::new(config());
-    shell.allowance = allowance;
+    shell.direct.peers.allowance = allowance;
     let player = shell.connect(Service::Rtmp);
     shell.tell(Input::Received { conn: player, bytes: PLAYER });
     let cam = shell.connect(Service::Rtmp);

@@ -29,7 +29,7 @@ use dacapo::base::store::StoreOp;
 use dacapo::base::time::Instant;
 use dacapo::config::Config;
 use dacapo::record::{ConnNo, Difference, Event, Observer};
-use dacapo::server::{End, Output, Server};
+use dacapo::server::{End, Job, Output, Server};
 use fold::Folds;
 use line::{Line, Mark};
 use log::Level;
@@ -213,7 +213,7 @@ impl Observer for Timeline {
                 self.event(Level::Info, Mark::Wished, None, "everybody has been told, the process may end");
             }
             Output::Read { .. } | Output::Write { .. } => {}
-            Output::Store { op, .. } => {
+            Output::Start(Job::Store { op, .. }) => {
                 let words = match op {
                     StoreOp::Write { path, .. } => format!("{path} is to be written"),
                     other => format!("{other:?}"),

@@ -127,8 +127,12 @@ impl Turmoil {
     }
 
     fn has_failed(&self) -> bool {
-        let failed =
-            self.process.borrow().shell.as_ref().is_some_and(|shell| !shell.watch.failures().is_empty());
+        let failed = self
+            .process
+            .borrow()
+            .shell
+            .as_ref()
+            .is_some_and(|shell| !shell.instruments.checker.failures().is_empty());
         failed || self.guests.borrow().list.iter().any(|guest| guest.grievance.is_some())
     }
 

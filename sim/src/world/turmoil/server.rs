@@ -3,12 +3,17 @@
 //! In: turmoil's listeners and streams. Out: what the shell does with them. Streams belong to the task, so
 //! that a crash of the host drops them as a kernel would.
 
-use crate::shell::{Got, Knock, Put, Shell, Sock, Sockets};
+use crate::instruments::Sock;
+use crate::shell::Shell;
 use crate::world::turmoil::{Commands, FIN_US, Goodbyes, PORT_FIRST, SEGMENT_BYTES, Shared};
 use bytes::{Buf, BytesMut};
+use dacapo::base::id::ListenerId;
+use dacapo::base::slices::Slices;
+use dacapo::driver::{Accepted, Key, Read, Sockets};
+use dacapo::server::Taken;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, poll_fn};
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -154,7 +159,7 @@ impl Kernel {
                 door.knocked.extend(result);
             }
             if !door.knocked.is_empty() {
-                shell.knocked(place);
+                shell.acceptable(ListenerId(u16::try_from(place).expect("there are few listeners")));
             }
         }
         let goodbyes = self.goodbyes.borrow();
@@ -222,15 +227,17 @@ impl Stream {
 }
 
 impl Sockets for Kernel {
-    fn accept(&mut self, listener: usize) -> Knock {
-        let door = &mut self.doors[listener];
+    type Socket = Sock;
+
+    fn accept(&mut self, listener: ListenerId) -> Accepted<Sock> {
+        let door = &mut self.doors[usize::from(listener.0)];
         if door.knocked.is_empty() {
-            return Knock::Nobody;
+            return Accepted::Empty;
         }
         if self.exhausted {
-            return Knock::Exhausted;
+            return Accepted::Exhausted;
         }
-        let (stream, peer) = door.knocked.pop_front().expect("somebody knocked");
+        let (stream, peer) = door.knocked.pop_front().expect("a connection waits");
         self.socks += 1;
         let sock = Sock(self.socks);
         self.streams.insert(
@@ -245,50 +252,54 @@ impl Sockets for Kernel {
                 full: false,
             },
         );
-        Knock::Peer(sock, peer)
+        Accepted::Peer(sock, peer)
     }
 
-    fn read(&mut self, sock: Sock, buffer: &mut [u8]) -> Got {
-        let Some(stream) = self.streams.get_mut(&sock) else {
-            return Got::Broken("reset by peer".to_owned());
+    fn watch(&mut self, _: &mut Sock, _: Key) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn read(&mut self, sock: &mut Sock, buffer: &mut [u8]) -> Read {
+        let Some(stream) = self.streams.get_mut(sock) else {
+            return Read::Broken("reset by peer".to_owned());
         };
         let len = buffer.len().min(stream.arrived.len());
         if len > 0 {
             buffer[..len].copy_from_slice(&stream.arrived[..len]);
             stream.arrived.advance(len);
-            return Got::Bytes(len);
+            return Read::Bytes { len, drained: len < buffer.len() };
         }
         if stream.broken {
-            return Got::Broken("reset by peer".to_owned());
+            return Read::Broken("reset by peer".to_owned());
         }
-        if stream.finished { Got::Eof } else { Got::Nothing }
+        if stream.finished { Read::Eof } else { Read::Nothing }
     }
 
-    fn write(&mut self, sock: Sock, slices: &[IoSlice<'_>], max: usize) -> Put {
-        let Some(stream) = self.streams.get_mut(&sock) else { return Put::Broken("broken pipe".to_owned()) };
-        let mut taken = 0;
-        let segments = slices.iter().flat_map(|slice| slice.chunks(SEGMENT_BYTES));
-        for segment in segments {
-            let segment = &segment[..segment.len().min(max - taken)];
-            if segment.is_empty() {
-                break;
-            }
+    fn write(
+        &mut self,
+        sock: &mut Sock,
+        slices: &Slices<'_>,
+        _: dacapo::base::time::Instant,
+    ) -> Result<Taken, String> {
+        let stream = self.streams.get_mut(sock).ok_or("broken pipe")?;
+        let mut len = 0;
+        for segment in slices.as_io_slices().iter().flat_map(|slice| slice.chunks(SEGMENT_BYTES)) {
             match stream.stream.try_write(segment) {
-                Ok(len) => taken += len,
+                Ok(taken) => len += taken,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     stream.blocked = true;
                     break;
                 }
-                Err(_) => return Put::Broken("broken pipe".to_owned()),
+                Err(_) => return Err("broken pipe".to_owned()),
             }
         }
-        Put::Taken(taken)
+        Ok(Taken { len, room: len == slices.len() })
     }
 
-    fn shutdown(&mut self, sock: Sock) {
-        if let Some(stream) = self.streams.get_mut(&sock) {
+    fn shutdown(&mut self, sock: &mut Sock) {
+        if let Some(stream) = self.streams.get_mut(sock) {
             let mut cx = Context::from_waker(Waker::noop());
-            // It never waits; a stream that is gone needs no goodbye.
+            // It never waits; a stream that is gone needs no FIN.
             let _gone = Pin::new(&mut stream.stream).poll_shutdown(&mut cx);
             self.goodbyes.borrow_mut().server.insert(stream.peer, world_us());
         }
@@ -306,19 +317,30 @@ impl Sockets for Kernel {
 pub struct NoSockets;
 
 impl Sockets for NoSockets {
-    fn accept(&mut self, _: usize) -> Knock {
-        Knock::Nobody
+    type Socket = Sock;
+
+    fn accept(&mut self, _: ListenerId) -> Accepted<Sock> {
+        Accepted::Empty
     }
 
-    fn read(&mut self, _: Sock, _: &mut [u8]) -> Got {
-        Got::Nothing
+    fn watch(&mut self, _: &mut Sock, _: Key) -> Result<(), String> {
+        Ok(())
     }
 
-    fn write(&mut self, _: Sock, _: &[IoSlice<'_>], _: usize) -> Put {
-        Put::Taken(0)
+    fn read(&mut self, _: &mut Sock, _: &mut [u8]) -> Read {
+        Read::Nothing
     }
 
-    fn shutdown(&mut self, _: Sock) {}
+    fn write(
+        &mut self,
+        _: &mut Sock,
+        _: &Slices<'_>,
+        _: dacapo::base::time::Instant,
+    ) -> Result<Taken, String> {
+        Ok(Taken { len: 0, room: false })
+    }
+
+    fn shutdown(&mut self, _: &mut Sock) {}
 
     fn close(&mut self, _: Sock) {}
 }
