@@ -16,20 +16,12 @@ impl ReadyList {
         ReadyList { queue: self.queue.iter().copied().filter(|conn| keep(*conn)).collect() }
     }
 
-    /// Appends a connection, unless `queued` tells that it is in the queue already.
-    pub fn push(&mut self, conn: ConnId, queued: &mut bool) {
-        if !*queued {
-            *queued = true;
-            self.queue.push_back(conn);
-        }
-    }
-
-    /// Appends a connection whose flag is still set: it was taken out but could not write.
-    pub fn push_again(&mut self, conn: ConnId) {
+    /// Appends a connection. The caller knows that it is not in the queue.
+    pub fn push(&mut self, conn: ConnId) {
         self.queue.push_back(conn);
     }
 
-    /// Takes the first connection. The caller clears its flag.
+    /// Takes the first connection.
     pub fn pop(&mut self) -> Option<ConnId> {
         self.queue.pop_front()
     }

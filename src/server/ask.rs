@@ -1,48 +1,27 @@
 //! What sessions ask for, performed: the one place where a session's word becomes a deed.
 
 use crate::base::id::ConnId;
-use crate::base::name::StreamName;
 use crate::base::reason::Reason;
 use crate::server::Server;
-use crate::session::ask::{Answer, Ask};
-use std::fmt;
+use crate::server::admission::{self, Decision, Request};
+use crate::server::peer::Role;
+use crate::session::ask::{Answer, Ask, Refusal};
 
 impl Server {
     pub(super) fn perform(&mut self, id: ConnId, ask: Ask) {
-        if self.conns.get(id).is_none_or(|conn| conn.ending.is_some()) {
-            return;
-        }
+        let Some(peer) = self.peers.get_mut(id).filter(|peer| !peer.is_ending()) else { return };
         match ask {
-            Ask::Introduce(introduction) => {
-                if let Some(conn) = self.conns.get_mut(id) {
-                    conn.name = introduction.name.clone();
-                    conn.introduction = introduction;
-                }
-            }
-            Ask::Publish { name, query: _ } => {
-                self.log_request(id, format_args!("to publish"), &name);
-                let result = self.publish(id, name);
-                if let Err(refusal) = &result {
-                    self.log_refusal(id, "publish", refusal);
-                }
-                self.answer(id, Answer::Publish(result));
-            }
             Ask::Frame(frame) => self.frame(id, frame),
-            Ask::Unpublish => self.unpublish(id),
-            Ask::Play { name, query: _, format } => {
-                self.log_request(id, format_args!("to play"), &name);
-                let result = self.play(id, name, format);
-                if let Err(refusal) = &result {
-                    self.log_refusal(id, "play", refusal);
-                }
-                self.answer(id, Answer::Play(result));
+            Ask::Introduce(introduction) => {
+                peer.name = introduction.name.clone();
+                peer.introduction = introduction;
             }
+            Ask::Publish { name, query } => self.admit(id, Request::Publish { name, query }),
+            Ask::Unpublish => self.unpublish(id),
+            Ask::Play { name, query, format } => self.admit(id, Request::Play { name, query, format }),
             Ask::SelectTracks { audio, video } => self.select_tracks(id, audio, video),
             Ask::Stop => self.leave_stream(id, &Reason::PeerLeft),
-            Ask::Fetch { name, file, query: _ } => {
-                self.log_request(id, format_args!("for {file} of"), &name);
-                self.fetch(id, name, file);
-            }
+            Ask::Fetch { name, file, query } => self.admit(id, Request::Fetch { name, query, file }),
             Ask::Query(query) => self.query(id, query),
             Ask::Kick { id: cid } => {
                 let kicked = self.kick(&cid);
@@ -52,21 +31,67 @@ impl Server {
         }
     }
 
-    fn log_request(&self, id: ConnId, what: fmt::Arguments<'_>, name: &StreamName) {
-        if let Some(conn) = self.conns.get(id) {
-            log::debug!(cid:% = conn.cid; "asks {what} {name}");
+    /// `id` asks to publish, play or fetch. It is told at once, or waits until it is decided.
+    fn admit(&mut self, id: ConnId, request: Request) {
+        if let Some(peer) = self.peers.get(id) {
+            log::debug!(cid:% = peer.cid; "asks {request}");
+        }
+        match self.admission.decide(&request) {
+            Decision::Now(Ok(())) => self.perform_request(id, request),
+            Decision::Now(Err(refusal)) => self.refuse(id, &request, refusal),
+            Decision::Later => {
+                self.leave_stream(id, &Reason::PeerLeft);
+                let until = self.cx.now + admission::TIMEOUT;
+                if let Some(mut peer) = self.peer(id) {
+                    peer.peer.role = Role::Admitting { request: Box::new(request), until };
+                    peer.arm();
+                }
+            }
         }
     }
 
-    fn log_refusal(&self, id: ConnId, what: &str, refusal: &crate::session::ask::Refusal) {
-        if let Some(conn) = self.conns.get(id) {
-            log::warn!(cid:% = conn.cid; "{what} refused for {}: {refusal}", conn.peer);
+    /// It is decided whether `id` is admitted to what it has asked for.
+    pub(super) fn admitted(&mut self, id: ConnId, result: Result<(), Refusal>) {
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        if !matches!(peer.role, Role::Admitting { .. }) {
+            return;
         }
+        let Role::Admitting { request, .. } = std::mem::replace(&mut peer.role, Role::None) else { return };
+        match result {
+            Ok(()) => self.perform_request(id, *request),
+            Err(refusal) => self.refuse(id, &request, refusal),
+        }
+    }
+
+    fn perform_request(&mut self, id: ConnId, request: Request) {
+        match &request {
+            Request::Publish { name, .. } => match self.publish(id, name) {
+                Ok(()) => self.answer(id, Answer::Publish(Ok(()))),
+                Err(refusal) => self.refuse(id, &request, refusal),
+            },
+            Request::Play { name, format, .. } => match self.play(id, name, *format) {
+                Ok(playing) => self.answer(id, Answer::Play(Ok(playing))),
+                Err(refusal) => self.refuse(id, &request, refusal),
+            },
+            Request::Fetch { name, file, .. } => self.fetch(id, name, *file),
+        }
+    }
+
+    fn refuse(&mut self, id: ConnId, request: &Request, refusal: Refusal) {
+        let (what, answer) = match request {
+            Request::Publish { .. } => ("publish", Answer::Publish(Err(refusal.clone()))),
+            Request::Play { .. } => ("play", Answer::Play(Err(refusal.clone()))),
+            Request::Fetch { .. } => ("fetch", Answer::Fetch(Err(refusal.clone()))),
+        };
+        if let Some(peer) = self.peers.get(id) {
+            log::warn!(cid:% = peer.cid; "{what} refused for {}: {refusal}", peer.addr);
+        }
+        self.answer(id, answer);
     }
 
     /// Ends the connection with this id in the API. False if there is none.
     fn kick(&mut self, cid: &str) -> bool {
-        let Some(id) = self.conns.iter().find(|conn| conn.cid.as_str() == cid).map(|conn| conn.id) else {
+        let Some(id) = self.peers.iter().find(|peer| peer.cid.as_str() == cid).map(|peer| peer.id) else {
             return false;
         };
         self.farewell(id, Reason::Kicked);

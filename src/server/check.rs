@@ -2,8 +2,9 @@
 //! every time, a simulation whenever it likes.
 
 use crate::base::id::ConnId;
-use crate::server::conn::{Conn, Role};
-use crate::server::{Server, Timer};
+use crate::server::Server;
+use crate::server::peer::{Link, Peer, ReadState, Role, State, WriteState};
+use crate::server::queues::Timer;
 
 /// With more connections than this, only some of them are looked at each time.
 const LOOK_AT_MAX: usize = 64;
@@ -11,18 +12,18 @@ const LOOK_AT_MAX: usize = 64;
 impl Server {
     /// Panics if an invariant does not hold; the message begins with its number.
     pub fn check(&self) {
-        let look_at = self.conns.iter().take(LOOK_AT_MAX);
-        for conn in look_at {
-            self.check_bounds(conn);
-            self.check_role(conn);
-            self.check_wakefulness(conn);
+        let look_at = self.peers.iter().take(LOOK_AT_MAX);
+        for peer in look_at {
+            self.check_bounds(peer);
+            self.check_role(peer);
+            self.check_wakefulness(peer);
         }
         for (name, key, hosted) in self.streams.iter() {
             for id in hosted.players.iter().chain(&hosted.waiting).chain(&hosted.fetching).take(LOOK_AT_MAX) {
-                assert!(self.conns.get(*id).is_some(), "I21: {name} refers to {id:?}, which is gone");
+                assert!(self.peers.get(*id).is_some(), "I21: {name} refers to {id:?}, which is gone");
             }
             if let Some(by) = hosted.stream.publication() {
-                let role = self.conns.get(by.conn).map(|conn| &conn.role);
+                let role = self.peers.get(by.conn).map(|peer| &peer.role);
                 assert!(
                     matches!(role, Some(Role::Publishing(of)) if *of == key),
                     "I24: one publisher, both ways"
@@ -37,46 +38,50 @@ impl Server {
         }
     }
 
-    fn check_bounds(&self, conn: &Conn) {
+    fn check_bounds(&self, peer: &Peer) {
+        let Link::Stream(link) = &peer.link;
         // A player that left in the middle of a frame gets its rest as own bytes.
-        let rest_max = self.config.limits.frame_bytes * 2;
-        assert!(conn.outbox.len() <= conn.outbox.bytes_max() + rest_max, "I14: {} outbox", conn.cid);
-        assert!(conn.inbox.len() <= conn.inbox.limit(), "I16: {} inbox", conn.cid);
+        let rest_max = self.cx.config.limits.frame_bytes * 2;
+        assert!(link.outbox.len() <= link.outbox.bytes_max() + rest_max, "I14: {} outbox", peer.cid);
+        assert!(link.inbox.len() <= link.inbox.limit(), "I16: {} inbox", peer.cid);
     }
 
-    fn check_role(&self, conn: &Conn) {
-        let Some(hosted) = conn.role.stream().map(|key| self.streams.get(key)) else { return };
-        let hosted = hosted.expect("I21: a stream lives as long as somebody refers to it");
-        let listed = match &conn.role {
-            Role::None => true,
-            Role::Publishing(_) => hosted.stream.publication().is_some_and(|by| by.conn == conn.id),
-            Role::Waiting { .. } => hosted.waiting.contains(&conn.id),
-            Role::Playing { .. } => hosted.players.contains(&conn.id),
-            Role::Fetching { .. } => hosted.fetching.contains(&conn.id),
+    fn check_role(&self, peer: &Peer) {
+        let Some(hosted) = peer.role.stream().map(|key| self.streams.get(key)) else { return };
+        let hosted = hosted.expect("I21: a stream lives as long as a peer refers to it");
+        let listed = match &peer.role {
+            Role::None | Role::Admitting { .. } => true,
+            Role::Publishing(_) => hosted.stream.publication().is_some_and(|by| by.conn == peer.id),
+            Role::Waiting { .. } => hosted.waiting.contains(&peer.id),
+            Role::Playing { .. } => hosted.players.contains(&peer.id),
+            Role::Fetching { .. } => hosted.fetching.contains(&peer.id),
         };
-        assert!(listed, "I21: {} and its stream disagree about {:?}", conn.cid, conn.role);
+        assert!(listed, "I21: {} and its stream disagree about {:?}", peer.cid, peer.role);
+        assert!(matches!(peer.state, State::Open(_)), "I21: {} has ended and holds a stream", peer.cid);
     }
 
-    /// Nobody is forgotten: who has bytes and room is in line, who has a deadline has a timer.
-    fn check_wakefulness(&self, conn: &Conn) {
-        if conn.room && !conn.offered && !conn.outbox.is_empty() {
-            let listed = self.ready.contains(conn.id) || self.waits_for_pass(conn.id);
-            assert!(conn.queued && listed, "I29: {} has bytes and is not queued", conn.cid);
-        }
-        if let Some((at, why)) = conn.deadline() {
-            let armed = conn.armed.is_some_and(|armed| armed <= at && self.is_armed(conn.id, armed));
-            assert!(armed, "I27: {} would sleep through {why}", conn.cid);
+    /// A connection with bytes and room is queued (I29), and so is one whose session is to go on; a connection
+    /// with a deadline has an armed timer (I27).
+    fn check_wakefulness(&self, peer: &Peer) {
+        let Link::Stream(link) = &peer.link;
+        let queued = link.write == WriteState::Queued;
+        let listed = || self.queues.ready.contains(peer.id) || self.waits_for_pass(peer.id);
+        assert!(!queued || listed(), "I29: {} is queued, and in no queue", peer.cid);
+        let idle = link.write == WriteState::Idle;
+        assert!(!idle || link.outbox.is_empty(), "I29: {} has bytes and is not queued", peer.cid);
+        let reads = link.read != ReadState::Idle;
+        assert!(!reads || self.queues.sessions.contains(&peer.id), "I30: the session of {} waits", peer.cid);
+        if let Some((at, why)) = peer.deadline() {
+            let timer = self.queues.timers.get(Timer::Peer(peer.id));
+            let armed = peer.armed.is_some_and(|armed| armed <= at && timer == Some(armed));
+            assert!(armed, "I27: {} would sleep through {why}", peer.cid);
         }
     }
 
     /// True if `id` has bytes and waits for the next pass of the loop (`limits.pass_writes`). A search: for
     /// checks only.
     pub fn waits_for_pass(&self, id: ConnId) -> bool {
-        let key = self.conns.get(id).and_then(|conn| conn.role.stream());
+        let key = self.peers.get(id).and_then(|peer| peer.role.stream());
         key.and_then(|key| self.streams.get(key)).is_some_and(|hosted| hosted.budget.contains(id))
-    }
-
-    fn is_armed(&self, id: ConnId, at: crate::base::time::Instant) -> bool {
-        self.timers.get(Timer::Conn(id)) == Some(at)
     }
 }

@@ -2,32 +2,30 @@
 
 use crate::base::id::ConnId;
 use crate::base::reason::Reason;
-use crate::server::conn::{FINAL_RESPONSE_TIMEOUT, Role};
+use crate::server::Server;
 use crate::server::output::Output;
-use crate::server::{Server, Timer};
+use crate::server::peer::{FINAL_RESPONSE_TIMEOUT, Link, Role, State, WriteState};
+use crate::server::queues::Timer;
 use crate::status::ClientKind;
 
 impl Server {
     /// Begins the end of a connection: it leaves its stream, its final response leaves, then it is closed.
     pub(super) fn finish(&mut self, id: ConnId, reason: Reason) {
         self.leave_stream(id, &reason);
-        let until = self.now + FINAL_RESPONSE_TIMEOUT;
-        let Some(conn) = self.conns.get_mut(id) else { return };
-        if conn.ending.is_some() {
-            return;
+        let until = self.cx.now + FINAL_RESPONSE_TIMEOUT;
+        let Some(mut peer) = self.peer(id).filter(|peer| !peer.peer.is_ending()) else { return };
+        let Link::Stream(link) = &mut peer.peer.link;
+        if link.outbox.is_empty() && link.write != WriteState::Offered {
+            return self.close(id, reason);
         }
-        conn.ending = Some((reason.clone(), until));
-        if conn.outbox.is_empty() && !conn.offered {
-            self.close(id, reason);
-        } else {
-            self.mark_ready(id);
-            self.arm(id);
-        }
+        peer.peer.state = State::Ending { reason, until };
+        peer.queue_write();
+        peer.arm();
     }
 
     /// The peer closed its side. A player has left; another peer may still read the answer to what it said.
     pub(super) fn peer_left(&mut self, id: ConnId) {
-        match self.conns.get(id).map(|conn| &conn.role) {
+        match self.peers.get(id).map(|peer| &peer.role) {
             Some(Role::Playing { .. }) => self.close(id, Reason::PeerLeft),
             Some(_) => {
                 reached!("a peer that plays nothing closed its side");
@@ -40,25 +38,29 @@ impl Server {
     /// The end of a connection. Whatever referred to it forgets it (I21).
     pub(super) fn close(&mut self, id: ConnId, reason: Reason) {
         self.leave_stream(id, &reason);
-        let Some(conn) = self.conns.remove(id) else { return };
-        self.timers.set(Timer::Conn(id), None);
-        let linger = conn.outbox.is_empty() && !matches!(reason, Reason::Broken(_));
-        self.outputs.push_back(Output::Close { conn: id, linger });
-        if !conn.outbox.is_empty() {
+        let Some(peer) = self.peers.remove(id) else { return };
+        self.queues.timers.set(Timer::Peer(id), None);
+        let Link::Stream(link) = &peer.link;
+        let linger = link.outbox.is_empty() && !matches!(reason, Reason::Broken(_));
+        self.queues.outputs.push_back(Output::Close { conn: id, linger });
+        if !link.outbox.is_empty() {
             reached!("a connection ended with words unsaid");
         }
         // A fault that came before the peer left explains more than its leaving.
-        let reason = conn.ending.map_or(reason, |(first, _)| first);
+        let reason = match peer.state {
+            State::Ending { reason: first, .. } => first,
+            State::Open(_) => reason,
+        };
         let level = if reason.is_fault() { log::Level::Warn } else { log::Level::Info };
-        let (received, sent) = (conn.traffic.received_bytes(), conn.traffic.sent_bytes());
-        let seconds = self.now.since(conn.since).as_secs_f32();
+        let (received, sent) = (peer.traffic.received_bytes(), peer.traffic.sent_bytes());
+        let seconds = self.cx.now.since(peer.since).as_secs_f32();
         // Peers that never did anything are many: scanners, browsers that connect in advance.
-        let is_idle = conn.introduction.kind.is_none();
+        let is_idle = peer.introduction.kind.is_none();
         let level = if is_idle && level == log::Level::Info { log::Level::Debug } else { level };
-        let (kind, peer) = (conn.introduction.kind.map_or("peer", ClientKind::name), conn.peer);
+        let (kind, addr) = (peer.introduction.kind.map_or("peer", ClientKind::name), peer.addr);
         log::log!(
-            level, cid:% = conn.cid;
-            "{kind} {peer} is gone: {reason} ({seconds:.1} s, {received} bytes in, {sent} bytes out)"
+            level, cid:% = peer.cid;
+            "{kind} {addr} is gone: {reason} ({seconds:.1} s, {received} bytes in, {sent} bytes out)"
         );
     }
 }

@@ -7,23 +7,29 @@
 //! The four kinds of methods: `accept` and `handle` take from the world; `poll` gives to it, and may
 //! have something new after every `accept` and `handle`; `outbox` and `deadline` look and do not touch.
 
+mod admission;
 mod ask;
 mod check;
 mod close;
-mod conn;
+mod context;
 pub mod direct;
 mod dispatch;
 mod drain;
 mod engine;
 mod hosted;
 mod input;
+mod jobs;
 mod output;
+mod peer;
+mod peer_mut;
 mod play;
 mod publish;
 mod pump;
 mod questions;
+mod queues;
 pub mod save;
 mod stats;
+mod stream_mut;
 mod subset;
 #[cfg(test)]
 mod tests;
@@ -43,26 +49,30 @@ use crate::base::inbox::Inbox;
 use crate::base::limit::Limit;
 use crate::base::name::StreamName;
 use crate::base::outbox::Outbox;
-use crate::base::ready::ReadyList;
 use crate::base::reason::Reason;
 use crate::base::rng::{Rng, Seed};
 use crate::base::slices::Slices;
 use crate::base::time::{Epoch, Instant};
-use crate::base::timers::Timers;
 use crate::config::{Config, Service};
-use crate::session::ask::{Ask, Introduction};
+use crate::session::ask::Introduction;
 use crate::session::http::HttpSession;
 use crate::session::rtmp::RtmpSession;
 use crate::session::{AnySession, Cx};
 use crate::status::{ClientKind, Identity};
 use crate::stream::registry::{Registry, StreamKey};
-use conn::{Conn, Conns, Role};
+use admission::Admission;
+use context::Context;
 use hosted::Hosted;
+use jobs::Jobs;
+use peer::{Link, Peer, Peers, Role, State, StreamLink, WriteState};
+use peer_mut::PeerMut;
+use queues::{Queues, Timer};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use stream_mut::StreamMut;
 use traffic::Traffic;
 
 /// The random generator of a connection from `peer` to `listener`, and the id that it draws first.
@@ -70,17 +80,6 @@ pub fn cid(seed: &Seed, listener: ListenerId, peer: SocketAddr) -> (Rng, Cid) {
     let mut rng = seed.fork(format!("conn/{}/{peer}", listener.0).as_bytes());
     let cid = Cid(rng.random_word());
     (rng, cid)
-}
-
-/// Who a timer wakes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-enum Timer {
-    /// A connection: its session's deadline, its patience, its send timeout.
-    Conn(ConnId),
-    /// A stream: a flush, the end of lingering, the disposal of its files.
-    Stream(StreamKey),
-    /// The end of a drain.
-    Drain,
 }
 
 /// When the server wants to be called, and why.
@@ -95,35 +94,16 @@ pub struct Deadline {
 /// The server. A clone shares the payloads with it, and goes on like it when it is told the same.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Server {
-    #[serde(with = "crate::config::as_text")]
-    config: Arc<Config>,
+    cx: Context,
     /// What each listener speaks. Fixed at birth: a reload moves no listener.
     services: Vec<Service>,
-    seed: Seed,
-    epoch: Epoch,
-    now: Instant,
-    conns: Conns,
+    peers: Peers,
     streams: Registry<Hosted>,
-    timers: Timers<Timer>,
-    ready: ReadyList,
-    outputs: VecDeque<Output>,
-    /// What sessions asked for and was not performed yet.
-    asks: VecDeque<(ConnId, Ask)>,
-    /// The list that is lent to sessions; empty between calls.
-    #[serde(skip)]
-    scratch: VecDeque<Ask>,
-    /// Connections that want to go on reading their inbox.
-    woken: VecDeque<ConnId>,
-    tickets: u64,
-    /// The process that this is, once the shell has told.
-    pid: u32,
-    /// Follows from the configuration, the seed and `pid`.
-    #[serde(skip)]
-    identity: Identity,
-    /// Who waits for a measurement.
+    queues: Queues,
+    jobs: Jobs,
+    admission: Admission,
+    /// Peers that wait for a measurement.
     pending: BTreeMap<Ticket, ConnId>,
-    /// Set once a drain has begun.
-    draining: Option<Instant>,
     finished: bool,
     /// Until then it was said already that there is more to do than time.
     overload_told: Option<Instant>,
@@ -134,25 +114,18 @@ impl Server {
     /// A server without peers. Seed and time are given once, at birth; everything random or timed follows
     /// from them.
     pub fn new(config: Config, seed: Seed, now: Instant, epoch: Epoch) -> Self {
+        let services = config.listeners().into_iter().map(|(_, service, _)| service).collect();
+        let config = Arc::new(config);
+        let identity = Identity::default();
         let mut server = Server {
-            services: config.listeners().into_iter().map(|(_, service, _)| service).collect(),
-            config: Arc::new(config),
-            seed,
-            epoch,
-            now,
-            conns: Conns::default(),
+            cx: Context { config, seed, epoch, now, pid: 0, identity, draining: None },
+            services,
+            peers: Peers::default(),
             streams: Registry::default(),
-            timers: Timers::default(),
-            ready: ReadyList::default(),
-            outputs: VecDeque::new(),
-            asks: VecDeque::new(),
-            scratch: VecDeque::new(),
-            woken: VecDeque::new(),
-            tickets: 0,
-            pid: 0,
-            identity: Identity::default(),
+            queues: Queues::default(),
+            jobs: Jobs::default(),
+            admission: Admission::default(),
             pending: BTreeMap::new(),
-            draining: None,
             finished: false,
             overload_told: None,
             traffic: Traffic::new(now),
@@ -165,79 +138,87 @@ impl Server {
     pub fn accept(&mut self, now: Instant, listener: ListenerId, peer: SocketAddr) -> Option<ConnId> {
         self.set_now(now);
         let service = *self.services.get(usize::from(listener.0))?;
-        if self.draining.is_some() {
+        if self.cx.draining.is_some() {
             reached!("a peer came during a drain");
             return None;
         }
-        if self.conns.len() >= self.config.limits.connections {
+        let limit = self.cx.config.limits.connections;
+        if self.peers.len() >= limit {
             reached!("a peer was turned away by the limit of connections");
-            log::warn!("limit reached: limits.connections = {}; {peer} was turned away", self.conns.len());
+            log::warn!("limit reached: limits.connections = {}; {peer} was turned away", self.peers.len());
             return None;
         }
-        let id = self.insert_conn(listener, service, peer);
+        let id = self.insert_peer(listener, service, peer);
         // Nowhere else: a reload may lower the limit below what is there already.
-        assert!(self.conns.len() <= self.config.limits.connections, "I17: connections");
+        assert!(self.peers.len() <= limit, "I17: connections");
         self.run_sessions();
         Some(id)
     }
 
-    fn insert_conn(&mut self, listener: ListenerId, service: Service, peer: SocketAddr) -> ConnId {
-        let (mut rng, cid) = cid(&self.seed, listener, peer);
-        let limits = &self.config.limits;
+    fn insert_peer(&mut self, listener: ListenerId, service: Service, addr: SocketAddr) -> ConnId {
+        let Server { cx, peers, queues, .. } = self;
+        let (mut rng, cid) = cid(&cx.seed, listener, addr);
+        let limits = &cx.config.limits;
         let mut outbox = match service {
             Service::Rtmp => Outbox::new(limits.outbox_bytes, Limit::OutboxBytes),
             Service::Http | Service::Api => Outbox::new(limits.response_bytes, Limit::ResponseBytes),
         };
-        let mut cx = Cx {
-            now: self.now,
-            epoch: self.epoch,
-            config: &self.config,
+        let mut session_cx = Cx {
+            now: cx.now,
+            epoch: cx.epoch,
+            config: &cx.config,
             cid,
-            peer,
-            identity: &self.identity,
+            peer: addr,
+            identity: &cx.identity,
             rng: &mut rng,
             out: &mut outbox,
-            asks: &mut self.scratch,
+            asks: &mut queues.scratch,
         };
         let session = match service {
-            Service::Rtmp => AnySession::Rtmp(Box::new(RtmpSession::new(&mut cx))),
-            Service::Http | Service::Api => AnySession::Http(Box::new(HttpSession::new(&mut cx, service))),
+            Service::Rtmp => AnySession::Rtmp(Box::new(RtmpSession::new(&mut session_cx))),
+            Service::Http | Service::Api => {
+                AnySession::Http(Box::new(HttpSession::new(&mut session_cx, service)))
+            }
         };
-        let now = self.now;
-        let send_timeout = Duration::from_millis(self.config.stream.play.send_timeout_ms);
-        let id = self.conns.insert(|id| Conn {
+        let send_timeout = Duration::from_millis(cx.config.stream.play.send_timeout_ms);
+        let inbox = Inbox::new(limits.unproven_bytes);
+        let id = peers.insert(|id| Peer {
             id,
-            peer,
-            cid,
-            session,
-            inbox: Inbox::new(limits.unproven_bytes),
-            outbox,
-            rng,
+            link: Link::Stream(StreamLink::new(inbox, outbox, send_timeout)),
             role: Role::None,
-            introduction: Introduction::default(),
-            name: None,
-            room: true,
-            queued: false,
-            offered: false,
-            woken: false,
-            unfinished: false,
-            reading: true,
-            ending: None,
-            stall: None,
+            traffic: Traffic::new(cx.now),
+            cid,
             armed: None,
-            traffic: Traffic::new(now),
-            since: now,
-            send_timeout,
+            state: State::Open(session),
+            rng,
+            addr,
+            since: cx.now,
+            name: None,
+            introduction: Introduction::default(),
         });
-        log::debug!(cid:% = cid; "{peer} has come to {service:?}");
-        self.take_asks(id);
-        self.after_call(id);
+        log::debug!(cid:% = cid; "{addr} has come to {service:?}");
+        queues.asks.extend(queues.scratch.drain(..).map(|ask| (id, ask)));
+        if let Some(mut peer) = self.peer(id) {
+            peer.after_call();
+        }
         id
     }
 
     /// Which server this is, as its API tells it.
     pub fn identity(&self) -> &Identity {
-        &self.identity
+        &self.cx.identity
+    }
+
+    /// One peer, with what a change of it may touch.
+    fn peer(&mut self, id: ConnId) -> Option<PeerMut<'_>> {
+        let Server { cx, peers, queues, .. } = self;
+        Some(PeerMut { peer: peers.get_mut(id)?, queues, cx })
+    }
+
+    /// One stream and the peers around it, with what a change of them may touch.
+    fn stream(&mut self, key: StreamKey) -> Option<StreamMut<'_>> {
+        let Server { cx, peers, streams, queues, jobs, .. } = self;
+        Some(StreamMut { key, hosted: streams.get_mut(key)?, peers, queues, jobs, cx })
     }
 
     /// Something happened. Never fails: a peer's fault ends that peer, and nothing else.
@@ -250,10 +231,9 @@ impl Server {
             Input::Ended { conn, end: End::Eof } => self.peer_left(conn),
             Input::Ended { conn, end: End::Broken(how) } => self.close(conn, Reason::Broken(how)),
             Input::Measured { ticket, vitals } => self.measured(ticket, *vitals),
-            Input::Stored { result: Err(error), .. } => log::warn!("a file could not be written: {error}"),
-            Input::Stored { result: Ok(()), .. } => {}
+            Input::Stored { ticket, result } => self.stored(ticket, result),
             Input::Reload { config } => {
-                self.config = Arc::new(*config);
+                self.cx.config = Arc::new(*config);
                 self.introduce();
                 log::info!("the configuration was reloaded; it holds for new connections and publishers");
             }
@@ -268,11 +248,11 @@ impl Server {
     /// What the world should do next. Drain until `None` after every `accept` and `handle`.
     pub fn poll(&mut self) -> Option<Output> {
         loop {
-            if let Some(output) = self.outputs.pop_front() {
+            if let Some(output) = self.queues.outputs.pop_front() {
                 return Some(output);
             }
-            let Some(conn) = self.ready.pop() else { return self.poll_finished() };
-            if self.within_budget(conn) && self.offer(conn) {
+            let Some(conn) = self.queues.ready.pop() else { return self.poll_finished() };
+            if self.offer(conn) {
                 return Some(Output::Write { conn });
             }
         }
@@ -295,7 +275,11 @@ impl Server {
         put: impl FnOnce(&Slices<'_>) -> Result<Taken, E>,
     ) -> Result<(), E> {
         self.set_now(now);
-        if !self.conns.get(conn).is_some_and(|conn| conn.offered) {
+        let offered = |peer: &Peer| {
+            let Link::Stream(link) = &peer.link;
+            link.write == WriteState::Offered
+        };
+        if !self.peers.get(conn).is_some_and(offered) {
             return Ok(());
         }
         let mut slices = Slices::default();
@@ -304,6 +288,7 @@ impl Server {
         let taken = put(&slices)?;
         assert!(taken.len <= shown, "{} bytes were sent, and {shown} were shown", taken.len);
         self.sent(conn, taken);
+        self.perform_closes();
         self.fire_timers();
         self.run_sessions();
         #[cfg(debug_assertions)]
@@ -319,32 +304,44 @@ impl Server {
     }
 
     fn show<'a>(&'a self, conn: ConnId, slices: &mut Slices<'a>) {
-        let Some(conn) = self.conns.get(conn) else { return };
-        match &conn.role {
+        let Some(peer) = self.peers.get(conn) else { return };
+        let Link::Stream(link) = &peer.link;
+        match &peer.role {
             Role::Playing { stream, cursor } => {
                 if let Some(hosted) = self.streams.get(*stream) {
-                    hosted.stream.window(cursor, &conn.outbox, slices);
+                    hosted.stream.window(cursor, &link.outbox, slices);
                 }
             }
             _ => {
-                conn.outbox.show(slices);
+                link.outbox.show(slices);
             }
+        }
+    }
+
+    /// Background work of a consumer is done.
+    fn stored(&mut self, ticket: Ticket, result: Result<(), String>) {
+        if let Err(error) = &result {
+            log::warn!("a file could not be written: {error}");
+        }
+        let Some((key, consumer)) = self.jobs.done(ticket) else { return };
+        if let Some(mut stream) = self.stream(key) {
+            stream.stored(consumer, result);
         }
     }
 
     /// The time of the last call.
     pub fn now(&self) -> Instant {
-        self.now
+        self.cx.now
     }
 
     /// When `handle(now, Input::Tick)` is due at the latest, and on whose behalf.
     pub fn deadline(&self) -> Option<Deadline> {
-        if !self.woken.is_empty() {
-            return Some(Deadline { at: self.now, why: "peers with unread bytes" });
+        if !self.queues.sessions.is_empty() {
+            return Some(Deadline { at: self.cx.now, why: "peers with unread bytes" });
         }
-        let (at, timer) = self.timers.next()?;
+        let (at, timer) = self.queues.timers.next()?;
         let why = match timer {
-            Timer::Conn(conn) => self.conns.get(conn).and_then(Conn::deadline),
+            Timer::Peer(conn) => self.peers.get(conn).and_then(Peer::deadline),
             Timer::Stream(stream) => self.streams.get(stream).and_then(Hosted::deadline),
             Timer::Drain => Some((at, "drain")),
         };
@@ -353,31 +350,26 @@ impl Server {
 
     /// The word that stands on a connection's log lines.
     pub fn cid(&self, conn: ConnId) -> Option<Cid> {
-        Some(self.conns.get(conn)?.cid)
+        Some(self.peers.get(conn)?.cid)
     }
 
     /// Everybody who is connected, in the order of their places.
     pub fn connections(&self) -> impl Iterator<Item = ConnId> {
-        self.conns.iter().map(|conn| conn.id)
+        self.peers.iter().map(|peer| peer.id)
     }
 
     /// What a connection does; `None` before it has said so.
     pub fn client_kind(&self, conn: ConnId) -> Option<ClientKind> {
-        self.conns.get(conn)?.introduction.kind
+        self.peers.get(conn)?.introduction.kind
     }
 
     /// The stream that a connection is about, as far as it has said.
     pub fn about(&self, conn: ConnId) -> Option<&StreamName> {
-        self.conns.get(conn)?.name.as_ref()
+        self.peers.get(conn)?.name.as_ref()
     }
 
     fn set_now(&mut self, now: Instant) {
-        assert!(now >= self.now, "time went back inside the server (I13)");
-        self.now = now;
-    }
-
-    fn ticket(&mut self) -> Ticket {
-        self.tickets += 1;
-        Ticket(self.tickets)
+        assert!(now >= self.cx.now, "time went back inside the server (I13)");
+        self.cx.now = now;
     }
 }

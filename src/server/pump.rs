@@ -1,174 +1,165 @@
-//! From streams to players: the loop without decisions. What a player gets was decided when its cursor
-//! moved (`stream::playback`); here bytes are offered, and what has left is counted.
+//! From streams to players: which connection is written for next, and the count of what has left. What a player
+//! gets is decided where its cursor moves (`stream::playback`).
 
 use crate::base::id::{Cid, ConnId};
 use crate::base::limit::Limit;
-use crate::base::ready::ReadyList;
 use crate::base::reason::Reason;
 use crate::server::Server;
-use crate::server::conn::Role;
-use crate::server::hosted::Hosted;
 use crate::server::output::Taken;
-use crate::server::write_budget::WriteBudget;
+use crate::server::peer::{Link, Role, State, WriteState};
+use crate::server::peer_mut::PeerMut;
 use crate::session::Session;
 use crate::stream::cursor::{Cursor, Next};
 use crate::stream::playback::Readiness;
-use crate::stream::registry::StreamKey;
 
 impl Server {
-    /// A stream has flushed: every player that has room is ready, behind those that wait for the next pass.
-    pub(super) fn pump(&mut self, key: StreamKey) {
-        let Some(Hosted { players, budget, .. }) = self.streams.get_mut(key) else { return };
-        for id in &*players {
-            if let Some(conn) = self.conns.get_mut(*id)
-                && conn.room
-                && !conn.offered
-            {
-                line_up(*id, &mut conn.queued, budget, &mut self.ready);
-            }
-        }
-    }
-
-    /// `id` may have bytes to write.
-    pub(super) fn mark_ready(&mut self, id: ConnId) {
-        let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.room && !conn.offered) else { return };
-        match conn.role {
-            Role::Playing { stream, .. } => {
-                let hosted = self.streams.get_mut(stream).expect("a player's stream exists");
-                line_up(id, &mut conn.queued, &mut hosted.budget, &mut self.ready);
-            }
-            _ => self.ready.push(id, &mut conn.queued),
-        }
-    }
-
-    /// False if the write budget of `id`'s stream is spent in this pass: then `id` waits for the next.
-    pub(super) fn within_budget(&mut self, id: ConnId) -> bool {
-        let Some(key) = self.conns.get(id).and_then(|conn| match conn.role {
-            Role::Playing { stream, .. } => Some(stream),
-            _ => None,
-        }) else {
-            return true;
-        };
-        let Some(hosted) = self.streams.get_mut(key) else { return true };
-        if !hosted.budget.is_spent(self.now, self.config.limits.pass_writes) {
-            return true;
-        }
-        reached!("the players of a stream waited for the next pass");
-        hosted.budget.wait(id);
-        self.arm_stream(key);
-        false
-    }
-
-    /// Takes `id` from the ready list. True if the shell should write for it.
+    /// Takes `id` from the ready list. True if the shell is to write for it.
     pub(super) fn offer(&mut self, id: ConnId) -> bool {
-        let Some(conn) = self.conns.get_mut(id) else { return false };
-        conn.queued = false;
-        if !conn.room || conn.offered {
+        let Server { cx, peers, streams, .. } = self;
+        let Some(peer) = peers.get_mut(id) else { return false };
+        let Link::Stream(link) = &mut peer.link;
+        if link.write != WriteState::Queued {
             return false;
         }
-        let ready = match self.readiness(id) {
-            Readiness::Ready => true,
-            Readiness::CaughtUp => false,
-            Readiness::Lost => {
-                self.close(id, Reason::Limit(Limit::PinnedBytes));
-                false
+        let readiness = match &mut peer.role {
+            Role::Playing { stream, cursor } => {
+                let key = *stream;
+                let Some(hosted) = streams.get_mut(key) else { return false };
+                if hosted.budget.is_spent(cx.now, cx.config.limits.pass_writes) {
+                    reached!("the players of a stream waited for the next pass");
+                    hosted.budget.wait(id);
+                    if let Some(mut stream) = self.stream(key) {
+                        stream.arm();
+                    }
+                    return false;
+                }
+                let before = (cursor.next, cursor.dropped);
+                let readiness = hosted.stream.advance(cursor, &mut link.outbox);
+                log_move(peer.cid, cursor, before);
+                readiness
             }
+            _ if link.outbox.is_empty() => Readiness::CaughtUp,
+            _ => Readiness::Ready,
         };
-        if ready && let Some(conn) = self.conns.get_mut(id) {
-            conn.offered = true;
+        link.write = if readiness == Readiness::Ready { WriteState::Offered } else { WriteState::Idle };
+        if readiness == Readiness::Lost {
+            self.close(id, Reason::Limit(Limit::PinnedBytes));
         }
-        ready
-    }
-
-    /// Settles a player's cursor and says how it stands; for others, whether own bytes wait.
-    pub(super) fn readiness(&mut self, id: ConnId) -> Readiness {
-        let Some(conn) = self.conns.get_mut(id) else { return Readiness::CaughtUp };
-        if let Role::Playing { stream, cursor } = &mut conn.role
-            && let Some(hosted) = self.streams.get_mut(*stream)
-        {
-            let (next, dropped) = (cursor.next, cursor.dropped);
-            let readiness = hosted.stream.advance(cursor, &mut conn.outbox);
-            log_move(conn.cid, cursor, next, cursor.dropped - dropped);
-            return readiness;
-        }
-        if conn.outbox.is_empty() { Readiness::CaughtUp } else { Readiness::Ready }
+        readiness == Readiness::Ready
     }
 
     /// So many bytes of what was shown were taken.
     pub(super) fn sent(&mut self, id: ConnId, Taken { len, room }: Taken) {
-        let now = self.now;
-        let Some(conn) = self.conns.get_mut(id) else { return };
-        conn.offered = false;
-        let own = conn.outbox.len();
-        match &mut conn.role {
+        let Server { cx, peers, streams, queues, traffic, .. } = self;
+        let now = cx.now;
+        let Some(peer) = peers.get_mut(id) else { return };
+        let Link::Stream(link) = &mut peer.link;
+        let own = link.outbox.len();
+        let mut hosted = None;
+        let readiness = match &mut peer.role {
             Role::Playing { stream, cursor } => {
-                let hosted = self.streams.get_mut(*stream).expect("a player's stream exists");
-                hosted.stream.sent(cursor, &mut conn.outbox, len);
-                hosted.budget.spend(now, len);
-                hosted.traffic.send(now, len);
+                let playing = streams.get_mut(*stream).expect("a player's stream exists (I21)");
+                playing.stream.sent(cursor, &mut link.outbox, len);
+                playing.budget.spend(now, len);
+                playing.traffic.send(now, len);
+                let before = (cursor.next, cursor.dropped);
+                let readiness = playing.stream.advance(cursor, &mut link.outbox);
+                log_move(peer.cid, cursor, before);
+                hosted = Some(playing);
+                readiness
             }
             _ => {
-                conn.outbox.advance(len);
-                let key = conn.fetches_from().and_then(|name| self.streams.find(name));
-                if let Some(hosted) = key.and_then(|key| self.streams.get_mut(key)) {
-                    hosted.traffic.send(now, len);
+                link.outbox.advance(len);
+                let key = peer.fetches_from().and_then(|name| streams.find(name));
+                if let Some(fetched) = key.and_then(|key| streams.get_mut(key)) {
+                    fetched.traffic.send(now, len);
                 }
+                let Link::Stream(link) = &peer.link;
+                if link.outbox.is_empty() { Readiness::CaughtUp } else { Readiness::Ready }
             }
-        }
-        self.traffic.send(now, len);
+        };
+        traffic.send(now, len);
+        peer.traffic.send(now, len);
         if len == 1 {
             reached!("a short write of one byte");
         }
-        let drained = own > 0 && conn.outbox.is_empty();
-        let readiness = self.readiness(id);
-        let Some(conn) = self.conns.get_mut(id) else { return };
-        if conn.room && !room {
-            log::debug!(cid:% = conn.cid; "its socket is full");
+        if !room {
+            log::debug!(cid:% = peer.cid; "its socket is full");
         }
-        let stalls = conn.note_sent(now, len, room, readiness == Readiness::Ready);
-        let ending = conn.ending.clone();
+        let Link::Stream(link) = &mut peer.link;
+        link.write = if room { WriteState::Idle } else { WriteState::Blocked };
+        let sent_bytes = peer.traffic.sent_bytes();
+        let stalls = link.note_sent(now, sent_bytes, readiness == Readiness::Ready);
+        let emptied = own > 0 && link.outbox.is_empty();
+        let mut told = false;
         match readiness {
-            Readiness::Ready => self.mark_ready(id),
-            Readiness::Lost => {
-                self.close(id, Reason::Limit(Limit::PinnedBytes));
-            }
-            Readiness::CaughtUp => match ending {
-                Some((reason, _)) => self.close(id, reason),
-                None => self.caught_up(id),
+            Readiness::Ready => match hosted {
+                Some(hosted) => hosted.budget.line_up(id, link, &mut queues.ready),
+                None if link.joins_queue() => queues.ready.push(id),
+                None => {}
+            },
+            Readiness::Lost => queues.closes.push_back((id, Reason::Limit(Limit::PinnedBytes))),
+            Readiness::CaughtUp => match &peer.state {
+                State::Ending { reason, .. } => queues.closes.push_back((id, reason.clone())),
+                State::Open(_) => told = hosted.is_some_and(|hosted| hosted.ended),
             },
         }
-        if drained {
-            self.call(id, |session, cx, _| session.outbox_emptied(cx));
-            self.wake_session(id);
+        if emptied || stalls {
+            let mut peer = PeerMut { peer, queues, cx };
+            if emptied {
+                peer.call(|session, cx, _| session.outbox_emptied(cx));
+                peer.wake_session();
+            }
+            peer.arm();
         }
-        if stalls {
-            self.arm(id);
+        if told {
+            self.stream_has_ended(id);
         }
+    }
+
+    /// A player may have everything of a stream that has ended.
+    fn stream_has_ended(&mut self, id: ConnId) {
+        let Some(key) = self.peers.get(id).and_then(|peer| peer.role.stream()) else { return };
+        if let Some(mut stream) = self.stream(key) {
+            stream.caught_up(id);
+        }
+        self.forget_stream(key);
     }
 
     /// The kernel has room again.
     pub(super) fn writable(&mut self, id: ConnId) {
-        if let Some(conn) = self.conns.get_mut(id) {
-            conn.room = true;
-            log::debug!(cid:% = conn.cid; "its socket has room again");
-            self.mark_ready(id);
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        log::debug!(cid:% = peer.cid; "its socket has room again");
+        let Link::Stream(link) = &mut peer.link;
+        if link.write != WriteState::Blocked {
+            return;
+        }
+        link.write = WriteState::Idle;
+        self.queue_write(id);
+    }
+
+    /// `id` may have bytes to write: a player stands in line with the others of its stream.
+    pub(super) fn queue_write(&mut self, id: ConnId) {
+        let Some(peer) = self.peers.get(id) else { return };
+        match peer.role {
+            Role::Playing { stream, .. } => {
+                if let Some(mut stream) = self.stream(stream) {
+                    stream.queue_write(id);
+                }
+            }
+            _ => {
+                if let Some(mut peer) = self.peer(id) {
+                    peer.queue_write();
+                }
+            }
         }
     }
 }
 
-/// A player joins the end of its line: that of its stream while players wait there for the next pass. A
-/// player that is caught up is ready at each frame of the stream, and would always be served before those.
-fn line_up(id: ConnId, queued: &mut bool, budget: &mut WriteBudget, ready: &mut ReadyList) {
-    if budget.is_empty() {
-        ready.push(id, queued);
-    } else if !std::mem::replace(queued, true) {
-        budget.wait(id);
-    }
-}
-
-/// Says where a player goes on, if that was decided just now.
-fn log_move(cid: Cid, cursor: &Cursor, before: Next, skipped: u64) {
+/// Logs where a player goes on, if that was decided just now.
+fn log_move(cid: Cid, cursor: &Cursor, (before, dropped): (Next, u64)) {
     let Next::At(frame) = cursor.next else { return };
+    let skipped = cursor.dropped - dropped;
     if skipped > 0 {
         reached!("the ring overtook a cursor");
         log::debug!(cid:%, skipped, frame; "the ring has overtaken the player, which goes on further ahead");

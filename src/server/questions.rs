@@ -29,8 +29,8 @@ impl Server {
             Query::Stream(vid) => self.stream_by_vid(&vid),
             Query::Clients(page) => Some(self.clients_page(page)),
             Query::Client(cid) => {
-                let conn = self.clients().find(|conn| conn.cid.as_str() == cid);
-                conn.map(|conn| Report::Client { client: Box::new(self.client_status(conn)) })
+                let peer = self.clients().find(|peer| peer.cid.as_str() == cid);
+                peer.map(|peer| Report::Client { client: Box::new(self.client_status(peer)) })
             }
         };
         self.answer(id, Answer::Report(report.map(Box::new)));
@@ -39,12 +39,12 @@ impl Server {
     /// Renews [`Identity`] after the configuration or the process id has changed. The server is known by the
     /// addresses that it listens on, this run of it by a word from its seed.
     pub(super) fn introduce(&mut self) {
-        let listeners = self.config.listeners();
-        let service: [u8; 8] = self.seed.fork(b"service").random_word();
-        self.identity = Identity {
+        let listeners = self.cx.config.listeners();
+        let service: [u8; 8] = self.cx.seed.fork(b"service").random_word();
+        self.cx.identity = Identity {
             server: vid(&format!("{listeners:?}")),
             service: String::from_utf8_lossy(&service).into_owned(),
-            pid: self.pid,
+            pid: self.cx.pid,
         };
     }
 
@@ -54,24 +54,24 @@ impl Server {
             self.answer(id, Answer::Report(None));
             return;
         }
-        let ticket = self.ticket();
+        let ticket = self.queues.ticket();
         self.pending.insert(ticket, id);
-        self.outputs.push_back(Output::Start(Job::Measure { ticket }));
+        self.queues.outputs.push_back(Output::Start(Job::Measure { ticket }));
     }
 
     /// A measurement came; the shell may also send one that nobody asked for, to introduce the process.
     pub(super) fn measured(&mut self, ticket: Ticket, vitals: Vitals) {
-        if self.pid != vitals.pid {
-            self.pid = vitals.pid;
+        if self.cx.pid != vitals.pid {
+            self.cx.pid = vitals.pid;
             self.introduce();
         }
         let Some(id) = self.pending.remove(&ticket) else { return };
         let totals = Totals {
-            now_ms: self.epoch.unix_millis(self.now),
-            uptime_secs: self.now.as_micros() / 1_000_000,
+            now_ms: self.cx.wall_ms(),
+            uptime_secs: self.cx.now.as_micros() / 1_000_000,
             recv_bytes: self.traffic.received_bytes(),
             send_bytes: self.traffic.sent_bytes(),
-            conns: self.conns.len() as u64,
+            conns: self.peers.len() as u64,
         };
         let data = Box::new(Summaries::new(totals, vitals));
         self.answer(id, Answer::Report(Some(Box::new(Report::Summaries { data }))));

@@ -14,7 +14,7 @@
 
 use crate::base::schema::{Schema, schema};
 use crate::server::Server;
-use crate::server::conn::Role;
+use crate::server::peer::Role;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -89,20 +89,20 @@ impl Server {
 
     /// Everybody refers only to who is there, or what contradicts that.
     fn is_sound(&self) -> Result<(), &'static str> {
-        if !self.conns.is_sound() {
+        if !self.peers.is_sound() {
             return Err("a connection sits in another's place");
         }
-        for conn in self.conns.iter() {
-            let Some(key) = conn.role.stream() else { continue };
+        for peer in self.peers.iter() {
+            let Some(key) = peer.role.stream() else { continue };
             let hosted = self.streams.get(key).ok_or("a connection is about a stream that is not there")?;
-            let listed = match &conn.role {
-                Role::Publishing(_) => hosted.stream.publication().is_some_and(|by| by.conn == conn.id),
-                Role::Waiting { .. } => hosted.waiting.contains(&conn.id),
+            let listed = match &peer.role {
+                Role::Publishing(_) => hosted.stream.publication().is_some_and(|by| by.conn == peer.id),
+                Role::Waiting { .. } => hosted.waiting.contains(&peer.id),
                 Role::Playing { cursor, .. } => {
-                    hosted.players.contains(&conn.id) && hosted.stream.can_follow(cursor)
+                    hosted.players.contains(&peer.id) && hosted.stream.can_follow(cursor)
                 }
-                Role::Fetching { .. } => hosted.fetching.contains(&conn.id),
-                Role::None => true,
+                Role::Fetching { .. } => hosted.fetching.contains(&peer.id),
+                Role::None | Role::Admitting { .. } => true,
             };
             if !listed {
                 return Err("a stream knows nothing of a connection that is about it");
@@ -111,7 +111,7 @@ impl Server {
         for (_, key, hosted) in self.streams.iter() {
             let around = hosted.players.iter().chain(&hosted.waiting).chain(&hosted.fetching);
             let around = around.chain(hosted.stream.publication().map(|by| &by.conn));
-            let about = |id| self.conns.get(id).is_some_and(|conn| conn.role.stream() == Some(key));
+            let about = |id| self.peers.get(id).is_some_and(|peer| peer.role.stream() == Some(key));
             if !around.copied().all(about) {
                 return Err("a stream knows connections that are not about it");
             }

@@ -5,8 +5,8 @@ use crate::media::codec::Params;
 use crate::media::frame::Track;
 use crate::media::stream_info::StreamInfo;
 use crate::server::Server;
-use crate::server::conn::{Conn, Role};
 use crate::server::hosted::Hosted;
+use crate::server::peer::{Peer, Role};
 use crate::server::vid::{stream_vid, vid};
 use crate::status::{
     AudioStatus, ClientKind, ClientStatus, HlsStatus, Kbps, Page, PublishStatus, Report, StreamStatus,
@@ -26,8 +26,8 @@ impl Server {
             recv_bytes: 0,
             kbps: Kbps::default(),
             hls: HlsStatus {
-                enabled: self.config.stream.hls.enabled,
-                fragment: self.config.stream.hls.segment_ms as f64 / 1000.0,
+                enabled: self.cx.config.stream.hls.enabled,
+                fragment: self.cx.config.stream.hls.segment_ms as f64 / 1000.0,
             },
         };
         let mut vhosts = BTreeMap::from([(DEFAULT_VHOST, empty(DEFAULT_VHOST))]);
@@ -37,7 +37,7 @@ impl Server {
             vhost.streams += u64::from(hosted.is_published());
             vhost.send_bytes += hosted.traffic.sent_bytes();
             vhost.recv_bytes += hosted.traffic.received_bytes();
-            vhost.kbps = add(vhost.kbps, hosted.traffic.kbps(self.now));
+            vhost.kbps = add(vhost.kbps, hosted.traffic.kbps(self.cx.now));
         }
         vhosts.into_values().collect()
     }
@@ -56,7 +56,7 @@ impl Server {
 
     fn stream_status(&self, name: &StreamName, hosted: &Hosted) -> StreamStatus {
         let counters = hosted.stream.counters();
-        let publisher = hosted.stream.publication().and_then(|by| self.conns.get(by.conn));
+        let publisher = hosted.stream.publication().and_then(|by| self.peers.get(by.conn));
         StreamStatus {
             id: stream_vid(name),
             name: name.stream.clone(),
@@ -72,11 +72,11 @@ impl Server {
             video_frames: counters.video_frames,
             send_bytes: hosted.traffic.sent_bytes(),
             recv_bytes: hosted.traffic.received_bytes(),
-            kbps: hosted.traffic.kbps(self.now),
+            kbps: hosted.traffic.kbps(self.cx.now),
             hold_ms: hosted.stream.flusher().hold().as_millis() as u64,
             publish: PublishStatus {
                 active: publisher.is_some(),
-                cid: publisher.map(|conn| conn.cid.as_str().to_owned()),
+                cid: publisher.map(|peer| peer.cid.as_str().to_owned()),
             },
             video: video_status(hosted.stream.info()),
             audio: audio_status(hosted.stream.info()),
@@ -84,48 +84,48 @@ impl Server {
     }
 
     /// Connections that are about a stream, in the order of their places.
-    pub(super) fn clients(&self) -> impl Iterator<Item = &Conn> {
-        self.conns.iter().filter(|conn| {
-            conn.ending.is_none() && (conn.role.stream().is_some() || conn.fetches_from().is_some())
+    pub(super) fn clients(&self) -> impl Iterator<Item = &Peer> {
+        self.peers.iter().filter(|peer| {
+            !peer.is_ending() && (peer.role.stream().is_some() || peer.fetches_from().is_some())
         })
     }
 
     /// Publisher, players and those who fetch.
     fn clients_of(&self, name: &StreamName, hosted: &Hosted) -> u64 {
-        let fetching = self.conns.iter().filter(|conn| conn.fetches_from() == Some(name)).count();
+        let fetching = self.peers.iter().filter(|peer| peer.fetches_from() == Some(name)).count();
         let around = hosted.players.len() + hosted.waiting.len() + fetching;
         around as u64 + u64::from(hosted.stream.publication().is_some())
     }
 
     pub(super) fn clients_page(&self, page: Page) -> Report {
         let clients = self.clients().skip(page.start).take(page.count);
-        let clients = clients.map(|conn| self.client_status(conn)).collect();
+        let clients = clients.map(|peer| self.client_status(peer)).collect();
         Report::Clients { total: self.clients().count(), clients }
     }
 
-    pub(super) fn client_status(&self, conn: &Conn) -> ClientStatus {
-        let about = conn.role.stream().and_then(|key| self.streams.name(key)).or(conn.name.as_ref());
-        let introduction = &conn.introduction;
+    pub(super) fn client_status(&self, peer: &Peer) -> ClientStatus {
+        let about = peer.role.stream().and_then(|key| self.streams.name(key)).or(peer.name.as_ref());
+        let introduction = &peer.introduction;
         ClientStatus {
-            id: conn.cid.as_str().to_owned(),
+            id: peer.cid.as_str().to_owned(),
             vhost: about.map(|name| vid(&name.vhost)).unwrap_or_default(),
             stream: about.map(stream_vid).unwrap_or_default(),
-            ip: conn.peer.ip().to_string(),
+            ip: peer.addr.ip().to_string(),
             page_url: introduction.page_url.clone(),
             swf_url: introduction.swf_url.clone(),
             tc_url: introduction.tc_url.clone(),
             url: about.map(|name| format!("/{}/{}", name.app, name.stream)).unwrap_or_default(),
             name: about.map(|name| name.stream.clone()).unwrap_or_default(),
             kind: introduction.kind.map_or("", ClientKind::name),
-            publish: matches!(conn.role, Role::Publishing(_)),
-            alive: self.now.since(conn.since).as_secs_f64(),
-            send_bytes: conn.traffic.sent_bytes(),
-            recv_bytes: conn.traffic.received_bytes(),
-            dropped_frames: match &conn.role {
+            publish: matches!(peer.role, Role::Publishing(_)),
+            alive: self.cx.now.since(peer.since).as_secs_f64(),
+            send_bytes: peer.traffic.sent_bytes(),
+            recv_bytes: peer.traffic.received_bytes(),
+            dropped_frames: match &peer.role {
                 Role::Playing { cursor, .. } => cursor.dropped,
                 _ => 0,
             },
-            kbps: conn.traffic.kbps(self.now),
+            kbps: peer.traffic.kbps(self.cx.now),
         }
     }
 }

@@ -5,51 +5,38 @@
 //! can begin in the middle of a run.
 
 use crate::base::name::StreamName;
-use crate::server::conn::Conn;
-use crate::server::{Server, Timer};
-use std::collections::VecDeque;
+use crate::server::Server;
+use crate::server::jobs::Jobs;
+use crate::server::peer::{Peer, State};
 
 impl Server {
     /// A copy with nothing but the streams that `keep` wants and the connections about them; of the others
     /// those may still become such that have not said what they are about. To be called when [`Server::poll`]
     /// has nothing to say. Takes time in proportion to what is kept.
     pub fn subset(&self, keep: impl Fn(&StreamName) -> bool) -> Server {
-        let stays = |conn: &Conn| {
-            let stream = conn.role.stream().and_then(|key| self.streams.name(key));
-            match stream.or(conn.name.as_ref()) {
-                Some(name) => keep(name),
-                None => conn.session.gets_streams(),
+        let stays = |peer: &Peer| {
+            let stream = peer.role.stream().and_then(|key| self.streams.name(key));
+            match (stream.or(peer.name.as_ref()), &peer.state) {
+                (Some(name), _) => keep(name),
+                (None, State::Open(session)) => session.gets_streams(),
+                (None, State::Ending { .. }) => false,
             }
         };
-        let conns = self.conns.subset(stays);
+        let peers = self.peers.subset(stays);
         let streams = self.streams.subset(&keep);
-        let timers = self.timers.subset(|timer| match timer {
-            Timer::Conn(conn) => conns.get(conn).is_some(),
-            Timer::Stream(stream) => streams.get(stream).is_some(),
-            Timer::Drain => true,
-        });
-        let stay = |conn| conns.get(conn).is_some();
+        let stay = |id| peers.get(id).is_some();
         Server {
-            config: self.config.clone(),
+            cx: self.cx.clone(),
             services: self.services.clone(),
-            seed: self.seed,
-            epoch: self.epoch,
-            now: self.now,
-            timers,
-            ready: self.ready.subset(stay),
-            outputs: VecDeque::new(),
-            asks: self.asks.iter().filter(|(conn, _)| stay(*conn)).cloned().collect(),
-            scratch: VecDeque::new(),
-            woken: self.woken.iter().copied().filter(|conn| stay(*conn)).collect(),
-            tickets: self.tickets,
-            pid: self.pid,
-            identity: self.identity.clone(),
-            pending: self.pending.iter().filter(|(_, conn)| stay(**conn)).map(|(a, b)| (*a, *b)).collect(),
-            draining: self.draining,
-            overload_told: self.overload_told,
+            queues: self.queues.subset(stay, |key| streams.get(key).is_some()),
+            // Their results are not recorded with chosen streams.
+            jobs: Jobs::default(),
+            admission: self.admission.clone(),
+            pending: self.pending.iter().filter(|(_, id)| stay(**id)).map(|(a, b)| (*a, *b)).collect(),
             finished: self.finished,
+            overload_told: self.overload_told,
             traffic: self.traffic,
-            conns,
+            peers,
             streams,
         }
     }

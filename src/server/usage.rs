@@ -2,7 +2,7 @@
 
 use crate::base::id::ConnId;
 use crate::server::Server;
-use crate::server::conn::Role;
+use crate::server::peer::{Peer, Role};
 
 /// Resources in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,31 +51,29 @@ pub enum Activity {
 impl Server {
     /// Resources in use. Takes time in proportion to the number of connections and streams.
     pub fn usage(&self) -> Usage {
-        let own = self.conns.iter().map(|conn| conn.inbox.len() + conn.outbox.len()).sum::<usize>();
-        let streams = self.streams.iter().map(|(_, _, hosted)| {
-            hosted.stream.bytes() + hosted.hls.as_ref().map_or(0, crate::package::hls::Hls::bytes)
-        });
+        let own = self.peers.iter().map(Peer::bytes).sum::<usize>();
+        let streams = self.streams.iter().map(|(_, _, hosted)| hosted.bytes());
         let players = self.streams.iter().map(|(_, _, hosted)| hosted.players.len() + hosted.waiting.len());
         Usage {
-            conns: self.conns.len(),
+            conns: self.peers.len(),
             streams: self.streams.len(),
             published: self.streams.iter().filter(|(_, _, hosted)| hosted.is_published()).count(),
             players_max: players.max().unwrap_or(0),
-            timers: self.timers.len(),
-            queued: self.ready.len() + self.woken.len() + self.asks.len() + self.outputs.len(),
-            requests: self.pending.len(),
+            timers: self.queues.timers.len(),
+            queued: self.queues.len(),
+            requests: self.pending.len() + self.jobs.len(),
             bytes: (own + streams.sum::<usize>()) as u64,
         }
     }
 
     /// What a connection does; `None` if it is gone.
     pub fn activity(&self, conn: ConnId) -> Option<Activity> {
-        let conn = self.conns.get(conn)?;
-        Some(match &conn.role {
-            _ if conn.ending.is_some() => Activity::Ending,
+        let peer = self.peers.get(conn)?;
+        Some(match &peer.role {
+            _ if peer.is_ending() => Activity::Ending,
             Role::None => Activity::Nothing,
             Role::Publishing(_) => Activity::Publishing,
-            Role::Waiting { .. } | Role::Fetching { .. } => Activity::Waiting,
+            Role::Admitting { .. } | Role::Waiting { .. } | Role::Fetching { .. } => Activity::Waiting,
             Role::Playing { .. } => Activity::Playing,
         })
     }

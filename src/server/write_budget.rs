@@ -6,7 +6,9 @@
 //! spends never touches another, so that each replays alone.
 
 use crate::base::id::ConnId;
+use crate::base::ready::ReadyList;
 use crate::base::time::Instant;
+use crate::server::peer::StreamLink;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -34,6 +36,20 @@ impl WriteBudget {
     /// True if the budget of this pass, `limits.pass_writes`, is spent.
     pub fn is_spent(&self, now: Instant, writes_max: usize) -> bool {
         self.at == now && self.spent >= writes_max
+    }
+
+    /// A player with bytes and room joins the end of the line: that of its stream while players wait there for
+    /// the next pass. A player that is caught up is ready at each frame of the stream, and would always be
+    /// served before those.
+    pub fn line_up(&mut self, conn: ConnId, link: &mut StreamLink, ready: &mut ReadyList) {
+        if !link.joins_queue() {
+            return;
+        }
+        if self.is_empty() {
+            ready.push(conn);
+        } else {
+            self.wait(conn);
+        }
     }
 
     /// `conn` waits for the next pass.

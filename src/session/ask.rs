@@ -148,4 +148,7 @@ pub enum Refusal {
     /// The server is shutting down.
     #[error("the server is shutting down")]
     Draining,
+    /// It was not decided in time whether the peer is admitted.
+    #[error("it was not decided in time whether this is allowed")]
+    NotAdmitted,
 }

@@ -13,7 +13,7 @@ use crate::media::timeline::Timeline;
 use crate::media::timestamp::Timestamp;
 use crate::stream::flush::Flusher;
 use crate::stream::rendition::Rendition;
-use crate::stream::ring::Ring;
+use crate::stream::ring::{Entry, Ring};
 use crate::wire::flv;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -67,8 +67,8 @@ pub struct Stream {
 /// What became of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// It is in the ring, as this frame (with the stream's time) under this stream info.
-    Accepted(Frame, Arc<StreamInfo>),
+    /// It is the newest in the ring, with the stream's time.
+    Accepted,
     /// It says nothing new, or nothing can be done with it.
     Ignored,
     /// It is larger than the ring may be: its publisher has to go.
@@ -167,14 +167,20 @@ impl Stream {
         if !self.learn(&frame) {
             return Appended::Ignored;
         }
-        if self.ring.push(frame.clone(), self.stream_info.clone(), self.flushed).is_err() {
+        if !self.ring.has_place_for(&frame) {
             reached!("a frame was larger than its ring");
             return Appended::TooLarge;
         }
         self.count(&frame);
         self.look_for_tracks(&frame);
-        self.plan_flush(&frame, now);
-        Appended::Accepted(frame, self.stream_info.clone())
+        // Where nothing is played nothing leaves: a timer would wake the loop in vain, at each block of sound.
+        let leaves = self.renditions.is_empty()
+            || self.flusher.take(now, &frame, self.stream_info.has(TrackKind::Video));
+        self.ring.push(frame, self.stream_info.clone(), self.flushed);
+        if leaves || self.ring_fills_up() {
+            self.flush(now);
+        }
+        Appended::Accepted
     }
 
     /// Takes what the frame says about the stream. False if the frame does nothing else and says nothing new.
@@ -239,17 +245,6 @@ impl Stream {
         publication.tracks_known = complete || waited;
     }
 
-    fn plan_flush(&mut self, frame: &Frame, now: Instant) {
-        // Where nobody plays nothing leaves: a timer would wake the loop for nothing, at each block of sound.
-        let unplayed = self.renditions.is_empty();
-        if unplayed
-            || self.flusher.take(now, frame, self.stream_info.has(TrackKind::Video))
-            || self.ring_fills_up()
-        {
-            self.flush(now);
-        }
-    }
-
     /// True if so much of the ring may not leave yet that some of it could be lost before anybody was shown
     /// it.
     fn ring_fills_up(&self) -> bool {
@@ -282,6 +277,21 @@ impl Stream {
     /// True if `mark`, a value of [`Stream::flushed`] taken before, is out of date: players have news.
     pub fn has_flushed_since(&self, mark: u64) -> bool {
         self.flushed != mark
+    }
+
+    /// The number of the oldest frame that is held.
+    pub fn first(&self) -> u64 {
+        self.ring.first()
+    }
+
+    /// The newest frame that a player may start at.
+    pub fn newest_sync(&self) -> Option<u64> {
+        self.ring.newest_sync()
+    }
+
+    /// The frame with this number, if it is held.
+    pub fn entry(&self, number: u64) -> Option<&Entry> {
+        self.ring.get(number)
     }
 
     /// The number that the next frame will have.

@@ -39,28 +39,21 @@ pub struct Ring {
     video: bool,
 }
 
-/// The frame alone is larger than the ring may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FrameTooLarge;
-
 impl Ring {
     /// An empty ring.
     pub fn new(limits: config::Ring) -> Self {
         Ring { entries: VecDeque::new(), first: 0, syncs: VecDeque::new(), bytes: 0, limits, video: false }
     }
 
-    /// Appends a frame; old ones leave to make room, or because of their age if their number is below
-    /// `shown`.
-    pub fn push(
-        &mut self,
-        frame: Frame,
-        stream_info: Arc<StreamInfo>,
-        shown: u64,
-    ) -> Result<(), FrameTooLarge> {
+    /// False if the frame alone is larger than the ring may be.
+    pub fn has_place_for(&self, frame: &Frame) -> bool {
+        frame.payload.len() <= self.limits.bytes_max
+    }
+
+    /// Appends a frame that it has a place for; old ones leave to make room, or because of their age if their
+    /// number is below `shown`.
+    pub fn push(&mut self, frame: Frame, stream_info: Arc<StreamInfo>, shown: u64) {
         let len = frame.payload.len();
-        if len > self.limits.bytes_max {
-            return Err(FrameTooLarge);
-        }
         while self.bytes + len > self.limits.bytes_max || self.entries.len() >= self.limits.frames_max.max(1)
         {
             reached!("a ring was full");
@@ -80,7 +73,6 @@ impl Ring {
         self.entries.push_back(Entry { frame, stream_info, sync });
         self.drop_old_gops(newest, shown);
         assert!(self.bytes <= self.limits.bytes_max, "the ring keeps its byte limit (I15)");
-        Ok(())
     }
 
     fn drop_old_gops(&mut self, newest: crate::media::timestamp::Timestamp, shown: u64) {

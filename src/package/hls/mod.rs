@@ -12,6 +12,7 @@
 //!
 //! Playlists have no end tag: the stream may come back, and an end tag cannot be removed (RFC 8216, 6.2.1).
 
+mod consumer;
 mod files;
 mod keys;
 mod mux;
@@ -34,6 +35,7 @@ use crate::config;
 use crate::media::frame::{Frame, TrackKind};
 use crate::media::stream_info::StreamInfo;
 use crate::media::timestamp::Timestamp;
+use crate::package::Moment;
 use crate::wire::m3u8::{Entry, HlsFile, Layout};
 use files::Files;
 use keys::Keys;
@@ -70,6 +72,10 @@ pub struct Hls {
     rate: Rate,
     files: Files,
     store: Store,
+    /// When its files are removed, its publisher having gone.
+    dispose_at: Option<Instant>,
+    /// Its files were removed.
+    finished: bool,
 }
 
 /// State that belongs to the present publisher.
@@ -108,6 +114,8 @@ impl Hls {
             rate: Rate::default(),
             files: Files::new(name),
             store: Store::new(&settings.directory, name),
+            dispose_at: None,
+            finished: false,
             name: name.clone(),
             settings: settings.clone(),
         }
@@ -141,9 +149,8 @@ impl Hls {
         self.store.poll()
     }
 
-    /// Takes the stream's next frame, of whatever kind, and the stream info in force there. `wall_ms` is wall
-    /// time in milliseconds since 1970.
-    pub fn frame(&mut self, now: Instant, wall_ms: u64, frame: &Frame, stream_info: &Arc<StreamInfo>) {
+    /// Takes the stream's next frame, of whatever kind, and the stream info in force there.
+    fn append(&mut self, Moment { now, wall_ms }: Moment, frame: &Frame, stream_info: &Arc<StreamInfo>) {
         self.now = now;
         self.follow(stream_info);
         if !self.switch_plan(frame) {
@@ -167,9 +174,7 @@ impl Hls {
             // The pause belongs to no segment: the next one is discontinuous, at a new wall time.
             Verdict::Gap => {
                 reached!("time in an HLS segment leaped");
-                self.close(None);
-                self.discontinuity = true;
-                self.run.anchor = None;
+                self.break_off();
                 if clean {
                     self.begin(wall_ms, frame, clean);
                 }
@@ -186,6 +191,13 @@ impl Hls {
         self.files.show(&mut self.store);
         self.discontinuity = true;
         self.run = Run::default();
+    }
+
+    /// Closes the open segment: what follows does not continue it, though the publisher is the same.
+    fn break_off(&mut self) {
+        self.close(None);
+        self.discontinuity = true;
+        self.run.anchor = None;
     }
 
     /// The stream is gone for good: removes its files from the configured directory.

@@ -222,7 +222,7 @@ impl World {
     }
 
     pub fn cid(&self, conn: ConnId) -> String {
-        self.server().conns.get(conn).expect("it lives").cid.to_string()
+        self.server().peers.get(conn).expect("it lives").cid.to_string()
     }
 
     /// A hash over every output and every byte.

@@ -210,7 +210,7 @@ fn when_all_have_gone_nothing_is_left() {
     world.hang_up(flv);
     world.hang_up(publisher);
     world.pass(Duration::from_secs(10));
-    assert_eq!((world.server().conns.len(), world.server().streams.len()), (0, 0), "I22");
+    assert_eq!((world.server().peers.len(), world.server().streams.len()), (0, 0), "I22");
     assert_eq!(world.server().deadline(), None, "L6");
 }
 

@@ -90,7 +90,8 @@ fn what_is_saved_is_loaded() {
     let server = busy().server().clone();
     let saved = server.save();
     let loaded = Server::load(&saved).expect("it was just saved");
-    let told = |server: &Server| format!("{:?} {:?} {:?}", server.conns, server.streams, server.timers);
+    let told =
+        |server: &Server| format!("{:?} {:?} {:?}", server.peers, server.streams, server.queues.timers);
     assert_eq!(told(&loaded), told(&server));
     assert!(loaded.save() == saved);
 }

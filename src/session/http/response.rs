@@ -126,7 +126,7 @@ impl Reply {
     /// | `BadName` | 400 | there can be no such stream |
     /// | `Disabled` | 403 | a setting turns it off |
     /// | `Unsuitable` | 406 | the stream exists, but not in this format |
-    /// | `Busy`, `Limit`, `Draining` | 503 and `Retry-After` | try later or elsewhere |
+    /// | `Busy`, `Limit`, `Draining`, `NotAdmitted` | 503 and `Retry-After` | try later or elsewhere |
     pub fn refusal(refusal: &Refusal) -> Reply {
         let sentence = refusal.to_string();
         match refusal {
@@ -135,7 +135,9 @@ impl Reply {
             Refusal::BadName => Reply::sentence(Status::BAD_REQUEST, &sentence),
             Refusal::Disabled(_) => Reply::sentence(Status::FORBIDDEN, &sentence),
             Refusal::Unsuitable => Reply::sentence(Status::NOT_ACCEPTABLE, &sentence),
-            Refusal::Busy | Refusal::Limit(_) | Refusal::Draining => Reply::unavailable(&sentence),
+            Refusal::Busy | Refusal::Limit(_) | Refusal::Draining | Refusal::NotAdmitted => {
+                Reply::unavailable(&sentence)
+            }
         }
     }
 

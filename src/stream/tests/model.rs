@@ -114,7 +114,9 @@ impl World {
     pub fn append(&mut self, track: Track, codec: Codec, kind: FrameKind, payload: Bytes) {
         let dts = Timestamp::from_millis(self.raw_ms);
         let frame = Frame { track, codec, kind, sound: 15, dts, cts: 0, payload };
-        if let Appended::Accepted(frame, _) = self.stream.append(frame, Instant::ZERO) {
+        if self.stream.append(frame, Instant::ZERO) == Appended::Accepted {
+            let newest = self.stream.entry(self.stream.head() - 1).expect("it was just accepted");
+            let frame = newest.frame.clone();
             self.model.push(Accepted {
                 media: frame.track.kind,
                 kind: frame.kind,

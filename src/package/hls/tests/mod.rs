@@ -105,7 +105,8 @@ impl Stage {
 
     fn send(&mut self, frame: &Frame) {
         let wall_ms = WALL_MS + self.now().as_millis();
-        self.hls.frame(self.now(), wall_ms, frame, &self.stream_info.clone());
+        let at = Moment { now: self.now(), wall_ms };
+        self.hls.append(at, frame, &self.stream_info.clone());
     }
 
     fn picture(&mut self, kind: FrameKind) {
