@@ -27,13 +27,14 @@ impl fmt::Display for Fault {
 }
 
 /// Rooms by storey, from the ground up. A room may import from storeys below its own, and from itself.
-const STOREYS: [&[&str]; 8] = [
+const STOREYS: [&[&str]; 9] = [
     &["base"],
     &["media"],
     &["wire"],
     &["session", "stream", "package"],
     &["server"],
     &["record"],
+    &["driver"],
     &["net"],
     &["main"],
 ];
@@ -153,6 +154,11 @@ fn lines_and_files_stay_readable() {
 #[test]
 fn the_judges_do_not_use_what_they_judge() {
     none_of(&each_source("conformance", independence));
+}
+
+#[test]
+fn a_server_is_driven_in_one_place() {
+    none_of(&each_rust_file(driving));
 }
 
 #[test]
@@ -323,6 +329,20 @@ fn worldly(path: &Named) -> Option<String> {
     WORLD.iter().find(reaches).or_else(|| WORLD.iter().find(door)).map(|word| (*word).to_owned())
 }
 
+/// Outputs are taken from a server in one place, so that what it is told is recorded in one place.
+fn driving(file: &str, source: &str) -> Vec<Fault> {
+    if file.starts_with("src/server/") {
+        return Vec::new();
+    }
+    let polls = source.lines().enumerate().filter(|(_, line)| line.contains(concat!("server.", "poll()")));
+    polls
+        .map(|(at, _)| {
+            let what = "a loop of its own around a server: use `Engine`, `Direct` or `Driver`";
+            fault(file, at + 1, what.to_owned())
+        })
+        .collect()
+}
+
 fn opening(file: &str, source: &str) -> Vec<Fault> {
     let first = source.lines().find(|line| !line.starts_with("#![")).unwrap_or_default();
     let says = first.strip_prefix("//!").is_some_and(|text| text.trim().len() > 3);
@@ -457,6 +477,13 @@ fn planted_dependencies_of_crates_are_seen() {
     passes(crates, "Cargo.toml", &uses("fuzz", "sim"));
     let public = r#"{"packages": [{"name": "load", "dependencies": [{"name": "mio", "path": null}]}]}"#;
     passes(crates, "Cargo.toml", public);
+}
+
+#[test]
+fn a_planted_loop_is_seen() {
+    let source = concat!("fn f() { while let Some(output) = self.server.", "poll() {} }");
+    sees(driving, "sim/src/shell.rs", source, "a loop of its own");
+    passes(driving, "src/server/engine.rs", source);
 }
 
 #[test]
