@@ -1,7 +1,7 @@
 //! Checks of the loop itself: budgets, the end of connections, lingering close, the pause of accepting.
 //!
-//! In: what a [`Driver`](dacapo::driver::Driver) does with its sockets, seen from outside of it. Out: what does
-//! not hold. Never: changes anything.
+//! In: what a [`Driver`](dacapo::driver::Driver) does with its sockets, seen from outside of it. Out: what
+//! does not hold. Never: changes anything.
 
 use crate::checker::{Failure, LATE};
 use crate::instruments::Sock;
@@ -11,8 +11,8 @@ use dacapo::driver::{Accepted, Limits, Read};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Passes after which the loop must have read an end that stands behind the last bytes. One may be spent on the
-/// budget of the connection, and one on an end that is reported in the middle of a pass.
+/// Passes after which the loop must have read an end that stands behind the last bytes. One may be spent on
+/// the budget of the connection, and one on an end that is reported in the middle of a pass.
 const END_PASSES_MAX: u32 = 2;
 
 /// The checks.
@@ -26,8 +26,8 @@ pub struct LoopChecker {
     read_bytes: BTreeMap<Sock, usize>,
     /// Connections accepted in this pass.
     accepts: BTreeMap<ListenerId, usize>,
-    /// Sockets whose peers have closed their side, with the passes that have ended since their last bytes were
-    /// read (`None`: they were not, so far).
+    /// Sockets whose peers have closed their side, with the passes that have ended since their last bytes
+    /// were read (`None`: they were not, so far).
     ending: BTreeMap<Sock, Option<u32>>,
     /// Sockets that the server does not want read.
     paused: BTreeSet<Sock>,

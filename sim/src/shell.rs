@@ -1,8 +1,8 @@
 //! The simulated process: a loop with its instruments, in whatever world gives it sockets.
 //!
-//! In: what a poll would tell (a connection waits, a socket can be read or written), and the world's time. Out:
-//! calls on the world's sockets, and when the process wants to run next. Everything that a loop does is done by
-//! [`Driver`], as in production.
+//! In: what a poll would tell (a connection waits, a socket can be read or written), and the world's time.
+//! Out: calls on the world's sockets, and when the process wants to run next. Everything that a loop does is
+//! done by [`Driver`], as in production.
 
 use crate::canary::Canary;
 use crate::checker::Checker;

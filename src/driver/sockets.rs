@@ -6,8 +6,8 @@ use crate::base::time::Instant;
 use crate::server::Taken;
 use std::net::SocketAddr;
 
-/// The sockets of a world. Readiness is edge-triggered: it is reported once when a socket becomes ready, and a
-/// socket is ready until a call says otherwise.
+/// The sockets of a world. Readiness is edge-triggered: it is reported once when a socket becomes ready, and
+/// a socket is ready until a call says otherwise.
 pub trait Sockets {
     /// A connection's socket.
     type Socket;

@@ -134,8 +134,8 @@ fn the_oldest_makes_room_where_many_linger() {
     assert_eq!(bench.driver.socket_count(), 2);
 }
 
-/// An event of a connection that is gone belongs to none, and one of a place that was given away belongs to its
-/// new owner.
+/// An event of a connection that is gone belongs to none, and one of a place that was given away belongs to
+/// its new owner.
 #[test]
 fn readiness_of_a_socket_that_was_closed_is_ignored() {
     let mut bench = Bench::new(Limits::default());

@@ -25,8 +25,8 @@ impl Wake {
         }
     }
 
-    /// How long to wait at `now`, in whole milliseconds, rounded up: `epoll_wait` takes no others, and rounded
-    /// down the loop would run before its time, in vain. `None`: for as long as it takes.
+    /// How long to wait at `now`, in whole milliseconds, rounded up: `epoll_wait` takes no others, and
+    /// rounded down the loop would run before its time, in vain. `None`: for as long as it takes.
     pub fn timeout(self, now: Instant) -> Option<Duration> {
         match self {
             Wake::Now => Some(Duration::ZERO),

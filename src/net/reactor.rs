@@ -1,8 +1,8 @@
 //! The loop's waiting: mio's poll around a [`Driver`].
 //!
 //! One thread, edge-triggered. Waits until something is ready or the driver must run, samples the clock once,
-//! hands the events to the driver and lets it make a pass. Files, measurements and recordings are looked after
-//! by helper threads. Nothing here decides anything about media or connections.
+//! hands the events to the driver and lets it make a pass. Files, measurements and recordings are looked
+//! after by helper threads. Nothing here decides anything about media or connections.
 
 use crate::base::time::Instant;
 use crate::driver::{Driver, Limits, Ready, Wake};

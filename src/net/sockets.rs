@@ -1,7 +1,7 @@
 //! TCP sockets for the loop, on mio: edge-triggered, never waiting.
 //!
-//! Large pieces that many connections are sent leave by `sendfile` (`sendfile.rs`), everything else by `send` or
-//! `writev`.
+//! Large pieces that many connections are sent leave by `sendfile` (`sendfile.rs`), everything else by `send`
+//! or `writev`.
 
 use crate::base::id::ListenerId;
 use crate::base::slices::Slices;
@@ -133,8 +133,8 @@ impl Sockets for MioSockets {
             listener::Accepted::Gone => Accepted::Gone,
             listener::Accepted::Exhausted(error) => {
                 log::warn!(
-                    "cannot accept connections for now: {error}; raise the limit of open files (ulimit -n) or \
-                     lower limits.connections"
+                    "cannot accept connections for now: {error}; raise the limit of open files (ulimit -n) \
+                     or lower limits.connections"
                 );
                 Accepted::Exhausted
             }

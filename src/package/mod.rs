@@ -1,10 +1,10 @@
 //! Consumers: what takes the frames of a stream without being a player of it.
 //!
 //! In: frames in order, each with the stream info in force there, and what becomes of the stream's publisher.
-//! Out: effects ([`Consumer::poll`]), files for peers that fetch them, and when it wants to be called. The server
-//! feeds a consumer from a cursor of its own on the stream's ring, as fast as the consumer is ready; one that
-//! falls behind the ring goes on at the newest keyframe and is told of the gap. So a slow consumer never delays
-//! the stream.
+//! Out: effects ([`Consumer::poll`]), files for peers that fetch them, and when it wants to be called. The
+//! server feeds a consumer from a cursor of its own on the stream's ring, as fast as the consumer is ready;
+//! one that falls behind the ring goes on at the newest keyframe and is told of the gap. So a slow consumer
+//! never delays the stream.
 //!
 //! A new consumer is a row of [`AnyConsumer`] and of [`missing`]; the server knows none of them by name.
 
@@ -45,8 +45,8 @@ pub trait Consumer {
     /// The next frame, of whatever kind, and the stream info in force there. Called only while
     /// [`Consumer::is_ready`].
     fn frame(&mut self, at: Moment, frame: &Frame, info: &Arc<StreamInfo>);
-    /// Frames were lost, since it was not ready for longer than the ring holds: the next one does not continue
-    /// the last. A stream with video goes on at a keyframe.
+    /// Frames were lost, since it was not ready for longer than the ring holds: the next one does not
+    /// continue the last. A stream with video goes on at a keyframe.
     fn gap(&mut self, at: Moment);
     /// False while it takes no more frames: it waits for effects to be done. It is asked again after each
     /// call.

@@ -60,8 +60,8 @@ impl Server {
         assert!(matches!(peer.state, State::Open(_)), "I21: {} has ended and holds a stream", peer.cid);
     }
 
-    /// A connection with bytes and room is queued (I29), and so is one whose session is to go on; a connection
-    /// with a deadline has an armed timer (I27).
+    /// A connection with bytes and room is queued (I29), and so is one whose session is to go on; a
+    /// connection with a deadline has an armed timer (I27).
     fn check_wakefulness(&self, peer: &Peer) {
         let Link::Stream(link) = &peer.link;
         let queued = link.write == WriteState::Queued;

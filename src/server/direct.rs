@@ -1,7 +1,7 @@
 //! A server without sockets: inputs are told by hand, and what leaves goes to where the caller wants it.
 //!
-//! In: connections, inputs, time. Out: calls of [`Peers`]. Background work is done at once and succeeds. For tests
-//! and benches, and for programs that have a server inside.
+//! In: connections, inputs, time. Out: calls of [`Peers`]. Background work is done at once and succeeds. For
+//! tests and benches, and for programs that have a server inside.
 
 use super::{Engine, Input, Job, Monitor, Perform, Server, Taken};
 use crate::base::id::{ConnId, ListenerId};

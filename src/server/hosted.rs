@@ -16,7 +16,8 @@ use std::collections::BTreeSet;
 pub struct Hosted {
     /// The stream.
     pub stream: Stream,
-    /// What takes its frames without being a player, from its first publisher on until some time after its last.
+    /// What takes its frames without being a player, from its first publisher on until some time after its
+    /// last.
     pub consumers: Vec<Consumed>,
     /// Its players.
     pub players: BTreeSet<ConnId>,
@@ -135,8 +136,8 @@ impl Hosted {
 }
 
 impl Consumed {
-    /// Gives the consumer the frames that it lacks, as long as it is ready. What it does not take waits in the
-    /// ring; if the ring has lost some of it, the consumer goes on at the newest keyframe.
+    /// Gives the consumer the frames that it lacks, as long as it is ready. What it does not take waits in
+    /// the ring; if the ring has lost some of it, the consumer goes on at the newest keyframe.
     pub fn feed(&mut self, stream: &Stream, at: Moment) {
         while self.consumer.is_ready() {
             if self.next < stream.first() {

@@ -1,8 +1,9 @@
 //! The server: where sessions, streams and packages meet.
 //!
 //! One value without sockets, clock, files, threads or entropy. A shell tells it what happened
-//! ([`Server::accept`], [`Server::handle`]), does what it wants ([`Server::poll`]) after every such call, writes
-//! where it says so ([`Server::write`]), and waits until [`Server::deadline`] or until something happens. Same configuration, seed and inputs: same outputs, to the bit.
+//! ([`Server::accept`], [`Server::handle`]), does what it wants ([`Server::poll`]) after every such call,
+//! writes where it says so ([`Server::write`]), and waits until [`Server::deadline`] or until something
+//! happens. Same configuration, seed and inputs: same outputs, to the bit.
 //!
 //! The four kinds of methods: `accept` and `handle` take from the world; `poll` gives to it, and may
 //! have something new after every `accept` and `handle`; `outbox` and `deadline` look and do not touch.

@@ -1,5 +1,5 @@
-//! A peer: what every transport has of it (who it is, its session, what it does with streams, how it ends), and
-//! apart from that its link, which is what its transport has.
+//! A peer: what every transport has of it (who it is, its session, what it does with streams, how it ends),
+//! and apart from that its link, which is what its transport has.
 
 use crate::base::id::{Cid, ConnId};
 use crate::base::inbox::Inbox;

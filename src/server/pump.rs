@@ -1,5 +1,5 @@
-//! From streams to players: which connection is written for next, and the count of what has left. What a player
-//! gets is decided where its cursor moves (`stream::playback`).
+//! From streams to players: which connection is written for next, and the count of what has left. What a
+//! player gets is decided where its cursor moves (`stream::playback`).
 
 use crate::base::id::{Cid, ConnId};
 use crate::base::limit::Limit;

@@ -1,5 +1,5 @@
-//! One stream and the peers around it, with what a change of them may touch. A frame of a publisher goes through
-//! here: into the stream, to its consumers, and to its players as something to write.
+//! One stream and the peers around it, with what a change of them may touch. A frame of a publisher goes
+//! through here: into the stream, to its consumers, and to its players as something to write.
 
 use crate::base::id::{Cid, ConnId};
 use crate::base::limit::Limit;
@@ -131,7 +131,8 @@ impl StreamMut<'_> {
         }
     }
 
-    /// The stream has flushed: every player that has room is queued, behind those that wait for the next pass.
+    /// The stream has flushed: every player that has room is queued, behind those that wait for the next
+    /// pass.
     pub fn pump(&mut self) {
         let Hosted { players, budget, .. } = &mut *self.hosted;
         for id in &*players {

@@ -38,9 +38,9 @@ impl WriteBudget {
         self.at == now && self.spent >= writes_max
     }
 
-    /// A player with bytes and room joins the end of the line: that of its stream while players wait there for
-    /// the next pass. A player that is caught up is ready at each frame of the stream, and would always be
-    /// served before those.
+    /// A player with bytes and room joins the end of the line: that of its stream while players wait there
+    /// for the next pass. A player that is caught up is ready at each frame of the stream, and would always
+    /// be served before those.
     pub fn line_up(&mut self, conn: ConnId, link: &mut StreamLink, ready: &mut ReadyList) {
         if !link.joins_queue() {
             return;

@@ -173,7 +173,8 @@ impl Stream {
         }
         self.count(&frame);
         self.look_for_tracks(&frame);
-        // Where nothing is played nothing leaves: a timer would wake the loop in vain, at each block of sound.
+        // Where nothing is played nothing leaves: a timer would wake the loop in vain, at each block of
+        // sound.
         let leaves = self.renditions.is_empty()
             || self.flusher.take(now, &frame, self.stream_info.has(TrackKind::Video));
         self.ring.push(frame, self.stream_info.clone(), self.flushed);

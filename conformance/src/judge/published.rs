@@ -33,8 +33,8 @@ struct Session {
 pub struct Accepted {
     /// Which publishing session it belongs to.
     pub publisher: u32,
-    /// Grows each time something happens after which a player may have to begin anew: another publisher (in the
-    /// upper half), another configuration, a jump in time.
+    /// Grows each time something happens after which a player may have to begin anew: another publisher (in
+    /// the upper half), another configuration, a jump in time.
     pub breaks: u64,
     /// A picture that decoding may begin at.
     pub key: bool,

@@ -20,8 +20,8 @@ use crate::reader::flv::{AUDIO, DATA, VIDEO};
 use crate::reader::rtmp::Message;
 use std::collections::VecDeque;
 
-/// What of media may still come when a player has left: one message, or several that left the stream in one piece,
-/// and the headers of all tracks. So many messages, and more within so many bytes.
+/// What of media may still come when a player has left: one message, or several that left the stream in one
+/// piece, and the headers of all tracks. So many messages, and more within so many bytes.
 const LATE_MAX: Late = Late { messages: 16, bytes: 64 << 10 };
 
 /// What of media may still come.

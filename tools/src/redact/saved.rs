@@ -63,13 +63,13 @@ impl Saved {
     /// Its connections.
     pub fn conns(&self) -> Vec<&Group> {
         let mut conns = Vec::new();
-        self.tree.gather("Conn", &mut conns);
+        self.tree.gather("Peer", &mut conns);
         conns
     }
 
     /// Shows each connection.
     pub fn each_conn(&mut self, mut edit: impl FnMut(&mut Group)) {
-        self.tree.each("Conn", &mut |conn| {
+        self.tree.each("Peer", &mut |conn| {
             if let Node::Group(conn) = conn {
                 edit(conn);
             }
@@ -94,7 +94,7 @@ impl Saved {
 
     /// Replaces the configuration that it runs with.
     pub fn redact_config(&mut self, pseudonyms: &mut Pseudonyms, names: &BTreeSet<StreamName>) {
-        let server = self.tree.find_mut("Server").expect("a server was saved");
+        let server = self.tree.find_mut("Context").expect("a server was saved");
         let Some(Node::Text(text)) = server.field_mut("config") else { return };
         let config = config::reread(text).expect("it was read before");
         *text = config::print(&redact_config(pseudonyms, config, names));
@@ -275,7 +275,7 @@ impl Sweep<'_> {
     fn part(&mut self, node: &mut Node, place: Place) {
         match node {
             // It was replaced as a whole.
-            Node::Text(_) if place == ("Server", "config") => {}
+            Node::Text(_) if place == ("Context", "config") => {}
             Node::Text(text) => {
                 let mut bytes = std::mem::take(text).into_bytes();
                 if place.0 == "Reason" {

@@ -138,7 +138,7 @@ impl Transcript {
 
     /// As a saved connection has it.
     fn within(conn: &Group) -> Self {
-        let session = conn.field("session").expect("a connection has a session");
+        let session = conn.field("state").expect("a peer has a state");
         let mut bytes = Vec::new();
         let mut held = Vec::new();
         if let Some(reader) = session.find("RtmpSession").and_then(|_| session.find("Reader")) {
@@ -149,7 +149,7 @@ impl Transcript {
         }
         let language = language(session, &held);
         let unread =
-            conn.field("inbox").and_then(|inbox| inbox.find("Inbox")).and_then(|inbox| inbox.field("bytes"));
+            conn.field("link").and_then(|link| link.find("Inbox")).and_then(|inbox| inbox.field("bytes"));
         let unread = unread.map(Node::octets).unwrap_or_default();
         bytes.extend_from_slice(unread);
         Transcript { language, bytes, held, unread: unread.len() }
@@ -157,7 +157,7 @@ impl Transcript {
 
     fn give_back(&mut self, conn: &mut Group) {
         let mut bytes = Bytes::from(std::mem::take(&mut self.bytes));
-        if let Some(reader) = conn.field_mut("session").and_then(|session| session.find_mut("Reader"))
+        if let Some(reader) = conn.field_mut("state").and_then(|state| state.find_mut("Reader"))
             && !self.held.is_empty()
         {
             let mut held = self.held.iter();
@@ -171,7 +171,7 @@ impl Transcript {
                 },
             );
         }
-        let inbox = conn.field_mut("inbox").and_then(|inbox| inbox.find_mut("Inbox"));
+        let inbox = conn.field_mut("link").and_then(|link| link.find_mut("Inbox"));
         if let Some(unread) = inbox.and_then(|inbox| inbox.field_mut("bytes")) {
             unread.set_octets(&bytes.split_to(self.unread));
         }
