@@ -6,6 +6,7 @@
 
 use conformance::source::modules::reachable;
 use conformance::source::paths::{Path as Named, paths};
+use conformance::source::plan::{CRATES, PLAIN, STOREYS};
 use conformance::source::words::words;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -26,33 +27,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Rooms by storey, from the ground up. A room may import from storeys below its own, and from itself.
-const STOREYS: [&[&str]; 9] = [
-    &["base"],
-    &["media"],
-    &["wire"],
-    &["session", "stream", "package"],
-    &["server"],
-    &["record"],
-    &["driver"],
-    &["net"],
-    &["main"],
-];
-
-/// The crates of the workspace: name, folder, and which of the others each may depend on, its tests included.
-/// `load` shares no code with what it measures.
-const CRATES: [(&str, &str, &[&str]); 7] = [
-    ("load", "benches/load", &[]),
-    ("dacapo", "src", &[]),
-    ("tools", "tools", &["dacapo"]),
-    ("dacapo-server", "", &["dacapo", "tools", "load"]),
-    ("conformance", "conformance", &["dacapo"]),
-    ("sim", "sim", &["dacapo", "conformance"]),
-    ("fuzz", "fuzz", &["dacapo", "conformance", "sim"]),
-];
-
-/// Plain data: importable from anywhere, and importing only this and the names of the two lowest storeys.
-const PLAIN: [&str; 2] = ["config", "status"];
+/// What plain data may import.
 const PLAIN_MAY_IMPORT: [&str; 4] = ["base", "media", "config", "status"];
 
 /// Rooms that touch the world. Everything else is pure.
@@ -86,12 +61,13 @@ const LINES_MAX: usize = 700;
 const RATCHET: [(&str, usize); 0] = [];
 
 /// What may stand at the top of the repository.
-const TOP: [&str; 24] = [
+const TOP: [&str; 27] = [
     ".cargo",
     ".ci",
     ".github",
     ".gitattributes",
     ".gitignore",
+    "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "Cargo.lock",
@@ -99,12 +75,14 @@ const TOP: [&str; 24] = [
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "README.md",
+    "SECURITY.md",
     "benches",
     "build.rs",
     "clippy.toml",
     "conf",
     "conformance",
     "deny.toml",
+    "docs",
     "fixtures",
     "fuzz",
     "rustfmt.toml",
