@@ -1,7 +1,8 @@
-//! Admission: whether a peer may publish, play or fetch what it asks for. Decided at once, or later: then the
-//! peer's role holds the request until the answer comes, or the time for it is over.
+//! Admission: whether a peer may publish, play or fetch.
 //!
-//! Everything is admitted at once. Rules, tokens and hooks decide here.
+//! In: the request. Out: a decision, at once or later. Until a later one comes, or [`TIMEOUT`] passes, the
+//! peer's role holds the request. Today every request is admitted at once; rules, tokens and hooks belong
+//! here.
 
 use crate::base::name::StreamName;
 use crate::session::ask::Refusal;
@@ -11,41 +12,41 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
-/// How long a decision may take.
+/// Most time that a decision may take; then the request is refused.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a peer asks to be admitted to.
+/// A request that needs admission.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Request {
     /// To publish.
     Publish {
-        /// Which stream.
+        /// Name of the stream.
         name: StreamName,
-        /// The query of the peer's URL. May hold tokens: never logged.
+        /// Query of the peer's URL. May hold tokens: never logged.
         query: String,
     },
     /// To play.
     Play {
-        /// Which stream.
+        /// Name of the stream.
         name: StreamName,
-        /// The query of the peer's URL. May hold tokens: never logged.
+        /// Query of the peer's URL. May hold tokens: never logged.
         query: String,
-        /// In which format.
+        /// Format to render the stream in.
         format: Format,
     },
     /// To fetch a file.
     Fetch {
-        /// Of which stream.
+        /// Name of the stream.
         name: StreamName,
-        /// The query of the peer's URL. May hold tokens: never logged.
+        /// Query of the peer's URL. May hold tokens: never logged.
         query: String,
-        /// Which file.
+        /// The file.
         file: HlsFile,
     },
 }
 
 impl fmt::Display for Request {
-    /// Without the query.
+    /// For logs: without the query.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Request::Publish { name, .. } => write!(f, "to publish {name}"),
@@ -55,29 +56,29 @@ impl fmt::Display for Request {
     }
 }
 
-/// What becomes of a request.
+/// The decision about a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It is decided.
+    /// Admitted or refused.
     Now(Result<(), Refusal>),
-    /// The answer comes later.
+    /// The decision comes later.
     #[cfg_attr(not(test), expect(dead_code, reason = "rules that ask elsewhere decide so"))]
     Later,
 }
 
-/// Decides.
+/// Decides about requests.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub enum Admission {
     /// Every request is admitted at once.
     #[default]
     Open,
-    /// Every request waits for an answer.
+    /// Every request waits for a decision.
     #[cfg(test)]
     Asks,
 }
 
 impl Admission {
-    /// Whether a request is admitted.
+    /// The decision about a request.
     pub fn decide(&self, _request: &Request) -> Decision {
         match self {
             Admission::Open => Decision::Now(Ok(())),

@@ -1,4 +1,4 @@
-//! What sessions ask for, performed: the one place where a session's word becomes a deed.
+//! Performs the requests of sessions. In: one [`Ask`]. Out: changes of the server, and mostly an [`Answer`].
 
 use crate::base::id::ConnId;
 use crate::base::reason::Reason;
@@ -9,6 +9,7 @@ use crate::session::ask::{Answer, Ask, Refusal};
 
 impl Server {
     pub(super) fn perform(&mut self, id: ConnId, ask: Ask) {
+        // Requests that were queued when their connection ended are dropped.
         let Some(peer) = self.peers.get_mut(id).filter(|peer| !peer.is_ending()) else { return };
         match ask {
             Ask::Frame(frame) => self.frame(id, frame),
@@ -31,7 +32,7 @@ impl Server {
         }
     }
 
-    /// `id` asks to publish, play or fetch. It is told at once, or waits until it is decided.
+    /// Decides whether `id` may publish, play or fetch, and performs the request if so.
     fn admit(&mut self, id: ConnId, request: Request) {
         if let Some(peer) = self.peers.get(id) {
             log::debug!(cid:% = peer.cid; "asks {request}");
@@ -40,6 +41,7 @@ impl Server {
             Decision::Now(Ok(())) => self.perform_request(id, request),
             Decision::Now(Err(refusal)) => self.refuse(id, &request, refusal),
             Decision::Later => {
+                // A peer has one role: waiting for admission ends what it did before.
                 self.leave_stream(id, &Reason::PeerLeft);
                 let until = self.cx.now + admission::TIMEOUT;
                 if let Some(mut peer) = self.peer(id) {
@@ -50,9 +52,10 @@ impl Server {
         }
     }
 
-    /// It is decided whether `id` is admitted to what it has asked for.
+    /// Handles a later decision about the request of `id`.
     pub(super) fn admitted(&mut self, id: ConnId, result: Result<(), Refusal>) {
         let Some(peer) = self.peers.get_mut(id) else { return };
+        // Withdrawn in the meantime.
         if !matches!(peer.role, Role::Admitting { .. }) {
             return;
         }
@@ -89,7 +92,7 @@ impl Server {
         self.answer(id, answer);
     }
 
-    /// Ends the connection with this id in the API. False if there is none.
+    /// Ends the connection that has this id in the API. False if there is none.
     fn kick(&mut self, cid: &str) -> bool {
         let Some(id) = self.peers.iter().find(|peer| peer.cid.as_str() == cid).map(|peer| peer.id) else {
             return false;
@@ -98,7 +101,7 @@ impl Server {
         true
     }
 
-    /// Lets a session write its final response in its own protocol, then ends it.
+    /// Lets a session write a final response in its protocol, then ends the connection.
     pub(super) fn farewell(&mut self, id: ConnId, reason: Reason) {
         self.answer(id, Answer::Farewell(reason.clone()));
         self.finish(id, reason);

@@ -1,16 +1,20 @@
-//! The invariants that must hold whenever `handle` returns. They look at everybody: debug builds check them
-//! every time, a simulation whenever it likes.
+//! Checks of the invariants that hold whenever `handle` returns. Debug builds check after every call, the
+//! simulator at times of its choice.
 
 use crate::base::id::ConnId;
 use crate::server::Server;
 use crate::server::peer::{Link, Peer, ReadState, Role, State, WriteState};
 use crate::server::queues::Timer;
 
-/// With more connections than this, only some of them are looked at each time.
+/// Most connections that one check looks at: a check after every call must not take time in proportion to
+/// all.
 const LOOK_AT_MAX: usize = 64;
 
 impl Server {
-    /// Panics if an invariant does not hold; the message begins with its number.
+    /// Checks the invariants.
+    ///
+    /// # Panics
+    /// If one does not hold; the message begins with its number.
     pub fn check(&self) {
         let look_at = self.peers.iter().take(LOOK_AT_MAX);
         for peer in look_at {
@@ -40,7 +44,7 @@ impl Server {
 
     fn check_bounds(&self, peer: &Peer) {
         let Link::Stream(link) = &peer.link;
-        // A player that left in the middle of a frame gets its rest as own bytes.
+        // The rest of a frame that was sent in part may be added to an outbox that is full.
         let rest_max = self.cx.config.limits.frame_bytes * 2;
         assert!(link.outbox.len() <= link.outbox.bytes_max() + rest_max, "I14: {} outbox", peer.cid);
         assert!(link.inbox.len() <= link.inbox.limit(), "I16: {} inbox", peer.cid);
@@ -78,8 +82,8 @@ impl Server {
         }
     }
 
-    /// True if `id` has bytes and waits for the next pass of the loop (`limits.pass_writes`). A search: for
-    /// checks only.
+    /// True if `id` has bytes and waits for the next pass of the loop (`limits.pass_writes`). Searches all
+    /// that wait: for checks only.
     pub fn waits_for_pass(&self, id: ConnId) -> bool {
         let key = self.peers.get(id).and_then(|peer| peer.role.stream());
         key.and_then(|key| self.streams.get(key)).is_some_and(|hosted| hosted.budget.contains(id))

@@ -1,4 +1,4 @@
-//! What every part of the server may look at: configuration, time, and what follows from the seed.
+//! What every part of the server may read: configuration, time, seed, identity.
 
 use crate::base::name::StreamName;
 use crate::base::rng::Seed;
@@ -8,24 +8,24 @@ use crate::status::Identity;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// The configuration, the time of this call, and who the server is.
+/// Configuration, time and identity of the server.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Context {
     /// The configuration in force.
     #[serde(with = "crate::config::as_text")]
     pub config: Arc<Config>,
-    /// Every random generator is forked from it.
+    /// The seed; every random generator is forked from it.
     pub seed: Seed,
-    /// Wall time at birth.
+    /// Wall time that belongs to time zero.
     pub epoch: Epoch,
     /// The time of this call.
     pub now: Instant,
-    /// The process id, once the shell has told.
+    /// Process id; 0 until the first measurement.
     pub pid: u32,
-    /// Follows from the configuration, the seed and `pid`.
+    /// Ids in the API. Follow from the configuration, the seed and `pid`.
     #[serde(skip)]
     pub identity: Identity,
-    /// When a drain ends at the latest, once it has begun.
+    /// Set when a drain has begun: the latest time of its end.
     pub draining: Option<Instant>,
 }
 

@@ -1,7 +1,6 @@
-//! A server without sockets: inputs are told by hand, and what leaves goes to where the caller wants it.
+//! A server without sockets, driven by calls: for tests, benches and programs that embed a server.
 //!
-//! In: connections, inputs, time. Out: calls of [`Peers`]. Background work is done at once and succeeds. For
-//! tests and benches, and for programs that have a server inside.
+//! In: connections, inputs, time. Out: calls of [`Peers`]. Background work is done at once and succeeds.
 
 use super::{Engine, Input, Job, Monitor, Perform, Server, Taken};
 use crate::base::id::{ConnId, ListenerId};
@@ -12,33 +11,33 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Most ticks in a row that do not move the server's deadline.
+/// Most ticks in a row that do not move the deadline of the server (I28).
 const TICKS_MAX: usize = 10_000;
 
-/// Takes what a server sends.
+/// Receives what a server sends.
 pub trait Peers {
-    /// Bytes for a connection. Of [`Taken::len`] and less than all: the caller of [`Direct`] has to tell of
-    /// room.
+    /// Takes bytes of a connection. If it takes fewer than all, the caller of [`Direct`] must give
+    /// [`Input::Writable`] later.
     fn write(&mut self, now: Instant, conn: ConnId, slices: &Slices<'_>) -> Taken;
-    /// The server closes a connection.
+    /// The server has closed a connection.
     fn closed(&mut self, _now: Instant, _conn: ConnId) {}
-    /// The server has finished draining.
+    /// The drain is over.
     fn finished(&mut self) {}
 }
 
-/// A server that is told everything by hand.
+/// A server that is driven by calls.
 #[derive(Clone, Debug)]
 pub struct Direct<P, O = ()> {
     engine: Engine,
     now: Instant,
-    /// What takes the bytes.
+    /// Receives the bytes.
     pub peers: P,
-    /// What sees the server.
+    /// Observes the server.
     pub monitor: O,
 }
 
 impl<P: Peers, O: Monitor> Direct<P, O> {
-    /// A server at its own time, whose bytes `peers` take.
+    /// Drives `server`, from its own time on.
     pub fn new(server: Server, peers: P, monitor: O) -> Self {
         Direct { now: server.now(), engine: Engine::new(server), peers, monitor }
     }
@@ -48,12 +47,12 @@ impl<P: Peers, O: Monitor> Direct<P, O> {
         self.engine.server()
     }
 
-    /// Goes on with another server: one that was saved and loaded, say.
+    /// Goes on with another server, such as one that was loaded.
     pub fn replace_server(&mut self, server: Server) {
         self.engine = Engine::new(server);
     }
 
-    /// The server, and what sees it.
+    /// The server and its monitor.
     pub fn monitored(&mut self) -> (&Server, &mut O) {
         (self.engine.server(), &mut self.monitor)
     }
@@ -63,28 +62,28 @@ impl<P: Peers, O: Monitor> Direct<P, O> {
         self.now
     }
 
-    /// A connection comes to a listener. `None`: it was refused.
+    /// Accepts a connection. `None` if the server refuses it.
     pub fn accept(&mut self, listener: ListenerId, peer: SocketAddr) -> Option<ConnId> {
         let conn = self.engine.accept(self.now, listener, peer, &mut self.monitor);
         self.perform();
         conn
     }
 
-    /// Tells the server something and does what it wants.
+    /// Gives the server an input and performs its outputs.
     pub fn tell(&mut self, input: Input<'_>) {
         self.engine.tell(self.now, input, &mut self.monitor);
         self.perform();
     }
 
-    /// Lets time pass without telling of it.
+    /// Moves time without a tick.
     pub fn advance(&mut self, time: Duration) {
         self.now = self.now + time;
     }
 
-    /// Lets time pass, with a tick at each deadline on the way.
+    /// Moves time, with a tick at each deadline on the way.
     ///
     /// # Panics
-    /// If a deadline does not move however often the server is told of the time (I28).
+    /// If a deadline does not move, however many ticks the server gets (I28).
     pub fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         let mut ticks = 0;

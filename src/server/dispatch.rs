@@ -1,4 +1,7 @@
-//! Calls of sessions: bytes in, asks out, until nothing is left to do or the budget of calls is spent.
+//! Calls of sessions.
+//!
+//! In: received bytes. Out: the requests of the sessions, performed, until none is left or the budget of
+//! calls is spent.
 
 use crate::base::id::ConnId;
 use crate::base::limit::Limit;
@@ -7,24 +10,27 @@ use crate::server::Server;
 use crate::server::peer::Link;
 use crate::session::ask::Answer;
 
-/// Most calls of sessions' `receive` in one `handle` (I19). Sessions with unread input go on in the next.
+/// Most calls of `Session::receive` in one `handle` (I19). Sessions with unread input go on in the next.
 const CALLS_MAX: usize = 4096;
 
 impl Server {
-    /// Bytes came from `id`.
+    /// Handles bytes that were received from `id`.
     pub(super) fn received(&mut self, id: ConnId, mut bytes: &[u8]) {
         let now = self.cx.now;
+        // Counted even if the connection is gone: the bytes used the network.
         self.traffic.receive(now, bytes.len());
         let Some(peer) = self.peers.get_mut(id) else { return };
         peer.traffic.receive(now, bytes.len());
         if let Some(hosted) = peer.role.stream().and_then(|stream| self.streams.get_mut(stream)) {
             hosted.traffic.receive(now, bytes.len());
         }
+        // In pieces: more may come at once than an inbox holds, and the session consumes between two pieces.
         while !bytes.is_empty() {
             let Some(mut peer) = self.peer(id).filter(|peer| !peer.peer.is_ending()) else { return };
             let Link::Stream(link) = &mut peer.peer.link;
             let room = link.inbox.limit().saturating_sub(link.inbox.len());
             let (piece, rest) = bytes.split_at(room.min(bytes.len()));
+            // The session has not consumed any of a full inbox: it never will.
             if piece.is_empty() {
                 reached!("an inbox was full");
                 self.finish(id, Reason::Limit(Limit::UnprovenBytes));
@@ -38,8 +44,9 @@ impl Server {
         }
     }
 
-    /// Performs what was asked and lets sessions read on, until nothing is left or the budget is spent.
+    /// Performs requests and lets sessions read on, until nothing is left or the budget is spent.
     pub(super) fn run_sessions(&mut self) {
+        // Bounded, so that one input never keeps the loop from the others (I19).
         for _ in 0..CALLS_MAX {
             self.perform_asks();
             let Some(id) = self.queues.sessions.pop_front() else { return };
@@ -49,7 +56,7 @@ impl Server {
         }
     }
 
-    /// Performs what was asked. A peer that is to be closed is closed before anything else happens.
+    /// Performs requests of sessions. Peers that are to be closed are closed before the next request.
     pub(super) fn perform_asks(&mut self) {
         loop {
             self.perform_closes();
@@ -64,7 +71,7 @@ impl Server {
         }
     }
 
-    /// Tells a session something.
+    /// Gives a session an answer.
     pub(super) fn answer(&mut self, id: ConnId, answer: Answer) {
         if let Some(mut peer) = self.peer(id) {
             peer.answer(answer);

@@ -1,8 +1,8 @@
-//! The one place where a server is told something and asked what it wants.
+//! The one place that calls a [`Server`]: gives it inputs and performs its outputs.
 //!
-//! In: connections, inputs, and a [`Perform`] that does what the server wants. Out: calls of that, in the
-//! server's order. An [`Monitor`] sees each input before the server does, what was shown and taken of each
-//! write, and each output. Every loop goes through here: `net`, the simulator, the replay, tests and benches.
+//! In: connections, inputs, and a [`Perform`] that performs outputs. Out: calls of that, in the order of the
+//! outputs. A [`Monitor`] sees each input before the server does, the bytes of each write, and each output.
+//! Every loop uses it: the driver, the simulator, the replay, tests and benches.
 
 use super::{End, Input, Job, Output, Server, Taken};
 use crate::base::id::{ConnId, ListenerId};
@@ -10,13 +10,13 @@ use crate::base::slices::Slices;
 use crate::base::time::Instant;
 use std::net::SocketAddr;
 
-/// A server, told everything through here.
+/// A server and the calls that it needs, in the order that it needs.
 #[derive(Clone, Debug)]
 pub struct Engine {
     server: Server,
 }
 
-/// Sees everything that a server is told, and what it wants. Every method may be left as it is.
+/// Observes all inputs and outputs of a server. Each method does nothing unless it is implemented.
 pub trait Monitor {
     /// The server accepted a connection from `peer` as `conn`, or refused it.
     fn accepted(
@@ -28,20 +28,20 @@ pub trait Monitor {
         _conn: Option<ConnId>,
     ) {
     }
-    /// The server is about to be told `input`.
+    /// The server is about to handle `input`.
     fn input(&mut self, _server: &Server, _now: Instant, _input: &Input<'_>) {}
-    /// Of the bytes `shown` for `conn` so many were taken, and the server is about to count them.
+    /// Some of the bytes `shown` for `conn` were taken; the server is about to count them.
     fn sent(&mut self, _now: Instant, _conn: ConnId, _shown: &Slices<'_>, _taken: Taken) {}
-    /// The server has handled the last connection, input or write, and was not asked yet what it wants.
+    /// The server has handled a connection, input or write; its outputs follow.
     fn after_input(&mut self, _server: &Server) {}
-    /// The server wants `output`, which is about to be done.
+    /// `output` is about to be performed.
     fn output(&mut self, _now: Instant, _output: &Output) {}
 }
 
 /// Observes nothing.
 impl Monitor for () {}
 
-/// Each of them sees everything.
+/// Every element observes everything.
 impl<O: Monitor> Monitor for Vec<O> {
     fn accepted(
         &mut self,
@@ -71,29 +71,29 @@ impl<O: Monitor> Monitor for Vec<O> {
     }
 }
 
-/// Does what a server wants.
+/// Performs the outputs of a server.
 pub trait Perform {
-    /// What sees it.
+    /// Type of the monitor.
     type Monitor: Monitor;
-    /// What sees it.
+    /// The monitor that observes the server.
     fn monitor(&mut self) -> &mut Self::Monitor;
-    /// Writes as much as there is room for. `Taken::len` is at most the length of `slices`.
+    /// Writes as many bytes as the socket takes. `Taken::len` is at most the length of `slices`.
     ///
     /// # Errors
-    /// The connection is broken: how, in a few words. The server is told.
+    /// The operating system's error if the connection is broken. The engine tells the server.
     fn write(&mut self, conn: ConnId, slices: &Slices<'_>) -> Result<Taken, String>;
     /// Stops or resumes reading from a connection.
     fn set_reading(&mut self, _conn: ConnId, _on: bool) {}
     /// Closes a connection: with a lingering close, or at once.
     fn close(&mut self, conn: ConnId, linger: bool);
-    /// Starts background work. Its result is told as an input, later.
+    /// Starts background work. The result must be given to the engine later, as an input.
     fn start(&mut self, job: Job);
-    /// The server has finished draining.
+    /// The drain is over: [`Output::Finished`].
     fn finished(&mut self) {}
 }
 
 impl Engine {
-    /// An engine around a server.
+    /// An engine that owns `server`.
     pub fn new(server: Server) -> Self {
         Engine { server }
     }
@@ -103,7 +103,7 @@ impl Engine {
         &self.server
     }
 
-    /// A connection has come to a listener. `None`: it is refused. [`Engine::perform`] must follow.
+    /// Accepts a connection. `None` if the server refuses it. [`Engine::perform`] must follow.
     pub fn accept(
         &mut self,
         now: Instant,
@@ -117,14 +117,14 @@ impl Engine {
         conn
     }
 
-    /// Tells the server something. [`Engine::perform`] must follow.
+    /// Gives the server an input. [`Engine::perform`] must follow.
     pub fn tell(&mut self, now: Instant, input: Input<'_>, monitor: &mut impl Monitor) {
         monitor.input(&self.server, now, &input);
         self.server.handle(now, input);
         monitor.after_input(&self.server);
     }
 
-    /// Does all that the server wants.
+    /// Performs outputs until there are none.
     pub fn perform(&mut self, now: Instant, hands: &mut impl Perform) {
         while let Some(output) = self.server.poll() {
             hands.monitor().output(now, &output);
@@ -138,7 +138,7 @@ impl Engine {
         }
     }
 
-    /// Tells the server something and does all that it wants.
+    /// Gives the server an input and performs the outputs that follow.
     pub fn step(&mut self, now: Instant, input: Input<'_>, hands: &mut impl Perform) {
         self.tell(now, input, hands.monitor());
         self.perform(now, hands);
@@ -152,6 +152,7 @@ impl Engine {
         });
         match result {
             Ok(()) => hands.monitor().after_input(&self.server),
+            // Nothing was counted. The server closes the connection; its outputs are performed by the caller.
             Err(how) => self.tell(now, Input::Ended { conn, end: End::Broken(how) }, hands.monitor()),
         }
     }

@@ -1,4 +1,4 @@
-//! A stream as the server keeps it: the stream itself, its consumers, and the peers around it.
+//! A hosted stream: the stream, its consumers, and the peers that play, wait or fetch.
 
 use crate::base::id::ConnId;
 use crate::base::time::Instant;
@@ -11,50 +11,50 @@ use crate::wire::m3u8::HlsFile;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// A stream and all that hangs on it.
+/// A stream, its consumers and its peers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Hosted {
     /// The stream.
     pub stream: Stream,
-    /// What takes its frames without being a player, from its first publisher on until some time after its
-    /// last.
+    /// Consumers, such as HLS. Added when a publisher comes; each stays until it has finished, some time
+    /// after the publisher has left.
     pub consumers: Vec<Consumed>,
-    /// Its players.
+    /// Peers that play it.
     pub players: BTreeSet<ConnId>,
     /// Peers that wait for it to begin.
     pub waiting: BTreeSet<ConnId>,
     /// Peers that wait for a file of it.
     pub fetching: BTreeSet<ConnId>,
-    /// Its publisher's connection dropped; it may come back until then.
+    /// Set after the publisher's connection dropped: until when it can come back.
     pub linger: Option<Instant>,
-    /// Its publisher has left for good: players are told as soon as they have got everything.
+    /// True if the publisher has left for good. Each player is told when it has been sent all frames.
     pub ended: bool,
     /// The publisher's URL without query.
     pub tc_url: String,
-    /// When it last went live: wall time in milliseconds since 1970.
+    /// When its publisher came: wall time in milliseconds since 1970.
     pub live_ms: u64,
-    /// Writes to its players in this pass of the loop, and which players wait for the next.
+    /// Writes to players in this pass of the loop, and the players that wait for the next.
     pub budget: WriteBudget,
-    /// Bytes so far.
+    /// Bytes received and sent.
     pub traffic: Traffic,
-    /// When the server wakes up for it; never later than [`Hosted::deadline`].
+    /// Time of the stream's timer; never later than [`Hosted::deadline`] (I27).
     pub armed: Option<Instant>,
-    /// The number of its next consumer.
+    /// Number of the next consumer.
     pub consumer_numbers: u32,
 }
 
-/// A consumer and its place in the stream.
+/// A consumer and its position in the stream.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Consumed {
-    /// Its number among all that the stream ever had.
+    /// Number of the consumer; never used twice in a stream.
     pub number: u32,
     /// The consumer.
     pub consumer: AnyConsumer,
-    /// The number of the next frame that it gets.
+    /// Number of the next frame that it gets.
     pub next: u64,
     /// [`Consumer::version`] when the fetches that wait were last tried.
     pub version: u64,
-    /// Frames that it did not get, since it was behind the ring.
+    /// Frames that had left the ring before the consumer was ready for them.
     pub dropped: u64,
 }
 
@@ -78,32 +78,34 @@ impl Hosted {
         }
     }
 
-    /// Adds a consumer, which gets the frames from now on.
+    /// Adds a consumer. It gets frames from the next one on.
     pub fn add_consumer(&mut self, consumer: AnyConsumer) {
+        // From the next frame on: what is in the ring may be of another publisher.
         let (number, next) = (self.consumer_numbers, self.stream.head());
         self.consumer_numbers = number.wrapping_add(1);
         let version = consumer.version();
         self.consumers.push(Consumed { number, consumer, next, version, dropped: 0 });
     }
 
-    /// Gives consumers the frames that they lack and are ready for.
+    /// Gives each consumer the frames that it has not had and is ready for.
     pub fn feed(&mut self, at: Moment) {
         for consumed in &mut self.consumers {
             consumed.feed(&self.stream, at);
         }
     }
 
-    /// The content of a file that is made of the stream.
+    /// The content of a file that a consumer makes.
     pub fn fetch(&self, file: HlsFile) -> Fetch {
         let fetches = self.consumers.iter().map(|consumed| consumed.consumer.fetch(file));
-        // Without a consumer there is nothing yet.
+        // Consumers come with the publisher, so the file may exist later.
+        // The first consumer that may make the file decides.
         fetches.reduce(|one, other| if one == Fetch::Never { other } else { one }).unwrap_or(Fetch::NotYet)
     }
 
-    /// When the server must look after it, and why.
+    /// When the server must handle the stream at the latest, and why.
     pub fn deadline(&self) -> Option<(Instant, &'static str)> {
         let budget = self.budget.wake_at().map(|at| (at, "writes of the next pass"));
-        // How long a pass takes is known once every player has had what left in it.
+        // The flusher measures the length of a pass, which ends when no player waits any more.
         let flusher = self.stream.flusher();
         let flush = if budget.is_none() { flusher.wake_at() } else { flusher.flush_at() };
         let flush = flush.map(|at| (at, "flush"));
@@ -112,7 +114,7 @@ impl Hosted {
         [budget, flush, linger].into_iter().flatten().chain(consumers).min_by_key(|(at, _)| *at)
     }
 
-    /// True if nothing holds it any more.
+    /// True if no publisher, player, waiting peer or consumer holds the stream.
     pub fn is_forgotten(&self) -> bool {
         self.stream.publication().is_none()
             && self.linger.is_none()
@@ -123,12 +125,12 @@ impl Hosted {
             && self.budget.is_empty()
     }
 
-    /// True if it is, or lately was, published; false for one that peers merely wait for.
+    /// True if the stream is or lately was published; false for one that peers only wait for.
     pub fn is_published(&self) -> bool {
         self.stream.publication().is_some() || self.linger.is_some() || !self.consumers.is_empty()
     }
 
-    /// Bytes of frames, of what they were laid out as, and of what consumers hold.
+    /// Bytes of frames, of their renditions, and of what consumers hold.
     pub fn bytes(&self) -> usize {
         let consumers = self.consumers.iter().map(|consumed| consumed.consumer.bytes());
         self.stream.bytes() + consumers.sum::<usize>()
@@ -136,8 +138,8 @@ impl Hosted {
 }
 
 impl Consumed {
-    /// Gives the consumer the frames that it lacks, as long as it is ready. What it does not take waits in
-    /// the ring; if the ring has lost some of it, the consumer goes on at the newest keyframe.
+    /// Gives the consumer the frames that it has not had, as long as it is ready. The others wait in the
+    /// ring; when the ring has dropped some of them, the consumer goes on at the newest keyframe.
     pub fn feed(&mut self, stream: &Stream, at: Moment) {
         while self.consumer.is_ready() {
             if self.next < stream.first() {

@@ -1,4 +1,4 @@
-//! What can happen to the server: everything that can change the outcome of a run is one of these.
+//! Inputs of the server: everything that can change the outcome of a run is one of these.
 //!
 //! A recording of a run is a list of `(time, Input)`; so is a test, and so is a simulation.
 
@@ -6,58 +6,58 @@ use crate::base::id::{ConnId, Ticket};
 use crate::config::Config;
 use crate::status::Vitals;
 
-/// Something that happened in the world.
+/// An input of the server.
 #[derive(Debug)]
 pub enum Input<'a> {
     /// Time has passed; due at [`crate::server::Server::deadline`] at the latest.
     Tick,
-    /// Bytes came from a peer.
+    /// Bytes were received.
     Received {
-        /// From whom.
+        /// The connection.
         conn: ConnId,
-        /// What.
+        /// The bytes; may hold several messages, or a part of one.
         bytes: &'a [u8],
     },
-    /// The kernel has room again for a connection that had none.
+    /// The socket of a connection has room again, after [`crate::server::Taken::room`] was false.
     Writable {
-        /// Which.
+        /// The connection.
         conn: ConnId,
     },
-    /// A connection is over, by the peer's doing or the network's.
+    /// The peer or the network ended a connection.
     Ended {
-        /// Which.
+        /// The connection.
         conn: ConnId,
-        /// How.
+        /// How it ended.
         end: End,
     },
-    /// To `Output::Store`: the file is as wanted, or why not.
+    /// Answers [`crate::server::Job::Store`].
     Stored {
-        /// Which request.
+        /// Ticket of the request.
         ticket: Ticket,
-        /// Nothing, or the reason.
+        /// Why the file was not changed, if so.
         result: Result<(), String>,
     },
-    /// To `Output::Measure`.
+    /// Answers [`crate::server::Job::Measure`].
     Measured {
-        /// Which request.
+        /// Ticket of the request.
         ticket: Ticket,
-        /// What was measured.
+        /// The measurements.
         vitals: Box<Vitals>,
     },
-    /// The operator wants another configuration.
+    /// The operator reloaded the configuration.
     Reload {
-        /// All of it.
+        /// The whole new configuration.
         config: Box<Config>,
     },
-    /// The operator wants the server to end: peers are told, new ones are refused.
+    /// The operator stops the server: peers get a final response, new connections are refused.
     Drain,
 }
 
 /// How a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
-    /// The peer closed its side: nothing more will come.
+    /// The peer closed its side: no bytes follow. The server may still send.
     Eof,
-    /// It broke; the operating system's word for how.
+    /// The connection broke. Holds the operating system's error.
     Broken(String),
 }

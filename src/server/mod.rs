@@ -1,12 +1,12 @@
-//! The server: where sessions, streams and packages meet.
+//! The server: one value that holds all sessions, streams and consumers.
 //!
-//! One value without sockets, clock, files, threads or entropy. A shell tells it what happened
-//! ([`Server::accept`], [`Server::handle`]), does what it wants ([`Server::poll`]) after every such call,
-//! writes where it says so ([`Server::write`]), and waits until [`Server::deadline`] or until something
-//! happens. Same configuration, seed and inputs: same outputs, to the bit.
+//! In: connections ([`Server::accept`]) and inputs ([`Server::handle`]), each with the time. Out: outputs
+//! ([`Server::poll`]), bytes ([`Server::write`]) and the time of the next call ([`Server::deadline`]). The
+//! same configuration, seed and inputs give the same outputs and bytes. Never: sockets, clock, files,
+//! threads, entropy.
 //!
-//! The four kinds of methods: `accept` and `handle` take from the world; `poll` gives to it, and may
-//! have something new after every `accept` and `handle`; `outbox` and `deadline` look and do not touch.
+//! `accept`, `handle` and `write` change the server; after each of them `poll` may have new outputs and must
+//! be called until it returns `None`. [`Engine`] does this for every loop. The other methods only look.
 
 mod admission;
 mod ask;
@@ -76,27 +76,28 @@ use std::time::Duration;
 use stream_mut::StreamMut;
 use traffic::Traffic;
 
-/// The random generator of a connection from `peer` to `listener`, and the id that it draws first.
+/// The random generator of a connection from `peer` to `listener`, and the connection's id, which is the
+/// first word that the generator gives.
 pub fn cid(seed: &Seed, listener: ListenerId, peer: SocketAddr) -> (Rng, Cid) {
     let mut rng = seed.fork(format!("conn/{}/{peer}", listener.0).as_bytes());
     let cid = Cid(rng.random_word());
     (rng, cid)
 }
 
-/// When the server wants to be called, and why.
+/// When the server must be called, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline {
-    /// At this time at the latest.
+    /// The latest time of the call.
     pub at: Instant,
-    /// On whose behalf, for people.
+    /// What the call is for, for logs and assertions.
     pub why: &'static str,
 }
 
-/// The server. A clone shares the payloads with it, and goes on like it when it is told the same.
+/// The server. A clone shares payloads with the original; given the same inputs, both behave the same.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Server {
     cx: Context,
-    /// What each listener speaks. Fixed at birth: a reload moves no listener.
+    /// The service of each listener. Fixed when the server is made: a reload changes no listener.
     services: Vec<Service>,
     peers: Peers,
     streams: Registry<Hosted>,
@@ -106,14 +107,14 @@ pub struct Server {
     /// Peers that wait for a measurement.
     pending: BTreeMap<Ticket, ConnId>,
     finished: bool,
-    /// Until then it was said already that there is more to do than time.
+    /// Overload was logged; until this time it is not logged again.
     overload_told: Option<Instant>,
     traffic: Traffic,
 }
 
 impl Server {
-    /// A server without peers. Seed and time are given once, at birth; everything random or timed follows
-    /// from them.
+    /// A server without peers. `now` and `epoch` are its first time, monotonic and wall; all random numbers
+    /// follow from `seed`.
     pub fn new(config: Config, seed: Seed, now: Instant, epoch: Epoch) -> Self {
         let services = config.listeners().into_iter().map(|(_, service, _)| service).collect();
         let config = Arc::new(config);
@@ -135,22 +136,27 @@ impl Server {
         server
     }
 
-    /// A peer has come to `listener`. `None`: refused, since a limit is reached or the server is draining.
+    /// Accepts a connection from `peer` to `listener`. `None` if it is refused: a limit is reached, the
+    /// server is draining, or there is no such listener.
+    ///
+    /// # Panics
+    /// If `now` is earlier than the time of the last call (I13).
     pub fn accept(&mut self, now: Instant, listener: ListenerId, peer: SocketAddr) -> Option<ConnId> {
         self.set_now(now);
         let service = *self.services.get(usize::from(listener.0))?;
+        // A new connection would delay the end of the drain.
         if self.cx.draining.is_some() {
-            reached!("a peer came during a drain");
+            reached!("a connection was refused during a drain");
             return None;
         }
         let limit = self.cx.config.limits.connections;
         if self.peers.len() >= limit {
-            reached!("a peer was turned away by the limit of connections");
-            log::warn!("limit reached: limits.connections = {}; {peer} was turned away", self.peers.len());
+            reached!("a connection was refused by the limit of connections");
+            log::warn!("limit reached: limits.connections = {}; refused {peer}", self.peers.len());
             return None;
         }
         let id = self.insert_peer(listener, service, peer);
-        // Nowhere else: a reload may lower the limit below what is there already.
+        // Asserted only here: a reload may lower the limit below the number of open connections.
         assert!(self.peers.len() <= limit, "I17: connections");
         self.run_sessions();
         Some(id)
@@ -159,6 +165,7 @@ impl Server {
     fn insert_peer(&mut self, listener: ListenerId, service: Service, addr: SocketAddr) -> ConnId {
         let Server { cx, peers, queues, .. } = self;
         let (mut rng, cid) = cid(&cx.seed, listener, addr);
+        // HTTP writes a whole response at once; RTMP's own bytes are commands, which are small.
         let limits = &cx.config.limits;
         let mut outbox = match service {
             Service::Rtmp => Outbox::new(limits.outbox_bytes, Limit::OutboxBytes),
@@ -197,7 +204,7 @@ impl Server {
             name: None,
             introduction: Introduction::default(),
         });
-        log::debug!(cid:% = cid; "{addr} has come to {service:?}");
+        log::debug!(cid:% = cid; "accepted {addr} for {service:?}");
         queues.asks.extend(queues.scratch.drain(..).map(|ask| (id, ask)));
         if let Some(mut peer) = self.peer(id) {
             peer.after_call();
@@ -205,24 +212,27 @@ impl Server {
         id
     }
 
-    /// Which server this is, as its API tells it.
+    /// The server's ids in the API.
     pub fn identity(&self) -> &Identity {
         &self.cx.identity
     }
 
-    /// One peer, with what a change of it may touch.
+    /// A view of one peer and of what a change of it may touch; `None` if the peer is gone.
     fn peer(&mut self, id: ConnId) -> Option<PeerMut<'_>> {
         let Server { cx, peers, queues, .. } = self;
         Some(PeerMut { peer: peers.get_mut(id)?, queues, cx })
     }
 
-    /// One stream and the peers around it, with what a change of them may touch.
+    /// A view of one stream, its peers and what a change of them may touch; `None` if the stream is gone.
     fn stream(&mut self, key: StreamKey) -> Option<StreamMut<'_>> {
         let Server { cx, peers, streams, queues, jobs, .. } = self;
         Some(StreamMut { key, hosted: streams.get_mut(key)?, peers, queues, jobs, cx })
     }
 
-    /// Something happened. Never fails: a peer's fault ends that peer, and nothing else.
+    /// Handles an input. Never fails: a peer's fault ends that peer and nothing else.
+    ///
+    /// # Panics
+    /// If `now` is earlier than the time of the last call (I13). No input makes it panic.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         self.set_now(now);
         match input {
@@ -236,22 +246,24 @@ impl Server {
             Input::Reload { config } => {
                 self.cx.config = Arc::new(*config);
                 self.introduce();
-                log::info!("the configuration was reloaded; it holds for new connections and publishers");
+                log::info!("the configuration was reloaded; it applies to new connections and publishers");
             }
             Input::Drain => self.drain(),
         }
+        // After the input, so that bytes that came just in time count.
         self.fire_timers();
         self.run_sessions();
         #[cfg(debug_assertions)]
         self.check();
     }
 
-    /// What the world should do next. Drain until `None` after every `accept` and `handle`.
+    /// The next output. Must be called until it returns `None` after every `accept`, `handle` and `write`.
     pub fn poll(&mut self) -> Option<Output> {
         loop {
             if let Some(output) = self.queues.outputs.pop_front() {
                 return Some(output);
             }
+            // Writes come last: by then every input has been handled, and one write carries more.
             let Some(conn) = self.queues.ready.pop() else { return self.poll_finished() };
             if self.offer(conn) {
                 return Some(Output::Write { conn });
@@ -259,16 +271,17 @@ impl Server {
         }
     }
 
-    /// Writes for a connection, after [`Output::Write`]: `put` gets the bytes that wait, as slices for
-    /// `writev` (the connection's own first, then its window on a rendition), and says how many of them were
-    /// taken. These are counted before this returns, so no input can come between what was shown and what is
-    /// counted. Without such an output before, nothing happens.
+    /// Writes for a connection, after [`Output::Write`]. `put` gets the bytes that wait, as slices for
+    /// `writev` (the connection's own first, then frames), and returns how many were taken. They are counted
+    /// before this returns, so that no input can come between the look at the bytes and the count. Does
+    /// nothing if no [`Output::Write`] came before.
     ///
     /// # Errors
-    /// That of `put`. Nothing was counted then; the connection must be told as ended next.
+    /// The error of `put`. Nothing is counted; the next input must be [`Input::Ended`] for this connection.
     ///
     /// # Panics
-    /// If `put` says that more bytes were taken than it was shown: a bug in the shell.
+    /// If `put` took more bytes than it was given, or `now` is earlier than the time of the last call (I13):
+    /// bugs of the caller.
     pub fn write<E>(
         &mut self,
         now: Instant,
@@ -286,9 +299,11 @@ impl Server {
         let mut slices = Slices::default();
         self.show(conn, &mut slices);
         let shown = slices.len();
+        // On an error nothing is counted: the connection ends in any case.
         let taken = put(&slices)?;
         assert!(taken.len <= shown, "{} bytes were sent, and {shown} were shown", taken.len);
         self.sent(conn, taken);
+        // Before timers and sessions, which must not meet a connection that is to be closed.
         self.perform_closes();
         self.fire_timers();
         self.run_sessions();
@@ -297,7 +312,7 @@ impl Server {
         Ok(())
     }
 
-    /// True if bytes wait for a connection.
+    /// True if bytes wait to be sent to a connection.
     pub fn has_bytes(&self, conn: ConnId) -> bool {
         let mut slices = Slices::default();
         self.show(conn, &mut slices);
@@ -319,11 +334,12 @@ impl Server {
         }
     }
 
-    /// Background work of a consumer is done.
+    /// Handles the result of background work of a consumer.
     fn stored(&mut self, ticket: Ticket, result: Result<(), String>) {
         if let Err(error) = &result {
             log::warn!("a file could not be written: {error}");
         }
+        // The stream, or the consumer, may have gone while the work was done.
         let Some((key, consumer)) = self.jobs.done(ticket) else { return };
         if let Some(mut stream) = self.stream(key) {
             stream.stored(consumer, result);
@@ -335,12 +351,15 @@ impl Server {
         self.cx.now
     }
 
-    /// When `handle(now, Input::Tick)` is due at the latest, and on whose behalf.
+    /// When `handle(now, Input::Tick)` is due at the latest, and what for. `None`: only an input can change
+    /// anything. May change with every `accept`, `handle`, `poll` and `write`.
     pub fn deadline(&self) -> Option<Deadline> {
+        // The budget of calls was spent: the rest of the work is due at once.
         if !self.queues.sessions.is_empty() {
             return Some(Deadline { at: self.cx.now, why: "peers with unread bytes" });
         }
         let (at, timer) = self.queues.timers.next()?;
+        // A timer may be earlier than its deadline, since it is armed lazily.
         let why = match timer {
             Timer::Peer(conn) => self.peers.get(conn).and_then(Peer::deadline),
             Timer::Stream(stream) => self.streams.get(stream).and_then(Hosted::deadline),
@@ -349,22 +368,22 @@ impl Server {
         Some(Deadline { at, why: why.map_or("a deadline that has moved", |(_, why)| why) })
     }
 
-    /// The word that stands on a connection's log lines.
+    /// The id of a connection in logs and in the API.
     pub fn cid(&self, conn: ConnId) -> Option<Cid> {
         Some(self.peers.get(conn)?.cid)
     }
 
-    /// Everybody who is connected, in the order of their places.
+    /// All connections, in the order of their indices.
     pub fn connections(&self) -> impl Iterator<Item = ConnId> {
         self.peers.iter().map(|peer| peer.id)
     }
 
-    /// What a connection does; `None` before it has said so.
+    /// What a connection does; `None` if that is not known yet or the connection is gone.
     pub fn client_kind(&self, conn: ConnId) -> Option<ClientKind> {
         self.peers.get(conn)?.introduction.kind
     }
 
-    /// The stream that a connection is about, as far as it has said.
+    /// The stream that a connection publishes, plays or fetches; `None` if that is not known yet.
     pub fn about(&self, conn: ConnId) -> Option<&StreamName> {
         self.peers.get(conn)?.name.as_ref()
     }

@@ -1,5 +1,5 @@
-//! The requests of the server to the shell. The shell performs them after every call; a request that is
-//! answered has a ticket, which the answer repeats.
+//! Outputs: requests of the server to the shell, which performs them after every call of the server. A
+//! request that is answered has a ticket; the answer, an input, holds the same ticket.
 
 use crate::base::id::{ConnId, Ticket};
 use crate::base::store::StoreOp;
@@ -10,51 +10,52 @@ use serde::{Deserialize, Serialize};
 pub enum Output {
     /// Call [`crate::server::Server::write`] for this connection.
     Write {
-        /// Whose.
+        /// The connection.
         conn: ConnId,
     },
     /// Stop or resume reading from a connection.
     Read {
-        /// Which.
+        /// The connection.
         conn: ConnId,
-        /// Whether to read.
+        /// True: resume. False: stop.
         on: bool,
     },
-    /// Close a connection. Nothing is heard of it afterwards.
+    /// Close a connection. No input may name it afterwards.
     Close {
-        /// Which.
+        /// The connection.
         conn: ConnId,
-        /// True: the final response is on its way, let it arrive (lingering close). False: drop it.
+        /// True: send FIN and keep reading until the peer closes or a timeout passes (lingering close), so
+        /// that the final response arrives. False: close at once.
         linger: bool,
     },
     /// Start background work.
     Start(Job),
-    /// Everything is said and done after a drain: the process may end.
+    /// The drain is over and all connections are closed: the process may end.
     Finished,
 }
 
-/// Background work: what would block the loop. Its result comes back as an input with the same ticket.
+/// Background work that would block the loop. Its result is an input with the same ticket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Job {
     /// Change a file; answered by `Input::Stored`.
     Store {
-        /// Names the request.
+        /// Ticket, repeated by the answer.
         ticket: Ticket,
         /// The change.
         op: StoreOp,
     },
-    /// Measure process and machine; answered by `Input::Measured`.
+    /// Measure the process and the machine; answered by `Input::Measured`.
     Measure {
-        /// Names the request.
+        /// Ticket, repeated by the answer.
         ticket: Ticket,
     },
 }
 
-/// What was taken of the bytes that were shown.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
-    /// How many bytes.
+    /// Number of bytes that were taken.
     pub len: usize,
-    /// False if fewer were taken than were shown: there is no room before `Input::Writable`.
+    /// False if fewer bytes were taken than were given: no more are taken until `Input::Writable`.
     pub room: bool,
 }

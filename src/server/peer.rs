@@ -1,5 +1,7 @@
-//! A peer: what every transport has of it (who it is, its session, what it does with streams, how it ends),
-//! and apart from that its link, which is what its transport has.
+//! A peer: one end of a connection as the server keeps it.
+//!
+//! [`Peer`] holds what is the same for every transport: ids, session, role, traffic, end. [`Link`] holds what
+//! depends on the transport: buffers, and whether bytes can be read and written.
 
 use crate::base::id::{Cid, ConnId};
 use crate::base::inbox::Inbox;
@@ -22,53 +24,53 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How long the final response may take to leave before the connection is dropped.
+/// Most time that sending a final response may take; then the connection is closed.
 pub const FINAL_RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A peer that does not take at least so many bytes within the send timeout is too slow to be kept.
+/// A peer that takes fewer bytes than this within the send timeout is closed.
 const PROGRESS_BYTES_MIN: u64 = 16 << 10;
 
-/// One peer. Laid out as written: what every write to a player touches comes first and stands close together,
-/// since with thousands of players each line of memory is one that has to be fetched again.
+/// One peer. `repr(C)` keeps the order of the fields: those that every write to a player touches come first
+/// and share cache lines, since with thousands of players each line is fetched from memory again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[repr(C)]
 pub struct Peer {
-    /// Its index and generation.
+    /// Index and generation in [`Peers`].
     pub id: ConnId,
-    /// Its transport.
+    /// What depends on the transport.
     pub link: Link,
-    /// What it does with a stream.
+    /// What the peer does with a stream.
     pub role: Role,
-    /// Bytes so far.
+    /// Bytes received and sent.
     pub traffic: Traffic,
-    /// Its id in logs and in the API.
+    /// Id in logs and in the API.
     pub cid: Cid,
-    /// When the server wakes up for it; never later than [`Peer::deadline`] (I27).
+    /// Time of the peer's timer; never later than [`Peer::deadline`] (I27).
     pub armed: Option<Instant>,
-    /// Whether its session still runs.
+    /// The session, or the end of the peer.
     pub state: State,
-    /// Its random generator.
+    /// Random generator of the session.
     pub rng: Rng,
-    /// Where it is.
+    /// Address.
     pub addr: SocketAddr,
-    /// When it came.
+    /// Time of the accept.
     pub since: Instant,
-    /// The stream that it was last about, for the API's byte counts.
+    /// The stream that it last published, played or fetched; its bytes count for that stream in the API.
     pub name: Option<StreamName>,
-    /// What it says of itself.
+    /// What the peer says about itself.
     pub introduction: Introduction,
 }
 
-/// How far a peer has come. Each state owns what exists in it.
+/// The state of a peer. Each state owns what exists only in it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum State {
-    /// Its session runs.
+    /// The session runs.
     Open(AnySession),
-    /// Its final response is leaving; then it is closed.
+    /// The final response is being sent; then the connection is closed.
     Ending {
-        /// Why.
+        /// Why the connection ends.
         reason: Reason,
-        /// When it is closed at the latest.
+        /// The latest time of the close.
         until: Instant,
     },
 }
@@ -78,104 +80,104 @@ pub enum State {
 pub enum Role {
     /// Nothing.
     None,
-    /// It waits to be admitted to what it has asked for.
+    /// Waits for a decision on its request.
     Admitting {
-        /// What it has asked for.
+        /// The request.
         request: Box<Request>,
-        /// When it is refused at the latest.
+        /// The request is refused at this time if there is no decision.
         until: Instant,
     },
-    /// It publishes this stream.
+    /// Publishes this stream.
     Publishing(StreamKey),
-    /// It waits for a stream to begin.
+    /// Waits for a stream to begin.
     Waiting {
-        /// Which stream.
+        /// The stream.
         stream: StreamKey,
-        /// In which format it will play.
+        /// Format to play it in.
         format: Format,
-        /// When it is refused at the latest.
+        /// The request is refused at this time if the stream has not begun.
         until: Instant,
     },
-    /// It plays a stream.
+    /// Plays a stream.
     Playing {
-        /// Which stream.
+        /// The stream.
         stream: StreamKey,
-        /// Its place in it.
+        /// Position in the stream.
         cursor: Cursor,
     },
-    /// It waits for a file of a stream.
+    /// Waits for a file of a stream.
     Fetching {
-        /// Which stream.
+        /// The stream.
         stream: StreamKey,
-        /// Which file.
+        /// The file.
         file: HlsFile,
-        /// When it is refused at the latest.
+        /// The request is refused at this time if the file does not exist by then.
         until: Instant,
     },
 }
 
-/// What a transport has of a peer. Datagrams will be another kind of link.
+/// What depends on the transport of a peer. Datagrams will be another kind of link.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Link {
     /// A byte stream: TCP.
     Stream(StreamLink),
 }
 
-/// A byte stream in both directions.
+/// A byte stream in both directions. In the order of use, as [`Peer`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[repr(C)]
 pub struct StreamLink {
-    /// Whether bytes can leave.
+    /// Whether bytes can be sent.
     pub write: WriteState,
-    /// Whether its session is to look at what came.
+    /// Whether the session is queued to read.
     pub read: ReadState,
-    /// False while the shell was asked not to read from it.
+    /// False while the shell is asked not to read from the connection.
     pub reading: bool,
-    /// Since when bytes wait that do not leave fast enough.
+    /// Set while bytes wait to be sent and the peer is slow.
     pub stall: Option<Stall>,
-    /// How long that may go on.
+    /// Most time without progress.
     pub send_timeout: Duration,
-    /// Own bytes that wait to leave.
+    /// Bytes of the session that wait to be sent.
     pub outbox: Outbox,
-    /// Bytes that came and wait.
+    /// Bytes that were received and wait for the session.
     pub inbox: Inbox,
 }
 
-/// Whether bytes can leave.
+/// Whether bytes can be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WriteState {
-    /// There is room, and nothing is known to wait.
+    /// The socket has room, and no bytes are known to wait.
     Idle,
-    /// There is room, and it stands in the ready list or among those that wait for the next pass.
+    /// The socket has room; the connection is in the ready list or waits for the next pass.
     Queued,
-    /// The shell was told to write for it.
+    /// The shell was asked to write for the connection.
     Offered,
-    /// The kernel has no room.
+    /// The socket has no room.
     Blocked,
 }
 
-/// Whether a session is to look at what came.
+/// Whether a session is queued to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReadState {
-    /// Nothing has come since it looked last.
+    /// No bytes were received since it read last.
     Idle,
-    /// It is queued, if there is anything in the inbox by then.
+    /// It is queued; it is called if the inbox holds bytes by then.
     Queued,
-    /// It has stopped in the middle of its work and is queued to go on, whatever is in the inbox.
+    /// It has unfinished work and is queued to go on, even if the inbox is empty.
     Unfinished,
 }
 
-/// Bytes wait that do not leave fast enough.
+/// Bytes wait to be sent, and the peer takes them slowly.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Stall {
-    /// Since when; moved forward by progress that is worth the name.
+    /// When it began; moved forward when [`PROGRESS_BYTES_MIN`] were sent.
     since: Instant,
-    /// Bytes sent in all when it began.
+    /// Total of sent bytes at that time.
     sent_bytes: u64,
 }
 
 impl Role {
-    /// The stream that it is about.
+    /// The stream of the role, if it has one.
     pub fn stream(&self) -> Option<StreamKey> {
         match self {
             Role::None | Role::Admitting { .. } => None,
@@ -197,9 +199,10 @@ impl Role {
 }
 
 impl Peer {
-    /// When the server must look after it, and why.
+    /// When the server must handle the peer at the latest, and why.
     pub fn deadline(&self) -> Option<(Instant, &'static str)> {
         let session = match &self.state {
+            // The session is gone, and a slow peer has no other timeout.
             State::Ending { until, .. } => return Some((*until, "final response")),
             State::Open(session) => session.deadline(),
         };
@@ -208,17 +211,17 @@ impl Peer {
         [session, self.role.deadline(), stall].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
-    /// True if its final response is leaving.
+    /// True if the final response is being sent.
     pub fn is_ending(&self) -> bool {
         matches!(self.state, State::Ending { .. })
     }
 
-    /// The stream whose files it fetches, also between two requests.
+    /// The stream whose files the peer fetches, also between two requests.
     pub fn fetches_from(&self) -> Option<&StreamName> {
         self.name.as_ref().filter(|_| self.introduction.kind == Some(ClientKind::HlsPlay))
     }
 
-    /// Bytes that it holds of its own, in both directions.
+    /// Bytes in inbox and outbox.
     pub fn bytes(&self) -> usize {
         let Link::Stream(link) = &self.link;
         link.inbox.len() + link.outbox.len()
@@ -226,7 +229,7 @@ impl Peer {
 }
 
 impl StreamLink {
-    /// A link that nothing has passed yet.
+    /// A link without traffic.
     pub fn new(inbox: Inbox, outbox: Outbox, send_timeout: Duration) -> Self {
         StreamLink {
             write: WriteState::Idle,
@@ -239,7 +242,8 @@ impl StreamLink {
         }
     }
 
-    /// True if it is to join a queue of those that have bytes and room; it is in one from then on.
+    /// True if the connection was idle: the caller must put it into a queue. It counts as queued from then
+    /// on.
     pub fn joins_queue(&mut self) -> bool {
         let joins = self.write == WriteState::Idle;
         if joins {
@@ -248,19 +252,21 @@ impl StreamLink {
         joins
     }
 
-    /// When its peer is too slow to be kept.
+    /// When the send timeout passes; `None` if the peer is not slow.
     pub fn stalled_at(&self) -> Option<Instant> {
         self.stall.map(|stall| stall.since + self.send_timeout)
     }
 
-    /// Bytes left, `sent_bytes` in all so far; more wait, or not. True if the peer has become a slow one just
-    /// now: only that brings its deadline nearer.
+    /// Notes a write, after which `sent_bytes` were sent in total and more wait if `waiting`. True if the
+    /// peer has become slow with this write: only that brings its deadline nearer.
     pub fn note_sent(&mut self, now: Instant, sent_bytes: u64, waiting: bool) -> bool {
+        // The kernel has all bytes: the peer keeps up.
         if self.write != WriteState::Blocked && !waiting {
             self.stall = None;
             return false;
         }
         match &mut self.stall {
+            // Enough progress: the timeout begins anew. A peer that takes single bytes does not get this far.
             Some(stall) if sent_bytes - stall.sent_bytes >= PROGRESS_BYTES_MIN => {
                 *stall = Stall { since: now, sent_bytes };
                 false
@@ -282,9 +288,13 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// Adds a peer; `make` gets its id.
+    /// Adds the peer that `make` returns for its id.
+    ///
+    /// # Panics
+    /// If there are 2^32 peers; `limits.connections` prevents it.
     pub fn insert(&mut self, make: impl FnOnce(ConnId) -> Peer) -> ConnId {
         let index = self.table.next_place();
+        // The index was never used before.
         if index == self.generations.len() {
             self.generations.push(0);
         }
@@ -296,40 +306,41 @@ impl Peers {
         id
     }
 
-    /// The peer, if it is still there.
+    /// The peer; `None` if it is gone.
     pub fn get(&self, id: ConnId) -> Option<&Peer> {
         self.table.get(id.index as usize).filter(|peer| peer.id == id)
     }
 
-    /// The peer, if it is still there.
+    /// The peer; `None` if it is gone.
     pub fn get_mut(&mut self, id: ConnId) -> Option<&mut Peer> {
         self.table.get_mut(id.index as usize).filter(|peer| peer.id == id)
     }
 
-    /// Takes the peer out; its index goes to a later one.
+    /// Removes the peer. A later peer gets its index with another generation.
     pub fn remove(&mut self, id: ConnId) -> Option<Peer> {
         self.get(id)?;
         let index = id.index as usize;
+        // Ids of the removed peer become invalid: late inputs and timers must not reach the next one.
         self.generations[index] = self.generations[index].wrapping_add(1);
         self.table.remove(index)
     }
 
-    /// All peers in the order of their indices.
+    /// All peers, in the order of their indices.
     pub fn iter(&self) -> impl Iterator<Item = &Peer> {
         self.table.iter().map(|(_, peer)| peer)
     }
 
-    /// The ids of all peers in the order of their indices.
+    /// The ids of all peers, in the order of their indices.
     pub fn ids(&self) -> Vec<ConnId> {
         self.iter().map(|peer| peer.id).collect()
     }
 
-    /// A copy of those that `keep` wants.
+    /// A copy of the peers for which `keep` is true.
     pub fn subset(&self, keep: impl Fn(&Peer) -> bool) -> Self {
         Peers { table: self.table.subset(keep), generations: self.generations.clone() }
     }
 
-    /// True if each stands where its id says. What was saved and loaded may be anything.
+    /// True if each peer stands at the index of its id. Loaded bytes may say anything.
     pub fn is_sound(&self) -> bool {
         self.table.iter().all(|(index, peer)| {
             peer.id.index as usize == index && self.generations.get(index) == Some(&peer.id.generation)
@@ -341,7 +352,7 @@ impl Peers {
         self.table.len()
     }
 
-    /// True if there is none.
+    /// True if there are no peers.
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }

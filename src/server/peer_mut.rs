@@ -1,4 +1,4 @@
-//! One peer, with what a change of it may touch: its session is called here, and nowhere else.
+//! A view of one peer and of what a change of it may touch. The only place that calls a session.
 
 use crate::base::inbox::Inbox;
 use crate::base::reason::Reason;
@@ -9,18 +9,19 @@ use crate::server::queues::{Queues, Timer};
 use crate::session::ask::{Answer, Ask};
 use crate::session::{AnySession, Cx, Progress, Session};
 
-/// A peer, the queues, and what everything may look at.
+/// A view of a peer.
 pub struct PeerMut<'a> {
     /// The peer.
     pub peer: &'a mut Peer,
-    /// What is still to be done.
+    /// The queues of the server.
     pub queues: &'a mut Queues,
     /// Configuration and time.
     pub cx: &'a Context,
 }
 
 impl PeerMut<'_> {
-    /// Calls the session and looks after what it did. `None` if there is none any more, or if it failed.
+    /// Calls the session, and queues its requests, bytes and timer. `None` if the peer is ending or the
+    /// session failed; a session that fails is closed.
     pub fn call<T>(
         &mut self,
         act: impl FnOnce(&mut AnySession, &mut Cx<'_>, &mut Inbox) -> Result<T, Reason>,
@@ -45,7 +46,7 @@ impl PeerMut<'_> {
         let value = match result {
             Ok(value) => Some(value),
             Err(reason) => {
-                // What it asked before it failed still counts: frames before a broken message are good.
+                // Behind the requests of the same call: frames before a broken message are good.
                 queues.asks.push_back((id, Ask::Bye(reason)));
                 None
             }
@@ -54,16 +55,19 @@ impl PeerMut<'_> {
         value
     }
 
-    /// After the session was called: its limits, bytes to write, its deadline.
+    /// After a call of the session: checks the limit of the outbox, queues bytes to write, sets the timer.
     pub fn after_call(&mut self) {
         let PeerMut { peer, queues, .. } = self;
         let Link::Stream(link) = &mut peer.link;
+        // Closed without its requests being performed: their answers would make the outbox grow further.
         if let Some(limit) = link.outbox.overflowed() {
             reached!("an outbox was full");
             queues.closes.push_back((peer.id, Reason::Limit(limit)));
             return;
         }
         let waiting = link.outbox.len();
+        // A peer that does not take answers gets no more requests read. Half leaves room for the answers to
+        // what was read already.
         let read = waiting <= link.outbox.bytes_max() / 2;
         if read != link.reading {
             reached!("reading was turned off or on");
@@ -77,7 +81,7 @@ impl PeerMut<'_> {
         self.arm();
     }
 
-    /// The peer has bytes: it joins the ready list, if there is room for them.
+    /// Adds a peer that has bytes to the ready list, unless its socket has no room.
     pub fn queue_write(&mut self) {
         let Link::Stream(link) = &mut self.peer.link;
         if link.joins_queue() {
@@ -85,7 +89,7 @@ impl PeerMut<'_> {
         }
     }
 
-    /// Tells the session something; its inbox is looked at again afterwards.
+    /// Gives the session an answer; then the session may read on.
     pub fn answer(&mut self, answer: Answer) {
         if !self.peer.is_ending() {
             self.call(|session, cx, _| session.answer(cx, answer));
@@ -93,7 +97,7 @@ impl PeerMut<'_> {
         }
     }
 
-    /// The session is to look at its inbox.
+    /// Queues the session to read its inbox.
     pub fn wake_session(&mut self) {
         let Link::Stream(link) = &mut self.peer.link;
         if link.read == ReadState::Idle {
@@ -102,13 +106,15 @@ impl PeerMut<'_> {
         }
     }
 
-    /// The session looks at its inbox, once.
+    /// Lets the session read its inbox, once.
     pub fn receive(&mut self) {
         let Link::Stream(link) = &mut self.peer.link;
         let before = std::mem::replace(&mut link.read, ReadState::Idle);
+        // Queued because of an answer, and no bytes wait.
         if link.inbox.is_empty() && before != ReadState::Unfinished {
             return;
         }
+        // To the end of the queue: the other sessions get their calls in between.
         if self.call(|session, cx, inbox| session.receive(cx, inbox)) == Some(Progress::More) {
             let Link::Stream(link) = &mut self.peer.link;
             link.read = ReadState::Unfinished;
@@ -116,12 +122,12 @@ impl PeerMut<'_> {
         }
     }
 
-    /// Keeps the peer's timer no later than its deadline.
+    /// Sets the peer's timer no later than its deadline.
     pub fn arm(&mut self) {
         let wanted = self.peer.deadline().map(|(at, _)| at);
         self.queues.arm(Timer::Peer(self.peer.id), &mut self.peer.armed, wanted);
     }
 }
 
-const READS_NO_MORE: &str = "nothing more is read from the peer before it has taken what waits for it";
-const READS_AGAIN: &str = "the peer is read from again";
+const READS_NO_MORE: &str = "stopped reading from the peer: it does not take the bytes that wait for it";
+const READS_AGAIN: &str = "reading from the peer again";

@@ -1,4 +1,4 @@
-//! The life of a player, and of a peer that fetches a stream's files: it comes, waits, gets, leaves.
+//! Players, and peers that fetch files of a stream: how they start, wait and leave.
 
 use crate::base::id::ConnId;
 use crate::base::limit::Limit;
@@ -15,13 +15,15 @@ use crate::wire::m3u8::HlsFile;
 use std::time::Duration;
 
 impl Server {
-    /// `id` wants to play `name`, and may.
+    /// Lets `id`, which is admitted, play `name`, now or when the stream begins.
     pub(super) fn play(&mut self, id: ConnId, name: &StreamName, format: Format) -> Result<Playing, Refusal> {
         let settings = self.cx.stream(name);
         let wait = Duration::from_millis(settings.play.wait_ms);
+        // A peer has one role at a time.
         self.leave_stream(id, &Reason::PeerLeft);
         let key = self.find_or_expect(name, wait)?;
         let playing = self.play_stream(id, key, format, wait);
+        // The stream may have been added for this request.
         if playing.is_err() {
             self.forget_stream(key);
         }
@@ -43,18 +45,21 @@ impl Server {
         let until = self.cx.now + wait;
         let Some(mut stream) = self.stream(key) else { return Err(Refusal::NotFound) };
         let hosted = &mut *stream.hosted;
+        // Peers that wait will play, so they count.
         if hosted.players.len() + hosted.waiting.len() >= players_max {
             reached!("a player was refused by the limit of players");
             return Err(Refusal::Limit(Limit::PlayersPerStream));
         }
         if hosted.stream.is_live() {
             let stream_info = hosted.stream.info().clone();
+            // Refused now: frames that no player of this format can decode are not worth a rendition.
             if !format.suits(&stream_info) {
                 return Err(Refusal::Unsuitable);
             }
             stream.start(id, format);
             return Ok(Playing::Live(stream_info));
         }
+        // A stream that is published but not live yet is worth waiting for: its tracks are known soon.
         if wait.is_zero() && hosted.stream.publication().is_none() {
             return Err(Refusal::NotFound);
         }
@@ -67,7 +72,7 @@ impl Server {
         Ok(Playing::Waiting)
     }
 
-    /// The stream of this name; one to wait for if there is none and waiting is allowed.
+    /// The stream of this name. If there is none and waiting is allowed, adds one to wait for.
     fn find_or_expect(&mut self, name: &StreamName, wait: Duration) -> Result<StreamKey, Refusal> {
         if !name.is_sound() {
             return Err(Refusal::BadName);
@@ -75,6 +80,8 @@ impl Server {
         match self.streams.find(name) {
             Some(key) => Ok(key),
             None if wait.is_zero() => Err(Refusal::NotFound),
+            // Streams without a publisher have a limit of their own: requests for names that do not exist
+            // must not keep publishers out.
             None if self.streams.len() >= self.cx.config.limits.streams * 2 => {
                 Err(Refusal::Limit(Limit::Streams))
             }
@@ -82,7 +89,7 @@ impl Server {
         }
     }
 
-    /// The player wants other tracks.
+    /// Changes the kinds of tracks that a player is sent.
     pub(super) fn select_tracks(&mut self, id: ConnId, audio: bool, video: bool) {
         let Some(peer) = self.peers.get_mut(id) else { return };
         let Role::Playing { stream, cursor } = &mut peer.role else { return };
@@ -90,12 +97,13 @@ impl Server {
         if let Some(hosted) = self.streams.get(key) {
             hosted.stream.select_tracks(cursor, audio, video);
         }
+        // After a pause, frames may be there to send.
         if let Some(mut stream) = self.stream(key) {
             stream.queue_write(id);
         }
     }
 
-    /// `id` is done with whatever it did with a stream.
+    /// Ends the role of `id`, whatever it is.
     pub(super) fn leave_stream(&mut self, id: ConnId, reason: &Reason) {
         let Some(peer) = self.peers.get_mut(id) else { return };
         let cid = peer.cid;
@@ -108,6 +116,7 @@ impl Server {
                 Role::Fetching { .. } => _ = stream.hosted.fetching.remove(&id),
                 Role::Publishing(_) => {
                     log::debug!(cid:%; "the publisher dropped: {reason}");
+                    // Decides whether the stream is kept, so nothing is left to do here.
                     return self.publisher_dropped(key);
                 }
                 Role::None | Role::Admitting { .. } => {}
@@ -116,13 +125,13 @@ impl Server {
         self.forget_stream(key);
     }
 
-    /// `id` wants a file that is made of a stream, and may.
+    /// Answers `id`, which is admitted, with a file of a stream, now or when it exists.
     pub(super) fn fetch(&mut self, id: ConnId, name: &StreamName, file: HlsFile) {
         let settings = self.cx.stream(name);
         if let Err(setting) = package::offers(&settings, file) {
             return self.answer(id, Answer::Fetch(Err(Refusal::Disabled(setting))));
         }
-        // Only a playlist is worth waiting for: whatever else there is was named in one.
+        // All other files are named in a playlist, which exists only after they do.
         let wait = if file.is_playlist() { settings.play.wait_ms } else { 0 };
         let wait = Duration::from_millis(wait);
         match self.find_or_expect(name, wait) {
@@ -150,7 +159,7 @@ impl Server {
         }
     }
 
-    /// True if `id` waited for something and does not any more: it is told so.
+    /// Answers `id` if the time of its waiting is over. True if so.
     pub(super) fn wait_is_over(&mut self, id: ConnId) -> bool {
         let now = self.cx.now;
         let answer = match self.peers.get(id).map(|peer| &peer.role) {
@@ -162,7 +171,7 @@ impl Server {
             }
             _ => return false,
         };
-        reached!("somebody waited in vain");
+        reached!("a wait ended by its timeout");
         self.leave_stream(id, &Reason::Timeout(Limit::Wait));
         self.answer(id, answer);
         true

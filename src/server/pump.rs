@@ -1,5 +1,7 @@
-//! From streams to players: which connection is written for next, and the count of what has left. What a
-//! player gets is decided where its cursor moves (`stream::playback`).
+//! Writing: which connection is written to next, and what follows when bytes were sent.
+//!
+//! In: the ready list, and the results of writes. Out: outputs, and connections to close. Which frames a
+//! player gets is decided in `stream::playback`, where its cursor moves.
 
 use crate::base::id::{Cid, ConnId};
 use crate::base::limit::Limit;
@@ -13,7 +15,7 @@ use crate::stream::cursor::{Cursor, Next};
 use crate::stream::playback::Readiness;
 
 impl Server {
-    /// Takes `id` from the ready list. True if the shell is to write for it.
+    /// Decides about `id`, which was taken from the ready list. True if the shell is to write for it.
     pub(super) fn offer(&mut self, id: ConnId) -> bool {
         let Server { cx, peers, streams, .. } = self;
         let Some(peer) = peers.get_mut(id) else { return false };
@@ -25,6 +27,7 @@ impl Server {
             Role::Playing { stream, cursor } => {
                 let key = *stream;
                 let Some(hosted) = streams.get_mut(key) else { return false };
+                // So that a stream with many players does not delay the reads of this pass.
                 if hosted.budget.is_spent(cx.now, cx.config.limits.pass_writes) {
                     reached!("the players of a stream waited for the next pass");
                     hosted.budget.wait(id);
@@ -42,13 +45,14 @@ impl Server {
             _ => Readiness::Ready,
         };
         link.write = if readiness == Readiness::Ready { WriteState::Offered } else { WriteState::Idle };
+        // The frame that the player has received in part is gone: its bytes cannot be completed.
         if readiness == Readiness::Lost {
             self.close(id, Reason::Limit(Limit::PinnedBytes));
         }
         readiness == Readiness::Ready
     }
 
-    /// So many bytes of what was shown were taken.
+    /// Counts bytes that were sent, moves the cursor, and decides what is next for `id`.
     pub(super) fn sent(&mut self, id: ConnId, Taken { len, room }: Taken) {
         let Server { cx, peers, streams, queues, traffic, .. } = self;
         let now = cx.now;
@@ -70,6 +74,7 @@ impl Server {
             }
             _ => {
                 link.outbox.advance(len);
+                // A client of HLS plays nothing, but its bytes count for the stream.
                 let key = peer.fetches_from().and_then(|name| streams.find(name));
                 if let Some(fetched) = key.and_then(|key| streams.get_mut(key)) {
                     fetched.traffic.send(now, len);
@@ -84,7 +89,7 @@ impl Server {
             reached!("a short write of one byte");
         }
         if !room {
-            log::debug!(cid:% = peer.cid; "its socket is full");
+            log::debug!(cid:% = peer.cid; "the socket is full");
         }
         let Link::Stream(link) = &mut peer.link;
         link.write = if room { WriteState::Idle } else { WriteState::Blocked };
@@ -99,11 +104,13 @@ impl Server {
                 None => {}
             },
             Readiness::Lost => queues.closes.push_back((id, Reason::Limit(Limit::PinnedBytes))),
+            // The final response has left, or the player has all frames of a stream that has ended.
             Readiness::CaughtUp => match &peer.state {
                 State::Ending { reason, .. } => queues.closes.push_back((id, reason.clone())),
                 State::Open(_) => told = hosted.is_some_and(|hosted| hosted.ended),
             },
         }
+        // Else neither the session nor the deadline is concerned: true for nearly every write to a player.
         if emptied || stalls {
             let mut peer = PeerMut { peer, queues, cx };
             if emptied {
@@ -117,7 +124,7 @@ impl Server {
         }
     }
 
-    /// A player may have everything of a stream that has ended.
+    /// Ends playing for a player that has all frames of a stream that has ended.
     fn stream_has_ended(&mut self, id: ConnId) {
         let Some(key) = self.peers.get(id).and_then(|peer| peer.role.stream()) else { return };
         if let Some(mut stream) = self.stream(key) {
@@ -126,11 +133,12 @@ impl Server {
         self.forget_stream(key);
     }
 
-    /// The kernel has room again.
+    /// The socket of `id` has room again.
     pub(super) fn writable(&mut self, id: ConnId) {
         let Some(peer) = self.peers.get_mut(id) else { return };
-        log::debug!(cid:% = peer.cid; "its socket has room again");
+        log::debug!(cid:% = peer.cid; "the socket has room again");
         let Link::Stream(link) = &mut peer.link;
+        // A shell may report room that was not missing.
         if link.write != WriteState::Blocked {
             return;
         }
@@ -138,7 +146,7 @@ impl Server {
         self.queue_write(id);
     }
 
-    /// `id` may have bytes to write: a player stands in line with the others of its stream.
+    /// Queues `id` for writing; a player is queued behind the other players of its stream.
     pub(super) fn queue_write(&mut self, id: ConnId) {
         let Some(peer) = self.peers.get(id) else { return };
         match peer.role {
@@ -156,7 +164,7 @@ impl Server {
     }
 }
 
-/// Logs where a player goes on, if that was decided just now.
+/// Logs where a player goes on, if the cursor was placed anew.
 fn log_move(cid: Cid, cursor: &Cursor, (before, dropped): (Next, u64)) {
     let Next::At(frame) = cursor.next else { return };
     let skipped = cursor.dropped - dropped;

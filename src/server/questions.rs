@@ -1,5 +1,5 @@
-//! The requests of the HTTP API: a question comes from a session, its answer goes back to it, at once or
-//! after the shell has measured (I38).
+//! Queries of the HTTP API. In: a query of a session. Out: a report, at once or after the shell has measured
+//! (I38).
 
 use crate::base::id::{ConnId, Ticket};
 use crate::server::Server;
@@ -16,6 +16,7 @@ impl Server {
             return;
         }
         let report = match query {
+            // Returned above.
             Query::Summaries => None,
             Query::Vhosts => Some(Report::Vhosts { vhosts: self.vhosts() }),
             Query::Vhost(vid) => {
@@ -36,8 +37,8 @@ impl Server {
         self.answer(id, Answer::Report(report.map(Box::new)));
     }
 
-    /// Renews [`Identity`] after the configuration or the process id has changed. The server is known by the
-    /// addresses that it listens on, this run of it by a word from its seed.
+    /// Renews [`Identity`] after the configuration or the process id has changed. The server's id follows
+    /// from the addresses that it listens on, the id of this run from the seed.
     pub(super) fn introduce(&mut self) {
         let listeners = self.cx.config.listeners();
         let service: [u8; 8] = self.cx.seed.fork(b"service").random_word();
@@ -48,7 +49,7 @@ impl Server {
         };
     }
 
-    /// Only the shell can look at the process; the answer comes with `Input::Measured`.
+    /// Requests a measurement: only the shell can look at the process. `Input::Measured` brings the result.
     fn measure(&mut self, id: ConnId) {
         if self.pending.len() >= PENDING_MAX {
             self.answer(id, Answer::Report(None));
@@ -59,7 +60,7 @@ impl Server {
         self.queues.outputs.push_back(Output::Start(Job::Measure { ticket }));
     }
 
-    /// A measurement came; the shell may also send one that nobody asked for, to introduce the process.
+    /// Handles a measurement. The shell sends the first one without a request, to give the process id.
     pub(super) fn measured(&mut self, ticket: Ticket, vitals: Vitals) {
         if self.cx.pid != vitals.pid {
             self.cx.pid = vitals.pid;

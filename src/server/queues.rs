@@ -1,4 +1,5 @@
-//! What the server has still to do, in order. Order is part of the outcome.
+//! The queues of the server: timers, requests, closes, reads, writes, outputs. Their order is part of the
+//! outcome.
 
 use crate::base::id::{ConnId, Ticket};
 use crate::base::ready::ReadyList;
@@ -11,47 +12,47 @@ use crate::stream::registry::StreamKey;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// What a timer is for.
+/// What a timer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Timer {
-    /// A peer: its session's deadline, the end of its waiting, its send timeout.
+    /// A peer: the deadlines of its session and role, its send timeout.
     Peer(ConnId),
-    /// A stream: a flush, the end of lingering, its consumers.
+    /// A stream: a flush, the end of its linger time, its consumers.
     Stream(StreamKey),
     /// The end of a drain.
     Drain,
 }
 
-/// Everything that waits to be done.
+/// All queues.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Queues {
-    /// Wake-ups.
+    /// Timers of peers, streams and the drain.
     pub timers: Timers<Timer>,
-    /// Connections that have bytes and room.
+    /// Connections that have bytes to send, and room.
     pub ready: ReadyList,
-    /// What the shell is to do.
+    /// Outputs that were not polled yet.
     pub outputs: VecDeque<Output>,
-    /// What sessions have asked for.
+    /// Requests of sessions.
     pub asks: VecDeque<(ConnId, Ask)>,
-    /// Connections that are to be closed, before anything else is done.
+    /// Connections to close. Handled before the next request.
     pub closes: VecDeque<(ConnId, Reason)>,
-    /// Connections whose sessions are to look at their inbox.
+    /// Connections whose sessions are to read their inbox.
     pub sessions: VecDeque<ConnId>,
-    /// The list that is lent to sessions. Empty between calls.
+    /// List that is lent to a session during a call. Empty between calls.
     #[serde(skip)]
     pub scratch: VecDeque<Ask>,
     tickets: u64,
 }
 
 impl Queues {
-    /// A number for a request to the shell.
+    /// A new ticket.
     pub fn ticket(&mut self) -> Ticket {
         self.tickets += 1;
         Ticket(self.tickets)
     }
 
-    /// Moves a timer forward to `wanted`. A deadline that moves away is noticed when its timer fires, so that
-    /// a peer that keeps talking costs no timer work.
+    /// Sets a timer to `wanted` if that is earlier than `armed`. A timer is never moved to a later time: when
+    /// it fires early it is set again. So traffic on a busy connection never touches the timers.
     pub fn arm(&mut self, timer: Timer, armed: &mut Option<Instant>, wanted: Option<Instant>) {
         if let Some(at) = wanted
             && armed.is_none_or(|armed| at < armed)
@@ -61,13 +62,13 @@ impl Queues {
         }
     }
 
-    /// How many connections and requests wait in them.
+    /// Number of entries in all queues, timers excluded.
     pub fn len(&self) -> usize {
         let queued = self.ready.len() + self.sessions.len() + self.closes.len();
         queued + self.asks.len() + self.outputs.len()
     }
 
-    /// A copy of what is about the connections and streams that stay.
+    /// A copy of the entries of connections and streams that stay.
     pub fn subset(&self, stay: impl Fn(ConnId) -> bool, streams: impl Fn(StreamKey) -> bool) -> Self {
         Queues {
             timers: self.timers.subset(|timer| match timer {

@@ -1,16 +1,16 @@
-//! A whole server as bytes, and back: so that a recording can begin in the middle of a run.
+//! Saves a server as bytes and loads it, so that a recording can begin in the middle of a run.
 //!
-//! A loaded server goes on like the one that was saved: the same calls bring the same outputs and bytes. What
-//! is not the same is memory: payloads that were shared (a frame in the ring and in an open HLS segment) are
-//! held once for each place. Saving looks at everything that is held, so it is for a thread that has a clone.
+//! A loaded server behaves as the one that was saved: the same calls give the same outputs and bytes. It may
+//! need more memory: payloads that were shared (a frame in the ring and in an open HLS segment) are no
+//! longer. Saving takes time in proportion to the whole state, so a thread should do it with a clone.
 //!
 //! ```text
 //! saved = line "dacapo server 1 …\n", CRC-32 u32 of the rest, build, schema, state    (postcard)
 //! ```
 //!
-//! A build reads what another one saved if the states of both have the same [`mod@schema`]; else it says
-//! which part is another one. Damage is found by the checksum. Bytes that somebody made up may become a
-//! server that never was; they never make loading panic, or take more than some times their own length.
+//! A build loads the state of another build if both have the same [`mod@schema`]; else the error names a type
+//! that differs. The checksum finds damage. Forged input may load as a state that no run can reach; loading
+//! never panics, and allocates at most a small multiple of the input's length.
 
 use crate::base::schema::{Schema, schema};
 use crate::server::Server;
@@ -18,49 +18,53 @@ use crate::server::peer::Role;
 use serde::Serialize;
 use thiserror::Error;
 
-/// How every saved server begins.
+/// The first line of every saved server.
 const LINE: &[u8] = b"dacapo server 1 SECRET\n";
 
 /// Length of [`LINE`].
 #[cfg(test)]
 pub(super) const LINE_BYTES: usize = LINE.len();
 
-/// What [`LINE`] must begin with to be ours at all.
+/// The part of [`LINE`] that is the same in every version of the format.
 const MAGIC: &[u8] = b"dacapo server ";
 
-/// Why bytes are not a server that this build can go on with.
+/// Why bytes cannot be loaded as a server.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Unloadable {
-    /// Something else.
-    #[error("this is no saved server")]
+    /// They do not begin as a saved server does.
+    #[error("not a saved server")]
     Stranger,
-    /// From the future.
-    #[error("this server was saved in another format than 1, which is what this build reads")]
+    /// Another version of the format.
+    #[error("the saved server has a format that this build does not read; it reads format 1")]
     Format,
-    /// Not the bytes that were saved.
+    /// The checksum does not match, or bytes are missing.
     #[error("the saved server is damaged")]
     Damaged,
-    /// A build whose servers are made of other parts.
-    #[error("this server was saved by {build}, and in this build {part} is another one")]
+    /// The state of the build that saved it has another schema.
+    #[error("the server was saved by {build}, and {part} differs in this build")]
     OtherBuild {
-        /// Which build saved it.
+        /// The build that saved it.
         build: String,
-        /// A part that is not the same.
+        /// A type that differs.
         part: String,
     },
-    /// Something in it is about something that is not in it.
+    /// The state refers to something that it does not hold.
     #[error("the saved server contradicts itself: {0}")]
     Unsound(&'static str),
 }
 
 impl Server {
-    /// The whole state as bytes. As secret as the server's seed, which is in it. Takes time in proportion to
-    /// all that the server holds.
+    /// The whole state as bytes. Holds the server's seed and is as secret. Takes time in proportion to the
+    /// state.
     pub fn save(&self) -> Vec<u8> {
         saved(self)
     }
 
-    /// The server that was saved.
+    /// Loads a saved server.
+    ///
+    /// # Errors
+    /// If the bytes are not a saved server, are damaged, were saved by a build with another state, or
+    /// describe a state that contradicts itself.
     pub fn load(bytes: &[u8]) -> Result<Server, Unloadable> {
         if !bytes.starts_with(MAGIC) {
             return Err(Unloadable::Stranger);
@@ -73,7 +77,7 @@ impl Server {
         let head = postcard::take_from_bytes::<(String, Schema)>(rest);
         let ((build, saved), rest) = head.map_err(|_| Unloadable::Damaged)?;
         let other_build = |part: String| Unloadable::OtherBuild { build: build.clone(), part };
-        // Whole, and yet not understood: it was never meant for this build.
+        // The checksum matches, so bytes that cannot be parsed are those of another build.
         let whole = || other_build("something".to_owned());
         let (mut server, rest) = postcard::take_from_bytes::<Server>(rest).map_err(|_| whole())?;
         if let Some((part, _)) = saved.symmetric_difference(&schema(&server)).next() {
@@ -83,18 +87,20 @@ impl Server {
             return Err(whole());
         }
         server.is_sound().map_err(Unloadable::Unsound)?;
+        // Not saved, since it follows from the rest.
         server.introduce();
         Ok(server)
     }
 
-    /// Everybody refers only to who is there, or what contradicts that.
+    /// Checks that peers and streams refer to each other, and only to what exists.
     fn is_sound(&self) -> Result<(), &'static str> {
         if !self.peers.is_sound() {
-            return Err("a connection sits in another's place");
+            return Err("a connection stands at the index of another one");
         }
         for peer in self.peers.iter() {
             let Some(key) = peer.role.stream() else { continue };
-            let hosted = self.streams.get(key).ok_or("a connection is about a stream that is not there")?;
+            let hosted =
+                self.streams.get(key).ok_or("a connection refers to a stream that does not exist")?;
             let listed = match &peer.role {
                 Role::Publishing(_) => hosted.stream.publication().is_some_and(|by| by.conn == peer.id),
                 Role::Waiting { .. } => hosted.waiting.contains(&peer.id),
@@ -105,7 +111,7 @@ impl Server {
                 Role::None | Role::Admitting { .. } => true,
             };
             if !listed {
-                return Err("a stream knows nothing of a connection that is about it");
+                return Err("a stream does not list a connection that refers to it");
             }
         }
         for (_, key, hosted) in self.streams.iter() {
@@ -113,14 +119,17 @@ impl Server {
             let around = around.chain(hosted.stream.publication().map(|by| &by.conn));
             let about = |id| self.peers.get(id).is_some_and(|peer| peer.role.stream() == Some(key));
             if !around.copied().all(about) {
-                return Err("a stream knows connections that are not about it");
+                return Err("a stream lists a connection that does not refer to it");
             }
         }
         Ok(())
     }
 }
 
-/// What [`Server::save`] gives of this state: a server, or what is serialized like one.
+/// A state in the format of [`Server::save`]: a server, or data that serialises like one.
+///
+/// # Panics
+/// If `state` cannot be serialised; plain data always can.
 pub fn saved(state: &impl Serialize) -> Vec<u8> {
     let mut bytes = LINE.to_vec();
     bytes.extend([0; 4]);
@@ -131,10 +140,10 @@ pub fn saved(state: &impl Serialize) -> Vec<u8> {
     bytes
 }
 
-/// Which build saves.
+/// Name of this build.
 const BUILD: &str = concat!("dacapo ", env!("BUILD_OF_DACAPO"));
 
-/// Writes the checksum.
+/// Writes the checksum into saved bytes.
 pub(super) fn seal(bytes: &mut [u8]) {
     let Some(rest) = bytes.get(LINE.len() + 4..) else { return };
     let sum = crc32fast::hash(rest);

@@ -1,4 +1,4 @@
-//! The numbers that the HTTP API shows of vhosts, streams and clients (I38). Reads, changes nothing.
+//! Numbers of vhosts, streams and clients for the HTTP API (I38). Reads the server and never changes it.
 
 use crate::base::name::{DEFAULT_VHOST, StreamName};
 use crate::media::codec::Params;
@@ -30,6 +30,7 @@ impl Server {
                 fragment: self.cx.config.stream.hls.segment_ms as f64 / 1000.0,
             },
         };
+        // As in SRS, the default vhost is listed even without streams.
         let mut vhosts = BTreeMap::from([(DEFAULT_VHOST, empty(DEFAULT_VHOST))]);
         for (name, _, hosted) in self.streams.iter() {
             let vhost = vhosts.entry(&name.vhost).or_insert_with(|| empty(&name.vhost));
@@ -83,14 +84,14 @@ impl Server {
         }
     }
 
-    /// Connections that are about a stream, in the order of their places.
+    /// Connections that publish, play, wait or fetch, in the order of their indices.
     pub(super) fn clients(&self) -> impl Iterator<Item = &Peer> {
         self.peers.iter().filter(|peer| {
             !peer.is_ending() && (peer.role.stream().is_some() || peer.fetches_from().is_some())
         })
     }
 
-    /// Publisher, players and those who fetch.
+    /// Number of clients of a stream: publisher, players, and peers that wait or fetch.
     fn clients_of(&self, name: &StreamName, hosted: &Hosted) -> u64 {
         let fetching = self.peers.iter().filter(|peer| peer.fetches_from() == Some(name)).count();
         let around = hosted.players.len() + hosted.waiting.len() + fetching;

@@ -1,5 +1,7 @@
-//! One stream and the peers around it, with what a change of them may touch. A frame of a publisher goes
-//! through here: into the stream, to its consumers, and to its players as something to write.
+//! A view of one stream, its peers, and what a change of them may touch.
+//!
+//! In: frames of the publisher, players that come and go, the stream's timer. Out: queued writes for players,
+//! frames and work for consumers, answers to sessions.
 
 use crate::base::id::{Cid, ConnId};
 use crate::base::limit::Limit;
@@ -25,15 +27,15 @@ use crate::stream::registry::StreamKey;
 use crate::wire::format::Format;
 use std::time::Duration;
 
-/// A stream, the peers, the queues, and what everything may look at.
+/// A view of a stream.
 pub struct StreamMut<'a> {
-    /// Which stream.
+    /// Key of the stream.
     pub key: StreamKey,
-    /// The stream and what hangs on it.
+    /// The stream, its consumers and players.
     pub hosted: &'a mut Hosted,
     /// All peers.
     pub peers: &'a mut Peers,
-    /// What is still to be done.
+    /// The queues of the server.
     pub queues: &'a mut Queues,
     /// Background work of consumers.
     pub jobs: &'a mut Jobs,
@@ -43,7 +45,8 @@ pub struct StreamMut<'a> {
 
 // Frames.
 impl StreamMut<'_> {
-    /// A frame of the publisher `id`, and the frames that it has asked to append behind that.
+    /// Appends a frame of the publisher `id`, and the frames that follow it in the queue of requests. Players
+    /// and consumers are handled once for all of them.
     pub fn frames(&mut self, id: ConnId, cid: Cid, first: Frame) {
         let mark = self.hosted.stream.flushed();
         let mut next = Some(first);
@@ -51,6 +54,7 @@ impl StreamMut<'_> {
             if !self.frame(id, cid, frame) {
                 break;
             }
+            // Only the front of the queue, so that the order of requests stays.
             let follows = |(asker, ask): &mut (ConnId, Ask)| *asker == id && matches!(ask, Ask::Frame(_));
             if let Some((_, Ask::Frame(frame))) = self.queues.asks.pop_front_if(follows) {
                 next = Some(frame);
@@ -63,7 +67,7 @@ impl StreamMut<'_> {
         self.arm();
     }
 
-    /// False if the publisher has to go.
+    /// Appends one frame. False if the publisher must be closed.
     fn frame(&mut self, id: ConnId, cid: Cid, frame: Frame) -> bool {
         let StreamMut { hosted, cx, .. } = self;
         let was_live = hosted.stream.is_live();
@@ -73,14 +77,15 @@ impl StreamMut<'_> {
                 let at = self.moment();
                 self.hosted.feed(at);
             }
-            Appended::Ignored => log::trace!(cid:%; "a frame is left out"),
+            Appended::Ignored => log::trace!(cid:%; "ignored a frame"),
             Appended::TooLarge => {
+                // First in the queue: no frame behind it may be appended.
                 self.queues.asks.push_front((id, Ask::Bye(Reason::Limit(Limit::RingBytes))));
                 return false;
             }
         }
         if !was_live && self.hosted.stream.is_live() {
-            log::debug!(cid:%; "its tracks are known, players may begin");
+            log::debug!(cid:%; "the tracks are known: players can begin");
             self.begin();
         }
         true
@@ -91,7 +96,8 @@ impl StreamMut<'_> {
         Moment { now: self.cx.now, wall_ms: self.cx.wall_ms() }
     }
 
-    /// The consumers have moved on: effects to start, fetches to answer, consumers that have finished.
+    /// After consumers were called: starts their effects, removes those that have finished, and answers
+    /// fetches if files have changed.
     pub fn after_consumers(&mut self) {
         let StreamMut { key, hosted, queues, jobs, .. } = self;
         let mut changed = false;
@@ -109,19 +115,21 @@ impl StreamMut<'_> {
             changed |= version != std::mem::replace(&mut consumed.version, version);
         }
         hosted.consumers.retain(|consumed| !consumed.consumer.is_finished());
+        // Without a change no fetch that waits can have another result.
         if changed {
             self.retry_fetches();
         }
     }
 
-    /// The files that peers wait for may be there now.
+    /// Answers the peers that wait for files which exist now.
     fn retry_fetches(&mut self) {
+        // A copy, since the list changes while peers are answered.
         for id in self.hosted.fetching.iter().copied().collect::<Vec<ConnId>>() {
             let Some(Role::Fetching { file, .. }) = self.peers.get(id).map(|peer| &peer.role) else {
                 continue;
             };
             if let Fetch::Ready(fetched) = self.hosted.fetch(*file) {
-                reached!("a file came that somebody waited for");
+                reached!("a file became available for a waiting peer");
                 self.hosted.fetching.remove(&id);
                 if let Some(peer) = self.peers.get_mut(id) {
                     peer.role = Role::None;
@@ -131,7 +139,7 @@ impl StreamMut<'_> {
         }
     }
 
-    /// The stream has flushed: every player that has room is queued, behind those that wait for the next
+    /// Queues every player whose socket has room, after a flush; behind the players that wait for the next
     /// pass.
     pub fn pump(&mut self) {
         let Hosted { players, budget, .. } = &mut *self.hosted;
@@ -143,7 +151,7 @@ impl StreamMut<'_> {
         }
     }
 
-    /// Keeps the stream's timer no later than its deadline.
+    /// Sets the stream's timer no later than its deadline.
     pub fn arm(&mut self) {
         let wanted = self.hosted.deadline().map(|(at, _)| at);
         self.queues.arm(Timer::Stream(self.key), &mut self.hosted.armed, wanted);
@@ -152,26 +160,28 @@ impl StreamMut<'_> {
 
 // Players.
 impl StreamMut<'_> {
-    /// The stream has begun (again): the peers that wait for it play.
+    /// Starts the players that wait, when the stream has become live.
     fn begin(&mut self) {
         for id in std::mem::take(&mut self.hosted.waiting) {
             let Some(peer) = self.peers.get_mut(id) else { continue };
             let Role::Waiting { format, .. } = peer.role else { continue };
             peer.role = Role::None;
+            // The codecs were not known when the player chose its format.
             if !format.suits(self.hosted.stream.info()) {
-                reached!("a player waited for a stream that does not suit it");
+                reached!("a player waited for a stream that its format does not suit");
                 self.answer(id, Answer::Ended(Refusal::Unsuitable));
                 continue;
             }
-            reached!("a stream began that somebody waited for");
-            // The session's head must stand in the outbox before the stream's bytes can.
+            reached!("a stream began for a waiting player");
+            // First the answer: the session writes the head of the response, which goes before all frames.
             self.answer(id, Answer::Began(self.hosted.stream.info().clone()));
             self.start(id, format);
         }
     }
 
-    /// `id` gets a cursor; the stream's bytes follow its own. The format suits the stream.
+    /// Starts playing for `id`; frames follow the bytes in its outbox. The format must suit the stream.
     pub fn start(&mut self, id: ConnId, format: Format) {
+        // The session may have ended while it handled the answer.
         let Some(peer) = self.peers.get_mut(id).filter(|peer| !peer.is_ending()) else { return };
         let kind = peer.introduction.kind.map_or("", ClientKind::name);
         log::info!(cid:% = peer.cid; "{} plays a stream as {kind}", peer.addr);
@@ -180,19 +190,20 @@ impl StreamMut<'_> {
         self.queue_write(id);
     }
 
-    /// A player may have something to write.
+    /// Queues a player for writing.
     pub fn queue_write(&mut self, id: ConnId) {
         let Some(peer) = self.peers.get_mut(id) else { return };
         let Link::Stream(link) = &mut peer.link;
         self.hosted.budget.line_up(id, link, &mut self.queues.ready);
     }
 
-    /// A player has everything there is. If the stream has ended, the player leaves it and is told so.
+    /// Ends playing for `id` if the stream has ended and the player has been sent all of it.
     pub fn caught_up(&mut self, id: ConnId) {
         let Some(peer) = self.peers.get_mut(id).filter(|_| self.hosted.ended) else { return };
         let (Role::Playing { cursor, .. }, Link::Stream(link)) = (&mut peer.role, &mut peer.link) else {
             return;
         };
+        // Bytes that are being written, or remain: the count of the next write comes back here.
         if link.write == WriteState::Offered
             || self.hosted.stream.advance(cursor, &mut link.outbox) != Readiness::CaughtUp
         {
@@ -204,21 +215,22 @@ impl StreamMut<'_> {
         self.answer(id, Answer::Ended(Refusal::Ended));
     }
 
-    /// A player with this cursor does not play any more.
+    /// Removes a player that has this cursor.
     pub fn player_left(&mut self, id: ConnId, cursor: &Cursor) {
         let Some(peer) = self.peers.get_mut(id) else { return };
         if let Some(rest) = self.hosted.stream.rest(cursor) {
             reached!("a player left in the middle of a frame");
-            // What is said from here on comes after the frame that it is in the middle of.
+            // The rest of a frame that was sent in part goes before everything that the session writes next.
             let Link::Stream(link) = &mut peer.link;
             link.outbox.push_front(rest);
         }
         if cursor.dropped > 0 {
             let dropped = cursor.dropped;
-            log::info!(cid:% = peer.cid, dropped; "frames were skipped: the player was too slow");
+            log::info!(cid:% = peer.cid, dropped; "skipped frames: the player was too slow");
         }
         self.hosted.stream.leave(cursor);
         self.hosted.players.remove(&id);
+        // It waited for the next pass in the queue of the stream. What remains in the outbox is its own.
         if self.hosted.budget.leave(id) {
             self.queues.ready.push(id);
         }
@@ -233,7 +245,7 @@ impl StreamMut<'_> {
 
 // Publishers.
 impl StreamMut<'_> {
-    /// `id` publishes from now on.
+    /// Makes `id` the publisher.
     pub fn publish(&mut self, id: ConnId, name: &StreamName, settings: &StreamSettings) {
         let at = self.moment();
         let StreamMut { hosted, cx, peers, key, .. } = self;
@@ -246,6 +258,7 @@ impl StreamMut<'_> {
         for consumed in &mut hosted.consumers {
             consumed.consumer.publishing(at, true);
         }
+        // Consumers that are left from the last publisher go on; the others are added.
         let present = hosted.consumers.iter().map(|consumed| &consumed.consumer);
         let rng = |label: &str| cx.seed.fork(label.as_bytes());
         for consumer in package::missing(settings, name, present, rng, at.wall_ms) {
@@ -257,10 +270,11 @@ impl StreamMut<'_> {
         log::info!(cid:% = peer.cid; "{} publishes {name}", peer.addr);
     }
 
-    /// The publisher has gone: players get what has not left yet.
+    /// The publisher is gone: flushes frames that were held back.
     pub fn publisher_gone(&mut self) {
         let at = self.moment();
         self.hosted.stream.unpublish(at.now);
+        // They complete what they have: the next publisher does not continue it.
         for consumed in &mut self.hosted.consumers {
             consumed.consumer.publishing(at, false);
         }
@@ -269,17 +283,18 @@ impl StreamMut<'_> {
         self.arm();
     }
 
-    /// The publisher may come back for a while.
+    /// Keeps the stream for `linger`, so that a publisher that has dropped can come back.
     pub fn linger(&mut self, linger: Duration, name: &StreamName) {
-        log::debug!(stream:% = name, linger_ms = linger.as_millis(); "a publisher may come back");
+        log::debug!(stream:% = name, linger_ms = linger.as_millis(); "the stream is kept for its publisher");
         self.hosted.linger = Some(self.cx.now + linger);
         self.arm();
     }
 
-    /// The stream has ended for good: players are told when they have got all of it.
+    /// Ends the stream for good. Each player is told when it has been sent all frames.
     pub fn end(&mut self) {
         self.hosted.linger = None;
         self.hosted.ended = true;
+        // Players that have all frames get no further write, whose count would tell them.
         for id in self.hosted.players.iter().copied().collect::<Vec<ConnId>>() {
             self.caught_up(id);
         }
@@ -288,20 +303,22 @@ impl StreamMut<'_> {
 
 // Time.
 impl StreamMut<'_> {
-    /// The stream's timer has fired. True if a publisher that might have come back has not.
+    /// Handles the stream's timer. True if the time in which the publisher could come back is over.
     pub fn fire(&mut self) -> bool {
         let at = self.moment();
         let now = at.now;
         let StreamMut { hosted, queues, .. } = self;
         hosted.armed = None;
+        // While players wait for the next pass, the pass that is measured has not ended.
         if hosted.budget.is_empty() {
             hosted.stream.note_pass(now);
         }
+        // A new pass: the players that waited for it come first.
         while let Some(id) = hosted.budget.next() {
             queues.ready.push(id);
         }
         if hosted.stream.flusher().flush_at().is_some_and(|flush_at| flush_at <= now) {
-            reached!("a flush came by the clock");
+            reached!("a flush was due by time");
             hosted.stream.flush(now);
             self.pump();
         }
@@ -315,7 +332,7 @@ impl StreamMut<'_> {
         self.hosted.linger.is_some_and(|linger| linger <= now)
     }
 
-    /// An effect of a consumer is done, or why not.
+    /// Handles the result of an effect of a consumer.
     pub fn stored(&mut self, consumer: u32, result: Result<(), String>) {
         let at = self.moment();
         let Some(consumed) = self.hosted.consumers.iter_mut().find(|consumed| consumed.number == consumer)
@@ -329,13 +346,13 @@ impl StreamMut<'_> {
     }
 }
 
-/// Logs what a publisher sent: what players may need to begin or to go on, or anything.
+/// Logs the frame that was appended last: configurations and keyframes at level debug, others at trace.
 fn log_frame(cid: Cid, hosted: &Hosted) {
     let number = hosted.stream.head() - 1;
     let Some(frame) = hosted.stream.entry(number).map(|entry| &entry.frame) else { return };
     let (bytes, dts_us) = (frame.payload.len(), frame.dts.0);
     if frame.kind == FrameKind::Config {
-        log::debug!(cid:%, codec:? = frame.codec, frame = number, bytes; "headers of a track");
+        log::debug!(cid:%, codec:? = frame.codec, frame = number, bytes; "codec configuration");
     } else if frame.is_video_key() {
         log::debug!(cid:%, frame = number, dts_us, bytes; "keyframe");
     } else {

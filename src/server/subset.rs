@@ -1,8 +1,7 @@
-//! A part of a server as a server of its own: some streams and the connections that are about them.
+//! A part of a server as a server of its own: some streams and their connections.
 //!
-//! What one peer does never changes what another gets, but through the stream that they budget. So the part,
-//! told what these connections do, goes on as they do in the whole: this is how a recording of chosen streams
-//! can begin in the middle of a run.
+//! Peers affect each other only through a stream that they share. So the part, given the inputs of its
+//! connections, behaves as it does in the whole. A recording of chosen streams begins with such a part.
 
 use crate::base::name::StreamName;
 use crate::server::Server;
@@ -10,9 +9,9 @@ use crate::server::jobs::Jobs;
 use crate::server::peer::{Peer, State};
 
 impl Server {
-    /// A copy with nothing but the streams that `keep` wants and the connections about them; of the others
-    /// those may still become such that have not said what they are about. To be called when [`Server::poll`]
-    /// has nothing to say. Takes time in proportion to what is kept.
+    /// A copy with the streams for which `keep` is true, their connections, and connections that have no
+    /// stream yet and may choose one of these. To be called when [`Server::poll`] returns `None`. Takes time
+    /// in proportion to what is kept.
     pub fn subset(&self, keep: impl Fn(&StreamName) -> bool) -> Server {
         let stays = |peer: &Peer| {
             let stream = peer.role.stream().and_then(|key| self.streams.name(key));
@@ -29,7 +28,7 @@ impl Server {
             cx: self.cx.clone(),
             services: self.services.clone(),
             queues: self.queues.subset(stay, |key| streams.get(key).is_some()),
-            // Their results are not recorded with chosen streams.
+            // A recording of chosen streams holds no results of background work.
             jobs: Jobs::default(),
             admission: self.admission.clone(),
             pending: self.pending.iter().filter(|(_, id)| stay(**id)).map(|(a, b)| (*a, *b)).collect(),

@@ -1,5 +1,5 @@
-//! Timers: who is woken, and what happens then. A deadline that moves away is noticed when its timer fires,
-//! so that a peer that keeps talking costs no timer work.
+//! Timer handling. Deadlines are armed lazily: a timer that fires early is set again, so that traffic on a
+//! busy connection never touches the timers.
 
 use crate::base::id::ConnId;
 use crate::base::limit::Limit;
@@ -10,10 +10,10 @@ use crate::server::queues::Timer;
 use crate::session::Session;
 use std::time::Duration;
 
-/// Timers that fire so late tell of overload.
+/// Overload is logged if a timer fires this late.
 const LATE_MIN: Duration = Duration::from_millis(200);
 
-/// For how long after overload was seen another one is the same.
+/// Overload that comes back within this time is not logged again.
 const QUIET: Duration = Duration::from_secs(60);
 
 impl Server {
@@ -28,18 +28,19 @@ impl Server {
         }
     }
 
-    /// Timers that fire late are what overload looks like from inside. It is said when it begins.
+    /// Logs the beginning of overload, which the server notices by timers that fire late.
     fn look_for_overload(&mut self) {
         let late = self.queues.timers.next().map_or(Duration::ZERO, |(at, _)| self.cx.now.since(at));
         if late < LATE_MIN {
             return;
         }
+        // Every late timer extends the quiet time, so that lasting overload is logged once.
         let told = self.overload_told.replace(self.cx.now + QUIET);
         if told.is_none_or(|until| until <= self.cx.now) {
             log::warn!(
-                "timers fire {} ms late: there is more to do than one core has time for ({} connections, {} \
-                 streams); players get the same frames in fewer writes, the slowest skip some. `flush: Auto` \
-                 holds frames back before it comes to that",
+                "overload: timers fire {} ms late, one core is not enough ({} connections, {} streams); \
+                 players get the same frames in fewer writes, and the slowest skip some. `flush: Auto` holds \
+                 frames back before it comes to that",
                 late.as_millis(),
                 self.peers.len(),
                 self.streams.len()
@@ -52,12 +53,13 @@ impl Server {
         let Some(mut peer) = self.peer(id) else { return };
         peer.peer.armed = None;
         let Some((_, why)) = peer.peer.deadline().filter(|(at, _)| *at <= now) else {
+            // The deadline has moved since the timer was set.
             return peer.arm();
         };
-        log::trace!(cid:% = peer.peer.cid, why; "a timer has fired");
+        log::trace!(cid:% = peer.peer.cid, why; "a timer fired");
         let Link::Stream(link) = &peer.peer.link;
         if let State::Ending { reason, .. } = &peer.peer.state {
-            reached!("the final response did not leave in time");
+            reached!("the final response was not sent in time");
             let reason = reason.clone();
             self.close(id, reason);
         } else if link.stalled_at().is_some_and(|at| at <= now) {
@@ -72,8 +74,8 @@ impl Server {
         }
     }
 
-    /// The session's own deadline has come. It either moves it or ends itself: one that does neither would be
-    /// woken for ever (I28).
+    /// Calls a session whose deadline has come. It must move the deadline or end itself; else it is closed,
+    /// since it would be called for ever (I28).
     fn tick(&mut self, id: ConnId) {
         let now = self.cx.now;
         if let Some(mut peer) = self.peer(id) {
@@ -83,7 +85,7 @@ impl Server {
         let Some(mut peer) = self.peer(id) else { return };
         match peer.peer.deadline() {
             Some((at, why)) if at <= now => {
-                log::error!("a session does not heed its deadline: {why}");
+                log::error!("a session ignored its deadline: {why}");
                 self.close(id, Reason::Internal(format!("deadline ignored: {why}")));
             }
             _ => peer.arm(),

@@ -1,13 +1,13 @@
-//! Bytes that went by, and how fast.
+//! Byte counters with rates, in both directions.
 
 use crate::base::time::Instant;
 use crate::status::Kbps;
 use serde::{Deserialize, Serialize};
 
-/// Half of the span that rates are taken over.
+/// Half of the longest span that a rate covers.
 const HALF_SPAN_US: u64 = 15_000_000;
 
-/// A counter with a rate over the last 15 to 30 seconds. Costs two additions per event and no timer.
+/// A byte counter with a rate over the last 15 to 30 seconds. Costs two additions per event and no timer.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Meter {
     total: u64,
@@ -21,6 +21,7 @@ impl Meter {
     fn roll(&mut self, now: Instant) {
         let half = now.as_micros() / HALF_SPAN_US;
         if half != self.half {
+            // After a longer pause both halves have left the span.
             self.before = if half == self.half + 1 { self.current } else { 0 };
             self.current = 0;
             self.half = half;
@@ -37,12 +38,13 @@ impl Meter {
         self.roll(now);
         let in_half = now.as_micros() % HALF_SPAN_US;
         let alive = u64::try_from(now.since(since).as_micros()).unwrap_or(u64::MAX);
+        // At least a second: the first bytes of a connection would give a meaningless rate.
         let span = (HALF_SPAN_US + in_half).min(alive).max(1_000_000);
         (self.current + self.before) * 8_000 / span
     }
 }
 
-/// Bytes received from and sent to somebody.
+/// Bytes received and sent by a peer, a stream or the server.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Traffic {
     received: Meter,
@@ -51,27 +53,27 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Nothing so far; counted since `now`.
+    /// Counters at zero, from `now` on.
     pub fn new(now: Instant) -> Self {
         Traffic { received: Meter::default(), sent: Meter::default(), since: now }
     }
 
-    /// Bytes came.
+    /// Counts bytes that were received.
     pub fn receive(&mut self, now: Instant, len: usize) {
         self.received.add(now, len as u64);
     }
 
-    /// Bytes went.
+    /// Counts bytes that were sent.
     pub fn send(&mut self, now: Instant, len: usize) {
         self.sent.add(now, len as u64);
     }
 
-    /// Bytes that came so far.
+    /// Total of received bytes.
     pub fn received_bytes(&self) -> u64 {
         self.received.total
     }
 
-    /// Bytes that went so far.
+    /// Total of sent bytes.
     pub fn sent_bytes(&self) -> u64 {
         self.sent.total
     }

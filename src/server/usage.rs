@@ -1,4 +1,4 @@
-//! Resources that the server holds, in numbers, for checkers outside of it.
+//! Resources that the server holds, in numbers, for checkers outside the server.
 
 use crate::base::id::ConnId;
 use crate::server::Server;
@@ -7,49 +7,48 @@ use crate::server::peer::{Peer, Role};
 /// Resources in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Connections.
+    /// Number of connections.
     pub conns: usize,
-    /// Streams, those that peers merely wait for among them.
+    /// Number of streams, including those that peers only wait for.
     pub streams: usize,
-    /// Streams that are, or lately were, published.
+    /// Number of streams that are or lately were published.
     pub published: usize,
-    /// Most players of one stream, those that wait for it among them.
+    /// Most players of one stream, including those that wait for it.
     pub players_max: usize,
-    /// Timers that are armed.
+    /// Number of armed timers.
     pub timers: usize,
-    /// Connections that are in line to write or to read on.
+    /// Number of entries in the queues.
     pub queued: usize,
-    /// Requests to the shell that were not answered yet.
+    /// Number of requests to the shell that are not answered yet.
     pub requests: usize,
-    /// Bytes of payload: what came and waits, what waits to leave, frames, what they were laid out as, and
-    /// HLS.
+    /// Bytes in inboxes, outboxes, rings, renditions and consumers.
     pub bytes: u64,
 }
 
 impl Usage {
-    /// True if nothing is held at all.
+    /// True if every number is zero.
     pub fn is_nothing(&self) -> bool {
         *self == Usage::default()
     }
 }
 
-/// What a connection does, for checkers.
+/// What a connection does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
-    /// Nothing with a stream (yet, or any more).
+    /// It has no role.
     Nothing,
     /// It publishes.
     Publishing,
-    /// It waits for a stream or a file.
+    /// It waits for admission, a stream or a file.
     Waiting,
     /// It plays.
     Playing,
-    /// Its final response is leaving.
+    /// Its final response is being sent.
     Ending,
 }
 
 impl Server {
-    /// Resources in use. Takes time in proportion to the number of connections and streams.
+    /// The resources in use. Takes time in proportion to the number of connections and streams.
     pub fn usage(&self) -> Usage {
         let own = self.peers.iter().map(Peer::bytes).sum::<usize>();
         let streams = self.streams.iter().map(|(_, _, hosted)| hosted.bytes());

@@ -1,9 +1,9 @@
-//! The ids of vhosts and streams in the HTTP API.
+//! Ids of vhosts and streams in the HTTP API.
 
 use crate::base::name::StreamName;
 use sha2::{Digest, Sha256};
 
-/// The id of a vhost or stream in the API: stable for a name, and tells nothing about it.
+/// The id of a vhost or stream in the API: always the same for a name, and does not reveal it.
 pub fn vid(name: &str) -> String {
     let digest = Sha256::digest(name.as_bytes());
     let hex: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();

@@ -1,9 +1,8 @@
-//! The write budget of a stream: how many writes its players get in one pass of the loop. Players past it
-//! wait for the next pass. So publishers are read and requests are answered in time, however many players
-//! there are.
+//! Per-stream write budget for one pass of the event loop. Players over budget wait for the next pass, so
+//! that publishers are read and requests are answered in time, however many players there are.
 //!
-//! In: writes. Out: whether the budget is spent, which players wait, and when they are next. What one stream
-//! spends never touches another, so that each replays alone.
+//! In: writes. Out: whether the budget is spent, which players wait, and when their pass comes. Each stream
+//! has a budget of its own, so that a recording of one stream replays alone.
 
 use crate::base::id::ConnId;
 use crate::base::ready::ReadyList;
@@ -13,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Bytes that take about as long as a write takes anyway: 5 µs, measured on loopback.
+/// Bytes that take as long to send as the fixed cost of a write: 5 µs, measured on loopback.
 const WRITE_BYTES: usize = 16 << 10;
 
 /// The writes of the pass at time `at`, and the players that wait for the next pass.
@@ -25,8 +24,9 @@ pub struct WriteBudget {
 }
 
 impl WriteBudget {
-    /// A write of `len` bytes was made.
+    /// Counts a write of `len` bytes.
     pub fn spend(&mut self, now: Instant, len: usize) {
+        // Time has moved: the first write of another pass.
         if self.at != now {
             (self.at, self.spent) = (now, 0);
         }
@@ -38,9 +38,9 @@ impl WriteBudget {
         self.at == now && self.spent >= writes_max
     }
 
-    /// A player with bytes and room joins the end of the line: that of its stream while players wait there
-    /// for the next pass. A player that is caught up is ready at each frame of the stream, and would always
-    /// be served before those.
+    /// Queues a player that has bytes and room: behind the players that wait for the next pass if there are
+    /// any, else in the ready list. Otherwise a player that is caught up, which becomes ready with each
+    /// frame, would always be served before those that wait.
     pub fn line_up(&mut self, conn: ConnId, link: &mut StreamLink, ready: &mut ReadyList) {
         if !link.joins_queue() {
             return;
@@ -52,17 +52,17 @@ impl WriteBudget {
         }
     }
 
-    /// `conn` waits for the next pass.
+    /// Makes `conn` wait for the next pass.
     pub fn wait(&mut self, conn: ConnId) {
         self.waiting.push_back(conn);
     }
 
-    /// The next of the players that wait, once the pass has come.
+    /// Removes the first of the players that wait; called when the next pass has come.
     pub fn next(&mut self) -> Option<ConnId> {
         self.waiting.pop_front()
     }
 
-    /// `conn` is no player of the stream any more. True if it waited.
+    /// Removes a player that leaves the stream. True if it waited.
     pub fn leave(&mut self, conn: ConnId) -> bool {
         let before = self.waiting.len();
         self.waiting.retain(|other| *other != conn);
@@ -74,12 +74,12 @@ impl WriteBudget {
         self.waiting.is_empty()
     }
 
-    /// True if `conn` waits. A search: for checks only.
+    /// True if `conn` waits. Searches all that wait: for checks only.
     pub fn contains(&self, conn: ConnId) -> bool {
         self.waiting.contains(&conn)
     }
 
-    /// When the players that wait are next: as soon as time has moved.
+    /// When the next pass of the players that wait is due: as soon as time has moved.
     pub fn wake_at(&self) -> Option<Instant> {
         (!self.waiting.is_empty()).then_some(self.at + Duration::from_micros(1))
     }

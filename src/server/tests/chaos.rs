@@ -1,6 +1,6 @@
-//! Anything in any order: peers of all kinds, damaged bytes, kernels that take one byte at a time, time that
-//! passes. Nothing panics, every invariant that `check` looks at holds after every input, and in the end
-//! everybody is gone (I14 to I17, I21 to I25, I27 to I29).
+//! Random inputs in random order: peers of all kinds, damaged bytes, sockets that take one byte at a time,
+//! time. Nothing panics, every invariant of `check` holds after every input, and in the end all connections
+//! are closed (I14 to I17, I21 to I25, I27 to I29).
 
 use super::harness::World;
 use crate::base::id::ConnId;
@@ -152,7 +152,7 @@ impl Peer {
     }
 }
 
-/// Whatever was, in the end everybody is gone.
+/// Whatever happened before, in the end all connections are closed.
 fn end(world: &mut World) {
     world.drain_server();
     assert!(world.is_finished(), "L7: everybody is gone in time");

@@ -1,4 +1,4 @@
-//! A world for tests: drives a server, collects what each peer was sent, and plays simple peers.
+//! Test harness: drives a server, collects the bytes that each peer was sent, and plays simple peers.
 
 use crate::base::id::{ConnId, ListenerId};
 use crate::base::rng::Seed;
@@ -244,7 +244,7 @@ impl World {
         conn
     }
 
-    /// Somebody at the RTMP port who has said nothing yet, with an address of its own: others keep theirs.
+    /// An RTMP connection that has sent nothing yet, with an address of its own.
     pub fn stranger(&mut self) -> ConnId {
         let port = std::mem::replace(&mut self.port, 40_000 + self.direct.peers.sent.len() as u16);
         let conn = self.connect(Service::Rtmp);

@@ -1,4 +1,4 @@
-//! The whole server in one process without sockets: a list of inputs in, bytes and closings out.
+//! Tests of the whole server without sockets. In: a list of inputs. Out: bytes and closed connections.
 
 mod chaos;
 mod harness;

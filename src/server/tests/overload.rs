@@ -1,4 +1,4 @@
-//! More players than a processor has time for: what there is, is shared evenly.
+//! Overload: more players than a processor has time for are served evenly.
 
 use super::harness::World;
 use super::quick;
@@ -22,8 +22,9 @@ fn publish(world: &mut World, publisher: crate::base::id::ConnId, pictures: std:
     }
 }
 
-/// From nearly all that is wanted down to a third of it: everybody gets about as much, nobody waits long, and
-/// nothing that could be moved is left. Measured with real sockets by `benches/compare/all.sh overload`.
+/// With capacity for nearly all down to a third of the bytes, players get about the same number of bytes,
+/// none waits long, and no capacity is unused. Measured with real sockets by `benches/compare/all.sh
+/// overload`.
 #[test]
 fn players_that_want_more_than_there_is_get_equal_shares() {
     for percent in [95, 80, 50, 33] {
@@ -49,6 +50,6 @@ fn players_that_want_more_than_there_is_get_equal_shares() {
         assert!(most * 10 < least * 13, "{percent} % of what is wanted: {most} bytes and {least}");
         let could = bytes_per_second as u64 * 8;
         assert!(all > could * 9 / 10, "{percent} %: {all} of {could} bytes that could be moved");
-        assert!(pause < Duration::from_secs(1), "{percent} %: somebody got nothing for {pause:?}");
+        assert!(pause < Duration::from_secs(1), "{percent} %: a player got nothing for {pause:?}");
     }
 }

@@ -1,5 +1,4 @@
-//! A copy of a server is the server: it goes on like the original, to the byte. So is one that was saved and
-//! loaded.
+//! A clone of a server, and a server that was saved and loaded, behave as the original, to the byte.
 
 use super::chaos::{Cast, Op, config, op};
 use super::harness::World;
@@ -100,9 +99,9 @@ fn what_is_saved_is_loaded() {
 fn what_is_no_saved_server_is_refused_in_words() {
     let saved = busy().server().save();
     let told = |bytes: &[u8]| Server::load(bytes).expect_err("it is none").to_string();
-    assert_eq!(told(b"FLV\x01"), "this is no saved server");
-    assert_eq!(told(b""), "this is no saved server");
-    assert!(told(b"dacapo server 2 SECRET\n").contains("in another format than 1"));
+    assert_eq!(told(b"FLV\x01"), "not a saved server");
+    assert_eq!(told(b""), "not a saved server");
+    assert!(told(b"dacapo server 2 SECRET\n").contains("it reads format 1"));
     for at in (super::super::save::LINE_BYTES..saved.len()).step_by(97) {
         let mut damaged = saved.clone();
         damaged[at] ^= 4;
