@@ -1,24 +1,24 @@
-//! The budgets and bounds of the loop.
+//! Budgets and limits of the loop.
 
 use std::time::Duration;
 
-/// How much a loop does in one pass, and for how long it keeps what is closing.
+/// How much a loop does in one pass, and how long a lingering close may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Most bytes of one read. A shorter read means that the socket is drained. With 16 KiB publishers cost a
-    /// quarter more, and with 256 KiB the same (`benches/README.md`).
+    /// Most bytes of one read. With 16 KiB publishers cost a quarter more processor time, with 256 KiB the
+    /// same (`benches/README.md`).
     pub read_bytes: usize,
-    /// Bytes after which a connection in one pass is read from no more. The last read may go past it.
+    /// Most bytes that are read from one connection in a pass. The last read may exceed it.
     pub read_budget_bytes: usize,
-    /// Most connections that one listener accepts in a pass.
+    /// Most connections that are accepted at one listener in a pass.
     pub accepts: usize,
-    /// How long to accept nothing after the file descriptors ran out.
+    /// Pause of accepting after the file descriptors ran out.
     pub accept_pause: Duration,
-    /// How long a socket in lingering close waits for its peer to close.
+    /// Most time of a lingering close.
     pub linger: Duration,
-    /// Most bytes of one socket that are read and dropped in lingering close.
+    /// Most bytes that are read and dropped in one lingering close.
     pub linger_bytes: usize,
-    /// Most sockets in lingering close. Past it the oldest is closed.
+    /// Most sockets in lingering close. When there are more, the oldest is closed.
     pub lingering_sockets: usize,
 }
 

@@ -1,8 +1,8 @@
-//! Lingering close: sockets whose final response is on its way.
+//! Lingering close: closes sockets so that the final response arrives.
 //!
-//! Closing a socket that holds unread bytes makes the kernel reset the connection, and the peer may lose what
-//! was sent last. So such a socket gets a FIN, and what the peer still sends is read and dropped until the
-//! peer closes its side too, for a short time ([`Limits::linger`]).
+//! Closing a socket that holds unread bytes makes the kernel send RST, and the peer may lose bytes that it
+//! has not read yet. So FIN is sent first, and bytes of the peer are read and dropped until the peer closes
+//! its side or [`Limits::linger`] passes.
 
 use crate::base::table::Table;
 use crate::base::time::Instant;
@@ -13,9 +13,9 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub struct Lingering<S> {
     sockets: Table<Entry<S>>,
-    /// When each is closed at the latest, the oldest first, by place.
+    /// The latest time of each close, and the socket's index in `sockets`; in the order of time.
     due: VecDeque<(Instant, usize)>,
-    /// Places whose sockets may have bytes to drop.
+    /// Indices of sockets that may have bytes to drop.
     ready: VecDeque<usize>,
 }
 
@@ -42,7 +42,7 @@ impl<S> Lingering<S> {
         !self.ready.is_empty()
     }
 
-    /// When the next socket is closed at the latest.
+    /// The latest time of the next close.
     pub fn deadline(&self) -> Option<Instant> {
         self.due.front().map(|(at, _)| *at)
     }
@@ -52,7 +52,10 @@ impl<S> Lingering<S> {
         self.sockets.into_values().map(|entry| entry.socket)
     }
 
-    /// Sends FIN and takes the socket over.
+    /// Sends FIN and takes over the socket.
+    ///
+    /// # Panics
+    /// If [`Limits::lingering_sockets`] is larger than 2^32.
     pub fn adopt<W: Sockets<Socket = S>>(
         &mut self,
         mut socket: S,
@@ -63,20 +66,22 @@ impl<S> Lingering<S> {
     ) {
         world.shutdown(&mut socket);
         if self.sockets.len() >= limits.lingering_sockets {
+            // It has had the most time.
             self.close_oldest(world);
         }
         let place = self.sockets.next_place();
         let key = Key::Lingering(u32::try_from(place).expect("sockets in lingering close are limited"));
         if world.watch(&mut socket, key).is_err() {
+            // Without readiness the end of the peer would never be noticed.
             return world.close(socket);
         }
         self.sockets.insert(Entry { socket, dropped_bytes: 0 });
         self.due.push_back((now + limits.linger, place));
-        // What came before is not reported again.
+        // Readiness that was reported before is not reported again.
         self.drop_bytes(place, limits, buffer, world);
     }
 
-    /// The socket in this place has bytes to drop, or has ended.
+    /// Notes that the socket at this index has bytes to drop or has ended.
     pub fn ready(&mut self, place: u32) {
         let place = place as usize;
         if self.sockets.get(place).is_some() && !self.ready.contains(&place) {
@@ -84,7 +89,7 @@ impl<S> Lingering<S> {
         }
     }
 
-    /// Reads and drops what peers have sent.
+    /// Reads and drops bytes of the sockets that are ready.
     pub fn discard<W: Sockets<Socket = S>>(&mut self, limits: &Limits, buffer: &mut [u8], world: &mut W) {
         while let Some(place) = self.ready.pop_front() {
             self.drop_bytes(place, limits, buffer, world);
@@ -103,6 +108,7 @@ impl<S> Lingering<S> {
             match world.read(&mut entry.socket, buffer) {
                 Read::Bytes { len, .. } => {
                     entry.dropped_bytes += len;
+                    // A peer that keeps sending does not read the response.
                     if entry.dropped_bytes > limits.linger_bytes {
                         reached!("a peer went on sending after the final response");
                         break true;
@@ -118,7 +124,7 @@ impl<S> Lingering<S> {
         }
     }
 
-    /// Closes the sockets whose time is over.
+    /// Closes the sockets whose time has passed.
     pub fn expire<W: Sockets<Socket = S>>(&mut self, now: Instant, world: &mut W) {
         while self.due.front().is_some_and(|(at, _)| *at <= now) {
             reached!("a lingering close ended by its timeout");

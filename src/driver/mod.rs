@@ -1,12 +1,12 @@
-//! The event loop: what a shell does with a server, whatever world the shell lives in.
+//! The event loop around a server: the same on real sockets, in the simulator and in tests.
 //!
 //! In: readiness of sockets ([`Driver::ready`], [`Driver::acceptable`]), results of background work, and the
 //! time. Out: calls of [`Sockets`] and [`Background`], and when the loop must run again ([`Driver::wake`]).
 //! The driver owns the server, the queue of readable connections, the budgets of a pass, the lingering close
 //! and the pause after the file descriptors ran out. Never: reads a clock, waits, or touches a socket itself.
 //!
-//! `net` runs it on mio, `sim` on two simulated networks; so the loop that serves is the loop that is
-//! simulated. TLS is a [`Sockets`] around another one. Several cores are several drivers.
+//! `net` implements the two traits on mio, `sim` on two simulated networks, so the loop that serves is the
+//! loop that is simulated. TLS is a [`Sockets`] around another one. Several cores are several drivers.
 //!
 //! ```text
 //!  readiness ──▶ ready ─┐
@@ -16,8 +16,8 @@
 //!                              └────────── wake ◀──────────────────────┘
 //! ```
 //!
-//! Everything that the server is told goes through [`Engine`], and so does what an [`Monitor`] (the flight
-//! recorder, the simulator's checks) sees of it.
+//! Every call of the server goes through [`Engine`], which shows it to the [`Monitor`] (the flight recorder,
+//! the simulator's checks).
 
 mod background;
 mod limits;
@@ -40,23 +40,23 @@ use lingering::Lingering;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-/// Everything outside of a driver.
+/// Everything outside a driver: sockets, background work, and what observes the server.
 pub trait World: Sockets + Background + Monitor {}
 
 impl<W: Sockets + Background + Monitor> World for W {}
 
-/// The loop around a server. `S` is a socket of the world.
+/// The loop around a server. `S` is the type of a socket.
 #[derive(Debug)]
 pub struct Driver<S> {
     engine: Engine,
     limits: Limits,
-    /// By the server's index for them.
+    /// By [`ConnId::index`].
     conns: Vec<Option<Conn<S>>>,
     /// Connections that may have bytes to read, in the order in which they became readable.
     readable: VecDeque<ConnId>,
     /// Connections whose sockets have room again.
     writable: VecDeque<ConnId>,
-    /// Whether connections may wait at a listener, by listener.
+    /// By listener: true if connections may wait there.
     acceptable: Vec<bool>,
     /// When to accept again after the file descriptors ran out.
     accept_at: Option<Instant>,
@@ -65,25 +65,28 @@ pub struct Driver<S> {
     finished: bool,
 }
 
-/// A connection as the loop keeps it.
+/// The state of a connection in the loop.
 #[derive(Debug)]
 struct Conn<S> {
     id: ConnId,
     socket: S,
     /// The socket may have bytes that were not read.
     readable: bool,
-    /// The peer has closed its side. Readiness tells so once, so the end is read for even after a short read.
+    /// The peer has closed its side. Readiness reports that once, so the loop reads on even after a short
+    /// read.
     read_closed: bool,
-    /// The server wants to be told what the peer sends.
+    /// The server wants to read from the connection.
     reading: bool,
-    /// The connection stands in `Driver::readable`.
+    /// The connection is in `Driver::readable`.
     queued: bool,
-    /// A write was not taken whole, and no room was reported since. Readiness may report room at any time.
+    /// A write was not taken whole, and no room was reported since. Readiness reports room at other times
+    /// too.
     full: bool,
 }
 
 impl<S> Driver<S> {
-    /// A loop around `server`, which has `listeners` listeners. Connections may wait at each of them already.
+    /// A loop around `server`, which has this number of listeners. Connections may wait at each of them
+    /// already.
     pub fn new(server: Server, listeners: usize, limits: Limits) -> Self {
         Driver {
             engine: Engine::new(server),
@@ -104,12 +107,12 @@ impl<S> Driver<S> {
         self.engine.server()
     }
 
-    /// True once the server has finished draining.
+    /// True when the drain of the server is over.
     pub fn is_finished(&self) -> bool {
         self.finished
     }
 
-    /// Sockets that the loop holds: those of connections, and those in lingering close.
+    /// Number of sockets: of connections, and in lingering close.
     pub fn socket_count(&self) -> usize {
         self.conns.iter().flatten().count() + self.lingering.len()
     }
@@ -124,21 +127,21 @@ impl<S> Driver<S> {
         self.conns.iter_mut().flatten().map(|conn| &mut conn.socket)
     }
 
-    /// All sockets, those in lingering close among them; for a process that ends.
+    /// All sockets, including those in lingering close, for a process that ends.
     pub fn into_sockets(self) -> impl Iterator<Item = S> {
         let conns = self.conns.into_iter().flatten().map(|conn| conn.socket);
         conns.chain(self.lingering.into_sockets())
     }
 
-    /// Connections may wait at a listener.
+    /// Notes that connections may wait at a listener.
     pub fn acceptable(&mut self, listener: ListenerId) {
         if let Some(acceptable) = self.acceptable.get_mut(usize::from(listener.0)) {
             *acceptable = true;
         }
     }
 
-    /// A socket is ready for something. What follows from it happens in the next [`Driver::pass`]. Readiness
-    /// of a socket that was closed meanwhile is ignored.
+    /// Notes that a socket is ready. The next [`Driver::pass`] handles it. Readiness of a socket that was
+    /// closed in the meantime is ignored.
     pub fn ready(&mut self, key: Key, ready: Ready) {
         match key {
             Key::Conn(index) => {
@@ -148,6 +151,7 @@ impl<S> Driver<S> {
                     conn.read_closed |= ready.read_closed;
                     conn.queue(&mut self.readable);
                 }
+                // Only room that was missing is an input: edges for other reasons would fill recordings.
                 if ready.writable && std::mem::take(&mut conn.full) {
                     self.writable.push_back(conn.id);
                 }
@@ -158,6 +162,7 @@ impl<S> Driver<S> {
 
     /// When [`Driver::pass`] must be called next if nothing becomes ready before.
     pub fn wake(&self) -> Wake {
+        // During the pause connections may wait, and must not wake the loop.
         let accepts = self.accept_at.is_none() && self.acceptable.contains(&true);
         let queued = !self.readable.is_empty() || !self.writable.is_empty() || self.lingering.is_ready();
         if accepts || queued {
@@ -167,10 +172,14 @@ impl<S> Driver<S> {
         [server, self.accept_at, self.lingering.deadline()].into_iter().flatten().fold(Wake::Never, Wake::or)
     }
 
-    /// One pass of the loop at `now`, which never goes back: tells of sockets with room, of results, of new
-    /// connections, of bytes, each within its budget, and of the time if the server's deadline has come. What
-    /// the server wants is done after each of these.
+    /// Runs one pass of the loop at `now`: sockets with room, results of background work, new connections,
+    /// received bytes, each within its budget, then a tick if the server's deadline has come. The outputs of
+    /// the server are performed after each of these.
+    ///
+    /// # Panics
+    /// If `now` is earlier than in the last call (I13).
     pub fn pass<W: World<Socket = S>>(&mut self, now: Instant, world: &mut W) {
+        // First what frees memory and answers peers, then what brings more work.
         while let Some(conn) = self.writable.pop_front() {
             if conn_mut(&mut self.conns, conn).is_some() {
                 self.tell(now, Input::Writable { conn }, world);
@@ -188,8 +197,8 @@ impl<S> Driver<S> {
         self.lingering.expire(now, world);
     }
 
-    /// Tells the server something that no socket and no background work has brought (a reload, a shutdown),
-    /// and does what the server wants.
+    /// Gives the server an input that comes from no socket and no background work (reload, drain), and
+    /// performs its outputs.
     pub fn tell<W: World<Socket = S>>(&mut self, now: Instant, input: Input<'_>, world: &mut W) {
         self.engine.tell(now, input, world);
         self.perform(now, world);
@@ -211,6 +220,7 @@ impl<S> Driver<S> {
                 if !self.acceptable[place] {
                     break;
                 }
+                // The rest waits for the next pass, so that a burst of connections does not delay reads.
                 if count == self.limits.accepts {
                     reached!("the accept budget of a listener was spent");
                     break;
@@ -239,6 +249,7 @@ impl<S> Driver<S> {
         world: &mut W,
     ) {
         let Some(id) = self.engine.accept(now, listener, peer, world) else {
+            // Refused: nothing was sent, so there is nothing to linger for.
             world.close(socket);
             return self.perform(now, world);
         };
@@ -264,16 +275,18 @@ impl<S> Driver<S> {
         self.perform(now, world);
     }
 
-    /// Reads from each connection in the queue once, within the budget; one with more to read joins the end.
+    /// Reads from each connection in the queue, each within the budget; one with more to read joins the end.
     fn read<W: World<Socket = S>>(&mut self, now: Instant, world: &mut W) {
         for _ in 0..self.readable.len() {
             let Some(id) = self.readable.pop_front() else { return };
             let mut budget = self.limits.read_budget_bytes;
             while let Some(conn) = conn_mut(&mut self.conns, id) {
                 if !conn.readable || !conn.reading {
+                    // Readiness or the server puts it back into the queue.
                     conn.queued = false;
                     break;
                 }
+                // To the end of the queue: a fast publisher does not delay the others.
                 if budget == 0 {
                     reached!("the read budget of a connection was spent");
                     self.readable.push_back(id);
@@ -285,10 +298,10 @@ impl<S> Driver<S> {
         }
     }
 
-    /// One read and what follows from it. Returns the number of bytes.
+    /// Reads once and performs the outputs that follow. Returns the number of bytes.
     fn read_once<W: World<Socket = S>>(&mut self, now: Instant, id: ConnId, world: &mut W) -> usize {
         let Some(conn) = conn_mut(&mut self.conns, id) else { return 0 };
-        // The server is told the bytes where they lie, so the loop is without its buffer meanwhile.
+        // The input borrows the buffer, so the loop gives it away for that time.
         let mut buffer = std::mem::take(&mut self.buffer);
         let (len, more, input) = match world.read(&mut conn.socket, &mut buffer) {
             Read::Bytes { len, drained } => {
@@ -312,7 +325,7 @@ impl<S> Driver<S> {
 }
 
 impl<S> Conn<S> {
-    /// Joins the queue of readable connections, unless it stands there or the server does not want its bytes.
+    /// Joins the queue of readable connections, unless it is in it or the server does not want to read.
     fn queue(&mut self, readable: &mut VecDeque<ConnId>) {
         if self.readable && self.reading && !self.queued {
             self.queued = true;
@@ -325,7 +338,7 @@ fn conn_mut<S>(conns: &mut [Option<Conn<S>>], id: ConnId) -> Option<&mut Conn<S>
     conns.get_mut(id.index as usize)?.as_mut().filter(|conn| conn.id == id)
 }
 
-/// The loop as it does what the server wants.
+/// The loop, borrowed to perform outputs.
 struct Hands<'a, S, W> {
     now: Instant,
     limits: &'a Limits,
@@ -345,7 +358,7 @@ impl<S, W: World<Socket = S>> Perform for Hands<'_, S, W> {
     }
 
     fn write(&mut self, id: ConnId, slices: &Slices<'_>) -> Result<Taken, String> {
-        let Some(conn) = conn_mut(self.conns, id) else { return Err("its socket is gone".to_owned()) };
+        let Some(conn) = conn_mut(self.conns, id) else { return Err("the socket is closed".to_owned()) };
         let taken = self.world.write(&mut conn.socket, slices, self.now)?;
         conn.full = !taken.room;
         Ok(taken)
@@ -359,7 +372,9 @@ impl<S, W: World<Socket = S>> Perform for Hands<'_, S, W> {
 
     fn close(&mut self, id: ConnId, linger: bool) {
         let slot = self.conns.get_mut(id.index as usize);
+        // `None` if watching the socket failed: it was closed then.
         let Some(conn) = slot.and_then(|slot| slot.take_if(|conn| conn.id == id)) else { return };
+        // Its socket stays open after the server has forgotten the connection.
         if linger {
             self.lingering.adopt(conn.socket, self.now, self.limits, self.buffer, self.world);
         } else {

@@ -1,4 +1,4 @@
-//! Sockets as an operating system gives them: nothing here ever waits.
+//! The sockets of an operating system, as the loop needs them. No call waits.
 
 use crate::base::id::ListenerId;
 use crate::base::slices::Slices;
@@ -6,29 +6,29 @@ use crate::base::time::Instant;
 use crate::server::Taken;
 use std::net::SocketAddr;
 
-/// The sockets of a world. Readiness is edge-triggered: it is reported once when a socket becomes ready, and
-/// a socket is ready until a call says otherwise.
+/// Non-blocking sockets. Readiness is edge-triggered: it is reported once when a socket becomes ready, and
+/// holds until a call finds no bytes or no room.
 pub trait Sockets {
-    /// A connection's socket.
+    /// The socket of a connection.
     type Socket;
 
-    /// Takes the next connection that waits at a listener.
+    /// Accepts the next connection that waits at a listener.
     fn accept(&mut self, listener: ListenerId) -> Accepted<Self::Socket>;
 
-    /// Has the readiness of `socket` reported under `key` from now on, instead of under any earlier key.
+    /// Makes readiness of `socket` be reported under `key`, instead of an earlier key.
     ///
     /// # Errors
-    /// The system refuses: why, in a few words.
+    /// The error of the operating system.
     fn watch(&mut self, socket: &mut Self::Socket, key: Key) -> Result<(), String>;
 
     /// Reads once.
     fn read(&mut self, socket: &mut Self::Socket, buffer: &mut [u8]) -> Read;
 
-    /// Writes the slices once, as much of them as there is room for. If [`Taken::room`] is false, room is
-    /// reported when there is some again.
+    /// Writes as many bytes of the slices as the socket takes. If [`Taken::room`] is false, readiness reports
+    /// when there is room again.
     ///
     /// # Errors
-    /// The connection is broken: how, in a few words.
+    /// The error of the operating system; the connection is broken.
     fn write(
         &mut self,
         socket: &mut Self::Socket,
@@ -36,14 +36,14 @@ pub trait Sockets {
         now: Instant,
     ) -> Result<Taken, String>;
 
-    /// Says that nothing more will be written (FIN).
+    /// Sends FIN: no bytes follow.
     fn shutdown(&mut self, socket: &mut Self::Socket);
 
-    /// Closes a socket. Its readiness may still be reported, and is ignored.
+    /// Closes a socket. Readiness may still be reported and is ignored.
     fn close(&mut self, socket: Self::Socket);
 }
 
-/// What an accept gave.
+/// Result of an accept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Accepted<S> {
     /// A connection, and the address of its peer.
@@ -56,30 +56,30 @@ pub enum Accepted<S> {
     Exhausted,
 }
 
-/// What a read gave.
+/// Result of a read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Read {
-    /// Bytes.
+    /// Bytes were read.
     Bytes {
-        /// How many.
+        /// Number of bytes.
         len: usize,
-        /// No more bytes are there for now. The end of the stream may be.
+        /// True if no more bytes are there for now. The end of the stream may be.
         drained: bool,
     },
-    /// Nothing for now.
+    /// No bytes are there for now.
     Nothing,
     /// The peer has closed its side, and all its bytes were read.
     Eof,
-    /// The connection is broken: how, in a few words.
+    /// The connection is broken. Holds the error of the operating system.
     Broken(String),
 }
 
 /// Which socket is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
-    /// That of the connection with this index.
+    /// The socket of the connection with this index.
     Conn(u32),
-    /// The one in this place among those in lingering close.
+    /// The socket at this index among those in lingering close.
     Lingering(u32),
 }
 
@@ -90,6 +90,6 @@ pub struct Ready {
     pub readable: bool,
     /// The peer has closed its side.
     pub read_closed: bool,
-    /// There is room to write.
+    /// The socket has room for bytes.
     pub writable: bool,
 }

@@ -28,7 +28,7 @@ fn a_request_is_answered_and_its_connection_closed() {
     assert_eq!(bench.driver.socket_count(), 0);
 }
 
-/// Readiness is reported once: a short read is not the end of it.
+/// Readiness is reported once, so after a short read the end must be read for.
 #[test]
 fn an_end_that_comes_with_the_last_bytes_is_told() {
     let mut bench = Bench::new(Limits::default());
@@ -134,8 +134,7 @@ fn the_oldest_makes_room_where_many_linger() {
     assert_eq!(bench.driver.socket_count(), 2);
 }
 
-/// An event of a connection that is gone belongs to none, and one of a place that was given away belongs to
-/// its new owner.
+/// Readiness of a closed connection is ignored; that of an index that is used again belongs to the new one.
 #[test]
 fn readiness_of_a_socket_that_was_closed_is_ignored() {
     let mut bench = Bench::new(Limits::default());

@@ -10,7 +10,7 @@ pub enum Wake {
     Now,
     /// At this time.
     At(Instant),
-    /// Only when something happens.
+    /// Only when a socket, a result or a signal comes.
     Never,
 }
 
@@ -25,8 +25,8 @@ impl Wake {
         }
     }
 
-    /// How long to wait at `now`, in whole milliseconds, rounded up: `epoll_wait` takes no others, and
-    /// rounded down the loop would run before its time, in vain. `None`: for as long as it takes.
+    /// How long to wait at `now`, in whole milliseconds, which is the unit of `epoll_wait`. Rounded up:
+    /// rounded down the loop would run too early and do nothing. `None`: without a limit.
     pub fn timeout(self, now: Instant) -> Option<Duration> {
         match self {
             Wake::Now => Some(Duration::ZERO),
