@@ -1,59 +1,59 @@
-//! One player's place in a stream.
+//! The position of one player in a stream.
 //!
-//! A cursor is a position in the frames of a stream, nothing more: it holds no frames, so a player that does
-//! not read costs no memory. When the ring overtakes it, the cursor jumps to the newest keyframe and the
-//! player sees a gap that ends cleanly (I3); headers are sent again only if they changed (I2, I5).
+//! A cursor holds no frames, so a player that does not read costs no memory. When the ring overtakes it, the
+//! cursor moves to the newest keyframe: the player gets a gap that ends at a keyframe (I3). Stream info is
+//! sent again only if it has changed (I2, I5).
 //!
-//! What leaves for a player, in this order: the rest of the frame that it is in the middle of, the
-//! connection's own bytes, then whole frames from `next` on. So nothing ever lands inside a frame.
+//! Bytes are sent in this order: the rest of the frame that was sent in part, the outbox of the connection,
+//! then whole frames from `next` on. So no other bytes come between the parts of a frame.
 
 use crate::media::frame::TrackKind;
 use crate::wire::format::Format;
 use serde::{Deserialize, Serialize};
 
-/// The frame that a player is in the middle of.
+/// A frame that was sent to a player in part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Partial {
-    /// Its number.
+    /// Number of the frame.
     pub number: u64,
-    /// How many of its bytes have left.
+    /// Number of its bytes that were sent.
     pub offset: usize,
 }
 
-/// Where the next whole frame comes from.
+/// Which whole frame is sent next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Next {
-    /// From this number on.
+    /// The frame with this number.
     At(u64),
-    /// From the first place to start at that has at least this number.
+    /// The first frame to start at that has at least this number.
     Seek(u64),
-    /// Nothing is wanted (paused); frames with smaller numbers have passed.
+    /// None (paused); frames with smaller numbers have passed.
     Hold(u64),
 }
 
-/// A player's place.
+/// The position of a player.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Cursor {
-    /// Its format.
+    /// Format of the player.
     pub format: Format,
-    /// The frame that it is in the middle of, if any.
+    /// The frame that was sent in part, if any.
     pub partial: Option<Partial>,
-    /// Where it goes on.
+    /// The next whole frame.
     pub next: Next,
-    /// Whether the file head has been given out.
+    /// True if the file head is in the outbox or was sent.
     pub head_given: bool,
-    /// Number of the stream info that the player knows; `None`: none, or not for sure.
+    /// Number of the stream info that the player has; `None` if it must be sent again.
     pub stream_info: Option<u64>,
-    /// Whether it wants sound (and data).
+    /// True if audio and data are sent.
     pub audio: bool,
-    /// Whether it wants pictures.
+    /// True if video is sent.
     pub video: bool,
-    /// Frames that it was denied because the ring overtook it.
+    /// Number of frames that were skipped because the ring overtook the cursor.
     pub dropped: u64,
 }
 
 impl Cursor {
-    /// A player that has just come and starts at the first place to start at from `from` on.
+    /// A new player, which begins at the first frame to start at from number `from` on.
     pub fn new(format: Format, from: u64) -> Self {
         Cursor {
             format,
@@ -67,15 +67,16 @@ impl Cursor {
         }
     }
 
-    /// True if frames of this kind are delivered.
+    /// True if tracks of this kind are sent.
     pub fn wants(&self, kind: TrackKind) -> bool {
         match kind {
             TrackKind::Video => self.video,
+            // RTMP has no switch for data.
             TrackKind::Audio | TrackKind::Data => self.audio,
         }
     }
 
-    /// True if it wants everything: the usual case.
+    /// True if all tracks are sent: the usual case.
     pub fn wants_all(&self) -> bool {
         self.audio && self.video
     }

@@ -1,8 +1,7 @@
-//! When frames leave: at once, or together with those that follow (`stream.play.flush`).
+//! The flush rule of a stream (`stream.play.flush`): frames are sent at once, or together with later ones.
 //!
-//! In: frames as they come, that all have left, that the loop has made a pass. Out: whether everything may
-//! leave now, or when. Each time that frames leave costs a write for every player; so the fewer times, the
-//! more players a core has room for, and the later they see it.
+//! In: frames, flushes, passes of the loop. Out: whether to flush now, or when. Each flush costs a write for
+//! every player, so fewer flushes serve more players per core at the price of latency.
 
 use crate::base::time::Instant;
 use crate::config::Flush;
@@ -10,38 +9,40 @@ use crate::media::frame::{Frame, TrackKind};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How long sound may wait for the next picture to ride along with, when frames leave with pictures.
+/// Most time that audio waits for the next video frame, with rules that flush with video.
 const RIDE_ALONG: Duration = Duration::from_millis(40);
 
-/// How long `Auto` holds frames back at most.
+/// Most time that `Auto` holds frames back.
 const AUTO_HOLD_MAX: Duration = Duration::from_millis(Flush::AUTO_HOLD_MS_MAX);
 
-/// Under `Auto`, frames of a stream leave no more often than every so many passes of the loop last. At two,
-/// half of a core's time is left for everybody else, and for what comes unexpected.
+/// `Auto` keeps flushes of a stream apart by this many times the length of a pass. Two leaves half of a core
+/// for other streams and for peaks.
 const AUTO_PASSES: u32 = 2;
 
-/// The rule of a stream, and how long a pass of the loop takes.
+/// The flush rule of a stream and the measured length of a pass.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Flusher {
     flush: Flush,
-    /// When frames that wait for company must leave.
+    /// When frames that are held back must be flushed.
     at: Option<Instant>,
-    /// When frames last left.
+    /// Time of the last flush.
     left: Instant,
-    /// The first pass since then has not ended, and how long it takes is to be known.
+    /// True while the length of the pass that flushed is being measured.
     measuring: bool,
-    /// How long a pass takes in which frames leave.
+    /// Length of a pass with a flush.
     pass: Duration,
 }
 
 impl Flusher {
-    /// The rule that a setting asks for.
+    /// The rule of a setting.
     pub fn new(flush: Flush) -> Self {
         Flusher { flush, at: None, left: Instant::ZERO, measuring: false, pass: Duration::ZERO }
     }
 
-    /// A frame has come to a stream, with pictures or without. True if everything may leave now.
+    /// Decides about a new frame of a stream, which has video if `pictures`. True: flush now. False: not
+    /// before [`Flusher::flush_at`].
     pub fn take(&mut self, now: Instant, frame: &Frame, pictures: bool) -> bool {
+        // Audio is frequent and small: where there is video it does not get writes of its own.
         let whole = frame.is_media() && (frame.track.kind == TrackKind::Video || !pictures);
         let (prompt, patience) = match self.flush {
             Flush::Frame => (frame.is_media(), Duration::ZERO),
@@ -49,6 +50,7 @@ impl Flusher {
             Flush::Ms(ms) => (frame.is_video_key(), Duration::from_millis(u64::from(ms))),
         };
         let earliest = self.left + self.hold();
+        // Keyframes are not held back: players that wait begin with them.
         if prompt && (frame.is_video_key() || earliest <= now) {
             return true;
         }
@@ -57,33 +59,34 @@ impl Flusher {
         false
     }
 
-    /// Everything has left.
+    /// Notes a flush.
     pub fn left(&mut self, now: Instant) {
         self.at = None;
         self.left = now;
+        // Only `Auto` uses the length of a pass; measuring it costs a wake-up.
         self.measuring = self.flush == Flush::Auto;
     }
 
-    /// The loop has come to `now`.
+    /// Notes that a pass of the loop begins at `now`.
     pub fn note_pass(&mut self, now: Instant) {
         if self.measuring && self.left < now {
             self.measuring = false;
-            // Load is met at once, and forgotten over some passes: it comes in waves.
+            // Rises at once and falls over several passes, since load comes in bursts.
             self.pass = now.since(self.left).max(self.pass - self.pass / 8);
         }
     }
 
-    /// For how long after frames have left others are held back because of the load.
+    /// How long frames are held back after a flush because of load.
     pub fn hold(&self) -> Duration {
         (self.pass * AUTO_PASSES).min(AUTO_HOLD_MAX)
     }
 
-    /// When frames that wait for company must leave.
+    /// When frames that are held back must be flushed.
     pub fn flush_at(&self) -> Option<Instant> {
         self.at
     }
 
-    /// When it wants to be told of the time, at the latest.
+    /// When the rule needs a call at the latest: a flush, or the end of a measurement.
     pub fn wake_at(&self) -> Option<Instant> {
         let pass = self.measuring.then_some(self.left + Duration::from_micros(1));
         self.at.into_iter().chain(pass).min()
@@ -119,7 +122,7 @@ mod tests {
         frame(Track::AUDIO, FrameKind::Key)
     }
 
-    /// One under `Auto` whose last pass of the loop took so long, and when the pass was over.
+    /// A flusher under `Auto` whose last pass took this long, and the end of that pass.
     fn loaded(pass: Duration) -> (Flusher, Instant) {
         let mut flusher = Flusher::new(Flush::Auto);
         let now = Instant::ZERO + 1000 * MS;
@@ -150,7 +153,7 @@ mod tests {
         assert!(!flusher.take(now, &picture(), true));
         assert_eq!(flusher.flush_at(), Some(now + 20 * MS), "40 ms behind the last time");
         assert!(!flusher.take(now + 10 * MS, &sound(), true));
-        assert_eq!(flusher.flush_at(), Some(now + 20 * MS), "nobody waits longer for whoever comes later");
+        assert_eq!(flusher.flush_at(), Some(now + 20 * MS), "a later frame never moves the flush back");
         assert!(flusher.take(now + 20 * MS, &picture(), true));
     }
 

@@ -1,7 +1,7 @@
-//! One stream: its publisher's side.
+//! The publisher's side of a stream.
 //!
-//! Frames come in with their publisher's own time and leave with the stream's. A second publisher goes on
-//! where the first one left off: the numbers of frames, the timeline and the players stay.
+//! In: frames with the publisher's timestamps. Out: frames in the ring with the stream's. When another
+//! publisher follows, numbers of frames, timeline and players stay: for a player the stream goes on.
 
 use crate::base::id::ConnId;
 use crate::base::time::Instant;
@@ -18,32 +18,32 @@ use crate::wire::flv;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// After so much media, in microseconds, the tracks that have not come are taken for late ones.
+/// Media time, in microseconds, after which players no longer wait for tracks that have not come.
 const TRACKS_WAIT_US: i64 = 500_000;
 
-/// Who publishes.
+/// The publisher of a stream.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Publication {
     /// The publisher's connection.
     pub conn: ConnId,
-    /// Since when.
+    /// When it began.
     pub since: Instant,
-    /// Pictures are dropped until a keyframe comes.
+    /// True until the first keyframe: video frames are dropped.
     awaiting_key: bool,
-    /// Time of its first frame of sound or picture.
+    /// Timestamp of the first audio or video frame.
     first: Option<Timestamp>,
-    /// True once it is known which tracks it has.
+    /// True when the tracks are known, or no longer waited for.
     tracks_known: bool,
 }
 
-/// Numbers for the API and for checks.
+/// Counters for the API and for checks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
-    /// Sound frames accepted.
+    /// Audio frames that were accepted.
     pub audio_frames: u64,
-    /// Pictures accepted.
+    /// Video frames that were accepted.
     pub video_frames: u64,
-    /// Frames refused: pictures before the first keyframe, tracks past the limit.
+    /// Frames that were refused: video before the first keyframe, tracks past the limit.
     pub refused_frames: u64,
 }
 
@@ -55,7 +55,7 @@ pub struct Stream {
     pub(super) ring: Ring,
     pub(super) renditions: Vec<Rendition>,
     pub(super) stream_info: Arc<StreamInfo>,
-    /// Frames with smaller numbers may leave.
+    /// Frames with smaller numbers may be sent.
     pub(super) flushed: u64,
     tracks_max: usize,
     timeline: Timeline,
@@ -64,19 +64,19 @@ pub struct Stream {
     counters: Counters,
 }
 
-/// What became of a frame.
+/// Result of [`Stream::append`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// It is the newest in the ring, with the stream's time.
+    /// The frame is the newest in the ring, with the stream's timestamp.
     Accepted,
-    /// It says nothing new, or nothing can be done with it.
+    /// The frame repeats what is known, was refused, or nothing is published.
     Ignored,
-    /// It is larger than the ring may be: its publisher has to go.
+    /// The frame is larger than the limit of the ring: the publisher must be closed.
     TooLarge,
 }
 
 impl Stream {
-    /// A stream that nobody publishes yet.
+    /// A stream without a publisher.
     pub fn new(settings: StreamSettings, pinned_bytes_max: usize, tracks_max: usize) -> Self {
         Stream {
             ring: Ring::new(settings.ring.clone()),
@@ -93,30 +93,31 @@ impl Stream {
         }
     }
 
-    /// `conn` publishes from now on. Whoever did before does not (I24).
+    /// Makes `conn` the publisher, in place of any other (I24).
     pub fn publish(&mut self, conn: ConnId, now: Instant) {
         self.publication =
             Some(Publication { conn, since: now, awaiting_key: true, first: None, tracks_known: false });
+        // The clock and the codecs of the new publisher are unrelated to those before.
         self.timeline.restart();
         self.ring.forget_starts();
-        // What the one before said holds no more; numbers go on, so that players notice.
+        // The info of the last publisher is void. A higher number makes players get the new one.
         let number = self.stream_info.number + 1;
         self.stream_info = Arc::new(StreamInfo { number, ..StreamInfo::default() });
     }
 
-    /// Nobody publishes any more. Players keep what they have not been sent yet.
+    /// Removes the publisher. Frames that were held back may be sent now.
     pub fn unpublish(&mut self, now: Instant) {
         self.publication = None;
         self.flush(now);
     }
 
-    /// Who publishes.
+    /// The publisher, if there is one.
     pub fn publication(&self) -> Option<&Publication> {
         self.publication.as_ref()
     }
 
-    /// True if a player could start now: somebody publishes, its tracks are known, and there is a frame to
-    /// start at.
+    /// True if a player can start now: the stream is published, its tracks are known, and the ring holds a
+    /// frame to start at.
     pub fn is_live(&self) -> bool {
         self.publication.as_ref().is_some_and(|publication| publication.tracks_known)
             && self.ring.newest_sync().is_some()
@@ -127,30 +128,32 @@ impl Stream {
         &self.stream_info
     }
 
-    /// The settings that hold for it.
+    /// The settings of the stream.
     pub fn settings(&self) -> &StreamSettings {
         &self.settings
     }
 
-    /// Numbers so far.
+    /// The counters.
     pub fn counters(&self) -> Counters {
         self.counters
     }
 
-    /// Bytes held: frames, and what they were laid out as.
+    /// Bytes of frames and renditions.
     pub fn bytes(&self) -> usize {
         self.ring.bytes() + self.renditions.iter().map(Rendition::bytes).sum::<usize>()
     }
 
-    /// A frame of the publisher, with the publisher's own time.
+    /// Appends a frame of the publisher, which has the publisher's timestamps.
     pub fn append(&mut self, mut frame: Frame, now: Instant) -> Appended {
         let Some(publication) = &mut self.publication else { return Appended::Ignored };
+        // The limit bounds the stream info, which has an entry for each track.
         let known = self.stream_info.track(frame.track).is_some();
         if !known && frame.track.kind != TrackKind::Data && self.stream_info.tracks.len() >= self.tracks_max {
             self.counters.refused_frames += 1;
             return Appended::Ignored;
         }
         if frame.track.kind == TrackKind::Video && frame.is_media() {
+            // It cannot be decoded without the keyframe before it.
             if publication.awaiting_key && frame.kind != FrameKind::Key {
                 reached!("a picture came before the first keyframe");
                 self.counters.refused_frames += 1;
@@ -161,9 +164,11 @@ impl Stream {
         self.timeline.normalize(&mut frame);
         let info = self.stream_info.track(frame.track);
         let config = info.and_then(|info| info.config.as_ref()).map(|config| &config.payload[..]);
+        // Some encoders send start codes where FLV has lengths, which players cannot read.
         if let Some(payload) = annexb::repair(&frame, config) {
             frame.payload = payload;
         }
+        // Encoders repeat configurations with each keyframe; only changes are worth a frame in the ring.
         if !self.learn(&frame) {
             return Appended::Ignored;
         }
@@ -173,22 +178,23 @@ impl Stream {
         }
         self.count(&frame);
         self.look_for_tracks(&frame);
-        // Where nothing is played nothing leaves: a timer would wake the loop in vain, at each block of
-        // sound.
+        // Without players the flusher is not asked: its timer would wake the loop for nothing at each audio
+        // frame.
         let leaves = self.renditions.is_empty()
             || self.flusher.take(now, &frame, self.stream_info.has(TrackKind::Video));
         self.ring.push(frame, self.stream_info.clone(), self.flushed);
+        // Held back longer, frames could drop out of the ring before they are sent.
         if leaves || self.ring_fills_up() {
             self.flush(now);
         }
         Appended::Accepted
     }
 
-    /// Takes what the frame says about the stream. False if the frame does nothing else and says nothing new.
+    /// Updates the stream info from a frame. False if the frame holds only info, and none of it is new.
     fn learn(&mut self, frame: &Frame) -> bool {
         let params = match frame.kind {
             FrameKind::Config => codec::parse_config(frame.codec, &frame.payload).ok().or_else(|| {
-                log::debug!("the configuration of a {:?} track cannot be understood", frame.codec);
+                log::debug!("cannot parse the configuration of a {:?} track", frame.codec);
                 None
             }),
             FrameKind::Key => self.learn_from_key(frame),
@@ -203,11 +209,12 @@ impl Stream {
         }
     }
 
-    /// What a frame adds to what is known of its track: everything where the codec has no configuration, the
-    /// size of the pictures where that leaves it out.
+    /// Parameters of a track that a keyframe adds: all for a codec without configurations, the picture size
+    /// if the configuration does not hold it.
     fn learn_from_key(&self, frame: &Frame) -> Option<Params> {
         let known = self.stream_info.track(frame.track).filter(|info| info.codec == frame.codec);
         let known = known.and_then(|info| info.params.as_ref());
+        // Parsing every keyframe would cost time for nothing.
         if known.is_some_and(Params::is_complete) {
             return None;
         }
@@ -223,8 +230,9 @@ impl Stream {
         }
     }
 
-    /// An FLV head names its tracks before the first of their frames; so players wait until they are known:
-    /// all that the metadata announces have come, or sound and picture have, or half a second has passed.
+    /// Decides whether the tracks are known. An FLV head names them before their first frames, so players
+    /// wait until all tracks that the metadata announces have come, or audio and video have, or half a second
+    /// passed.
     fn look_for_tracks(&mut self, frame: &Frame) {
         let Some(publication) = &mut self.publication else { return };
         if publication.tracks_known {
@@ -246,16 +254,17 @@ impl Stream {
         publication.tracks_known = complete || waited;
     }
 
-    /// True if so much of the ring may not leave yet that some of it could be lost before anybody was shown
-    /// it.
+    /// True if frames that are held back fill half of the ring. They could drop out of it before they are
+    /// sent.
     fn ring_fills_up(&self) -> bool {
         let limits = &self.settings.ring;
         let frames = self.ring.head() - self.flushed;
         frames >= limits.frames_max as u64 / 2 || self.ring.bytes_from(self.flushed) >= limits.bytes_max / 2
     }
 
-    /// Everything in the ring may leave now.
+    /// Flushes: everything in the ring may be sent now.
     pub fn flush(&mut self, now: Instant) {
+        // Without new frames no writes follow that could be measured.
         if self.flushed != self.ring.head() {
             self.flusher.left(now);
         }
@@ -265,47 +274,47 @@ impl Stream {
         }
     }
 
-    /// When frames leave.
+    /// The rule that holds frames back.
     pub fn flusher(&self) -> &Flusher {
         &self.flusher
     }
 
-    /// The server's loop has come to `now`.
+    /// Notes that a pass of the loop begins at `now`.
     pub fn note_pass(&mut self, now: Instant) {
         self.flusher.note_pass(now);
     }
 
-    /// True if `mark`, a value of [`Stream::flushed`] taken before, is out of date: players have news.
+    /// True if frames were flushed since [`Stream::flushed`] returned `mark`.
     pub fn has_flushed_since(&self, mark: u64) -> bool {
         self.flushed != mark
     }
 
-    /// The number of the oldest frame that is held.
+    /// Number of the oldest frame in the ring.
     pub fn first(&self) -> u64 {
         self.ring.first()
     }
 
-    /// The newest frame that a player may start at.
+    /// Number of the newest frame that a player can start at.
     pub fn newest_sync(&self) -> Option<u64> {
         self.ring.newest_sync()
     }
 
-    /// The frame with this number, if it is held.
+    /// The frame with this number, if the ring holds it.
     pub fn entry(&self, number: u64) -> Option<&Entry> {
         self.ring.get(number)
     }
 
-    /// The number that the next frame will have.
+    /// Number of the next frame.
     pub fn head(&self) -> u64 {
         self.ring.head()
     }
 
-    /// Frames with smaller numbers may leave.
+    /// Frames with smaller numbers may be sent.
     pub fn flushed(&self) -> u64 {
         self.flushed
     }
 
-    /// Lets go of all frames: the stream has ended and its players know.
+    /// Removes all frames, after the stream has ended and its players were told.
     pub fn clear(&mut self, now: Instant) {
         self.ring.clear();
         self.flush(now);

@@ -1,8 +1,8 @@
-//! Streams: who publishes under which name, the ring of frames, and the players as cursors on it.
+//! Streams: their names, their publishers, the ring of frames, and players as cursors on it.
 //!
-//! In: frames of one publisher. Out: for each player, the slices that leave next. A player that is caught up
-//! is two numbers; what grows with the number of players is the number of `writev` calls and nothing else.
-//! Never: knows a session, a socket or a protocol's manners.
+//! In: frames of one publisher. Out: for each player, the slices that are sent next. The memory of a player
+//! is a few numbers; with more players only the number of `writev` calls grows. Never: knows a session, a
+//! socket or a protocol.
 
 pub mod cursor;
 pub mod flush;

@@ -1,8 +1,8 @@
-//! One stream: its players' side.
+//! The players' side of a stream: the only place that moves cursors.
 //!
-//! A player's cursor is moved here and nowhere else. `advance` decides (where to start, whether the ring
-//! has overtaken it, which stream info it lacks), `window` shows what leaves next, `sent` counts what has
-//! left.
+//! [`Stream::advance`] decides where to start, whether the ring has overtaken the cursor, and which stream
+//! info the player lacks. [`Stream::window`] shows the bytes that are sent next, [`Stream::sent`] counts sent
+//! bytes.
 
 use crate::base::outbox::Outbox;
 use crate::base::slices::Slices;
@@ -13,24 +13,23 @@ use crate::stream::rendition::Rendition;
 use crate::wire::format::Format;
 use bytes::Bytes;
 
-/// A player that is behind is sent whole frames until there are so many bytes; the rest leaves in a later
-/// pass. Where there was more to do than a core could, players got up to five times as much as others when
-/// each was sent all that it lacked, up to 1 MiB (`benches/README.md`).
+/// A window ends with the frame that reaches this number of bytes; the rest is sent in a later pass. With 1
+/// MiB some players got up to five times as much as others under overload (`benches/README.md`).
 const WINDOW_BYTES: usize = 256 << 10;
 
-/// How a player stands after [`Stream::advance`].
+/// Result of [`Stream::advance`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// There are bytes for it.
+    /// Bytes wait to be sent to the player.
     Ready,
-    /// It has everything; it is heard of again at the next flush.
+    /// The player has received all flushed frames; it becomes ready at the next flush.
     CaughtUp,
-    /// The frame that it was in the middle of is gone: it can only be cut off.
+    /// The frame that was sent in part is gone: the connection must be closed.
     Lost,
 }
 
 impl Stream {
-    /// A player joins. The rendition of its format is made if it is the first.
+    /// Adds a player. Makes the rendition of its format if it is the first with that format.
     pub fn join(&mut self, format: Format) -> Cursor {
         let from = match self.settings.play.start {
             Start::NextKey => self.ring.head(),
@@ -50,28 +49,33 @@ impl Stream {
             }
         };
         rendition.join();
+        // The first player of a format needs frames that were flushed before it came.
         rendition.catch_up(&self.ring);
         Cursor::new(format, from)
     }
 
-    /// A player leaves. The rendition of its format goes with the last.
+    /// Removes a player. Removes the rendition of its format if it was the last with that format.
+    ///
+    /// # Panics
+    /// If the cursor is of another stream.
     pub fn leave(&mut self, cursor: &Cursor) {
         let place = self.rendition_place(cursor.format);
         if let Some(partial) = cursor.partial {
             self.renditions[place].unpin(partial.number);
         }
+        // Rendering for no player would cost time and memory.
         if self.renditions[place].leave() {
             self.renditions.remove(place);
         }
     }
 
-    /// What is left of the frame that the player is in the middle of.
+    /// The rest of the frame that was sent to the player in part.
     pub fn rest(&self, cursor: &Cursor) -> Option<Bytes> {
         let partial = cursor.partial?;
         self.rendition(cursor.format).rest(partial.number, partial.offset)
     }
 
-    /// True if the cursor stands where a player of this stream can: what was loaded may be anything.
+    /// True if the cursor is possible for this stream. Loaded bytes may say anything.
     pub fn can_follow(&self, cursor: &Cursor) -> bool {
         let Some(rendition) = self.renditions.iter().find(|rendition| rendition.format() == cursor.format)
         else {
@@ -93,7 +97,7 @@ impl Stream {
         &self.renditions[self.rendition_place(format)]
     }
 
-    /// Decides where the player goes on; stream info that it lacks joins its own bytes.
+    /// Decides where the player goes on. Stream info that it lacks is added to its outbox.
     pub fn advance(&mut self, cursor: &mut Cursor, own: &mut Outbox) -> Readiness {
         let place = self.rendition_place(cursor.format);
         if let Some(partial) = cursor.partial
@@ -105,6 +109,7 @@ impl Stream {
         if let Next::At(number) = cursor.next
             && number < self.ring.first()
         {
+            // To the newest keyframe: nearer ones would be overtaken too.
             let resume = self.ring.newest_sync().unwrap_or(self.ring.head());
             cursor.dropped += resume - number;
             cursor.next = Next::Seek(resume);
@@ -125,19 +130,21 @@ impl Stream {
         let place = self.rendition_place(cursor.format);
         let rendition = &mut self.renditions[place];
         let from = sought.max(rendition.start());
-        // Before its flush a frame is not laid out yet. Where sound alone is a place to start, a transport
-        // stream does not have its tables before each.
+        // Only flushed frames are rendered. In a transport stream of audio alone not every frame is an entry:
+        // its tables stand before some of them.
         let sync = self.ring.sync_from(from).and_then(|sync| rendition.entry_from(sync, self.flushed));
         let Some(sync) = sync else { return };
         let entry = self.ring.get(sync).expect("what is laid out is in the ring");
         if cursor.stream_info.is_some() {
-            // It was overtaken, and nobody could go on where it was sent then: that is gone by now, too.
+            // The player was overtaken; the keyframe that it was sent to may have been overtaken as well.
             cursor.dropped += sync - sought;
         }
+        // Once per response, before all frames.
         if !cursor.head_given {
             own.push(rendition.file_head(&entry.stream_info));
             cursor.head_given = true;
         }
+        // A player that already has this info would restart its decoder for nothing.
         if cursor.stream_info != Some(entry.stream_info.number) {
             own.push(rendition.preamble(&entry.stream_info, entry.frame.dts));
             cursor.stream_info = Some(entry.stream_info.number);
@@ -145,7 +152,7 @@ impl Stream {
         cursor.next = Next::At(sync);
     }
 
-    /// Moves past frames that have no bytes for this player.
+    /// Skips frames that have no bytes for this player.
     fn pass_over(&self, cursor: &mut Cursor) {
         let Next::At(mut number) = cursor.next else { return };
         let rendition = self.rendition(cursor.format);
@@ -173,7 +180,7 @@ impl Stream {
         }
     }
 
-    /// What leaves next: the rest of a frame, the own bytes, whole frames.
+    /// Shows the bytes that are sent next: the rest of a frame, the bytes in the outbox, whole frames.
     pub fn window<'a>(&'a self, cursor: &Cursor, own: &'a Outbox, slices: &mut Slices<'a>) {
         let rendition = self.rendition(cursor.format);
         if let Some(partial) = cursor.partial
@@ -197,7 +204,10 @@ impl Stream {
         }
     }
 
-    /// The kernel took `len` bytes of what [`Stream::window`] showed.
+    /// Counts `len` sent bytes of those that [`Stream::window`] showed.
+    ///
+    /// # Panics
+    /// If `len` is larger than what was shown.
     pub fn sent(&mut self, cursor: &mut Cursor, own: &mut Outbox, mut len: usize) {
         let place = self.rendition_place(cursor.format);
         if let Some(partial) = cursor.partial {
@@ -222,6 +232,7 @@ impl Stream {
             let whole = self.bytes_for(cursor, &self.renditions[place], number).len();
             self.note_headers(cursor, number);
             cursor.next = Next::At(number + 1);
+            // The rest of this frame must be sent even if the ring drops it: the rendition keeps its bytes.
             if len < whole {
                 cursor.partial = Some(Partial { number, offset: len });
                 self.renditions[place].pin(number);
@@ -231,24 +242,25 @@ impl Stream {
         }
     }
 
-    /// The player wants something else delivered from now on. What it missed stays missed: it goes on at
-    /// the next place to start at, with fresh headers.
+    /// Changes the kinds of tracks that a player is sent. If a kind is added, the player goes on at the next
+    /// frame to start at, with new stream info.
     pub fn select_tracks(&self, cursor: &mut Cursor, audio: bool, video: bool) {
         if (cursor.audio, cursor.video) == (audio, video) {
             return;
         }
-        let wanted_more = (audio && !cursor.audio) || (video && !cursor.video);
+        let adds = (audio && !cursor.audio) || (video && !cursor.video);
         cursor.audio = audio;
         cursor.video = video;
         let (Next::At(passed) | Next::Seek(passed) | Next::Hold(passed)) = cursor.next;
         if !audio && !video {
             cursor.next = Next::Hold(passed);
-        } else if wanted_more {
-            // After a pause the player goes on where the stream is now, and never before what it has seen.
+        } else if adds {
+            // After a pause the player goes on at the newest keyframe, but never at a frame that it was sent.
             let now = match cursor.next {
                 Next::Hold(_) => self.ring.newest_sync().unwrap_or(self.ring.head()),
                 _ => passed,
             };
+            // Configurations may have passed while the kind was not sent.
             cursor.stream_info = None;
             cursor.next = Next::Seek(passed.max(now));
         }

@@ -1,21 +1,21 @@
-//! Which stream a name means.
+//! Registry of streams: maps names to keys, and keys to streams.
 //!
-//! Streams sit in a table; a key is a place in it and the generation of who sits there, so that a timer of
-//! a stream that is gone never reaches its successor. Order is the order of names.
+//! A key is an index with a generation, so that a timer of a removed stream never reaches the next stream at
+//! the same index. The order of streams is that of their names.
 
 use crate::base::name::StreamName;
 use crate::base::table::Table;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// One stream, for as long as it exists.
+/// Key of one stream; never used again after the stream was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StreamKey {
     index: usize,
     generation: u64,
 }
 
-/// All streams, by name and by key. `T` is what the server keeps with each.
+/// All streams, by name and by key. `T` is what the server keeps for each.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Registry<T> {
     streams: Table<(u64, StreamName, T)>,
@@ -30,7 +30,7 @@ impl<T> Default for Registry<T> {
 }
 
 impl<T> Registry<T> {
-    /// A copy of the streams whose names `keep` wants.
+    /// A copy of the streams for whose names `keep` is true.
     pub fn subset(&self, keep: impl Fn(&StreamName) -> bool) -> Self
     where
         T: Clone,
@@ -43,12 +43,15 @@ impl<T> Registry<T> {
         }
     }
 
-    /// The stream of this name.
+    /// The key of the stream with this name.
     pub fn find(&self, name: &StreamName) -> Option<StreamKey> {
         self.names.get(name).copied()
     }
 
-    /// Adds a stream. The name must be free.
+    /// Adds a stream.
+    ///
+    /// # Panics
+    /// If there is a stream with this name.
     pub fn add(&mut self, name: StreamName, stream: T) -> StreamKey {
         self.generation += 1;
         let index = self.streams.insert((self.generation, name.clone(), stream));
@@ -58,8 +61,9 @@ impl<T> Registry<T> {
         key
     }
 
-    /// Removes a stream.
+    /// Removes a stream. Does nothing if it is gone.
     pub fn remove(&mut self, key: StreamKey) {
+        // The index may belong to another stream by now.
         if self.get(key).is_some()
             && let Some((_, name, _)) = self.streams.remove(key.index)
         {
@@ -67,25 +71,25 @@ impl<T> Registry<T> {
         }
     }
 
-    /// The stream, if it still exists.
+    /// The stream; `None` if it is gone.
     pub fn get(&self, key: StreamKey) -> Option<&T> {
         let (generation, _, stream) = self.streams.get(key.index)?;
         (*generation == key.generation).then_some(stream)
     }
 
-    /// The stream, if it still exists.
+    /// The stream; `None` if it is gone.
     pub fn get_mut(&mut self, key: StreamKey) -> Option<&mut T> {
         let (generation, _, stream) = self.streams.get_mut(key.index)?;
         (*generation == key.generation).then_some(stream)
     }
 
-    /// The name of a stream that exists.
+    /// The name of a stream; `None` if it is gone.
     pub fn name(&self, key: StreamKey) -> Option<&StreamName> {
         let (generation, name, _) = self.streams.get(key.index)?;
         (*generation == key.generation).then_some(name)
     }
 
-    /// All streams in the order of their names.
+    /// All streams, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&StreamName, StreamKey, &T)> {
         self.names.iter().filter_map(|(name, key)| Some((name, *key, self.get(*key)?)))
     }
@@ -95,7 +99,7 @@ impl<T> Registry<T> {
         self.names.len()
     }
 
-    /// True if there is none.
+    /// True if there are no streams.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
     }

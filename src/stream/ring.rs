@@ -1,9 +1,8 @@
-//! The last frames of a stream, once.
+//! The ring: the latest frames of a stream, held once for all players.
 //!
-//! In: frames in order. Out: a frame by its number, and where a player may start. Frames are numbered
-//! from 0 without gaps for the whole life of the stream; old ones leave at the front, whole GOPs at a
-//! time while the limits allow, single frames where they do not (I15).
-//! Never: knows players, formats or bytes on the wire.
+//! In: frames in order. Out: a frame by its number, and the frames that a player can start at. Frames are
+//! numbered from 0 without gaps for as long as the stream exists. Old frames are removed by age in whole
+//! GOPs, and one by one when a limit is reached (I15). Never: knows players, formats or bytes on the wire.
 
 use crate::config;
 use crate::media::frame::{Frame, TrackKind};
@@ -12,14 +11,14 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// A frame and what is true where it stands.
+/// A frame in the ring.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Entry {
     /// The frame.
     pub frame: Frame,
     /// The stream info in force from this frame on.
     pub stream_info: Arc<StreamInfo>,
-    /// True if a player may start here.
+    /// True if a player can start here.
     pub sync: bool,
 }
 
@@ -30,12 +29,12 @@ pub struct Ring {
     entries: VecDeque<Entry>,
     /// Number of the entry at the front.
     first: u64,
-    /// Numbers of the entries where a player may start, oldest first.
+    /// Numbers of the entries that a player can start at, oldest first.
     syncs: VecDeque<u64>,
-    /// Payload bytes held.
+    /// Payload bytes of all entries.
     bytes: usize,
     limits: config::Ring,
-    /// True once a picture came: from then on only its keyframes are places to start.
+    /// True after the first video frame: from then on players start at keyframes only.
     video: bool,
 }
 
@@ -45,13 +44,16 @@ impl Ring {
         Ring { entries: VecDeque::new(), first: 0, syncs: VecDeque::new(), bytes: 0, limits, video: false }
     }
 
-    /// False if the frame alone is larger than the ring may be.
+    /// False if the frame alone exceeds the limit of the ring.
     pub fn has_place_for(&self, frame: &Frame) -> bool {
         frame.payload.len() <= self.limits.bytes_max
     }
 
-    /// Appends a frame that it has a place for; old ones leave to make room, or because of their age if their
-    /// number is below `shown`.
+    /// Appends a frame. Removes old frames to make room, and GOPs that are too old if all their frames have
+    /// numbers below `shown`.
+    ///
+    /// # Panics
+    /// If [`Ring::has_place_for`] is false for the frame.
     pub fn push(&mut self, frame: Frame, stream_info: Arc<StreamInfo>, shown: u64) {
         let len = frame.payload.len();
         while self.bytes + len > self.limits.bytes_max || self.entries.len() >= self.limits.frames_max.max(1)
@@ -60,10 +62,11 @@ impl Ring {
             self.pop();
         }
         if frame.track.kind == TrackKind::Video && !self.video {
-            // Sound alone was enough to start at; it is not any more.
+            // With video, a player that started at an audio frame could not decode the picture.
             self.video = true;
             self.syncs.clear();
         }
+        // Audio frames can be decoded from each one on; video only from a keyframe.
         let sync = if self.video { frame.is_video_key() } else { frame.is_media() };
         if sync {
             self.syncs.push_back(self.head());
@@ -79,6 +82,7 @@ impl Ring {
         let keep_us = i64::try_from(self.limits.keep_ms).unwrap_or(i64::MAX / 1000).saturating_mul(1000);
         while let Some(cut) = self.syncs.iter().copied().find(|sync| *sync > self.first) {
             let entry = self.get(cut).expect("places to start are in the ring");
+            // Frames that are held back must not be removed because of their age.
             if newest - entry.frame.dts < keep_us || cut > shown {
                 return;
             }
@@ -97,14 +101,13 @@ impl Ring {
         self.first += 1;
     }
 
-    /// Another publisher begins: nobody may start at frames of the one before, and whether there are
-    /// pictures is open again.
+    /// Forgets the frames to start at, and whether there is video, when another publisher begins.
     pub fn forget_starts(&mut self) {
         self.syncs.clear();
         self.video = false;
     }
 
-    /// Lets go of all frames; numbers go on.
+    /// Removes all frames. Numbers go on.
     pub fn clear(&mut self) {
         self.first = self.head();
         self.entries = VecDeque::new();
@@ -112,38 +115,38 @@ impl Ring {
         self.bytes = 0;
     }
 
-    /// Number of the oldest frame held, or of the next one to come if none is.
+    /// Number of the oldest frame, or of the next one if the ring is empty.
     pub fn first(&self) -> u64 {
         self.first
     }
 
-    /// Number that the next frame will have.
+    /// Number of the next frame.
     pub fn head(&self) -> u64 {
         self.first + self.entries.len() as u64
     }
 
-    /// The frame with this number, if it is held.
+    /// The frame with this number, if the ring holds it.
     pub fn get(&self, number: u64) -> Option<&Entry> {
         let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
         self.entries.get(place)
     }
 
-    /// The newest frame that a player may start at.
+    /// Number of the newest frame that a player can start at.
     pub fn newest_sync(&self) -> Option<u64> {
         self.syncs.back().copied()
     }
 
-    /// The oldest frame that a player may start at.
+    /// Number of the oldest frame that a player can start at.
     pub fn oldest_sync(&self) -> Option<u64> {
         self.syncs.front().copied()
     }
 
-    /// The first frame that a player may start at from `number` on.
+    /// Number of the first frame from `number` on that a player can start at.
     pub fn sync_from(&self, number: u64) -> Option<u64> {
         self.syncs.iter().copied().find(|sync| *sync >= number)
     }
 
-    /// Payload bytes held.
+    /// Payload bytes of all frames.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -154,24 +157,24 @@ impl Ring {
         self.entries.range(place.min(self.entries.len())..).map(|entry| entry.frame.payload.len()).sum()
     }
 
-    /// Number of frames held.
+    /// Number of frames.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// True if none is held.
+    /// True if the ring holds no frames.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 }
 
-/// Entries as they are saved: stream info once for all frames that it holds for.
+/// Serialises entries: stream info once for all frames that share it.
 mod entries {
     use super::{Arc, Entry, Frame, StreamInfo, VecDeque};
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    /// Writes them.
+    /// Serialises the entries.
     pub fn serialize<S: Serializer>(entries: &VecDeque<Entry>, to: S) -> Result<S::Ok, S::Error> {
         let mut last: Option<&Arc<StreamInfo>> = None;
         to.collect_seq(entries.iter().map(|Entry { frame, stream_info, sync }| {
@@ -180,7 +183,10 @@ mod entries {
         }))
     }
 
-    /// Reads them.
+    /// Deserialises the entries.
+    ///
+    /// # Errors
+    /// If the first entry has no stream info.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<VecDeque<Entry>, D::Error> {
         let list = Vec::<(Frame, Option<Arc<StreamInfo>>, bool)>::deserialize(from)?;
         let mut last = None;
