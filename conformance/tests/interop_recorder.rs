@@ -305,7 +305,7 @@ fn a_full_disk_costs_the_recording_and_not_the_service() {
     // A file of this process may have 300 KB; a write past it fails as one does on a full disk.
     let tool = Tool::new("sh").args(["-c", "trap '' XFSZ; ulimit -f 600; exec \"$0\" \"$@\""]).arg(binary());
     let server = Server::launch(tool, &[RECORDS, PLACE, TOKEN, ("log.level", "info")]);
-    let server = server.tolerating("has ended by itself");
+    let server = server.tolerating("ended because of an error");
     let publisher = publish(&server, "film");
     let dropped = until(secs(20), || {
         let recorder = granted(&server, "GET", "");
@@ -314,10 +314,10 @@ fn a_full_disk_costs_the_recording_and_not_the_service() {
     let recorder = dropped.expect("the recording ends");
     assert_eq!(recorder["recording"], Value::Null);
     assert!(
-        recorder["last_drop"].as_str().is_some_and(|why| why.contains("the disk does not take it")),
+        recorder["last_drop"].as_str().is_some_and(|why| why.contains("cannot write to the disk")),
         "{recorder}"
     );
-    assert_eq!(server.log().matches("has ended by itself").count(), 1, "it is said once");
+    assert_eq!(server.log().matches("ended because of an error").count(), 1, "it is said once");
     conformance::health::assert_serves(&server);
     let contents = contents(&parts(&server.folder().join("flights"))[0]);
     assert!(!contents.ended);

@@ -1,8 +1,8 @@
-//! The one place where the clock is read.
+//! The clock: the only place that reads the time.
 
 use crate::base::time::{Epoch, Instant};
 
-/// The process's clock: monotonic since its making, and the wall time of that moment.
+/// A monotonic clock that starts at zero, and the wall time of its start.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     birth: std::time::Instant,
@@ -10,26 +10,26 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Starts at zero now.
+    /// Starts the clock.
     #[expect(clippy::disallowed_methods, reason = "the shell is where time comes from")]
     pub fn start() -> Self {
         Clock { birth: std::time::Instant::now(), epoch: Epoch(unix_micros()) }
     }
 
-    /// The time now.
+    /// The time since the start.
     pub fn now(&self) -> Instant {
         let us = self.birth.elapsed().as_micros();
         Instant::from_micros(u64::try_from(us).unwrap_or(u64::MAX))
     }
 
-    /// Wall time at the start.
+    /// Wall time of the start.
     pub fn epoch(&self) -> Epoch {
         self.epoch
     }
 }
 
-/// Wall time, in microseconds since 1970, as the machine has it now: for the log, whose dates follow when
-/// the machine's clock is set. Zero before 1970.
+/// Wall time in microseconds since 1970; zero before. Follows when the machine's clock is set, which log
+/// lines should and the server must not.
 #[expect(clippy::disallowed_methods, reason = "the shell is where time comes from")]
 pub fn unix_micros() -> u64 {
     let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

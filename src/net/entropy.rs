@@ -1,9 +1,12 @@
-//! The one place where entropy enters: 32 bytes, once.
+//! Entropy: the only place that reads it. 32 bytes per run, the seed of all random numbers.
 
 use crate::base::rng::Seed;
 use std::io;
 
 /// A seed from the operating system.
+///
+/// # Errors
+/// If the operating system has no source of entropy.
 pub fn seed() -> io::Result<Seed> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;

@@ -1,7 +1,7 @@
-//! Writes the files that packages keep.
+//! File operations of consumers: HLS segments and playlists.
 //!
-//! In: a [`StoreOp`], as the core names it. Out: success, or the reason as a sentence. Runs on a
-//! helper thread. Never: follows a step upwards, since parts of paths are names that came from the network.
+//! In: a [`StoreOp`]. Out: success, or the error as a sentence. Runs on a helper thread.
+//! Never: leaves the directory through `..`, since stream names in paths come from the network.
 
 use crate::base::store::StoreOp;
 use bytes::Bytes;
@@ -10,7 +10,10 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 
-/// Changes a file.
+/// Performs a file operation.
+///
+/// # Errors
+/// The path and the error of the operating system, or that the path holds `..`.
 pub fn store(op: &StoreOp) -> Result<(), String> {
     match op {
         StoreOp::Write { path, body } => {
@@ -51,19 +54,19 @@ fn clear(directory: &Path, prefixes: &[String]) -> io::Result<()> {
     Ok(())
 }
 
-/// The path, if it goes down only.
+/// The path, if it has no `..`.
 fn sound(path: &str) -> Result<PathBuf, String> {
     let path = Path::new(path);
     if path.components().any(|step| step == Component::ParentDir) {
-        return Err(format!("{} steps out of its directory", path.display()));
+        return Err(format!("the path {} leaves its directory", path.display()));
     }
     Ok(path.to_owned())
 }
 
-/// Writes beside the file and renames: readers see the old content or the new one, never a part.
+/// Writes to another file and renames it: readers see the old content or the new one, never a part.
 ///
-/// Not synced to the disk: after a loss of power the last seconds of a live stream are of use to nobody, and
-/// a sync for each segment would wear the disk out.
+/// Not synced to the disk: the last seconds of a live stream are worth nothing after a loss of power, and a
+/// sync for each segment would wear out the disk.
 fn replace(path: &Path, body: &[Bytes]) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
@@ -71,7 +74,7 @@ fn replace(path: &Path, body: &[Bytes]) -> io::Result<()> {
     let beside = beside(path);
     let written = write(&beside, body).and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
-        // What is left of it is of no use; that it cannot be removed either is said by the first error.
+        // A second error would say the same as the first.
         let _: io::Result<()> = fs::remove_file(&beside);
     }
     written
@@ -82,7 +85,8 @@ fn write(path: &Path, body: &[Bytes]) -> io::Result<()> {
     body.iter().try_for_each(|piece| file.write_all(piece))
 }
 
-/// A hidden name in the same directory, always the same for a file, so that a crash leaves no litter.
+/// A hidden name in the same directory. Always the same for a file, so that the next write replaces what a
+/// crash has left.
 fn beside(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
@@ -181,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_step_upwards_is_refused() {
-        let expected = Err("hls/../../etc/passwd steps out of its directory".to_owned());
+        let expected = Err("the path hls/../../etc/passwd leaves its directory".to_owned());
         let path = "hls/../../etc/passwd".to_owned();
         assert_eq!(write(path.clone(), &["x"]), expected);
         assert_eq!(store(&StoreOp::Remove { path }), expected);

@@ -1,4 +1,4 @@
-//! A listening socket: opened with a clear error, and accepted from within a budget.
+//! A listening socket. In: an address. Out: connections.
 
 use crate::base::id::ListenerId;
 use crate::config::Service;
@@ -7,40 +7,40 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
-/// How many connections the kernel may keep for us before we accept them.
+/// Most connections that wait in the kernel to be accepted.
 const BACKLOG: i32 = 4096;
 
-/// How many bytes of a connection the kernel may hold that it has not begun to send, beyond which a socket
-/// counts as full (`TCP_NOTSENT_LOWAT`). What the kernel holds cannot be skipped any more: a player that was
-/// too slow for 4 Mbit/s was given frames 7 to 17 s old out of 4 MiB of kernel memory, and 2 s old out of
-/// 0.2 MiB with this; with 512 KiB 2.5 s, and with a send buffer (`SO_SNDBUF`) of 128 KiB 2.5 s, which would
-/// also cap those who are far away. Who keeps up has nothing unsent, and costs the same with it.
+/// A socket counts as full when the kernel holds this many bytes that it has not begun to send
+/// (`TCP_NOTSENT_LOWAT`). Bytes in the kernel cannot be skipped. Measured with a player too slow for 4
+/// Mbit/s: without the limit it got frames 7 to 17 s old out of 4 MiB of kernel memory, with it 2 s old out
+/// of 0.2 MiB, with 512 KiB 2.5 s. A send buffer (`SO_SNDBUF`) of 128 KiB gives 2.5 s too, but also caps the
+/// throughput of peers with long round trips. A player that keeps up has no unsent bytes and costs the same.
 #[cfg(target_os = "linux")]
 const UNSENT_BYTES_MAX: u32 = 128 << 10;
 
-/// One listener.
+/// A listener.
 #[derive(Debug)]
 pub struct Listener {
-    /// Who it is for the server.
+    /// Id of the listener in the server.
     pub id: ListenerId,
-    /// What it speaks.
+    /// Protocol of its connections.
     pub service: Service,
-    /// The address that was given, with a real port.
+    /// The address, with the port that the system gave.
     pub addr: SocketAddr,
-    /// The socket.
+    /// The listening socket.
     pub socket: TcpListener,
     /// True while connections may wait.
     pub acceptable: bool,
 }
 
-/// What an accept gave.
+/// Result of an accept.
 #[derive(Debug)]
 pub enum Accepted {
-    /// A peer.
+    /// A connection, and the address of its peer.
     Peer(TcpStream, SocketAddr),
-    /// Nobody waits.
-    Nobody,
-    /// The peer went away before we came to it.
+    /// No connection waits.
+    Empty,
+    /// The peer closed the connection before it was accepted.
     Gone,
     /// The process or the system has no file descriptors left.
     Exhausted(io::Error),
@@ -48,15 +48,18 @@ pub enum Accepted {
 
 impl Listener {
     /// Opens a listener.
+    ///
+    /// # Errors
+    /// If the address is taken, is not the machine's, or needs a privilege.
     pub fn open(id: ListenerId, service: Service, addr: SocketAddr) -> io::Result<Listener> {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         if addr.is_ipv6() {
-            // `[::]` and `0.0.0.0` stand beside each other in many a configuration.
+            // So that `[::]` and `0.0.0.0` can have the same port.
             socket.set_only_v6(true)?;
         }
         socket.set_nonblocking(true)?;
-        // Every connection inherits it.
+        // Set here because accepted connections inherit it: one call instead of one for each.
         #[cfg(target_os = "linux")]
         socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
         socket.bind(&addr.into())?;
@@ -71,7 +74,7 @@ impl Listener {
         match self.socket.accept() {
             Ok((stream, peer)) => Accepted::Peer(stream, peer),
             Err(error) => match error.kind() {
-                ErrorKind::WouldBlock => Accepted::Nobody,
+                ErrorKind::WouldBlock => Accepted::Empty,
                 ErrorKind::ConnectionAborted | ErrorKind::Interrupted | ErrorKind::ConnectionReset => {
                     Accepted::Gone
                 }
@@ -97,7 +100,7 @@ mod tests {
         let accepted = loop {
             match listener.accept() {
                 Accepted::Peer(stream, _) => break stream,
-                Accepted::Nobody => std::thread::yield_now(),
+                Accepted::Empty => std::thread::yield_now(),
                 other => panic!("{other:?}"),
             }
         };

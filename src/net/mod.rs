@@ -1,6 +1,7 @@
-//! The shell for production: mio, sockets, files, signals, the real clock.
+//! The shell for production: mio, sockets, files, signals, the clock. The only module of the library that
+//! touches the outside world.
 //!
-//! The only impure room. What it does is told by `reactor`; what it decides is nothing.
+//! In: a configuration and [`Hooks`]. Out: a server that runs until it has drained. `reactor` holds the loop.
 
 pub mod clock;
 pub mod entropy;
@@ -35,25 +36,25 @@ use thiserror::Error;
 use workers::Workers;
 use world::{Hooks, NetWorld};
 
-/// Why the server could not run.
+/// Why the server cannot run.
 #[derive(Debug, Error)]
 pub enum ServeError {
     /// A listener could not be opened.
     #[error("cannot listen on {addr} (setting `{setting}`): {error}{}", hint(.error))]
     Listen {
-        /// Which setting asks for it.
+        /// The setting that holds the address.
         setting: &'static str,
-        /// Where.
+        /// The address.
         addr: SocketAddr,
-        /// Why not.
+        /// The error of the operating system.
         error: io::Error,
     },
-    /// The operating system refused something that every server needs.
-    #[error("the operating system refuses what the server needs: {0}")]
+    /// Another call of the operating system failed.
+    #[error("the operating system refused a call that the server needs: {0}")]
     System(#[from] io::Error),
 }
 
-/// What to do about an error of a listener.
+/// Advice on an error of a listener.
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
@@ -65,7 +66,8 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// Opens the recorder's control endpoint, if operators may use it, and notes the ports that were given.
+/// Opens the recorder's control endpoint if a token is set. Writes the ports that the system gave into
+/// `config`.
 fn open_control(config: &mut Config, recorder: &Recorder) -> Result<Option<Control>, ServeError> {
     if config.control_addrs().is_empty() {
         return Ok(None);
@@ -77,7 +79,10 @@ fn open_control(config: &mut Config, recorder: &Recorder) -> Result<Option<Contr
     Ok(Some(control))
 }
 
-/// Serves until told to end. `started` is called once, with the addresses that are listened to.
+/// Serves until a signal ends the server. Calls `started` once, with the addresses of the listeners.
+///
+/// # Errors
+/// If a listener cannot be opened, or the operating system refuses polling, signals, threads or entropy.
 pub fn serve(
     mut config: Config,
     hooks: Hooks,
@@ -100,7 +105,7 @@ pub fn serve(
     let birth = clock.now();
     let wake = move || {
         if let Err(error) = waker.wake() {
-            log::error!("the loop cannot be woken: {error}");
+            log::error!("cannot wake the loop: {error}");
         }
     };
     let mut recorder = Recorder::new(&config, seed, clock.epoch(), Arc::new(wake));

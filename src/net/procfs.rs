@@ -1,7 +1,7 @@
-//! Measures the process and the machine, from `/proc`.
+//! Measurements of the process and the machine, from `/proc`.
 //!
-//! In: the files of `/proc`. Out: [`Vitals`]; what the system does not tell is zero. The files are made by
-//! the kernel on the spot, so that reading them does not wait for a disk.
+//! In: the files of `/proc`. Out: [`Vitals`]; a number that the system does not provide is zero. The kernel
+//! makes these files when they are read, so reading them never waits for a disk.
 
 use crate::base::id::Ticket;
 use crate::server::Input;
@@ -16,24 +16,24 @@ struct Ticks {
     machine_all: u64,
 }
 
-/// Reads the vitals; CPU shares are taken between one reading and the next.
+/// Reads vitals. CPU shares are those between one reading and the next.
 #[derive(Debug, Default)]
 pub struct Gauge {
     before: Ticks,
 }
 
 impl Gauge {
-    /// A gauge that has measured nothing yet: the first CPU shares are those since the start.
+    /// A gauge without a reading: its first CPU shares are those since the start.
     pub fn new() -> Self {
         Gauge::default()
     }
 
-    /// Measures, as the answer to `ticket`.
+    /// Reads vitals, as the answer to `ticket`.
     pub fn read_as(&mut self, ticket: Ticket) -> Input<'static> {
         Input::Measured { ticket, vitals: Box::new(self.read()) }
     }
 
-    /// Measures.
+    /// Reads vitals.
     pub fn read(&mut self) -> Vitals {
         let mut vitals = Vitals {
             pid: std::process::id(),
@@ -57,12 +57,13 @@ fn proc(file: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Shares since `before`, which becomes what was read now. The machine's ticks are those of all its
-/// processors, so that they serve as the clock too.
+/// Sets the CPU shares since `before`, and `before` to the ticks of now. The machine's ticks are summed over
+/// its processors and serve as the clock.
 fn cpu(vitals: &mut Vitals, before: &mut Ticks, own: &str, machine: &str) {
-    // The program's name stands in parentheses and may hold spaces; utime and stime are fields 14 and 15.
+    // Split behind the program's name, which is in parentheses and may hold spaces. utime and stime are
+    // fields 14 and 15 of the whole line.
     let own: Vec<u64> = own.rsplit(')').next().unwrap_or_default().split(' ').map(number).collect();
-    // user nice system idle iowait irq softirq steal; what follows is counted in the first two already.
+    // user nice system idle iowait irq softirq steal; the fields behind them are included in user and nice.
     let all: Vec<u64> = machine.lines().next().unwrap_or_default().split_whitespace().map(number).collect();
     let tick = |fields: &[u64], place: usize| fields.get(place).copied().unwrap_or(0);
     let machine_all = all.iter().skip(1).take(8).sum();
@@ -74,7 +75,7 @@ fn cpu(vitals: &mut Vitals, before: &mut Ticks, own: &str, machine: &str) {
     };
     let span = now.machine_all.saturating_sub(before.machine_all);
     let share = |now: u64, before: u64| percent(now.saturating_sub(before), span);
-    // Of one core, as `top` shows it.
+    // 100 % is one core, as in `top`.
     vitals.cpu_percent = share(now.process, before.process) * f64::from(vitals.cpus);
     vitals.system_cpu_percent = share(now.machine_busy, before.machine_busy);
     *before = now;
@@ -100,7 +101,7 @@ fn load(vitals: &mut Vitals, loadavg: &str, uptime: &str) {
     }
 }
 
-/// Sums the machine's devices, but for the one that leads to itself.
+/// Sums the counters of all network devices except loopback.
 fn network(vitals: &mut Vitals, devices: &str) {
     let devices = devices.lines().filter_map(|line| line.split_once(':'));
     for (_, counters) in devices.filter(|(name, _)| name.trim() != "lo") {

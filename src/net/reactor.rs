@@ -1,8 +1,8 @@
-//! The loop's waiting: mio's poll around a [`Driver`].
+//! The reactor: mio's poll around a [`Driver`].
 //!
-//! One thread, edge-triggered. Waits until something is ready or the driver must run, samples the clock once,
-//! hands the events to the driver and lets it make a pass. Files, measurements and recordings are looked
-//! after by helper threads. Nothing here decides anything about media or connections.
+//! One thread, edge-triggered. Waits until something is ready or the driver must run, reads the clock once,
+//! gives the events to the driver and lets it make a pass. Helper threads write files and recordings. The
+//! reactor decides nothing about media or connections.
 
 use crate::base::time::Instant;
 use crate::driver::{Driver, Limits, Ready, Wake};
@@ -15,10 +15,10 @@ use mio::event::Event;
 use mio::{Events, Poll};
 use std::io;
 
-/// Most events of one poll.
+/// Most events of one poll; the others come with the next.
 const EVENTS_MAX: usize = 1024;
 
-/// The loop and all that it drives.
+/// The driver, its world, and the poll.
 pub struct Reactor {
     poll: Poll,
     clock: Clock,
@@ -26,12 +26,12 @@ pub struct Reactor {
     world: NetWorld,
     signals: Signals,
     hooks: Hooks,
-    /// A second signal to end has come.
+    /// True after the second signal to end.
     quits: bool,
 }
 
 impl Reactor {
-    /// A loop around `server`, which listens already.
+    /// A reactor for `server`, whose listeners are open in `world`.
     pub fn new(
         poll: Poll,
         clock: Clock,
@@ -45,10 +45,10 @@ impl Reactor {
         Reactor { poll, clock, driver, world, signals, hooks, quits: false }
     }
 
-    /// Runs until the server has finished draining.
+    /// Runs until the server has drained or a second signal ends it.
     ///
     /// # Errors
-    /// The system's poll fails.
+    /// If the poll of the operating system fails.
     pub fn run(mut self) -> io::Result<()> {
         let introduction = self.world.introduction();
         self.driver.tell(self.clock.now(), introduction, &mut self.world);
@@ -78,6 +78,7 @@ impl Reactor {
         for event in events {
             self.take(event, now);
         }
+        // Before the pass: a recording must begin between two inputs, when all outputs are performed.
         self.world.recorder.take_orders(self.driver.server(), now, || self.clock.now());
         self.driver.pass(now, &mut self.world);
         self.world.sockets.sweep(now);
@@ -86,7 +87,7 @@ impl Reactor {
 
     fn take(&mut self, event: &Event, now: Instant) {
         match source(event.token()) {
-            // Results of the helper threads are taken in every pass.
+            // It only wakes the loop: results of helper threads are taken in every pass.
             Source::Waker => {}
             Source::Signals => {
                 while let Some(signal) = self.signals.take() {
@@ -115,7 +116,7 @@ impl Reactor {
                     self.driver.tell(now, input, &mut self.world);
                 }
                 Err(error) => {
-                    log::warn!("the configuration was not reloaded, the old one stays in force: {error}");
+                    log::warn!("cannot reload the configuration, the old one stays in force: {error}");
                 }
             },
             Signal::ReopenLog => {

@@ -1,17 +1,17 @@
-//! How many files the process may have open; each connection is one.
+//! The limit of open files (`RLIMIT_NOFILE`); each connection is one.
 //!
-//! Systems start processes with a low limit that these may raise themselves up to a high one, for the sake
-//! of old programs. This one is not such a program.
+//! The soft limit is low for the sake of old programs that use `select`. Others may raise it to the hard
+//! limit.
 
 use crate::config::Config;
 use crate::net::sendfile;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Files that are open beside the connections: listeners, the poll, pipes, the log, segments on their way to
-/// the disk, and those that are there as pages.
+/// Most open files beside connections: listeners, the poll, pipes, the log, segments that are being written,
+/// and segments in memory for `sendfile`.
 const OTHERS: u64 = 128 + sendfile::FILES_MAX as u64;
 
-/// Raises the process's limit as far as it may. Returns what it is then; `None`: there is none.
+/// Raises the soft limit to the hard limit. Returns the limit in force; `None` if there is none.
 pub fn raise() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
@@ -20,7 +20,7 @@ pub fn raise() -> Option<u64> {
     }
 }
 
-/// What to tell the operator if `limit` is too low for the connections that `config` allows.
+/// A warning if `limit` is too low for `limits.connections`.
 pub fn shortage(config: &Config, limit: Option<u64>) -> Option<String> {
     let connections = u64::try_from(config.limits.connections).unwrap_or(u64::MAX);
     let limit = limit.filter(|limit| *limit < connections.saturating_add(OTHERS))?;

@@ -1,11 +1,11 @@
-//! Large pieces that many connections are sent, as pages of memory that the kernel sends without copying.
+//! Zero-copy sending of large buffers that many connections are sent, with `sendfile`.
 //!
-//! In: what leaves, piece by piece. Out: the same bytes on the socket. `writev` copies each piece for each
-//! connection. For a segment of HLS that copy is the largest part of all that is done: a quarter of the
-//! processor time, measured on loopback (`benches/README.md`). So a piece that has left often is copied
-//! once more, into a file in memory, and from there `sendfile` hands the pages themselves to the network.
-//! Whether it does changes nothing but the cost. Frames are written, however large they are: all players
-//! are sent them at once, while the processor's caches hold them, and copying is cheaper then.
+//! In: slices of a write. Out: the same bytes on the socket. `writev` copies a buffer for each connection;
+//! for HLS segments that takes a quarter of the processor time, measured on loopback (`benches/README.md`).
+//! So a buffer that was written several times (a piece, below) is copied once into a file in memory
+//! (`memfd_create`), and from there `sendfile` passes its pages to the network. Peers see no difference.
+//! Frames are always written: all players are sent a frame at the same time, and copying is cheap while the
+//! processor's caches hold it.
 
 use crate::base::slices::Slices;
 use crate::base::time::Instant;
@@ -16,41 +16,40 @@ use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, IoSlice};
 use std::time::Duration;
 
-/// Shorter pieces are written: there is little to save, and a further system call to make. What was measured
-/// is segments of 276 KB; where it begins to pay is somewhere below.
+/// Shorter pieces are written: `sendfile` saves little and costs another system call. Measured with segments
+/// of 276 KB; the break-even is somewhere below.
 const PIECE_BYTES_MIN: usize = 64 << 10;
 
-/// How often a piece is written before it is worth a file, which costs a copy of its own, and making and
-/// dropping it.
+/// Number of writes of a piece before a file is made for it, which costs a copy and several system calls.
 const WRITES_MIN: u32 = 4;
 
-/// Most files, each of which is an open descriptor.
+/// Most files; each is an open descriptor.
 pub const FILES_MAX: usize = 512;
 
-/// Pieces whose writes are counted at a time; what they forget is written a few times more.
+/// Number of counters of writes. A piece whose counter is taken by another one is written a few times more.
 const COUNTED: usize = 256;
 
-/// A piece that was not sent for so long is nobody's favourite any more.
+/// A piece that was not sent for this long is evicted.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// How often to look for pieces that may go.
+/// Time between two looks for pieces to evict.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 
-/// How long to make no file after the system refused one.
+/// Pause of making files after the system refused one.
 const REST: Duration = Duration::from_secs(10);
 
-/// The pieces that are there as pages.
+/// The pieces that are held in files.
 pub struct Pages {
-    /// By the address of the piece's first byte. It stays that piece's as long as it is kept here.
+    /// By the address of the first byte. The address is not used again while the piece is held here.
     pieces: BTreeMap<usize, Piece>,
-    /// Bytes of them all.
+    /// Bytes of all pieces.
     bytes: usize,
     bytes_max: usize,
-    /// Address of a piece that was written, and how often. Another piece may have got the address since
-    /// then: it gets its file a little early.
+    /// Address of a piece, and number of its writes. Another piece may have the address by now; then its file
+    /// is made a little early.
     counts: [(usize, u32); COUNTED],
     sweep_at: Option<Instant>,
-    /// When to make files again.
+    /// No files are made before this time.
     rests_until: Instant,
 }
 
@@ -61,7 +60,8 @@ struct Piece {
 }
 
 impl Pages {
-    /// Keeps at most `bytes_max` bytes of pieces, and as many of pages; none: everything is written.
+    /// Holds at most `bytes_max` bytes of pieces, and as many in files. With 0, or if the system refuses such
+    /// files, all bytes are written.
     pub fn new(bytes_max: usize) -> Self {
         let works = bytes_max > 0 && try_out().inspect_err(refused).is_ok();
         Pages {
@@ -74,8 +74,8 @@ impl Pages {
         }
     }
 
-    /// Sends `slices`, if there is a piece among them that is there as pages; else `None`, and nothing was
-    /// sent. Like a write it takes as many bytes as there is room for.
+    /// Sends `slices` if one of them is a piece that is held in a file. Returns the number of bytes that the
+    /// socket took, or `None` if there is no such piece and nothing was sent.
     pub fn send(
         &mut self,
         stream: &TcpStream,
@@ -86,7 +86,7 @@ impl Pages {
             return None;
         }
         let list = slices.as_io_slices();
-        // The slices before `from` have been sent.
+        // The slices before `from` were sent.
         let (mut from, mut taken) = (0, 0);
         for (at, (slice, whole)) in slices.iter().take(slices.own_count()).enumerate() {
             let Some((memory, offset)) = self.look_up(slice, whole, now) else { continue };
@@ -114,7 +114,8 @@ impl Pages {
         }
     }
 
-    /// Where a piece is there as pages. `whole`: what may be kept for that, if it is not yet.
+    /// The file and the offset in it that hold `slice`. Makes the file of `whole`, if that was written often
+    /// and there is room.
     fn look_up(&mut self, slice: &[u8], whole: Option<&Bytes>, now: Instant) -> Option<(&Memory, usize)> {
         if slice.len() < PIECE_BYTES_MIN {
             return None;
@@ -130,16 +131,16 @@ impl Pages {
         Some((&piece.memory, address - start))
     }
 
-    /// The address of the piece that `slice` is a part of.
+    /// The address of the piece that holds `slice`.
     fn holder(&self, slice: &[u8]) -> Option<usize> {
         let address = slice.as_ptr().addr();
         let (start, piece) = self.pieces.range(..=address).next_back()?;
         (address - start + slice.len() <= piece.bytes.len()).then_some(*start)
     }
 
-    /// Counts a write.
+    /// Counts a write. True if there were enough for a file.
     fn is_popular(&mut self, address: usize) -> bool {
-        // Fibonacci hashing: addresses differ in their middle bits.
+        // Fibonacci hashing, since addresses differ in their middle bits.
         let place = (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
         let (counted, writes) = &mut self.counts[place as usize % COUNTED];
         if *counted != address {
@@ -160,7 +161,7 @@ impl Pages {
                 self.bytes += whole.len();
                 let piece = Piece { bytes: whole.clone(), memory, sent_at: now };
                 let before = self.pieces.insert(whole.as_ptr().addr(), piece);
-                // A shorter piece with the same beginning.
+                // It replaces a shorter piece with the same address.
                 self.bytes -= before.map_or(0, |piece| piece.bytes.len());
                 self.sweep_at.get_or_insert(now + SWEEP_EVERY);
             }
@@ -171,12 +172,12 @@ impl Pages {
         }
     }
 
-    /// When to sweep next.
+    /// When [`Pages::sweep`] is due.
     pub fn deadline(&self) -> Option<Instant> {
         self.sweep_at
     }
 
-    /// Lets go of pieces that nobody else has any more, or that nobody asks for.
+    /// Evicts pieces that have no other owner or were not sent for a while.
     pub fn sweep(&mut self, now: Instant) {
         if self.sweep_at.is_none_or(|at| now < at) {
             return;
@@ -187,18 +188,18 @@ impl Pages {
     }
 }
 
-/// Tells that there are no pages, where there could be some.
+/// Warns that the system refuses files in memory, except where it does not have them.
 fn refused(error: &io::Error) {
     if error.kind() != ErrorKind::Unsupported {
         log::warn!(
-            "segments are copied for each viewer, which costs a little more: the system refuses files in \
-             memory (memfd_create, sendfile): {error}"
+            "HLS segments are copied for each player, which costs more processor time: the system refuses \
+            memfd_create or sendfile: {error}"
         );
     }
 }
 
-/// Sends what stands before a piece, so that it leaves in one packet with the piece's beginning. Returns how
-/// many bytes were taken, and whether that was all.
+/// Sends the slices before a piece, so that they share a packet with the beginning of the piece. Returns the
+/// number of bytes that were taken, and whether that was all.
 fn send_before(stream: &TcpStream, list: &[IoSlice<'_>]) -> io::Result<(usize, bool)> {
     if list.is_empty() {
         return Ok((0, true));
@@ -208,7 +209,8 @@ fn send_before(stream: &TcpStream, list: &[IoSlice<'_>]) -> io::Result<(usize, b
     Ok((sent, sent == all))
 }
 
-/// What was taken before there was no more room counts. An error that stays comes again with the next write.
+/// An error after some bytes were taken counts as a short write. An error that persists comes again with the
+/// next write.
 fn so_far(taken: usize, error: io::Error) -> io::Result<usize> {
     if taken > 0 { Ok(taken) } else { Err(error) }
 }
@@ -227,7 +229,7 @@ mod kernel {
     pub struct Memory(File);
 
     impl Memory {
-        /// With these bytes in it.
+        /// A file with this content.
         pub fn holding(bytes: &[u8]) -> io::Result<Memory> {
             let mut file = File::from(memfd_create("dacapo", MemfdFlags::CLOEXEC)?);
             file.write_all(bytes)?;
@@ -235,15 +237,15 @@ mod kernel {
         }
     }
 
-    /// Whether the system lets us: sandboxes may not.
+    /// Tries both system calls, which sandboxes may refuse.
     pub fn try_out() -> io::Result<()> {
         let (near, _far) = UnixStream::pair()?;
         sendfile(near, Memory::holding(b"a")?.0, Some(&mut 0), 1)?;
         Ok(())
     }
 
-    /// Sends `len` bytes of the file, from `offset` on, as far as there is room. That it stopped for another
-    /// reason, a signal perhaps, must not look like that: nobody would tell of room.
+    /// Sends `len` bytes of the file from `offset` on, until the socket is full. Goes on after a short write
+    /// for another reason, such as a signal: the caller would wait for room that readiness never reports.
     pub fn send_pages(stream: &TcpStream, memory: &Memory, offset: usize, len: usize) -> io::Result<usize> {
         let mut sent = 0;
         while sent < len {
@@ -258,7 +260,7 @@ mod kernel {
         Ok(sent)
     }
 
-    /// Sends slices that more follows at once.
+    /// Sends slices behind which more bytes follow at once.
     pub fn more(stream: &TcpStream, list: &[IoSlice<'_>]) -> io::Result<usize> {
         send(stream, list, SendFlags::MORE)
     }
@@ -280,7 +282,7 @@ mod kernel {
     use std::convert::Infallible;
     use std::io::{self, ErrorKind, IoSlice};
 
-    /// There is none: everything is written.
+    /// Never made on this system: all bytes are written.
     pub struct Memory(Infallible);
 
     impl Memory {

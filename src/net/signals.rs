@@ -1,14 +1,14 @@
-//! Signals, as things that the reactor can wait for.
+//! Signals of the process, as events of the poll.
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use std::io;
 
-/// What an operator may want while the server runs.
+/// A request of the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// End, telling everybody (SIGTERM, SIGINT).
+    /// End with a final response to every connection (SIGTERM, SIGINT).
     Drain,
     /// End at once: the second SIGTERM or SIGINT.
     Quit,
@@ -18,25 +18,31 @@ pub enum Signal {
     ReopenLog,
 }
 
-/// The signals that the process listens to.
+/// Receives signals of the process.
 pub struct Signals {
     source: signal_hook_mio::v1_0::Signals,
     draining: bool,
 }
 
 impl Signals {
-    /// Listens from now on.
+    /// Installs the handlers.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
     pub fn new() -> io::Result<Self> {
         let source = signal_hook_mio::v1_0::Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
         Ok(Signals { source, draining: false })
     }
 
-    /// Lets `registry` wake up for them.
+    /// Makes a signal wake the poll of `registry` under `token`.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         self.source.register(registry, token, Interest::READABLE)
     }
 
-    /// The next signal that came.
+    /// The next signal that was received.
     pub fn take(&mut self) -> Option<Signal> {
         let signal = self.source.pending().next()?;
         Some(match signal {
@@ -54,7 +60,7 @@ mod tests {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
     use signal_hook::low_level::raise;
 
-    // One test for all: a signal reaches every test of the process that listens.
+    // One test for all: a signal reaches every test of the process that has handlers.
     #[test]
     fn signals_mean_what_operators_expect() {
         let mut signals = Signals::new().expect("signals");
@@ -65,8 +71,8 @@ mod tests {
         assert_eq!(told(SIGHUP), Some(Signal::Reload));
         assert_eq!(told(SIGUSR1), Some(Signal::ReopenLog));
         assert_eq!(told(SIGTERM), Some(Signal::Drain));
-        assert_eq!(told(SIGHUP), Some(Signal::Reload), "an operator who waits may still do so");
-        assert_eq!(told(SIGINT), Some(Signal::Quit), "the second wish to end is the last");
+        assert_eq!(told(SIGHUP), Some(Signal::Reload), "a reload is possible during a drain");
+        assert_eq!(told(SIGINT), Some(Signal::Quit), "the second request to end is immediate");
         assert_eq!(signals.take(), None);
         raise(SIGHUP).expect("raised");
         raise(SIGUSR1).expect("raised");

@@ -1,7 +1,7 @@
-//! TCP sockets for the loop, on mio: edge-triggered, never waiting.
+//! TCP sockets for the driver, on mio: edge-triggered and non-blocking.
 //!
-//! Large pieces that many connections are sent leave by `sendfile` (`sendfile.rs`), everything else by `send`
-//! or `writev`.
+//! Large buffers that many connections are sent go through `sendfile` (`sendfile.rs`), all other bytes
+//! through `send` or `writev`.
 
 use crate::base::id::ListenerId;
 use crate::base::slices::Slices;
@@ -16,27 +16,27 @@ use mio::{Interest, Registry, Token};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
 
-/// Listeners have the tokens below this; then come the waker, the signals, and sockets: those of connections
-/// at even places, those in lingering close at odd ones.
+/// Token of the waker. Listeners have the tokens below it; above it are the signals, then sockets:
+/// connections at even distances from `FIRST`, sockets in lingering close at odd ones.
 pub const WAKER: Token = Token(LISTENERS_MAX);
-/// The token of the signals.
+/// Token of the signals.
 pub const SIGNALS: Token = Token(LISTENERS_MAX + 1);
 const FIRST: usize = LISTENERS_MAX + 2;
 
-/// What a token means.
+/// The source of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A listener.
     Listener(ListenerId),
-    /// A helper thread has woken the loop.
+    /// A helper thread woke the loop.
     Waker,
-    /// A signal came.
+    /// A signal was received.
     Signals,
     /// A socket is ready.
     Socket(Key),
 }
 
-/// What the token of an event means.
+/// The source that has this token.
 pub fn source(token: Token) -> Source {
     match token {
         WAKER => Source::Waker,
@@ -60,14 +60,14 @@ fn token(key: Key) -> Token {
     }
 }
 
-/// The sockets of the process.
+/// All sockets of the process.
 pub struct MioSockets {
     registry: Registry,
     listeners: Vec<Listener>,
     sendfile: Pages,
 }
 
-/// A connection's socket.
+/// The socket of a connection.
 #[derive(Debug)]
 pub struct Socket {
     stream: TcpStream,
@@ -75,10 +75,13 @@ pub struct Socket {
 }
 
 impl MioSockets {
-    /// Sockets whose readiness is reported through `registry`, and `listeners`, which listen already.
+    /// Registers `listeners` with `registry`, which reports the readiness of all sockets.
     ///
     /// # Errors
-    /// The system refuses to watch a listener.
+    /// If the operating system refuses to register a listener.
+    ///
+    /// # Panics
+    /// If there are more than [`LISTENERS_MAX`] listeners.
     pub fn new(registry: Registry, mut listeners: Vec<Listener>, sendfile: Pages) -> io::Result<Self> {
         assert!(listeners.len() <= LISTENERS_MAX, "the configuration limits the listeners");
         for (place, listener) in listeners.iter_mut().enumerate() {
@@ -87,17 +90,17 @@ impl MioSockets {
         Ok(MioSockets { registry, listeners, sendfile })
     }
 
-    /// What is listened to, with the ports that the system gave.
+    /// Services and addresses of the listeners, with the ports that the system gave.
     pub fn bound(&self) -> Vec<(Service, SocketAddr)> {
         self.listeners.iter().map(|listener| (listener.service, listener.addr)).collect()
     }
 
-    /// Drops the files in memory that were not sent for a while.
+    /// Drops files in memory that were not sent for a while.
     pub fn sweep(&mut self, now: Instant) {
         self.sendfile.sweep(now);
     }
 
-    /// When [`MioSockets::sweep`] has something to do.
+    /// When [`MioSockets::sweep`] is due.
     pub fn deadline(&self) -> Option<Instant> {
         self.sendfile.deadline()
     }
@@ -107,8 +110,8 @@ impl MioSockets {
             return result;
         }
         match slices.as_io_slices() {
-            // Most players are sent one frame most of the time, and `send` goes a shorter way through the
-            // kernel than `writev`: a twelfth of the whole write, measured on loopback.
+            // Most writes hold one frame, and `send` has less overhead in the kernel than `writev`: it saves
+            // a twelfth of the write, measured on loopback.
             [alone] => stream.write(alone),
             several => stream.write_vectored(several),
         }
@@ -121,15 +124,15 @@ impl Sockets for MioSockets {
     fn accept(&mut self, listener: ListenerId) -> Accepted<Socket> {
         match self.listeners[usize::from(listener.0)].accept() {
             listener::Accepted::Peer(stream, peer) => {
-                // Commands are answered in one write, and frames leave with one. With Nagle's algorithm each
-                // would wait for the acknowledgement of the one before, which takes a round trip.
+                // Responses and frames are complete writes. With Nagle's algorithm each would wait for the
+                // acknowledgement of the last one, which takes a round trip.
                 if let Err(error) = stream.set_nodelay(true) {
                     log::debug!("{peer} closed its connection before it was accepted: {error}");
                     return Accepted::Gone;
                 }
                 Accepted::Peer(Socket { stream, watched: false }, peer)
             }
-            listener::Accepted::Nobody => Accepted::Empty,
+            listener::Accepted::Empty => Accepted::Empty,
             listener::Accepted::Gone => Accepted::Gone,
             listener::Accepted::Exhausted(error) => {
                 log::warn!(
@@ -175,21 +178,21 @@ impl Sockets for MioSockets {
     }
 
     fn shutdown(&mut self, socket: &mut Socket) {
-        // It fails for a peer that is gone already, which needs no FIN.
+        // Fails if the peer has closed already, which needs no FIN.
         let _gone = socket.stream.shutdown(Shutdown::Write);
     }
 
     fn close(&mut self, mut socket: Socket) {
-        // Closing the descriptor would take it out as well; a copy of it (a child's) would not.
+        // Closing the descriptor is not enough if a child process holds a copy of it.
         if socket.watched
             && let Err(error) = self.registry.deregister(&mut socket.stream)
         {
-            log::debug!("a socket could not be taken out of the poll: {error}");
+            log::debug!("cannot deregister a socket: {error}");
         }
     }
 }
 
-/// An error in a few words.
+/// Short text of an error, for logs.
 pub fn describe(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::ConnectionReset => "reset by peer".to_owned(),

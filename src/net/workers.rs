@@ -1,8 +1,8 @@
-//! The helper thread for what would block the loop: files.
+//! The helper thread for file operations, which would block the loop.
 //!
-//! In: changes of files, done in the order in which they were asked, so that a playlist never overtakes its
-//! segments. Out: results through a channel, with the poll woken. The queue is bounded: a change that does
-//! not fit is refused at once, as a result like every other.
+//! In: file operations. Out: results through a channel, with the poll woken. Operations are done in order, so
+//! that a playlist never names a segment that is not written yet. The queue is bounded: when it is full, an
+//! operation fails at once, with a result as any other.
 
 use crate::base::id::Ticket;
 use crate::base::store::StoreOp;
@@ -18,11 +18,11 @@ use std::time::Duration;
 /// Most file operations that wait.
 pub const FILE_JOBS_MAX: usize = 1024;
 
-/// How long the thread may take to finish what it was asked when the server ends. A disk that hangs must not
-/// keep the process.
+/// Most time that the thread may take to finish its queue when the server ends. A disk that hangs must not
+/// keep the process from ending.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Sends results to the loop and wakes it.
+/// Sends results to the loop and wakes the loop.
 #[derive(Clone)]
 struct Desk {
     results: Sender<Input<'static>>,
@@ -31,11 +31,11 @@ struct Desk {
 
 impl Desk {
     fn hand_in(&self, ticket: Ticket, result: Result<(), String>) {
-        // The receiver is gone once the loop has ended; then results are of no use either.
+        // Fails when the loop has ended and needs no results.
         if self.results.send(Input::Stored { ticket, result }).is_ok()
             && let Err(error) = self.waker.wake()
         {
-            log::error!("the loop cannot be woken: {error}");
+            log::error!("cannot wake the loop: {error}");
         }
     }
 }
@@ -49,7 +49,10 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts the thread; `waker` wakes the loop when there are results.
+    /// Starts the thread. It wakes the loop with `waker` after each result.
+    ///
+    /// # Errors
+    /// If the operating system refuses a thread.
     pub fn start(waker: Arc<Waker>) -> io::Result<Self> {
         let (sender, results) = mpsc::channel();
         let desk = Desk { results: sender, waker };
@@ -63,12 +66,12 @@ impl Workers {
         Ok(Workers { desk, results, files, thread })
     }
 
-    /// The next result.
+    /// The next result, if there is one.
     pub fn next_result(&self) -> Option<Input<'static>> {
         self.results.try_recv().ok()
     }
 
-    /// Changes a file, after all that was asked before.
+    /// Queues a file operation. If the queue is full, its result is an error.
     pub fn store(&self, ticket: Ticket, op: StoreOp) {
         if self.files.try_send((ticket, op)).is_err() {
             let result = Err(format!("{FILE_JOBS_MAX} file operations wait: the disk is too slow"));
@@ -76,7 +79,7 @@ impl Workers {
         }
     }
 
-    /// Waits until all files are as they were asked to be, up to a limit of time.
+    /// Waits until the queue is empty, up to a time limit.
     pub fn finish(self) {
         let Workers { files, thread, .. } = self;
         drop(files);
@@ -87,7 +90,7 @@ impl Workers {
             }
             thread::sleep(pause);
         }
-        log::warn!("files take longer than {FINISH_TIMEOUT:?} and are left behind");
+        log::warn!("file operations were abandoned after {FINISH_TIMEOUT:?}");
     }
 }
 

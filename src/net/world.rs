@@ -1,4 +1,4 @@
-//! What the loop drives in production: mio's sockets, helper threads, the flight recorder.
+//! The world of the driver in production: mio's sockets, helper threads, the flight recorder.
 
 use crate::base::id::{ConnId, ListenerId, Ticket};
 use crate::base::slices::Slices;
@@ -13,15 +13,15 @@ use crate::server::{Input, Job, Monitor, Output, Server, Taken};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-/// What only the program around the reactor can do.
+/// What the program does for the reactor.
 pub struct Hooks {
-    /// Reads the configuration again. The error is for people.
+    /// Reads the configuration again. The error is a sentence for the log.
     pub reload: Box<dyn FnMut() -> Result<Config, String>>,
-    /// Opens the log again after it was rotated.
+    /// Opens the log file again after it was rotated.
     pub reopen_log: Box<dyn FnMut()>,
 }
 
-/// Everything outside of the driver.
+/// Everything outside the driver.
 pub struct NetWorld {
     /// Sockets and listeners.
     pub sockets: MioSockets,
@@ -33,29 +33,30 @@ pub struct NetWorld {
 }
 
 impl NetWorld {
-    /// The world, with helper threads that run already.
+    /// A world of parts that run already.
     pub fn new(sockets: MioSockets, recorder: Recorder, workers: Workers) -> Self {
         NetWorld { sockets, recorder, workers, gauge: Gauge::new(), measured: VecDeque::new() }
     }
 
-    /// True if there is a result although nothing will wake the poll.
+    /// True if a result waits for which nothing wakes the poll.
     pub fn has_results(&self) -> bool {
         !self.measured.is_empty()
     }
 
-    /// A measurement that the server did not ask for: it introduces the process to the server.
+    /// A measurement without a request: the first input of a server, which gives it the process id.
     pub fn introduction(&mut self) -> Input<'static> {
         self.gauge.read_as(Ticket(0))
     }
 
-    /// A configuration that was read again, as it holds for this process: a reload moves no listener.
+    /// The input for a configuration that was read again. Its listeners are replaced by those that are open:
+    /// a reload changes no listener.
     pub fn reload(&self, mut config: Config) -> Input<'static> {
         let bound: Vec<SocketAddr> = self.sockets.bound().into_iter().map(|(_, addr)| addr).collect();
         config.note_bound(&bound);
         Input::Reload { config: Box::new(config) }
     }
 
-    /// Waits until everything that was started is done, and recordings are written, but not for ever.
+    /// Waits until background work is done and recordings are written, up to a time limit.
     pub fn finish(mut self, now: Instant) {
         self.recorder.finish(now);
         self.workers.finish();

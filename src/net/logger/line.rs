@@ -1,8 +1,7 @@
-//! What a log line looks like.
+//! Formats log lines.
 //!
-//! In: a record and the time. Out: one line of text for people, or one JSON object, without the newline.
-//! What comes from peers cannot break a line or recolour a terminal: control characters are escaped, and
-//! what is too long is cut.
+//! In: a record and the time. Out: one line of text, or one JSON object, without the newline. Text from peers
+//! cannot break a line or control a terminal: control characters are escaped, and long text is cut.
 
 use crate::base::calendar::Rfc3339;
 use crate::config::{LogFormat, short_module};
@@ -12,13 +11,13 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use std::fmt::{self, Write};
 
-/// Longer messages and values are cut, in bytes.
+/// Most bytes of a message or value; the rest is cut.
 pub const TEXT_BYTES_MAX: usize = 4 << 10;
 
-/// Most values beside the message; more are left out.
+/// Most values beside the message; the others are left out.
 const PAIRS_MAX: usize = 32;
 
-/// One record, taken apart.
+/// The parts of one record.
 struct Line<'a> {
     unix_ms: u64,
     level: &'static str,
@@ -28,10 +27,10 @@ struct Line<'a> {
     pairs: Vec<(String, Value<'a>)>,
 }
 
-/// Lays `record` out.
+/// Formats `record`.
 pub fn render(format: LogFormat, unix_ms: u64, record: &Record<'_>) -> String {
     let mut collected = Pairs { cid: None, pairs: Vec::new() };
-    // The visitor below refuses nothing but a value too many, and then what it has got is enough.
+    // The visitor returns no errors.
     let _: Result<(), Error> = record.key_values().visit(&mut collected);
     let line = Line {
         unix_ms,
@@ -88,7 +87,7 @@ impl Serialize for Line<'_> {
     }
 }
 
-/// Gathers a record's values; the connection's id has a place of its own.
+/// Collects the values of a record; the connection's id is kept apart.
 struct Pairs<'a> {
     cid: Option<String>,
     pairs: Vec<(String, Value<'a>)>,
@@ -105,7 +104,7 @@ impl<'a> VisitSource<'a> for Pairs<'a> {
     }
 }
 
-/// Text without control characters.
+/// Displays text with control characters escaped.
 struct Plain<'a>(&'a str);
 
 impl fmt::Display for Plain<'_> {

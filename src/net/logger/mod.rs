@@ -1,8 +1,8 @@
-//! The backend of `log`: what is logged, how it looks, where it goes.
+//! The backend of the crate `log`: filter, format and target.
 //!
-//! In: records of the whole process and the settings of `log`, which may change while it runs. Out: lines in
-//! a file or on standard error, written by a thread of their own. Filtering is `env_logger`'s; the
-//! environment variable `RUST_LOG` is not looked at.
+//! In: records of the whole process, and the settings `log`, which may change while it runs. Out: lines in a
+//! file or on standard error, written by a thread. `env_logger` filters; the environment variable `RUST_LOG`
+//! has no effect.
 
 pub mod line;
 pub mod sink;
@@ -14,23 +14,26 @@ use sink::Sink;
 use std::io::{self, Write};
 use std::sync::{PoisonError, RwLock};
 
-/// What is installed in `log`, once; its inside changes when the settings do.
+/// Installed in `log` once. Its content is replaced when the settings change.
 static INSTALLED: Switch = Switch(RwLock::new(None));
 
 struct Switch(RwLock<Option<Backend>>);
 
-/// One setting of the backend.
+/// A backend for one value of the settings.
 struct Backend {
     filter: env_logger::Logger,
     sink: Sink,
 }
 
-/// Logs as `settings` say from now on. May be called again; if it fails, what was before goes on.
+/// Applies `settings`. May be called again; after an error the old settings stay in force.
+///
+/// # Errors
+/// If the log file cannot be opened, the levels cannot be parsed, or the system refuses a thread.
 pub fn install(settings: &Log) -> io::Result<()> {
     let backend = Backend::new(settings)?;
     let level = backend.filter.filter();
     let before = INSTALLED.0.write().unwrap_or_else(PoisonError::into_inner).replace(backend);
-    // The second time `log` refuses, since the switch is installed already.
+    // Fails after the first time, since the switch is installed already.
     let _: Result<(), log::SetLoggerError> = log::set_logger(&INSTALLED);
     log::set_max_level(level);
     if let Some(before) = before {
@@ -39,21 +42,21 @@ pub fn install(settings: &Log) -> io::Result<()> {
     Ok(())
 }
 
-/// Opens the log file again by its name, after it was moved away.
+/// Opens the log file again after it was renamed.
 pub fn reopen() {
     INSTALLED.with(|backend| backend.sink.reopen());
 }
 
-/// Waits until everything logged so far has been written, but not for ever.
+/// Waits until all queued lines are written, up to a time limit.
 pub fn flush() {
     INSTALLED.with(|backend| backend.sink.flush());
 }
 
-/// Lets a panic be read in the log too, where standard error may be read by nobody.
+/// Writes panics to the log as well: standard error of a service is often discarded.
 pub fn log_panics() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        log::error!("a bug ended a thread: {panic}");
+        log::error!("a thread panicked, which is a bug: {panic}");
         flush();
         before(panic);
     }));
@@ -103,9 +106,9 @@ fn filter(levels: &Levels, format: LogFormat, sink: Sink) -> env_logger::Logger 
     builder.build()
 }
 
-/// The line that tells of lost ones.
+/// The line that reports lost lines.
 fn loss(format: LogFormat, lost: u64) -> String {
-    let message = format_args!("{lost} lines of the log were lost: the sink is too slow");
+    let message = format_args!("{lost} log lines were lost: the sink is too slow");
     let record = Record::builder().level(Level::Warn).target(module_path!()).args(message).build();
     line::render(format, unix_millis(), &record)
 }
@@ -114,7 +117,7 @@ fn unix_millis() -> u64 {
     clock::unix_micros() / 1000
 }
 
-/// What `env_logger` writes to: it hands over one whole line at a time.
+/// The target of `env_logger`, which writes one whole line per call.
 struct Pipe(Sink);
 
 impl Write for Pipe {

@@ -1,8 +1,7 @@
-//! Where log lines go: a file or standard error, by way of a thread.
+//! Writes log lines to a file or to standard error, in a thread.
 //!
-//! In: whole lines. Out: the same lines, in order, in the file. The loop never waits for a disk or a
-//! terminal: when the thread is so far behind that its queue is full, lines are lost, and their number is
-//! written as soon as there is room again.
+//! In: whole lines. Out: the same lines, in order. The loop never waits for a disk or a terminal: when the
+//! queue of the thread is full, lines are lost, and their number is written when there is room again.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -13,20 +12,20 @@ use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::thread;
 use std::time::Duration;
 
-/// Most lines that wait for the thread. With lines of ordinary length about a megabyte.
+/// Most lines that wait for the thread: about a megabyte with lines of common length.
 pub const LINES_MAX: usize = 8192;
 
-/// How long [`Sink::flush`] waits for a sink that does not move.
+/// Most time that [`Sink::flush`] waits for a sink that hangs.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the thread is asked.
+/// A job of the thread.
 enum Job {
     Line(Vec<u8>),
-    /// Answer when everything before has been written.
+    /// Answer when all lines before it are written.
     Flush(SyncSender<()>),
 }
 
-/// The way to a sink. Cheap to clone; the thread ends with the last of them.
+/// A handle of the thread. Cheap to clone; the thread ends when the last handle is dropped.
 #[derive(Clone)]
 pub struct Sink {
     jobs: SyncSender<Job>,
@@ -35,17 +34,20 @@ pub struct Sink {
 
 #[derive(Default)]
 struct Shared {
-    /// Lines that found no room since the last report.
+    /// Number of lines that were lost since the last report.
     lost: AtomicU64,
-    /// The file has been moved: open it again by its name.
+    /// The file was renamed and must be opened again.
     reopen: AtomicBool,
 }
 
-/// Makes the line that tells how many were lost.
+/// Formats the line that reports a number of lost lines.
 pub type Report = Box<dyn Fn(u64) -> String + Send>;
 
 impl Sink {
-    /// Writes to `path`, or to standard error if it is empty.
+    /// Opens `path`, or standard error if it is empty, and starts the thread.
+    ///
+    /// # Errors
+    /// If the file cannot be opened or the operating system refuses a thread.
     pub fn open(path: &str, report: Report) -> io::Result<Sink> {
         if path.is_empty() {
             return Sink::start(Target::Stream(Box::new(io::stderr())), report);
@@ -66,26 +68,26 @@ impl Sink {
         Ok(Sink { jobs, shared })
     }
 
-    /// Queues a line, newline included. Never waits.
+    /// Queues a line, which must end with a newline. Never waits: a line that finds no room is lost.
     pub fn write(&self, line: Vec<u8>) {
         if self.jobs.try_send(Job::Line(line)).is_err() {
             self.shared.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Opens the file again by its name before the next line, after it was moved away.
+    /// Opens the file again before the next line, after it was renamed.
     pub fn reopen(&self) {
         self.shared.reopen.store(true, Ordering::Release);
     }
 
-    /// Waits until everything queued so far has been written, but not for ever.
+    /// Waits until all lines queued so far are written, up to a time limit.
     pub fn flush(&self) {
         let (done, wait) = mpsc::sync_channel(1);
         let mut job = Job::Flush(done);
         for _ in 0..FLUSH_TIMEOUT.as_millis() {
             match self.jobs.try_send(job) {
                 Ok(()) => {
-                    // A sink that does not move keeps its lines; the process ends without them.
+                    // After the time limit the process goes on, or ends without these lines.
                     let _: Result<(), _> = wait.recv_timeout(FLUSH_TIMEOUT);
                     return;
                 }
@@ -106,7 +108,7 @@ fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).open(path)
 }
 
-/// The thread's side.
+/// The state of the thread.
 struct Writer {
     target: Target,
     shared: Arc<Shared>,
@@ -118,7 +120,7 @@ impl Writer {
         for job in queue {
             match job {
                 Job::Line(line) => self.line(&line),
-                // Who asked may have given up.
+                // Fails if the waiting side has given up.
                 Job::Flush(done) => drop(done.try_send(())),
             }
         }
@@ -140,7 +142,7 @@ impl Writer {
         }
     }
 
-    /// False if the sink did not take it: a full disk, a closed pipe.
+    /// Writes a line. False on an error, such as a full disk or a closed pipe.
     fn put(&mut self, line: &[u8]) -> bool {
         let written = match &mut self.target {
             Target::Stream(stream) => stream.write_all(line).and_then(|()| stream.flush()),
@@ -161,7 +163,7 @@ mod tests {
         Box::new(|lost| format!("{lost} lines were lost"))
     }
 
-    /// A pipe that somebody holds shut until it is opened.
+    /// A pipe that blocks until it is opened.
     #[derive(Clone, Default)]
     struct Gate(Arc<State>);
 

@@ -1,12 +1,12 @@
 //! The recorder's control endpoint: HTTP/1.1 for operators, on listeners of its own.
 //!
-//! In: connections to `recorder.listen`. Out: orders for the loop, and responses. Nothing of it passes
-//! through the server: what records is no input of what is recorded. Never: makes the loop wait.
+//! In: connections to `recorder.listen`. Out: orders for the loop, and responses. Nothing passes through the
+//! server, so that control of a recording is not a part of it. Never: makes the loop wait.
 //!
-//! One thread accepts; each connection has a thread for its one request. Sockets block, with timeouts, so
-//! that a stream that encrypts can stand in a socket's place. Bounded: connections at a time, bytes and time
-//! of a head, downloads at a time. Requests without the token end here; an order of an operator is given to
-//! the loop, which performs the few that wait once in a pass and answers through a channel.
+//! One thread accepts; each connection has a thread for its only request. Sockets block, with timeouts, so
+//! that a TLS stream can replace a socket. Bounded: connections, bytes and time of a head, downloads.
+//! Requests without the token end here. Orders of operators go to the loop, which performs them once in a
+//! pass and answers through a channel.
 
 use crate::config::Secret;
 use crate::net::clock::{Clock, unix_micros};
@@ -28,67 +28,67 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// Most connections at a time; a further one is turned away.
+/// Most connections at a time; others get a 503.
 pub const CONNS_MAX: usize = 16;
 
-/// Most orders that wait for the loop: each connection has one at most.
+/// Most orders that wait for the loop: one for each connection.
 const ORDERS_MAX: usize = CONNS_MAX;
 
-/// Largest request head.
+/// Limits of a request head.
 const LIMITS: HeadLimits = HeadLimits { head_bytes_max: 16 << 10, headers_max: 64 };
 
-/// How long a request head may take.
+/// Most time that a request head may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long one read may block, so that [`HEAD_TIMEOUT`] is noticed.
+/// Most time of one read, so that [`HEAD_TIMEOUT`] is noticed.
 const READ_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long a peer may take no bytes.
+/// Most time without progress of a write.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long the loop, and the disk behind it, may take to perform an order.
+/// Most time that the loop and the disk may take for an order.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Most bytes that are read and ignored behind a request.
+/// Most bytes behind a request that are read and ignored.
 const DISCARD_BYTES_MAX: u64 = 1 << 20;
 
-/// How long accepting pauses when there are no file descriptors left.
+/// Pause of accepting after the file descriptors ran out.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
-/// What the loop can be told to do.
+/// What an order tells the loop to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// To say how the recorder stands.
+    /// Return the state of the recorder.
     Look,
-    /// To record from now on the streams that fit one of these patterns; none: everything.
+    /// Begin a recording of the streams that match one of these patterns; with none, of everything.
     Start(Vec<String>),
-    /// To end the recording.
+    /// End the recording.
     Stop,
 }
 
-/// A command, and where the answer goes.
+/// A command and the channel for its answer.
 #[derive(Debug)]
 pub struct Order {
-    /// What to do.
+    /// The command.
     pub command: Command,
-    /// Takes one answer, without waiting.
+    /// Has room for one answer.
     pub answer: SyncSender<Answer>,
 }
 
-/// How an order was performed.
+/// The answer to an order.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// Which server answers.
+    /// Ids of the server.
     pub identity: Identity,
-    /// Nothing, or why it was not performed.
+    /// The refusal, if the order was not performed.
     pub result: Result<(), Refusal>,
-    /// How the recorder stands now; its parts are in `parts`.
+    /// State of the recorder. The list of parts is empty; see `parts`.
     pub status: RecorderStatus,
-    /// The list of parts, once there is a directory.
+    /// The list of parts; `None` if the recorder's thread does not run.
     pub parts: Option<Parts>,
 }
 
-/// What the endpoint knows of the loop: the token that holds now, and the way for orders.
+/// The endpoint's connection to the loop: the token in force, and the channel for orders.
 #[derive(Clone)]
 pub struct Desk {
     token: Arc<Mutex<Secret>>,
@@ -97,13 +97,13 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// The desk, and the loop's end of it. `wake` wakes the loop.
+    /// A desk and the receiver of its orders. `wake` wakes the loop.
     pub fn new(token: Secret, wake: Wake) -> (Desk, Receiver<Order>) {
         let (orders, incoming) = mpsc::sync_channel(ORDERS_MAX);
         (Desk { token: Arc::new(Mutex::new(token)), orders, wake }, incoming)
     }
 
-    /// Another token holds from now on.
+    /// Replaces the token.
     pub fn set_token(&self, token: Secret) {
         *self.token() = token;
     }
@@ -112,7 +112,8 @@ impl Desk {
         self.token.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Has the loop perform a command. `None`: too many wait, or the loop does not answer.
+    /// Gives the loop an order and waits for the answer. `None` if too many orders wait or no answer comes in
+    /// time.
     pub fn order(&self, command: Command) -> Option<Answer> {
         let (answer, answered) = mpsc::sync_channel(1);
         self.orders.try_send(Order { command, answer }).ok()?;
@@ -121,7 +122,7 @@ impl Desk {
     }
 }
 
-/// The endpoint. It is closed when this is dropped; requests that are being answered are not waited for.
+/// The endpoint. Dropping it closes the listeners; it does not wait for requests in progress.
 pub struct Control {
     closing: Arc<AtomicBool>,
     waker: Waker,
@@ -129,11 +130,11 @@ pub struct Control {
 }
 
 impl Control {
-    /// Listens at `addrs`, of which each has a port that may be 0. Returns the addresses with their real
-    /// ports, in the same order.
+    /// Listens at `addrs`; a port may be 0. Returns the addresses with the ports that the system gave, in the
+    /// same order.
     ///
     /// # Errors
-    /// The address that cannot be listened at, and why; or the first address if the system refuses a thread.
+    /// The address that cannot be opened, and the error; the first address if the system refuses a thread.
     pub fn open(
         addrs: &[SocketAddr],
         desk: Desk,
@@ -182,7 +183,7 @@ impl Drop for Control {
             && let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            log::error!("the thread of the recorder's control endpoint has panicked");
+            log::error!("the thread of the recorder's control endpoint panicked");
         }
     }
 }
@@ -198,7 +199,7 @@ struct Acceptor {
     poll: Poll,
     listeners: Vec<mio::net::TcpListener>,
     endpoint: Arc<Endpoint>,
-    /// Connections now.
+    /// Number of open connections.
     conns: Arc<AtomicUsize>,
     closing: Arc<AtomicBool>,
 }
@@ -210,17 +211,17 @@ impl Acceptor {
         while !self.closing.load(Ordering::Relaxed) {
             match self.poll.poll(&mut events, pause) {
                 Err(error) if error.kind() != ErrorKind::Interrupted => {
-                    log::error!("the recorder's control endpoint ends: {error}");
+                    log::error!("the recorder's control endpoint failed: {error}");
                     return;
                 }
                 _ => {}
             }
-            // Events are edges: each listener is emptied, whichever of them the events are about.
+            // Edge-triggered: a listener that is not emptied reports nothing more.
             pause = (!self.accept_all()).then_some(EXHAUSTED_PAUSE);
         }
     }
 
-    /// Accepts all that wait. False: there were no file descriptors left.
+    /// Accepts all connections that wait. False if the file descriptors ran out.
     fn accept_all(&self) -> bool {
         for listener in &self.listeners {
             loop {
@@ -248,28 +249,28 @@ impl Acceptor {
         };
         let serve = move || {
             if let Err(error) = endpoint.serve(stream) {
-                log::debug!("the recorder's control endpoint did not serve {peer}: {error}");
+                log::debug!("the recorder's control endpoint failed to serve {peer}: {error}");
             }
             drop(slot);
         };
         if let Err(error) = thread::Builder::new().name("control".to_owned()).spawn(serve) {
-            log::warn!("the recorder's control endpoint cannot serve {peer}: {error}");
+            log::warn!("the recorder's control endpoint has no thread for {peer}: {error}");
         }
     }
 }
 
-/// Tells a connection above the limit to come again. A new socket has room for that: it does not block.
+/// Answers 503 to a connection above the limit. Does not block: a new socket has room for the response.
 fn turn_away(mut stream: TcpStream) {
-    let response = Response::sentence(Status::UNAVAILABLE, "too many connections: ask again later");
-    // The response is a courtesy: the connection ends either way.
+    let response = Response::sentence(Status::UNAVAILABLE, "too many connections: try again later");
+    // The connection ends, whether the response arrives or not.
     let _gone = stream.write_all(&response.header("Retry-After", "5").bytes(unix_secs(), false));
 }
 
-/// One of a limited number of places; free again when this is dropped.
+/// One of a limited number of slots. Dropping it frees the slot.
 pub struct Slot(Arc<AtomicUsize>);
 
 impl Slot {
-    /// A place, if fewer than `max` are taken.
+    /// A slot, if fewer than `max` are taken.
     pub fn take(taken: &Arc<AtomicUsize>, max: usize) -> Option<Slot> {
         if taken.fetch_add(1, Ordering::Relaxed) < max {
             return Some(Slot(Arc::clone(taken)));
@@ -285,7 +286,7 @@ impl Drop for Slot {
     }
 }
 
-/// What serves a connection.
+/// Serves connections.
 struct Endpoint {
     desk: Desk,
     clock: Clock,
@@ -294,7 +295,7 @@ struct Endpoint {
 }
 
 impl Endpoint {
-    /// Serves the one request of a connection, and ends it.
+    /// Serves the only request of a connection, then ends the connection.
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nonblocking(false)?;
         stream.set_nodelay(true)?;
@@ -302,7 +303,7 @@ impl Endpoint {
         stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
         self.converse(&mut stream)?;
         stream.shutdown(Shutdown::Write)?;
-        // A socket that is closed with unread bytes is reset, and the peer may lose the end.
+        // Closing a socket with unread bytes sends RST, and the peer may lose the end of the response.
         let discarded = io::copy(&mut (&stream).take(DISCARD_BYTES_MAX), &mut io::sink());
         log::trace!("behind a request to the recorder's control endpoint came {discarded:?}");
         Ok(())
@@ -324,7 +325,8 @@ impl Endpoint {
         stream.write_all(&response.bytes(unix_secs(), head_only))
     }
 
-    /// The head of the request; `None`: the peer ended before it was whole. Or the response to what is none.
+    /// Reads the head of the request. `None` if the peer ended before it was complete; the inner error is the
+    /// response to a head that cannot be parsed or takes too long.
     fn read_head(&self, stream: &mut impl Read) -> io::Result<Option<Result<Request, Response>>> {
         let deadline = self.clock.now() + self.head_timeout;
         let (mut scan, mut head, mut buffer) = (HeadScan::default(), Vec::new(), [0; 4096]);
@@ -349,12 +351,12 @@ impl Endpoint {
         }
     }
 
-    /// Has the loop do what is wanted, and says what came of it.
+    /// Lets the loop perform a request, and returns the response.
     fn perform(&self, wanted: Wanted) -> Response {
         let (command, unclear) = match wanted {
             Wanted::Start(streams) => (Command::Start(streams), None),
             Wanted::Stop => (Command::Stop, None),
-            // Every answer tells which server gives it, and the loop knows that.
+            // Every response holds the server's ids, which only the loop has.
             Wanted::Unclear(why) => (Command::Look, Some(Refusal::Unclear(why))),
             Wanted::Look | Wanted::Part(_) => (Command::Look, None),
         };
@@ -390,7 +392,7 @@ impl Endpoint {
 }
 
 fn no_answer() -> Response {
-    let sentence = "the recorder does not answer: ask again later";
+    let sentence = "the recorder does not answer: try again later";
     Response::sentence(Status::UNAVAILABLE, sentence).header("Retry-After", "5")
 }
 
@@ -419,7 +421,7 @@ mod tests {
 
     const TOKEN: &str = "correct-horse-battery";
 
-    /// A loop that does nothing but to look after its recorder, and the endpoint that goes with it.
+    /// A loop that only maintains its recorder, and the control endpoint.
     struct World {
         control: Option<Control>,
         addr: SocketAddr,

@@ -1,8 +1,8 @@
-//! The directory of recordings: names, what is there, what is deleted.
+//! The directory of recordings: names of parts, the list of parts, and which parts are deleted.
 //!
-//! In: parts that begin, grow and end. Out: files, and a list of them. A part's name is that of its
-//! recording, which is when it began, and its number; names in their order are parts in their order. Nothing
-//! else in the directory is touched.
+//! In: parts that begin, grow and end. Out: files, and a list of them. The name of a part holds the time when
+//! its recording began and its number, so that the order of names is the order of time. Other files in the
+//! directory are not touched.
 
 use crate::base::calendar::{DAY_SECS, civil};
 use crate::net::recorder::status::PartStatus;
@@ -11,28 +11,43 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// How the names of parts end.
+/// File extension of parts.
 const ENDING: &str = ".dacapo";
 
-/// Who may read a recording: the server's user.
+/// Only the server's user may read recordings.
 const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
 
-/// Where parts are written. The writer has one; a test gives it one that is full or slow.
+/// Storage of parts. Tests replace it by one that is full or slow.
 pub trait Disk: Send {
-    /// Makes a new part.
+    /// Creates a part.
+    ///
+    /// # Errors
+    /// If the part exists or cannot be created.
     fn create(&mut self, name: &str) -> io::Result<Box<dyn Part>>;
     /// Deletes a part.
+    ///
+    /// # Errors
+    /// If there is no such part or it cannot be deleted.
     fn remove(&mut self, name: &str) -> io::Result<()>;
-    /// The parts that are there, oldest first.
+    /// All parts, oldest first.
+    ///
+    /// # Errors
+    /// If the directory cannot be read. One that does not exist is empty.
     fn parts(&mut self) -> io::Result<Vec<PartStatus>>;
 }
 
 /// A part that is being written.
 pub trait Part: Send {
-    /// Gives these bytes to the operating system.
+    /// Gives bytes to the operating system.
+    ///
+    /// # Errors
+    /// The error of the operating system.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// Waits until everything is on the disk itself.
+    /// Waits until all bytes are on the disk.
+    ///
+    /// # Errors
+    /// The error of the operating system.
     fn sync(&mut self) -> io::Result<()>;
 }
 
@@ -46,7 +61,7 @@ impl Part for File {
     }
 }
 
-/// A directory.
+/// A directory of the file system.
 #[derive(Debug)]
 pub struct Directory(pub PathBuf);
 
@@ -83,7 +98,7 @@ impl Disk for Directory {
     }
 }
 
-/// The name of a recording that begins at this wall time: `20261125T165229.123456Z`.
+/// Name of a recording that begins at this wall time in microseconds: `20261125T165229.123456Z`.
 pub fn recording_name(unix_us: u64) -> String {
     let (secs, us) = (unix_us / 1_000_000, unix_us % 1_000_000);
     let (year, month, day) = civil(secs / DAY_SECS);
@@ -91,24 +106,24 @@ pub fn recording_name(unix_us: u64) -> String {
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}.{us:06}Z")
 }
 
-/// The name of a part.
+/// File name of a part.
 pub fn part_name(recording: &str, part: u32) -> String {
     format!("{recording}-{part:06}{ENDING}")
 }
 
-/// True for names that [`part_name`] gives, and for nothing that leads elsewhere.
+/// True for names that [`part_name`] gives. Never true for a path that leaves the directory.
 pub fn is_part(name: &str) -> bool {
     let plain = |name: &str| name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'T' | b'Z' | b'.' | b'-'));
     name.strip_suffix(ENDING).is_some_and(|name| name.len() >= 30 && plain(name) && !name.contains(".."))
 }
 
-/// Where a part is.
+/// Path of a part; `None` if the name is not that of a part.
 pub fn path_of(directory: &Path, name: &str) -> Option<PathBuf> {
     is_part(name).then(|| directory.join(name))
 }
 
-/// What is deleted before a part begins: all but the newest `parts_max - 1`, and what is older than
-/// `age_ms_max` (0: nothing is too old). `parts` are oldest first.
+/// Names of the parts that are deleted before a new one: all but the newest `parts_max - 1`, and those older
+/// than `age_ms_max` (0: no limit). `parts` must be in the order of age, oldest first.
 pub fn outdated(parts: &[PartStatus], parts_max: usize, age_ms_max: u64, now_ms: u64) -> Vec<String> {
     let surplus = (parts.len() + 1).saturating_sub(parts_max);
     let too_old = |part: &PartStatus| age_ms_max > 0 && part.modified_ms.saturating_add(age_ms_max) < now_ms;

@@ -1,8 +1,8 @@
-//! How a finished part leaves: from its file to a peer that takes it.
+//! Downloads of finished parts.
 //!
-//! In: a file, and a stream to write to. Out: the file's bytes. A part may be larger than anything that the
-//! server holds. Bounded: few at a time, each with a buffer of its own; the stream bounds how long a peer may
-//! take nothing.
+//! In: a file, and a stream to write to. Out: the bytes of the file. A part may be larger than the memory of
+//! the server. Bounded: a few downloads at a time, each with one buffer. The stream bounds the time that a
+//! peer takes.
 
 use crate::net::recorder::control::Slot;
 use std::fs::File;
@@ -11,27 +11,27 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-/// Most parts that are sent at a time.
+/// Most downloads at a time.
 pub const DOWNLOADS_MAX: usize = 4;
 
-/// Bytes that are read from the file at once.
+/// Bytes of one read from the file.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// The parts that are being sent.
+/// The downloads in progress.
 #[derive(Debug, Default)]
 pub struct Downloads(Arc<AtomicUsize>);
 
 impl Downloads {
-    /// A place for one more, if there is one.
+    /// Begins a download; `None` if there are too many. It ends when the slot is dropped.
     pub fn begin(&self) -> Option<Slot> {
         Slot::take(&self.0, DOWNLOADS_MAX)
     }
 }
 
-/// Opens the part at `path`. Returns how many bytes there are to send: at most `bytes`, as it was listed.
+/// Opens the part at `path`. Returns the number of bytes to send: at most `bytes`, the listed length.
 ///
 /// # Errors
-/// It cannot be opened: it may have been deleted since it was listed.
+/// If it cannot be opened: it may have been deleted since it was listed.
 pub fn open(path: &Path, bytes: u64) -> io::Result<(File, u64)> {
     let file = File::open(path)?;
     let len = file.metadata()?.len();
@@ -41,7 +41,7 @@ pub fn open(path: &Path, bytes: u64) -> io::Result<(File, u64)> {
 /// Sends `bytes` of `file`.
 ///
 /// # Errors
-/// The peer takes no more, or the file ends early. The peer was told how many bytes there are, and notices.
+/// If the peer takes no more bytes, or the file ends early. The peer notices by the `Content-Length`.
 pub fn send(to: &mut impl Write, file: File, bytes: u64) -> io::Result<()> {
     let mut file = file.take(bytes);
     let mut buffer = vec![0; BUFFER_BYTES];

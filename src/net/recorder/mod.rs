@@ -1,11 +1,11 @@
-//! The flight recorder: what happens to the server, in files that can be played again.
+//! The flight recorder: writes all inputs of the server to files that can be replayed.
 //!
-//! In: everything that the loop tells the server, in the order in which it does, and orders of operators.
-//! Out: parts of recordings in a directory. Rooms: `writer` (the thread that writes), `directory`, `control`
+//! In: connections, inputs, writes and outputs, as a [`Monitor`] of the server, and orders of operators. Out:
+//! parts of recordings in a directory. Modules: `writer` (the thread that writes), `directory`, `control`
 //! (the endpoint for operators, with `request`, `status` and `download`).
 //!
-//! The loop never waits. When the disk is slower than the world, or full, or fails, the recording ends and
-//! the service goes on. While nothing is recorded, each call here is one branch.
+//! The loop never waits for it. When the disk is full, fails or is too slow, the recording ends and the
+//! service goes on. While nothing is recorded, each call costs one branch.
 
 pub mod control;
 pub mod directory;
@@ -34,13 +34,13 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 use writer::{Beginning, Waiting, Writer};
 
-/// So much is handed to the thread before [`config::Recorder::flush_ms`] have passed.
+/// With this many bytes on the tape, they are given to the thread before [`config::Recorder::flush_ms`] pass.
 const FLUSH_BYTES: usize = 1 << 20;
 
-/// How often it is written down what was sent to whom so far.
+/// Time between two checks: records of what each connection was sent so far.
 const CHECK_PERIOD: Duration = Duration::from_secs(1);
 
-/// How the beginning or the end of a recording went, from the thread.
+/// The thread's result for an order that waits for the beginning or end of a recording.
 type Told = (Waiting, Result<(), Refusal>);
 
 /// Wakes the loop.
@@ -60,30 +60,30 @@ pub struct Recorder {
     told: Receiver<Told>,
     tell: Sender<Told>,
     wake: Wake,
-    /// How many recordings this process has begun.
+    /// Number of recordings that this process has begun.
     begun: u64,
     drops: u64,
     last_drop: String,
 }
 
-/// A recording that goes on.
+/// The recording in progress.
 struct Running {
     tape: Tape,
     number: u64,
     name: String,
     patterns: Vec<Pattern>,
     part: u32,
-    /// Bytes of this part, but for its beginning.
+    /// Bytes of this part without its beginning.
     part_bytes: u64,
     part_since: Instant,
-    /// When what is on the tape is handed over at the latest.
+    /// The latest time at which the tape is given to the thread.
     flush_at: Instant,
     check_at: Instant,
     copy_us_max: u64,
 }
 
 impl Recorder {
-    /// A recorder for a server that is born with these. `wake` wakes the loop when the thread has an answer.
+    /// A recorder for the server that is made from these. `wake` wakes the loop when the thread has a result.
     pub fn new(config: &Config, seed: Seed, epoch: Epoch, wake: Wake) -> Self {
         let (tell, told) = mpsc::channel();
         let (desk, orders) = Desk::new(config.recorder.api_token.clone(), Arc::clone(&wake));
@@ -105,12 +105,13 @@ impl Recorder {
         }
     }
 
-    /// Records from the server's birth on, if the settings say so. Operators can see what is there already.
+    /// Begins recording a new server if the setting `recorder.enabled` is true. Starts the thread if
+    /// operators may use the recorder, so that it lists the parts in the directory.
     pub fn begin_at_birth(&mut self, now: Instant) {
         if self.settings.api_token.is_set()
             && let Err(refusal) = self.start_writer()
         {
-            log::error!("the recorder cannot be used: {refusal:?}");
+            log::error!("cannot start the recorder: {refusal:?}");
         }
         if self.settings.enabled {
             let patterns = self.settings.streams.clone();
@@ -120,7 +121,8 @@ impl Recorder {
         }
     }
 
-    /// Everything that the server wanted is done, for now: hands over what is due, begins another part.
+    /// Gives the tape to the thread if that is due, and begins another part if this one is full or old. To be
+    /// called when all outputs of the server are performed.
     pub fn maintain(&mut self, server: &Server, now: Instant, clock: impl Fn() -> Instant) {
         let Some(running) = &mut self.running else { return };
         let waiting = running.tape.waiting_bytes();
@@ -131,19 +133,19 @@ impl Recorder {
         let age = Duration::from_millis(self.settings.part_ms_max);
         let full = running.part_bytes >= self.settings.part_bytes_max;
         let old = running.part_bytes > 0 && running.part_since + age <= now;
-        // While the disk is behind, the part grows: each part that waits would hold a copy of the server.
+        // While the disk is behind, the part grows: every part that waits would hold a copy of the server.
         if (full || old) && self.writer.as_ref().is_some_and(Writer::has_room) {
             self.next_part(server, now, clock);
         }
     }
 
-    /// When [`Recorder::maintain`] has something to do at the latest.
+    /// When [`Recorder::maintain`] is due at the latest.
     pub fn deadline(&self) -> Option<Instant> {
         let running = self.running.as_ref()?;
         (running.tape.waiting_bytes() > 0).then_some(running.flush_at)
     }
 
-    /// Hands over what is on the tape.
+    /// Gives the tape to the thread.
     fn flush(&mut self, now: Instant, last: bool) {
         let (Some(running), Some(writer)) = (&mut self.running, &self.writer) else { return };
         if last || running.check_at <= now {
@@ -157,17 +159,17 @@ impl Recorder {
             return self.give_up(&why);
         }
         if !writer.append(block) {
-            let why = format!("{} bytes wait for the disk, which is too slow", writer.waiting_bytes());
+            let why = format!("the disk is too slow: {} bytes wait for it", writer.waiting_bytes());
             self.give_up(&why);
         }
     }
 
-    /// Drops the recording, never the service.
+    /// Ends the recording because of an error. The service goes on.
     fn give_up(&mut self, why: &str) {
         self.drops += 1;
         why.clone_into(&mut self.last_drop);
         let name = self.running.take().map(|running| running.name).unwrap_or_default();
-        log::error!("the recording {name} has ended by itself: {why}; the service goes on");
+        log::error!("the recording {name} ended because of an error: {why}; the service goes on");
         if let Some(writer) = &self.writer {
             writer.end(false, None);
         }
@@ -209,7 +211,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// Makes sure that there is a thread. One is enough for all recordings in a directory.
+    /// Starts the thread if it does not run. One thread writes all recordings of a directory.
     fn start_writer(&mut self) -> Result<(), Refusal> {
         if self.writer.is_some() {
             return Ok(());
@@ -220,7 +222,7 @@ impl Recorder {
     fn write_to(&mut self, disk: Box<dyn Disk>) -> Result<(), Refusal> {
         let (tell, wake) = (self.tell.clone(), Arc::clone(&self.wake));
         let tell = Box::new(move |waiting, result| {
-            // Nobody listens any more once the loop has ended.
+            // Fails when the loop has ended.
             if tell.send((waiting, result)).is_ok() {
                 wake();
             }
@@ -230,7 +232,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// Begins a part: with the server as it is, unless it is newborn.
+    /// Begins a part with a copy of `server`, or at the start of the run if there is none.
     fn begin_part(
         &self,
         running: &mut Running,
@@ -260,10 +262,10 @@ impl Recorder {
             scope: if running.patterns.is_empty() { Scope::All } else { Scope::Streams(patterns) },
             saved,
         });
-        log::info!(us; "the recorder begins part {} of {}", running.part, running.name);
+        log::info!(us; "the recorder began part {} of {}", running.part, running.name);
     }
 
-    /// Ends the part and begins the next.
+    /// Ends the part and begins the next one.
     fn next_part(&mut self, server: &Server, now: Instant, clock: impl Fn() -> Instant) {
         self.flush(now, true);
         let Some(mut running) = self.running.take() else { return };
@@ -277,21 +279,21 @@ impl Recorder {
         self.running = Some(running);
     }
 
-    /// Ends the recording in peace.
+    /// Ends the recording with its last block.
     fn stop(&mut self, now: Instant, waiting: Option<Waiting>) -> Result<(), Refusal> {
         self.flush(now, true);
         let running = self.running.take().ok_or(Refusal::Idle)?;
         if let Some(writer) = &self.writer {
             writer.end(true, waiting);
         }
-        log::info!("the recorder ends {}", running.name);
+        log::info!("the recorder ended {}", running.name);
         Ok(())
     }
 
-    /// The process ends: waits until everything is written, but not for ever.
+    /// Ends the recording and waits until it is written, up to a time limit. For a process that ends.
     pub fn finish(&mut self, now: Instant) {
         if self.running.is_some() {
-            // There is one to stop.
+            // Cannot fail: a recording is in progress.
             let _stopped = self.stop(now, None);
         }
         if let Some(mut writer) = self.writer.take() {
@@ -322,7 +324,7 @@ impl Monitor for Recorder {
             let directory = std::mem::take(&mut self.settings.directory);
             self.settings = config.recorder.clone();
             self.desk.set_token(self.settings.api_token.clone());
-            // The thread has its directory for life.
+            // The thread keeps the directory that it was started with.
             if self.writer.is_some() {
                 self.settings.directory = directory;
             }
@@ -349,31 +351,31 @@ impl Monitor for Recorder {
     }
 }
 
-// What operators want.
+// Orders of operators.
 impl Recorder {
-    /// Where the endpoint for operators hands its orders in.
+    /// The connection of the control endpoint to the loop.
     pub fn desk(&self) -> Desk {
         self.desk.clone()
     }
 
-    /// Performs the orders that have come since the last pass. To be called when the server requests nothing
-    /// more, so that a recording that begins here begins between two inputs.
+    /// Performs the orders that have come since the last pass. To be called when all outputs of the server
+    /// are performed, so that a recording begins between two inputs.
     pub fn take_orders(&mut self, server: &Server, now: Instant, clock: impl Fn() -> Instant) {
         while let Ok((waiting, result)) = self.told.try_recv() {
             self.answer(server, &waiting, result);
         }
-        // The channel is bounded; whoever sends wakes the loop, also for an order that comes meanwhile.
+        // An order that comes during this loop wakes the next pass.
         while let Ok(Order { command, answer: waiting }) = self.orders.try_recv() {
             let result = match command {
                 Command::Look => Ok(()),
                 Command::Start(streams) => match self.start_by_order(server, now, &streams, &waiting, &clock)
                 {
-                    // The answer comes when the file is there.
+                    // Answered when the file exists.
                     Ok(()) => continue,
                     refused => refused,
                 },
                 Command::Stop => match self.stop(now, Some(waiting.clone())) {
-                    // The answer comes when the part is finished.
+                    // Answered when the part is finished.
                     Ok(()) => continue,
                     refused => refused,
                 },
@@ -401,11 +403,11 @@ impl Recorder {
             status: self.status(),
             parts: self.writer.as_ref().map(Writer::parts),
         };
-        // A connection that waits no more has no use for it; one that waits has room for one answer.
+        // Fails if the connection has given up; one that waits has room for the answer.
         let _gone = waiting.try_send(answer);
     }
 
-    /// How the recorder stands, but for the list of parts, which is as long as there are files.
+    /// The state of the recorder without the list of parts, which may be long.
     fn status(&self) -> RecorderStatus {
         let waiting = self.writer.as_ref().map_or(0, Writer::waiting_bytes);
         RecorderStatus {
@@ -426,7 +428,7 @@ impl Recorder {
     }
 }
 
-/// The loop has panicked: what led to it is on the tape and must not be lost.
+/// After a panic of the loop the tape holds the inputs that led to it, and must be written.
 impl Drop for Recorder {
     fn drop(&mut self) {
         if let (Some(running), Some(writer)) = (&mut self.running, &mut self.writer) {
@@ -437,7 +439,7 @@ impl Drop for Recorder {
     }
 }
 
-/// The server, or the part of it that is about the chosen streams.
+/// A copy of the server, or of its part for the chosen streams.
 fn copy(server: &Server, patterns: &[Pattern]) -> Server {
     if patterns.is_empty() {
         return server.clone();

@@ -1,21 +1,21 @@
-//! What requests to the recorder's control endpoint mean, and the responses that need no recorder.
+//! Requests and responses of the recorder's control endpoint.
 //!
 //! In: heads of requests. Out: an order, or a response. Pure. Never: shows the token.
 //!
-//! A recording holds every secret that the server was told, so that each request needs a token of its own
-//! (setting `recorder.api_token`), and the endpoint is closed unless an operator sets one.
+//! A recording holds every secret that the server has received. So each request needs a token (setting
+//! `recorder.api_token`), and the endpoint is closed unless one is set.
 //!
 //! | method, path | does |
 //! | --- | --- |
-//! | GET `/api/v1/recorder` | `recorder`: what is recorded, what was dropped, which parts there are |
-//! | POST `/api/v1/recorder?action=start&streams=live/*` | records from now on; `streams` may be left out |
+//! | GET `/api/v1/recorder` | `recorder`: the recording in progress, dropped recordings, the list of parts |
+//! | POST `/api/v1/recorder?action=start&streams=live/*` | begins a recording; `streams` may be left out |
 //! | POST `/api/v1/recorder?action=stop` | ends the recording |
-//! | GET `/api/v1/recorder/{name}` | a finished part |
+//! | GET `/api/v1/recorder/{name}` | downloads a finished part |
 //!
 //! | answer | when |
 //! | --- | --- |
-//! | 401 | no `Authorization: Bearer …`, or another token |
-//! | 403 | the token was taken out of the configuration |
+//! | 401 | no `Authorization: Bearer …`, or a wrong token |
+//! | 403 | the token was removed from the configuration |
 //! | code 9001 to 9006 | see [`Refusal`] |
 
 use crate::config::Secret;
@@ -24,30 +24,33 @@ use crate::status::{Envelope, Identity};
 use crate::wire::http1::{Method, Request, ResponseHead, Status, Target};
 use serde::Serialize;
 
-/// What an operator wants.
+/// A request of an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// To know how the recorder stands.
+    /// The state of the recorder.
     Look,
-    /// To record from now on the streams that fit one of these patterns; none: everything.
+    /// Begin a recording of the streams that match one of these patterns; with none, of everything.
     Start(Vec<String>),
-    /// To end the recording.
+    /// End the recording.
     Stop,
-    /// The finished part with this name.
+    /// Download the finished part with this name.
     Part(String),
-    /// Something that is not understood; why.
+    /// Not understood. Holds the reason.
     Unclear(String),
 }
 
 impl Wanted {
-    /// What this request wants; or the response to one that nothing is to be done for.
+    /// Parses a request.
+    ///
+    /// # Errors
+    /// The response, if the path, the method or the token is wrong, or the method is OPTIONS.
     pub fn of(request: &Request, token: &Secret) -> Result<Wanted, Response> {
         let mut segments: Vec<&str> = request.target.segments.iter().map(String::as_str).collect();
         segments.pop_if(|last| last.is_empty());
         let name = match segments[..] {
             ["api", "v1", "recorder"] => None,
             ["api", "v1", "recorder", name] => Some(name),
-            _ => return Err(Response::sentence(Status::NOT_FOUND, "/api/v1/recorder is all that is here")),
+            _ => return Err(Response::sentence(Status::NOT_FOUND, "the only path is /api/v1/recorder")),
         };
         let allowed = match name {
             Some(_) => "GET, HEAD, OPTIONS",
@@ -81,10 +84,10 @@ impl Wanted {
     }
 }
 
-/// Nothing if the request has the token, else the response.
+/// Checks the token. The error is the response.
 fn authorize(request: &Request, token: &Secret) -> Result<(), Response> {
     if !token.is_set() {
-        let sentence = "the recorder cannot be used from here: set recorder.api_token";
+        let sentence = "the control endpoint is closed: set recorder.api_token";
         return Err(Response::sentence(Status::FORBIDDEN, sentence));
     }
     let said = request.headers.get("authorization").unwrap_or_default();
@@ -92,12 +95,12 @@ fn authorize(request: &Request, token: &Secret) -> Result<(), Response> {
     if scheme.eq_ignore_ascii_case("bearer") && token.is(word.trim()) {
         return Ok(());
     }
-    let sentence = "send `Authorization: Bearer` and the token that recorder.api_token holds";
+    let sentence = "send `Authorization: Bearer` with the token in recorder.api_token";
     let response = Response::sentence(Status::UNAUTHORIZED, sentence);
     Err(response.header("WWW-Authenticate", "Bearer realm=\"recorder\""))
 }
 
-/// Patterns with commas in between, but for commas inside of `{a,b}`.
+/// Splits patterns at commas, except inside `{a,b}`.
 fn patterns(text: &str) -> Vec<String> {
     let mut depth = 0;
     let parts = text.split(|letter| {
@@ -111,7 +114,7 @@ fn patterns(text: &str) -> Vec<String> {
     parts.map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
-/// A response whose content is in memory. Every response is the last on its connection.
+/// A response with its content. Every response is the last on its connection.
 #[derive(Debug)]
 pub struct Response {
     status: Status,
@@ -125,14 +128,14 @@ impl Response {
         Response { status, headers: Vec::new(), content: Vec::new() }
     }
 
-    /// What is wrong, in a sentence.
+    /// A response that says in a sentence what is wrong.
     pub fn sentence(status: Status, sentence: &str) -> Response {
         let content = format!("{}: {sentence}.\n", status.reason()).into_bytes();
         let response = Response { content, ..Response::empty(status) };
         response.header("Content-Type", "text/plain; charset=utf-8").header("Cache-Control", "no-store")
     }
 
-    /// How the recorder stands.
+    /// The state of the recorder, as JSON.
     pub fn state(identity: &Identity, recorder: &RecorderStatus) -> Response {
         #[derive(Serialize)]
         struct State<'a> {
@@ -141,7 +144,7 @@ impl Response {
         Response::json(&Envelope::new(identity, 0, State { recorder }))
     }
 
-    /// A code that a script can act on, and words for people.
+    /// A refusal, as JSON: a code for scripts and a message.
     pub fn refusal(identity: &Identity, refusal: &Refusal) -> Response {
         #[derive(Serialize)]
         struct Message<'a> {
@@ -164,7 +167,8 @@ impl Response {
         self
     }
 
-    /// The bytes at this wall time; `head_only`: the head that belongs to this content, without it.
+    /// The response as bytes, with this wall time in the head. With `head_only` the content is left out, and
+    /// the head still gives its length.
     pub fn bytes(&self, unix_secs: u64, head_only: bool) -> Vec<u8> {
         let mut head = head(self.status, unix_secs);
         for (name, value) in &self.headers {
@@ -181,7 +185,7 @@ impl Response {
     }
 }
 
-/// The head of a part of `bytes` bytes, which follow it.
+/// The response head of a download of `bytes` bytes.
 pub fn part_head(name: &str, bytes: u64, unix_secs: u64) -> Vec<u8> {
     head(Status::OK, unix_secs)
         .header("Content-Type", "application/octet-stream")
@@ -222,7 +226,7 @@ mod tests {
 
     #[test]
     fn without_a_token_nothing_can_be_done() {
-        let refused = wanted("GET", "/api/v1/recorder", OPERATOR, "").expect_err("it is off");
+        let refused = wanted("GET", "/api/v1/recorder", OPERATOR, "").expect_err("it is closed");
         assert!(refused.starts_with("HTTP/1.1 403 ") && refused.contains("recorder.api_token"), "{refused}");
     }
 

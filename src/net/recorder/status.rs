@@ -1,69 +1,69 @@
-//! How the flight recorder stands, as an operator is told, and why it may refuse.
+//! The state of the flight recorder as operators see it, and its refusals.
 
 use serde::Serialize;
 
-/// How the flight recorder stands.
+/// State of the flight recorder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RecorderStatus {
-    /// Where the files are.
+    /// Directory of the recordings.
     pub directory: String,
-    /// What is being recorded, if anything is.
+    /// The recording in progress, if there is one.
     pub recording: Option<RecordingStatus>,
-    /// Recordings that ended by themselves, since the disk was slow, full or failing.
+    /// Number of recordings that ended because the disk was slow, full or failing.
     pub drops: u64,
-    /// Why the last of these ended; empty if none did.
+    /// Why the last of these ended; empty if there is none.
     pub last_drop: String,
-    /// Finished and unfinished parts, oldest first; of many only the newest.
+    /// Finished and unfinished parts, oldest first; at most the newest 1000.
     pub parts: Vec<PartStatus>,
 }
 
-/// A recording that goes on.
+/// The recording in progress.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RecordingStatus {
-    /// Its name; those of its parts begin with it.
+    /// Its name; the names of its parts begin with it.
     pub name: String,
-    /// Patterns of the streams that are recorded; none: everything.
+    /// Patterns of the streams that are recorded; empty: everything.
     pub streams: Vec<String>,
-    /// Which part is being written, from 0.
+    /// Number of the part that is being written, from 0.
     pub part: u32,
-    /// Bytes of this part so far, but for what it began with.
+    /// Bytes of this part so far, without its beginning.
     pub part_bytes: u64,
     /// Bytes that wait for the disk.
     pub waiting_bytes: u64,
-    /// Connections that are not recorded although they may belong to the streams: they said too much before
-    /// they said what they are about.
+    /// Number of connections that are not recorded although they may belong to the streams: they sent too
+    /// many bytes before they named a stream.
     pub forgotten: u64,
-    /// The longest that the loop stood still to copy the server, in microseconds.
+    /// Longest time that the loop took to copy the server, in microseconds.
     pub copy_us_max: u64,
 }
 
 /// A part of a recording: a file that replays alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PartStatus {
-    /// The file's name.
+    /// Name of the file.
     pub name: String,
-    /// Its length so far.
+    /// Length of the file so far.
     pub bytes: u64,
-    /// Whether nothing more is written to it.
+    /// True if it is complete.
     pub finished: bool,
-    /// When it was last written to: milliseconds since 1970.
+    /// Time of the last write, in milliseconds since 1970.
     pub modified_ms: u64,
 }
 
-/// Why the flight recorder does not do what an operator requests.
+/// Why the flight recorder refuses a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It records already.
+    /// A recording is in progress already.
     Running,
-    /// It does not record.
+    /// No recording is in progress.
     Idle,
-    /// There is no such part, or it is being written.
+    /// There is no such part, or it is not finished.
     NoPart,
     /// Too many requests wait, or too many parts are being downloaded.
     Busy,
-    /// The request is not understood, or names no pattern; why.
+    /// The request or a pattern in it cannot be parsed. Holds the reason.
     Unclear(String),
-    /// The file could not be made; why.
+    /// The file could not be created. Holds the reason.
     Disk(String),
 }
 
@@ -80,16 +80,14 @@ impl Refusal {
         }
     }
 
-    /// The answer in words: what is wrong and, where it helps, what to do.
+    /// What is wrong and, where it helps, what to do.
     pub fn message(&self) -> &str {
         match self {
-            Refusal::Running => "it records already: stop it first",
-            Refusal::Idle => "it does not record",
-            Refusal::NoPart => {
-                "there is no such part, or it is being written; GET /api/v1/recorder lists them"
-            }
+            Refusal::Running => "a recording is in progress: stop it first",
+            Refusal::Idle => "the recorder does not record",
+            Refusal::NoPart => "no such part is finished; GET /api/v1/recorder lists all parts",
             Refusal::Unclear(why) | Refusal::Disk(why) => why,
-            Refusal::Busy => "too many wait for the recorder: ask again later",
+            Refusal::Busy => "the recorder has too many requests: try again later",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The recorder with disks that are slow, full or gone, and with a world that goes on all the same.
+//! Tests of the recorder with disks that are slow, full or missing while the server goes on.
 
 use super::Recorder;
 use super::control::{Answer, Command};
@@ -30,7 +30,7 @@ struct Fake {
     files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
     /// Most bytes that it takes, all files together; `None`: any number.
     room: Arc<Mutex<Option<usize>>>,
-    /// Whoever holds this keeps the disk from doing anything.
+    /// The disk blocks while this is locked.
     hang: Arc<Mutex<()>>,
 }
 
@@ -369,7 +369,7 @@ fn a_full_disk_costs_the_recording_and_another_can_begin_when_there_is_room() {
         std::thread::sleep(Duration::from_millis(1));
     }
     let status = shell.status();
-    assert!(status.last_drop.contains("the disk does not take it"), "{status:?}");
+    assert!(status.last_drop.contains("cannot write to the disk"), "{status:?}");
     let [contents] = &disk.contents()[..] else { panic!("one part") };
     let torn = contents.torn.expect("the disk was full in mid-block");
     assert!(torn.lost > 0 && replay(contents) > 20);
@@ -382,7 +382,7 @@ fn a_full_disk_costs_the_recording_and_another_can_begin_when_there_is_room() {
 fn a_directory_that_cannot_be_made_is_told_to_who_asked() {
     let mut shell = Shell::new(|settings| settings.directory = "/proc/flights".to_owned());
     let refused = shell.order(Command::Start(Vec::new())).result;
-    assert!(matches!(&refused, Err(Refusal::Disk(why)) if why.contains("cannot be made")), "{refused:?}");
+    assert!(matches!(&refused, Err(Refusal::Disk(why)) if why.contains("cannot create")), "{refused:?}");
 }
 
 #[test]

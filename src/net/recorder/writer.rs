@@ -1,12 +1,12 @@
-//! The recorder's thread: writes what the loop hands over, begins and ends parts, deletes old ones.
+//! The recorder's thread: writes parts, begins and ends them, deletes old ones.
 //!
-//! In: jobs, in their order. Out: files, and a state that the loop can look at without waiting. Never blocks
-//! the loop: what waits is counted in bytes, and who hands over more than may wait is told so at once. When
-//! the disk fails, everything up to the next beginning is thrown away, and the loop finds the reason here.
+//! In: jobs, in order. Out: files, and a state that the loop reads without waiting. The queue is bounded in
+//! bytes; a block that finds no room is refused at once. After an error of the disk, jobs are dropped up to
+//! the next beginning of a part, and the loop finds the error here.
 //!
-//! What was handed over is given to the operating system at once: it survives the end of the process,
-//! however sudden. A part is synced to the disk itself when it ends; until then a loss of power costs what
-//! the system had not written yet, some 30 seconds on Linux.
+//! Each block is given to the operating system at once, so it survives a crash of the process. A part is
+//! synced to the disk when it ends; a loss of power before that costs what the system had not written yet,
+//! about 30 seconds on Linux.
 
 use crate::base::rng::Seed;
 use crate::base::time::{Epoch, Instant};
@@ -25,57 +25,57 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// What a job costs that is none but words.
+/// Bytes that count for a job without a block.
 const JOB_BYTES: usize = 4096;
 
-/// How long the thread may take to finish when the server ends.
+/// Most time that the thread may take to finish when the server ends.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Most parts that are listed.
 const LISTED_MAX: usize = 1000;
 
-/// With what a part begins.
+/// The beginning of a part.
 #[derive(Debug)]
 pub struct Beginning {
-    /// Which recording of this process: [`Writer::failure`] tells whose failure it was.
+    /// Number of the recording in this process, for [`Writer::failure`].
     pub number: u64,
-    /// The order that waits for the file to be there, if one does.
+    /// The order that waits for the file, if one does.
     pub waiting: Option<Waiting>,
-    /// The recording's name.
+    /// Name of the recording.
     pub name: String,
-    /// Which part.
+    /// Number of the part.
     pub part: u32,
-    /// The configuration that holds.
+    /// The configuration in force.
     pub config: Arc<config::Config>,
-    /// The server's seed.
+    /// Seed of the server.
     pub seed: Seed,
-    /// Wall time at the server's birth.
+    /// Wall time that belongs to time zero.
     pub epoch: Epoch,
-    /// The server's time now.
+    /// Time of the server.
     pub at: Instant,
     /// What is recorded.
     pub scope: Scope,
-    /// A copy of the server as it is now, from which a replay starts; none: it is newborn.
+    /// A copy of the server, from which a replay starts. `None`: the part begins with the run.
     pub saved: Option<Box<Server>>,
 }
 
 enum Job {
     Begin(Box<Beginning>),
     Block(Vec<u8>),
-    /// In peace or not: a recording that was dropped has no last block. An order may wait for the file.
+    /// `whole` is false for a recording that was dropped: it has no last block. An order may wait for it.
     End {
         whole: bool,
         waiting: Option<Waiting>,
     },
 }
 
-/// Where the answer to an order goes that waits for the thread.
+/// Receives the answer to an order that waits for the thread.
 pub type Waiting = SyncSender<Answer>;
 
-/// Tells the loop how the beginning or the end of a recording went, so that it can answer the order.
+/// Sends the result of a beginning or end to the loop, which answers the order.
 pub type Tell = Box<dyn Fn(Waiting, Result<(), Refusal>) + Send>;
 
-/// The loop's end of the thread.
+/// The handle of the thread.
 pub struct Writer {
     jobs: Option<Sender<Job>>,
     shared: Arc<Shared>,
@@ -86,7 +86,7 @@ pub struct Writer {
 #[derive(Default)]
 struct Shared {
     waiting: AtomicUsize,
-    /// True while the copy of a server waits to be written.
+    /// True while a copy of the server waits to be written.
     saving: AtomicBool,
     state: Mutex<State>,
 }
@@ -103,7 +103,7 @@ impl Shared {
     }
 }
 
-/// The list of parts, for other threads than the loop's.
+/// The list of parts, for other threads.
 #[derive(Clone)]
 pub struct Parts(Arc<Shared>);
 
@@ -122,7 +122,10 @@ impl fmt::Debug for Parts {
 }
 
 impl Writer {
-    /// Starts the thread.
+    /// Starts the thread. It sends results of orders with `tell`.
+    ///
+    /// # Errors
+    /// If the operating system refuses a thread.
     pub fn start(settings: &config::Recorder, disk: Box<dyn Disk>, tell: Tell) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel();
         let shared = Arc::new(Shared::default());
@@ -140,13 +143,13 @@ impl Writer {
         Ok(Writer { jobs: Some(jobs), shared, thread: Some(thread), queue_bytes_max })
     }
 
-    /// Begins a part; the one before has ended.
+    /// Begins a part. The part before must have ended.
     pub fn begin(&self, beginning: Beginning) {
         self.shared.saving.store(beginning.saved.is_some(), Ordering::Relaxed);
         self.hand_over(Job::Begin(Box::new(beginning)), JOB_BYTES);
     }
 
-    /// Appends to the part. False if too much waits already; nothing was appended then.
+    /// Appends a block to the part. False if the queue is full: nothing was appended.
     pub fn append(&self, block: Vec<u8>) -> bool {
         let len = block.len();
         if self.waiting_bytes() + len > self.queue_bytes_max {
@@ -156,7 +159,7 @@ impl Writer {
         true
     }
 
-    /// Ends the part; `whole`: nothing is missing at its end. `waiting`: the order that waits for that.
+    /// Ends the part; with the last block if `whole`. `waiting` is the order that waits for it.
     pub fn end(&self, whole: bool, waiting: Option<Waiting>) {
         self.hand_over(Job::End { whole, waiting }, JOB_BYTES);
     }
@@ -166,22 +169,22 @@ impl Writer {
         if let Some(jobs) = &self.jobs
             && jobs.send(job).is_err()
         {
-            self.shared.state().failure.get_or_insert((u64::MAX, "its thread is gone".to_owned()));
+            self.shared.state().failure.get_or_insert((u64::MAX, "the thread has ended".to_owned()));
         }
     }
 
-    /// Bytes that wait for the disk.
+    /// Bytes in the queue.
     pub fn waiting_bytes(&self) -> usize {
         self.shared.waiting.load(Ordering::Relaxed)
     }
 
-    /// True if another part may begin: not behind a queue that is full, and not while the copy of the server
-    /// for the last one is still held.
+    /// True if another part may begin: the queue is less than half full, and no copy of the server waits in
+    /// it.
     pub fn has_room(&self) -> bool {
         self.waiting_bytes() < self.queue_bytes_max / 2 && !self.shared.saving.load(Ordering::Relaxed)
     }
 
-    /// Why the recording with this number cannot go on.
+    /// The error that ended the recording with this number, if one did.
     pub fn failure(&self, number: u64) -> Option<String> {
         let state = self.shared.state();
         state
@@ -196,7 +199,8 @@ impl Writer {
         Parts(Arc::clone(&self.shared))
     }
 
-    /// Waits until everything is written, but not for ever: a disk that hangs must not keep the process.
+    /// Waits until the queue is written, up to a time limit: a disk that hangs must not keep the process from
+    /// ending.
     pub fn finish(&mut self) {
         self.jobs = None;
         let Some(thread) = self.thread.take() else { return };
@@ -207,20 +211,20 @@ impl Writer {
             }
             thread::sleep(pause);
         }
-        log::warn!("the end of the recording takes longer than {FINISH_TIMEOUT:?} and is left behind");
+        log::warn!("the end of the recording was abandoned after {FINISH_TIMEOUT:?}");
     }
 }
 
-/// The thread's own.
+/// The state of the thread.
 struct Desk {
     parts_max: usize,
     age_ms_max: u64,
     shared: Arc<Shared>,
     disk: Box<dyn Disk>,
     tell: Tell,
-    /// The part that is being written; none after a failure.
+    /// The part that is being written; `None` after a failure.
     open: Option<Box<dyn Part>>,
-    /// Which recording that is.
+    /// Number of its recording.
     number: u64,
 }
 
@@ -228,7 +232,7 @@ impl Desk {
     fn work(&mut self, queue: Receiver<Job>) {
         match self.disk.parts() {
             Ok(parts) => self.shared.state().parts = parts,
-            Err(error) => log::warn!("the directory of recordings cannot be listed: {error}"),
+            Err(error) => log::warn!("cannot list the directory of recordings: {error}"),
         }
         for job in queue {
             let len = match &job {
@@ -261,7 +265,7 @@ impl Desk {
             self.open = Some(part);
             self.write(&beginning.head());
         });
-        let told = told.map_err(|error| format!("{name} cannot be made: {error}"));
+        let told = told.map_err(|error| format!("cannot create {name}: {error}"));
         match (&told, beginning.saved) {
             (Err(why), _) => self.fail(why.clone()),
             (Ok(()), Some(server)) => self.write(&block_saved(&server.save())),
@@ -278,7 +282,7 @@ impl Desk {
         for name in outdated(&parts, self.parts_max, self.age_ms_max, now_ms()) {
             match self.disk.remove(&name) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    log::warn!("{name} cannot be deleted: {error}");
+                    log::warn!("cannot delete {name}: {error}");
                 }
                 _ => self.shared.state().parts.retain(|part| part.name != name),
             }
@@ -295,7 +299,7 @@ impl Desk {
                     part.modified_ms = now_ms();
                 }
             }
-            Err(error) => self.fail(format!("the disk does not take it: {error}")),
+            Err(error) => self.fail(format!("cannot write to the disk: {error}")),
         }
     }
 
@@ -305,7 +309,7 @@ impl Desk {
         }
         let Some(mut part) = self.open.take() else { return };
         if let Err(error) = part.sync() {
-            log::warn!("a part of a recording may not be on the disk: {error}");
+            log::warn!("cannot sync a part of a recording to the disk: {error}");
         }
         self.close();
     }

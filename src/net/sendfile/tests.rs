@@ -1,4 +1,4 @@
-//! Pages on real sockets: every byte arrives once, whatever the room, and what is kept is bounded.
+//! Tests of `sendfile` on real sockets: every byte arrives once, and the memory is bounded.
 
 use super::{FILES_MAX, IDLE, PIECE_BYTES_MIN, Pages, SWEEP_EVERY, WRITES_MIN};
 use crate::base::slices::Slices;
@@ -34,7 +34,7 @@ fn send(pages: &mut Pages, stream: &TcpStream, whole: &Bytes, now: Instant) -> O
     pages.send(stream, &slices, now).map(|sent| sent.expect("the peer reads"))
 }
 
-/// Lets a piece become popular.
+/// Sends a piece so often that a file is made for it.
 fn warm_up(pages: &mut Pages, whole: &Bytes) {
     let (stream, _peer) = pair();
     for _ in 0..WRITES_MIN {
