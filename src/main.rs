@@ -1,7 +1,8 @@
-//! The command line: reads the file and the environment, then serves, checks or prints.
+//! The program `dacapo`: reads the command line, the configuration file and the environment, then serves, or
+//! runs a command.
 //!
-//! Exit codes: 0, the wish was granted; 1, the system refused something while running; 2, the command line,
-//! the configuration or a recording is not right; 3, a run that was played again is not what it was.
+//! Exit codes: 0, success; 1, the operating system refused a call; 2, the command line, the configuration or
+//! a recording is not valid; 3, a replay differs from its recording.
 
 use clap::{Parser, Subcommand};
 use dacapo::config::{self, Config, ConfigError, Service};
@@ -20,11 +21,11 @@ use tools::command::{Failure, redact, settings, system};
 #[command(
     name = "dacapo",
     version = dacapo::record::BUILD,
-    after_help = "Without a command it serves. Every setting can be overridden from the \
-environment: DACAPO_RTMP__LISTEN=1935 stands for rtmp.listen."
+    after_help = "Without a command the server runs. Environment variables override settings: \
+    DACAPO_RTMP__LISTEN=1935 sets rtmp.listen."
 )]
 struct Cli {
-    /// Configuration file; without one the defaults hold. DACAPO_CONFIG may name it too.
+    /// Configuration file; without one all settings have their defaults. DACAPO_CONFIG can name it too.
     #[arg(short, long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -33,15 +34,15 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Checks a configuration file and says in short what it means.
+    /// Checks a configuration file and prints a summary.
     Check {
         /// The file.
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Prints the configuration that holds: defaults, file and environment together.
+    /// Prints the configuration in force: defaults, file and environment combined.
     Config,
-    /// Plays a recording again, faster than it was, and says what happened and whether it is the same.
+    /// Replays a recording without waiting, prints what happened and whether the output is the same.
     Replay(replay::Args),
     /// Works on recordings.
     #[command(subcommand)]
@@ -83,7 +84,7 @@ fn serve(source: Source) -> Result<(), Failure> {
             move || {
                 let config = source.reload()?;
                 if addrs(&config) != before {
-                    log::warn!("other addresses to listen on hold only after a restart");
+                    log::warn!("changed listen addresses take effect after a restart");
                 }
                 Ok(config)
             }
@@ -91,7 +92,7 @@ fn serve(source: Source) -> Result<(), Failure> {
         reopen_log: Box::new(logger::reopen),
     };
     let started = |config: &Config, bound: &[(Service, SocketAddr)]| {
-        log::info!("Dacapo {} serves by {}", env!("CARGO_PKG_VERSION"), source.name());
+        log::info!("Dacapo {} started with {}", env!("CARGO_PKG_VERSION"), source.name());
         config::banner(config, bound).lines().for_each(|line| log::info!("{line}"));
         if let Some(shortage) = shortage {
             log::warn!("{shortage}");
@@ -123,7 +124,7 @@ fn print(text: &str) -> Result<(), Failure> {
     std::io::stdout().write_all(text.as_bytes()).map_err(system)
 }
 
-/// Where the configuration comes from: read at start and again at each reload.
+/// The source of the configuration, which is read at start and at each reload.
 #[derive(Clone, Debug)]
 struct Source {
     file: Option<PathBuf>,
@@ -136,7 +137,8 @@ impl Source {
         let mut env = Vec::new();
         for (name, value) in std::env::vars_os() {
             let Some(name) = name.to_str().filter(|name| name.starts_with("DACAPO_")) else { continue };
-            let value = value.into_string().map_err(|_| settings(format!("{name}: it is not UTF-8")))?;
+            let value =
+                value.into_string().map_err(|_| settings(format!("{name}: the value is not UTF-8")))?;
             env.push((name.to_owned(), value));
         }
         let named = env.iter().find(|(name, value)| name == "DACAPO_CONFIG" && !value.is_empty());
@@ -145,17 +147,17 @@ impl Source {
     }
 
     fn name(&self) -> String {
-        self.file.as_deref().map_or("its defaults".to_owned(), |file| file.display().to_string())
+        self.file.as_deref().map_or("default settings".to_owned(), |file| file.display().to_string())
     }
 
-    /// The configuration, and a line for each former name of a setting that it is written with.
+    /// Loads the configuration. Also returns a line for each former name of a setting in it.
     fn load(&self) -> Result<(Config, Vec<String>), LoadError> {
         let text = self.file.as_deref().map_or(Ok("()".to_owned()), read)?;
         let config = config::load(&text, &self.name(), &self.env)?;
         Ok((config, config::former_names(&text, &self.name(), &self.env)))
     }
 
-    /// For a running server: the log is set up anew too, and what is wrong is told in one line.
+    /// Loads the configuration of a running server and applies the log settings. An error has one line.
     fn reload(&self) -> Result<Config, String> {
         let (config, notes) = self.load().map_err(|error| match error {
             LoadError::Config(error) => error.in_one_line(),

@@ -59,7 +59,7 @@ impl Pattern {
     /// If it is empty or no glob; tells what is wrong.
     pub fn new(text: &str) -> Result<Self, String> {
         if text.is_empty() {
-            return Err("a pattern may not be empty: `**` fits every stream".to_owned());
+            return Err("a pattern may not be empty: `**` matches every stream".to_owned());
         }
         let glob = GlobBuilder::new(text).literal_separator(true).build();
         let matcher = glob.map_err(|error| format!("`{text}` is not a pattern: {}", error.kind()))?;
@@ -143,7 +143,7 @@ mod tests {
     fn what_is_wrong_with_a_pattern_is_said() {
         let error = |text: &str| Pattern::new(text).expect_err("not a pattern");
         assert_eq!(error("live/["), "`live/[` is not a pattern: unclosed character class; missing ']'");
-        assert_eq!(error(""), "a pattern may not be empty: `**` fits every stream");
+        assert_eq!(error(""), "a pattern may not be empty: `**` matches every stream");
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! Entries as bytes and back. Numbers are LEB128 varints; texts and bytes have their length in front.
+//! Encodes and decodes entries. Numbers are LEB128 varints; text and bytes follow their length.
 //!
-//! What is read may be damaged or hostile: every length is held against what is there.
+//! Input may be damaged or forged: every length is checked against the bytes that are there.
 
 use crate::base::id::{ConnId, ListenerId, Ticket};
 use crate::base::time::Instant;
@@ -11,7 +11,7 @@ use bytes::{Buf, Bytes};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-/// Appends an entry; `last` is the time of the entry before.
+/// Appends an entry; `last` is the time of the last entry.
 pub fn put(out: &mut Vec<u8>, last: Instant, at: Instant, event: &Event) {
     begin(out, kind(event), last, at);
     match event {
@@ -61,28 +61,28 @@ pub fn put(out: &mut Vec<u8>, last: Instant, at: Instant, event: &Event) {
     }
 }
 
-/// Begins an entry of `kind`; what belongs to it is for the caller to append.
+/// Begins an entry of `kind`. The caller appends its content.
 pub fn begin(out: &mut Vec<u8>, kind: u8, last: Instant, at: Instant) {
     out.push(kind);
     number(out, at.as_micros().saturating_sub(last.as_micros()));
 }
 
-/// What follows [`begin`] for [`RECEIVED`].
+/// Appends the content of an entry of kind [`RECEIVED`].
 pub fn received(out: &mut Vec<u8>, conn_no: ConnNo, bytes: &[u8]) {
     number(out, u64::from(conn_no.0));
     blob(out, bytes);
 }
 
-/// What follows [`begin`] for [`SENT`].
+/// Appends the content of an entry of kind [`SENT`].
 pub fn sent(out: &mut Vec<u8>, conn_no: ConnNo, len: u32, room: bool, check: u16) {
     number(out, u64::from(conn_no.0));
     number(out, u64::from(len) << 1 | u64::from(room));
     out.extend_from_slice(&check.to_le_bytes());
 }
 
-// The numbers 8 to 10, 12, 13 and 20 stood for inputs that are none any more; they stay unused.
+// The numbers 8 to 10, 12, 13 and 20 belonged to inputs that were removed; they must not be used again.
 const ACCEPTED: u8 = 1;
-const SEATED: u8 = 2;
+const RESUMED: u8 = 2;
 const TICK: u8 = 3;
 /// The kind of [`Event::Received`].
 pub const RECEIVED: u8 = 4;
@@ -101,7 +101,7 @@ const REQUESTED: u8 = 19;
 fn kind(event: &Event) -> u8 {
     match event {
         Event::Accepted { .. } => ACCEPTED,
-        Event::Resumed { .. } => SEATED,
+        Event::Resumed { .. } => RESUMED,
         Event::Tick => TICK,
         Event::Received { .. } => RECEIVED,
         Event::Sent { .. } => SENT,
@@ -117,7 +117,7 @@ fn kind(event: &Event) -> u8 {
     }
 }
 
-/// Appends a number.
+/// Appends a number as a varint.
 pub fn number(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -163,7 +163,8 @@ fn outcome(out: &mut Vec<u8>, result: &Result<(), String>) {
     }
 }
 
-/// Takes the next entry from `from`; `last` is the time of the one before. `None`: these bytes are no entry.
+/// Takes the next entry from `from`; `last` is the time of the last entry. `None` if the bytes are not an
+/// entry.
 pub fn take(from: &mut Bytes, last: Instant) -> Option<Entry> {
     let kind = from.try_get_u8().ok()?;
     let at = last + Duration::from_micros(take_number(from)?);
@@ -176,24 +177,24 @@ pub fn take(from: &mut Bytes, last: Instant) -> Option<Entry> {
                 next => Some(ConnNo(u32::try_from(next - 1).ok()?)),
             },
         },
-        SEATED => Event::Resumed {
-            conn_no: take_seat(from)?,
+        RESUMED => Event::Resumed {
+            conn_no: take_conn_no(from)?,
             conn: ConnId {
                 index: take_number(from)?.try_into().ok()?,
                 generation: take_number(from)?.try_into().ok()?,
             },
         },
         TICK => Event::Tick,
-        RECEIVED => Event::Received { conn_no: take_seat(from)?, bytes: take_blob(from)? },
+        RECEIVED => Event::Received { conn_no: take_conn_no(from)?, bytes: take_blob(from)? },
         SENT => {
-            let conn_no = take_seat(from)?;
+            let conn_no = take_conn_no(from)?;
             let both = take_number(from)?;
             let len = u32::try_from(both >> 1).ok()?;
             Event::Sent { conn_no, len, room: both & 1 == 1, check: from.try_get_u16_le().ok()? }
         }
-        WRITABLE => Event::Writable { conn_no: take_seat(from)? },
+        WRITABLE => Event::Writable { conn_no: take_conn_no(from)? },
         ENDED => Event::Ended {
-            conn_no: take_seat(from)?,
+            conn_no: take_conn_no(from)?,
             end: match from.try_get_u8().ok()? {
                 0 => End::Eof,
                 1 => End::Broken(take_text(from)?),
@@ -208,18 +209,18 @@ pub fn take(from: &mut Bytes, last: Instant) -> Option<Entry> {
         RELOAD => Event::Reload { config: take_text(from)? },
         DRAIN => Event::Drain,
         CLOSED => Event::Closed {
-            conn_no: take_seat(from)?,
+            conn_no: take_conn_no(from)?,
             linger: from.try_get_u8().ok()? != 0,
             sent: take_digest(from)?,
         },
-        CHECKED => Event::Checked { conn_no: take_seat(from)?, sent: take_digest(from)? },
+        CHECKED => Event::Checked { conn_no: take_conn_no(from)?, sent: take_digest(from)? },
         REQUESTED => Event::Requested { requests: take_digest(from)? },
         _ => return None,
     };
     Some(Entry { at, event })
 }
 
-/// Takes a number.
+/// Takes a varint. `None` if it is incomplete or has more than 64 bits.
 pub fn take_number(from: &mut Bytes) -> Option<u64> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
@@ -232,7 +233,7 @@ pub fn take_number(from: &mut Bytes) -> Option<u64> {
     None
 }
 
-fn take_seat(from: &mut Bytes) -> Option<ConnNo> {
+fn take_conn_no(from: &mut Bytes) -> Option<ConnNo> {
     Some(ConnNo(take_number(from)?.try_into().ok()?))
 }
 

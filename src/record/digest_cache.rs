@@ -1,30 +1,30 @@
-//! Fingerprints of pieces that many connections are sent, so that each is looked at once.
+//! Cache of hashes: a buffer that many connections are sent is hashed once.
 //!
-//! A piece is known by where it lies in memory. That it stays there, and stays what it is, is sure as long as
-//! it is remembered: a clone keeps it alive. So memory is limited too.
+//! The key is the address of the buffer. The cache holds a clone of it, so the address stays valid and the
+//! bytes stay the same. The memory that is kept alive so is limited.
 
 use crate::record::rolling_hash::{Appendix, RollingHash};
 use bytes::Bytes;
 
-/// Pieces that are remembered; a newer one takes the place of an older one.
+/// Slots of the cache. A newer buffer replaces an older one in its slot.
 const PIECES: usize = 1024;
 
-/// Most bytes that are kept alive by being remembered; past it everything is forgotten.
+/// Most bytes of buffers in the cache. When there are more, the cache is emptied.
 const BYTES_MAX: usize = 16 << 20;
 
-/// Shorter pieces are not worth remembering.
+/// Shorter buffers are not cached.
 const WORTH_BYTES_MIN: usize = 64;
 
-/// The fingerprints.
+/// The cache.
 #[derive(Debug, Default)]
 pub struct DigestCache {
-    /// By a hash of where a piece lies; empty before the first.
+    /// Slots by a hash of the address; empty before the first buffer.
     pieces: Vec<Option<(Bytes, Appendix)>>,
     bytes: usize,
 }
 
 impl DigestCache {
-    /// The fingerprint of `piece`, looked at only if it is not remembered.
+    /// The hash of `piece`, from the cache if it is there.
     pub fn digest(&mut self, piece: &Bytes) -> Appendix {
         if piece.len() < WORTH_BYTES_MIN {
             return RollingHash::of(piece).into();
@@ -50,7 +50,7 @@ impl DigestCache {
         digest
     }
 
-    /// Lets go of all pieces.
+    /// Empties the cache.
     pub fn forget(&mut self) {
         self.pieces.fill(None);
         self.bytes = 0;

@@ -1,4 +1,4 @@
-//! What can stand in a recording: the inputs of a server, and what the shell noticed of its outputs.
+//! Entries of a recording: the inputs of a server, and checks of its outputs.
 
 use crate::base::id::{ConnId, ListenerId, Ticket};
 use crate::base::time::Instant;
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use std::fmt;
 use std::net::SocketAddr;
 
-/// A connection, by its number in the recording: the first that came is 0.
+/// Number of a connection in a recording; the first connection is 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnNo(pub u32);
 
@@ -25,113 +25,113 @@ impl fmt::Debug for ConnNo {
     }
 }
 
-/// Something happened, then.
+/// An event and its time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// When: the server's own time.
+    /// Time of the server.
     pub at: Instant,
-    /// What.
+    /// The event.
     pub event: Event,
 }
 
-/// What happened. The inputs of [`crate::server::Input`] with bytes of their own, and below them what was
-/// noticed of the outputs.
+/// An event: the inputs of [`crate::server::Input`], which own their bytes here, then what was observed of
+/// the outputs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// A peer came; the next free number is its number if it was let in.
+    /// A connection came. If the server accepted it, it has the next free number.
     Accepted {
-        /// To which listener.
+        /// The listener.
         listener: ListenerId,
-        /// From where.
+        /// Address of the peer.
         peer: SocketAddr,
-        /// Its number; `None`: it was turned away.
+        /// Number of the connection; `None` if it was refused.
         conn_no: Option<ConnNo>,
     },
-    /// A connection of a saved server, from before the recording.
+    /// A connection of a saved server, which is older than the recording.
     Resumed {
-        /// Its number from now on.
+        /// Number of the connection in the recording.
         conn_no: ConnNo,
-        /// Who it is for the saved server.
+        /// Id of the connection in the saved server.
         conn: ConnId,
     },
-    /// Time passed.
+    /// [`crate::server::Input::Tick`].
     Tick,
-    /// Bytes came.
+    /// Bytes were received.
     Received {
-        /// From whom.
+        /// The connection.
         conn_no: ConnNo,
-        /// What.
+        /// The bytes.
         bytes: Bytes,
     },
-    /// The kernel took bytes.
+    /// Bytes were sent.
     Sent {
-        /// Whose.
+        /// The connection.
         conn_no: ConnNo,
-        /// How many.
+        /// Number of bytes.
         len: u32,
-        /// Whether there was room for all that was offered.
+        /// False if fewer bytes were taken than were given.
         room: bool,
-        /// [`RollingHash::short`] of everything that was sent to this connection so far.
+        /// [`RollingHash::short`] of all bytes that were sent to the connection so far.
         check: u16,
     },
-    /// The kernel has room again.
+    /// A socket has room again.
     Writable {
-        /// For whom.
+        /// The connection.
         conn_no: ConnNo,
     },
-    /// A connection is over from outside.
+    /// The peer or the network ended a connection.
     Ended {
-        /// Which.
+        /// The connection.
         conn_no: ConnNo,
-        /// How.
+        /// How it ended.
         end: End,
     },
-    /// A file was changed.
+    /// Result of a file operation.
     Stored {
-        /// Which request.
+        /// Ticket of the request.
         ticket: Ticket,
-        /// Nothing, or the reason.
+        /// The error, if it failed.
         result: Result<(), String>,
     },
-    /// Process and machine were measured.
+    /// Result of a measurement.
     Measured {
-        /// Which request.
+        /// Ticket of the request.
         ticket: Ticket,
-        /// What was measured.
+        /// The measurements.
         vitals: Box<Vitals>,
     },
-    /// Another configuration, as RON text with every setting.
+    /// The configuration was reloaded.
     Reload {
-        /// The text.
+        /// The new configuration as RON text with every setting.
         config: String,
     },
-    /// The operator wants an end.
+    /// [`crate::server::Input::Drain`].
     Drain,
-    /// Noticed: the server closed a connection.
+    /// Observed: the server closed a connection.
     Closed {
-        /// Which.
+        /// The connection.
         conn_no: ConnNo,
-        /// Whether a final response was on its way.
+        /// True for a lingering close.
         linger: bool,
-        /// Everything that was sent to it since the recording began.
+        /// Hash of all bytes that were sent to it since the recording began.
         sent: RollingHash,
     },
-    /// Noticed: what was sent to a connection so far. Written now and then.
+    /// Observed: the bytes that were sent to a connection so far. Written from time to time.
     Checked {
-        /// Which.
+        /// The connection.
         conn_no: ConnNo,
-        /// Everything that was sent to it since the recording began.
+        /// Hash of all bytes that were sent to it since the recording began.
         sent: RollingHash,
     },
-    /// Noticed: all other requests of the server so far (files, measurements, reading on and off).
+    /// Observed: all other outputs of the server so far (files, measurements, reading on and off).
     Requested {
-        /// The requests as text, one after the other.
+        /// Hash of these outputs as text.
         requests: RollingHash,
     },
 }
 
 impl Event {
-    /// Whose event it is.
+    /// The connection of the event, if it has one.
     pub fn conn_no(&self) -> Option<ConnNo> {
         match self {
             Event::Accepted { conn_no, .. } => *conn_no,
@@ -146,7 +146,7 @@ impl Event {
         }
     }
 
-    /// True for what the server is told; false for what was noticed of it.
+    /// True for inputs of the server, false for what was observed.
     pub fn is_input(&self) -> bool {
         !matches!(
             self,

@@ -1,7 +1,7 @@
-//! A recording as bytes: a line for people, a header, blocks that are whole or are not there.
+//! The file format of recordings: a line of text, a header, blocks.
 //!
-//! Each block has its length and a checksum, so that a recording whose writer was killed is good up to the
-//! last whole block, and says how much was lost.
+//! Each block has a length and a checksum. A recording whose writer was killed is valid up to the last
+//! complete block, and the number of lost bytes is known.
 
 use crate::base::rng::Seed;
 use crate::base::time::{Epoch, Instant};
@@ -12,19 +12,19 @@ use bytes::{Buf, Bytes};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Which build this is: its version, and its commit where that is known (`0.1.0+52ad553f0c`).
+/// This build: its version, and its commit if that is known (`0.1.0+52ad553f0c`).
 pub const BUILD: &str = env!("BUILD_OF_DACAPO");
 
-/// How every recording begins.
+/// The first line of every recording.
 const LINE: &str = "dacapo recording 1 SECRET: it holds stream keys, addresses and the server's seed\n";
 
-/// What [`LINE`] must begin with to be ours at all.
+/// The part of [`LINE`] that is the same in every version of the format.
 const MAGIC: &str = "dacapo recording ";
 
-/// Most bytes of one block; a longer length is damage.
+/// Most bytes of one block; a longer length means damage.
 pub const BLOCK_BYTES_MAX: usize = 256 << 20;
 
-/// Entries of one block of a recording that is written at once; no entry has more than a mebibyte or so.
+/// Entries per block in [`write`]. An entry has about a mebibyte at most.
 const BLOCK_ENTRIES: usize = 64;
 
 /// Most bytes of a saved server in one block.
@@ -36,30 +36,30 @@ const ENTRIES: u8 = b'E';
 const ORDERED: u8 = b'O';
 const END: u8 = b'Z';
 
-/// What a run needs besides its inputs.
+/// What a replay needs besides the entries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
-    /// Which build recorded.
+    /// The build that recorded.
     pub build: String,
-    /// The server's seed, 64 hexadecimal digits. A secret.
+    /// Seed of the server, 64 hexadecimal digits. A secret.
     pub seed: String,
-    /// Wall time at the server's birth, microseconds since 1970.
+    /// Wall time that belongs to time zero, in microseconds since 1970.
     pub epoch_us: u64,
-    /// The server's time when the recording began, microseconds.
+    /// Time of the server when the recording began, in microseconds.
     pub start_us: u64,
-    /// The configuration with every setting, as RON text.
+    /// The configuration as RON text with every setting.
     pub config: String,
     /// What was recorded.
     pub scope: Scope,
-    /// What took the server's bytes.
+    /// How writes are replayed.
     pub kernel: Kernel,
-    /// From what the run began.
+    /// The state that the recording begins with.
     pub start: Start,
-    /// Names all parts of one recording; empty if there is one part.
+    /// Name of the recording, the same in all parts; empty if there is one part.
     #[serde(default)]
     pub name: String,
-    /// Which part this is, from 0.
+    /// Number of the part, from 0.
     #[serde(default)]
     pub part: u32,
 }
@@ -69,33 +69,33 @@ pub struct Header {
 pub enum Scope {
     /// Everything.
     All,
-    /// The connections of the streams that fit one of these patterns (`live/*`).
+    /// The connections of the streams that match one of these patterns (`live/*`).
     Streams(Vec<String>),
 }
 
-/// What took the server's bytes.
+/// How writes are replayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kernel {
-    /// What stands in the recording: every write and every tick.
+    /// As recorded: every write and every tick is in the recording.
     Recorded,
-    /// One that takes everything at once, and a clock that ticks whenever the server wants it.
+    /// Every write is taken whole, and the clock ticks at every deadline.
     Open,
 }
 
-/// From what a run began.
+/// The state that a recording begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Start {
-    /// A newborn server.
+    /// A new server.
     Birth,
-    /// A saved server, which follows in blocks of its own. The configuration and seed of the header are what
-    /// it runs with too; who is connected is said by [`crate::record::Event::Resumed`] entries.
+    /// A saved server, which follows in blocks of its own. It has the configuration and the seed of the
+    /// header; [`crate::record::Event::Resumed`] entries give its connections.
     Saved,
-    /// Where the part before ended: it cannot be played without that one.
+    /// The end of the part before, which must be replayed first.
     Part,
 }
 
 impl Header {
-    /// A header for the run of a server that is born with these.
+    /// A header for the run of a server that is made from these.
     pub fn new(config: &Config, seed: &Seed, epoch: Epoch) -> Self {
         Header {
             build: BUILD.to_owned(),
@@ -111,7 +111,10 @@ impl Header {
         }
     }
 
-    /// The seed.
+    /// Parses the seed.
+    ///
+    /// # Errors
+    /// [`Fault::Header`] if it is not 64 hexadecimal digits.
     pub fn seed(&self) -> Result<Seed, Fault> {
         let digits = self.seed.as_bytes();
         let byte = |at: usize| {
@@ -129,72 +132,75 @@ impl Header {
         Ok(Seed::new(bytes))
     }
 
-    /// The configuration.
+    /// Parses the configuration.
+    ///
+    /// # Errors
+    /// [`Fault::Config`] if it is not valid in this build.
     pub fn config(&self) -> Result<Config, Fault> {
         config::load(&self.config, "the recording's configuration", &[])
             .map_err(|error| Fault::Config(error.to_string()))
     }
 
-    /// When the recording began.
+    /// Time of the server when the recording began.
     pub fn start_at(&self) -> Instant {
         Instant::from_micros(self.start_us)
     }
 }
 
-/// Why bytes are not a recording that this build can play.
+/// Why this build cannot replay a recording.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Fault {
-    /// Something else.
-    #[error("this is no recording: it does not begin with \"{MAGIC}\"")]
+    /// The bytes do not begin as a recording does.
+    #[error("not a recording: it does not begin with \"{MAGIC}\"")]
     Stranger,
-    /// From the future.
-    #[error("this recording is of format {0}; this build reads format 1")]
+    /// Another version of the format.
+    #[error("the recording has format {0}; this build reads format 1")]
     Format(String),
-    /// Nothing behind the first line is whole.
-    #[error("the recording ends before its header: nothing was recorded, or the file was cut off")]
+    /// There is no complete block behind the first line.
+    #[error("the recording ends before its header: nothing was recorded, or the file is incomplete")]
     Headless,
-    /// The header is not right.
-    #[error("the header of the recording is not right: {0}")]
+    /// The header cannot be parsed.
+    #[error("the header of the recording is not valid: {0}")]
     Header(String),
-    /// The configuration in it is not one for this build.
-    #[error("the configuration in the recording does not suit this build: {0}")]
+    /// The configuration is not valid in this build.
+    #[error("the configuration in the recording is not valid in this build: {0}")]
     Config(String),
-    /// The server that it begins with is none for this build, or is missing.
-    #[error("the server that the recording begins with cannot go on: {0}")]
+    /// The saved server is missing or cannot be loaded.
+    #[error("cannot load the server that the recording begins with: {0}")]
     Saved(String),
-    /// It goes on where another part ended.
-    #[error("this is part {0} of a recording and goes on where the part before ended: play that one first")]
+    /// It begins where another part ended.
+    #[error("part {0} of the recording begins where the part before ended: replay that one first")]
     Part(u32),
-    /// Whole blocks with nonsense in them.
-    #[error("the block at byte {0} is whole but its content makes no sense to this build")]
+    /// A block has a correct checksum and cannot be parsed.
+    #[error("the block at byte {0} is complete, but this build cannot parse it")]
     Content(usize),
 }
 
 /// What is missing at the end of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Torn {
-    /// The recording is good up to this byte.
+    /// The recording is valid up to this byte.
     pub at: usize,
-    /// So many bytes behind it are no whole block.
+    /// Number of bytes behind it, which are not a complete block.
     pub lost: usize,
 }
 
-/// A recording, taken apart.
+/// A parsed recording.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contents {
-    /// What the run needs besides its inputs.
+    /// The header.
     pub header: Header,
-    /// The saved server that it began with, if it did.
+    /// The saved server that it begins with, if there is one.
     pub saved: Option<Bytes>,
-    /// What happened, in the order of time.
+    /// The entries, in the order of time.
     pub entries: Vec<Entry>,
-    /// Whether the recorder closed it; false: it was killed, or records still.
+    /// True if the recorder finished it; false if it was killed or still records.
     pub ended: bool,
-    /// What is damaged or missing at the end.
+    /// The damage at the end, if there is any.
     pub torn: Option<Torn>,
 }
 
-/// The beginning of a recording.
+/// Encodes the beginning of a recording.
 pub fn head(header: &Header) -> Vec<u8> {
     let text = ron::ser::to_string_pretty(header, ron::ser::PrettyConfig::new().new_line("\n"))
         .expect("a header is plain data");
@@ -203,30 +209,30 @@ pub fn head(header: &Header) -> Vec<u8> {
     out
 }
 
-/// A saved server as blocks: what [`crate::server::Server::save`] gave, to be written behind the head. May be
-/// made in another thread than the one that records.
+/// Encodes a saved server ([`crate::server::Server::save`]) as blocks, which go behind the head. Another
+/// thread may do this while the run goes on.
 pub fn block_saved(saved: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(saved.len() + 64);
     saved.chunks(SAVED_BYTES).for_each(|piece| block(&mut out, SAVED, piece));
     out
 }
 
-/// What a recorder that ends in peace writes last.
+/// Encodes the last block of a recording that was finished.
 pub fn block_end() -> Vec<u8> {
     let mut out = Vec::new();
     block(&mut out, END, &[]);
     out
 }
 
-/// Entries as a block: the body begins with the time of the first. `ordered`: each entry has its place in
-/// the run in front, since blocks do not follow each other in order.
+/// Encodes entries as a block; the body begins with the time of the first. With `ordered` each entry begins
+/// with its place in the run, since the blocks are not in order.
 pub(super) fn block_entries(body: &[u8], ordered: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len() + 16);
     block(&mut out, if ordered { ORDERED } else { ENTRIES }, body);
     out
 }
 
-/// A whole recording of `entries`, which are in the order of time: what [`read`] reads as the same list.
+/// Encodes a whole recording of `entries`, which must be in the order of time. [`read`] gives the same list.
 pub fn write(header: &Header, entries: &[Entry]) -> Vec<u8> {
     let mut out = head(header);
     for entries in entries.chunks(BLOCK_ENTRIES) {
@@ -257,7 +263,10 @@ fn checksum(kind: u8, body: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// Takes a recording apart. A torn tail is told, not refused.
+/// Parses a recording. One with a damaged end is valid: [`Contents::torn`] tells the damage.
+///
+/// # Errors
+/// If the first line, the header or a block with a correct checksum cannot be parsed.
 pub fn read(bytes: Bytes) -> Result<Contents, Fault> {
     let whole = bytes.len();
     let mut rest = after_line(bytes)?;
@@ -286,7 +295,7 @@ pub fn read(bytes: Bytes) -> Result<Contents, Fault> {
     }
     let mut contents = contents.ok_or(Fault::Headless)?;
     contents.torn = torn;
-    // Of chosen streams, a connection's first words are written once it is known whose they are.
+    // With chosen streams, the first entries of a connection are written late: when it has named a stream.
     list.sort_by_key(|(place, _)| *place);
     contents.entries = list.into_iter().map(|(_, entry)| entry).collect();
     Ok(contents)

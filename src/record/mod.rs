@@ -1,14 +1,13 @@
-//! A run as a list: everything that happened to a server and when, as bytes, and the machine that plays it
-//! again.
+//! Recordings: a run of a server as a list of timed inputs, and their replay.
 //!
-//! A shell hands everything that it tells the [`Server`](crate::server::Server) to a [`Tape`] as well; the
-//! tape makes blocks of bytes of it, and who has a file, a socket or a `Vec` puts them there behind a
-//! [`Header`]. [`read`] takes such bytes apart again, also when the tail is torn. [`Replay`] gives the
-//! entries to a fresh server and says where what comes out is not what came out then.
+//! A [`Tape`] observes a [`Server`](crate::server::Server) and makes blocks of bytes, which the shell appends
+//! to a [`Header`] in a file or in memory. [`read`] parses these bytes, also if the end is missing.
+//! [`Replay`] gives the entries to another server and reports where its outputs differ from the recorded
+//! ones.
 //!
-//! The same format serves the flight recorder, failing seeds of the simulator, captures of real programs and
-//! what fuzzing found. Connections are numbered in the order in which they came, so that an entry or a whole
-//! connection can be taken out of the list and the rest still means what it meant.
+//! The flight recorder, failing seeds of the simulator, captures of real programs and findings of the fuzzer
+//! have this format. Connections are numbered in the order in which they came, so that entries and whole
+//! connections can be removed without changing the meaning of the others.
 //!
 //! ```text
 //! file    = line "dacapo recording 1 …\n", block*
@@ -18,7 +17,7 @@
 //! entry   = kind u8, µs since the entry before (varint), what belongs to the kind
 //! ```
 //!
-//! Pure: no files, no clock. Never: decides what to keep (the shell's settings do), or changes an outcome.
+//! Pure: no files, no clock. Never: decides what is recorded (the settings do), or changes a run.
 
 mod codec;
 mod digest_cache;

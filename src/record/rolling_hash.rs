@@ -1,9 +1,8 @@
-//! A polynomial rolling hash: a fingerprint of a sequence of bytes that does not depend on how the sequence
-//! was cut.
+//! A polynomial rolling hash of byte sequences, which does not depend on how a sequence was split.
 //!
-//! A polynomial over the field of 2^61 - 1 elements: the fingerprint of `ab` follows from those of `a` and
-//! `b`, so that what a thousand players are sent is hashed once and appended a thousand times. It tells runs
-//! apart that differ by accident or by a fault; it is no defence against somebody who wants a collision.
+//! A polynomial over the field of 2^61 - 1 elements: the hash of `ab` follows from those of `a` and `b`, so
+//! that a frame for a thousand players is hashed once and appended a thousand times. It finds differences by
+//! accident or fault; it is not safe against forged collisions.
 
 use std::fmt;
 
@@ -33,7 +32,7 @@ const fn reduce(x: u128) -> u64 {
     if folded >= PRIME { folded - PRIME } else { folded }
 }
 
-/// The fingerprint of a sequence of bytes, and its length.
+/// The hash of a sequence of bytes, and its length.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct RollingHash {
     hash: u64,
@@ -41,19 +40,19 @@ pub struct RollingHash {
 }
 
 impl RollingHash {
-    /// The fingerprint of `bytes`.
+    /// The hash of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         let mut digest = RollingHash::default();
         digest.extend(bytes);
         digest
     }
 
-    /// The fingerprint that [`RollingHash::parts`] took apart; `None` if no sequence has it.
+    /// The hash with these [`RollingHash::parts`]; `None` if no sequence has it.
     pub fn from_parts(hash: u64, len: u64) -> Option<Self> {
         (hash < PRIME).then_some(RollingHash { hash, len })
     }
 
-    /// The number that stands for the bytes, and how many they are.
+    /// The hash as a number, and the length of the sequence in bytes.
     pub fn parts(self) -> (u64, u64) {
         (self.hash, self.len)
     }
@@ -68,7 +67,7 @@ impl RollingHash {
         self.len == 0
     }
 
-    /// Two bytes of it: enough to notice a difference at once, and cheap to write down often.
+    /// Two bytes of the hash: enough to find most differences at once, and cheap to write often.
     pub fn short(self) -> u16 {
         let folded = self.hash ^ (self.hash >> 32);
         (folded ^ (folded >> 16)) as u16
@@ -92,7 +91,7 @@ impl RollingHash {
         self.len += bytes.len() as u64;
     }
 
-    /// Appends a sequence by its fingerprint.
+    /// Appends a sequence by its hash.
     pub fn append(&mut self, next: Appendix) {
         self.hash = reduce(self.hash as u128 * next.power as u128 + next.digest.hash as u128);
         self.len += next.digest.len;
@@ -104,7 +103,7 @@ const fn reduce_once(x: u128) -> u128 {
     (x & PRIME as u128) + (x >> 61)
 }
 
-/// A fingerprint that is ready to be appended to others, often.
+/// A hash that is prepared to be appended to others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appendix {
     digest: RollingHash,

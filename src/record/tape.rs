@@ -1,10 +1,12 @@
-//! The recording side: a shell tells the tape what it tells the server, and takes blocks of bytes from it.
+//! The tape: records a run of a server.
 //!
-//! In: every `accept` and `handle` of a run, and the outputs. Out: blocks, whenever the shell asks. What was
-//! sent is fingerprinted, not kept; what many connections are sent is fingerprinted once.
+//! In: connections, inputs, writes and outputs, as a [`Monitor`] of the server. Out: blocks of bytes, when
+//! the shell takes them. Sent bytes are hashed and not kept; a buffer that many connections are sent is
+//! hashed once.
 //!
-//! With chosen streams a connection's first words are held back until it says which stream it is about, then
-//! written or forgotten. Thanks to isolation, the connections of a stream replay alone.
+//! With chosen streams the first bytes of a connection are held back until it names a stream; then they are
+//! written or dropped. Connections of different streams do not affect each other, so those of a stream replay
+//! alone.
 
 use crate::base::id::{ConnId, ListenerId};
 use crate::base::name::StreamName;
@@ -20,28 +22,28 @@ use crate::record::rolling_hash::RollingHash;
 use crate::server::{Input, Job, Monitor, Output, Server, Taken};
 use std::net::SocketAddr;
 
-/// Most bytes that are held back for a connection that has not said what it is about.
+/// Most bytes that are held back for a connection that has not named a stream.
 const PENDING_BYTES_MAX: usize = 64 << 10;
 
-/// What is recorded of a run.
+/// A recorder of a run.
 #[derive(Debug)]
 pub struct Tape {
-    /// The streams that were chosen; `None`: everything.
+    /// Patterns of the chosen streams; `None`: everything is recorded.
     chosen: Option<Vec<Pattern>>,
     body: Body,
-    /// Blocks that are ready, ahead of what `body` will be.
+    /// Finished blocks, which go before that of `body`.
     ready: Vec<u8>,
-    /// By the server's place for the connection.
+    /// By [`ConnId::index`].
     tracks: Vec<Option<Track>>,
-    /// The number of the next connection.
+    /// Number of the next connection.
     next_conn_no: u32,
-    /// Inputs seen so far, recorded or not.
+    /// Number of inputs so far, recorded or not.
     place: u64,
     requests: RollingHash,
-    /// The same when it was last written down.
+    /// The value of `requests` that was written last.
     requests_checked: RollingHash,
     digests: DigestCache,
-    /// Whom the last input was about, while it is not known whether that one is recorded.
+    /// Connection of the last input, if it is not decided yet whether it is recorded.
     undecided: Option<ConnId>,
     forgotten: u64,
 }
@@ -53,7 +55,7 @@ struct Track {
     conn_no: ConnNo,
     state: State,
     sent: RollingHash,
-    /// The same when it was last written down.
+    /// The value of `sent` that was written last.
     checked: RollingHash,
 }
 
@@ -61,14 +63,14 @@ struct Track {
 enum State {
     /// It is recorded.
     Recorded,
-    /// It has not said what it is about; its first words.
+    /// It has not named a stream; its first entries.
     Pending(Box<Body>),
     /// It is not recorded.
     Forgotten,
 }
 
 impl State {
-    /// The same at the beginning of another part.
+    /// The state at the beginning of another part.
     fn again(&self) -> State {
         match self {
             State::Recorded => State::Recorded,
@@ -84,13 +86,16 @@ impl Tape {
         Tape::with(None)
     }
 
-    /// A tape for the streams that fit one of `patterns` (`live/*`). Otherwise says what is wrong with one.
+    /// A tape for the streams that match one of `patterns` (`live/*`).
+    ///
+    /// # Errors
+    /// A sentence about the first pattern that cannot be parsed.
     pub fn of_streams(patterns: &[String]) -> Result<Self, String> {
         let patterns = patterns.iter().map(|text| Pattern::new(text)).collect::<Result<_, _>>()?;
         Ok(Tape::with(Some(patterns)))
     }
 
-    /// A tape for the streams that fit one of `patterns`.
+    /// A tape for the streams that match one of `patterns`.
     pub fn of(patterns: Vec<Pattern>) -> Self {
         Tape::with(Some(patterns))
     }
@@ -111,8 +116,8 @@ impl Tape {
         }
     }
 
-    /// From here on a recording stands that begins with `server`, saved: writes down who is connected. Who
-    /// has a number already keeps it. What was recorded before is to be taken first.
+    /// Begins a recording or a part that starts from `server`, saved: records the connections that are open.
+    /// Those that have a number keep it. The blocks of the last part must be taken first.
     pub fn resume(&mut self, server: &Server, now: Instant) {
         self.place += 1;
         (self.requests, self.requests_checked, self.undecided) = Default::default();
@@ -128,7 +133,7 @@ impl Tape {
         self.undecided = None;
     }
 
-    /// What becomes of a connection that is about this stream.
+    /// The state of a connection that has named this stream.
     fn state_of(&self, about: Option<&StreamName>) -> State {
         match (&self.chosen, about) {
             (None, _) => State::Recorded,
@@ -157,7 +162,7 @@ impl Tape {
         codec::received(out, conn_no, bytes);
     }
 
-    /// Where entries about `conn` go, and under which number.
+    /// The body that takes entries of `conn`, and the number of the connection; `None` if it is not recorded.
     fn writes_to(&mut self, conn: ConnId) -> Option<(ConnNo, &mut Body)> {
         let slot = self.tracks.get_mut(conn.index as usize)?.as_mut();
         let track = slot.filter(|track| track.conn == conn)?;
@@ -191,7 +196,7 @@ impl Tape {
         }
     }
 
-    /// Writes down what was sent to whom, where that has changed since it was last written down.
+    /// Records a check for each connection that was sent bytes since its last check.
     pub fn check(&mut self, now: Instant) {
         for track in self.tracks.iter_mut().flatten() {
             if matches!(track.state, State::Recorded) && track.sent != track.checked {
@@ -205,18 +210,19 @@ impl Tape {
         }
     }
 
-    /// Bytes that wait to be taken.
+    /// Number of bytes that wait to be taken.
     pub fn waiting_bytes(&self) -> usize {
         self.ready.len() + self.body.bytes.len()
     }
 
-    /// Takes what was recorded since the last time, as whole blocks.
+    /// Takes the blocks that were recorded since the last call.
     pub fn take(&mut self) -> Vec<u8> {
         self.ready.extend(self.body.cut());
         std::mem::take(&mut self.ready)
     }
 
-    /// Connections that were left out since they said too much before they said what they are about.
+    /// Number of connections that are not recorded because they sent too many bytes before they named a
+    /// stream.
     pub fn forgotten(&self) -> u64 {
         self.forgotten
     }
@@ -254,7 +260,7 @@ impl Monitor for Tape {
             Input::Tick => return self.general(now, &Event::Tick),
             Input::Drain => return self.general(now, &Event::Drain),
             Input::Reload { config } => self.general(now, &Event::Reload { config: config::print(config) }),
-            // Tickets are the whole server's.
+            // Results belong to the whole server, which a recording of chosen streams does not have.
             _ if self.chosen.is_some() => {}
             Input::Stored { ticket, result } => {
                 self.general(now, &Event::Stored { ticket: *ticket, result: result.clone() });
@@ -263,7 +269,7 @@ impl Monitor for Tape {
                 self.general(now, &Event::Measured { ticket: *ticket, vitals: vitals.clone() });
             }
         }
-        // Timers fire with any input, also with one that is not recorded: then the time is.
+        // Timers fire with every input. If this one is not recorded, a tick must take its place.
         if self.chosen.is_some() && server.deadline().is_some_and(|deadline| deadline.at <= now) {
             self.general(now, &Event::Tick);
         }
@@ -295,7 +301,7 @@ impl Monitor for Tape {
         codec::sent(out, conn_no, len, room, check);
     }
 
-    /// A connection whose first bytes were held back may have said what it is about.
+    /// Decides about a connection whose first entries are held back, if it has named a stream now.
     fn after_input(&mut self, server: &Server) {
         let Some(conn) = self.undecided.take() else { return };
         let slot = self.tracks.get_mut(conn.index as usize).and_then(Option::as_mut);
@@ -338,7 +344,7 @@ impl Default for Tape {
     }
 }
 
-/// A request as it is fingerprinted: without anything that depends on who else is connected.
+/// The text of a request that is hashed. Holds nothing that depends on other connections.
 pub(super) fn request_text(request: &Output, conn_no: impl Fn(u32) -> Option<ConnNo>) -> String {
     match request {
         Output::Read { conn, on } => format!("Read {:?} {on}", conn_no(conn.index)),
@@ -352,7 +358,7 @@ pub(super) fn request_text(request: &Output, conn_no: impl Fn(u32) -> Option<Con
     }
 }
 
-/// Entries as bytes.
+/// Encoded entries.
 #[derive(Debug)]
 struct Body {
     bytes: Vec<u8>,
@@ -366,7 +372,7 @@ impl Body {
         Body { bytes: Vec::new(), last: Instant::ZERO, ordered }
     }
 
-    /// Everything before an entry's kind; returns the time of the entry before.
+    /// Writes what goes before the kind of an entry. Returns the time of the last entry.
     fn open(&mut self, place: u64, at: Instant) -> Instant {
         if self.bytes.is_empty() {
             self.bytes.extend_from_slice(&at.as_micros().to_le_bytes());
@@ -383,14 +389,14 @@ impl Body {
         codec::put(&mut self.bytes, last, at, event);
     }
 
-    /// Begins an entry whose content the caller appends.
+    /// Begins an entry. The caller appends its content.
     fn begin(&mut self, place: u64, kind: u8, at: Instant) -> &mut Vec<u8> {
         let last = self.open(place, at);
         codec::begin(&mut self.bytes, kind, last, at);
         &mut self.bytes
     }
 
-    /// What there is as a block, if there is anything.
+    /// Takes the entries as a block; empty if there are none.
     fn cut(&mut self) -> Vec<u8> {
         if self.bytes.is_empty() {
             return Vec::new();

@@ -1,7 +1,7 @@
-//! Holds what comes out now against what the recording says came out then.
+//! Compares the outputs of a replay with the recording.
 //!
-//! In: writes, closed connections and checks. Out: differences, of each connection only the first. Never:
-//! changes what the server is told.
+//! In: writes, closed connections and checks. Out: differences, of each connection only the first.
+//! Never: changes an input of the server.
 
 use super::played::Played;
 use super::{Difference, Observer};
@@ -11,7 +11,7 @@ use crate::record::file::Kernel;
 use crate::record::rolling_hash::RollingHash;
 
 impl Played {
-    /// Holds one write against the recording.
+    /// Compares one write with the recording.
     pub(super) fn compare(
         &mut self,
         conn_no: ConnNo,
@@ -24,12 +24,12 @@ impl Played {
         };
         let what = match wanted {
             None if !self.goes_on && self.window.is_empty() => return,
-            None => format!("{offered} bytes are written now, and were not then"),
+            None => format!("{offered} bytes are written now, and none in the recording"),
             Some((len, _)) if len > offered => {
-                format!("{len} bytes were written then, and only {offered} are there now")
+                format!("{len} bytes were written in the recording, and only {offered} can be now")
             }
             Some((_, check)) if check != place.sent.short() => {
-                format!("its bytes from {} to {} are others now", place.same_bytes, place.sent.len())
+                format!("its bytes from {} to {} differ", place.same_bytes, place.sent.len())
             }
             Some(_) => {
                 place.same_bytes = place.sent.len();
@@ -46,7 +46,7 @@ impl Played {
         observer.checked(self.now, &Event::Checked { conn_no, sent: place.sent });
         if place.sent != sent {
             let what = format!(
-                "{} bytes were sent to it then and {} now, not the same ones from byte {} on",
+                "{} bytes were sent to it in the recording and {} now; they differ from byte {} on",
                 sent.len(),
                 place.sent.len(),
                 place.same_bytes
@@ -70,19 +70,23 @@ impl Played {
         match then {
             Some((then, _)) if then != linger => {
                 let how = |linger| if linger { "after its final response" } else { "at once" };
-                let what = format!("was closed {} then and is closed {} now", how(then), how(linger));
+                let what = format!("was closed {} in the recording and is {} now", how(then), how(linger));
                 self.differ(Some(conn_no), what, observer);
             }
             Some((_, then)) if then != sent => self.check(conn_no, then, observer),
             Some(_) => {}
             None if self.goes_on || !self.window.is_empty() => {
-                self.differ(Some(conn_no), "is closed now and was not then".to_owned(), observer);
+                self.differ(
+                    Some(conn_no),
+                    "is closed now and was open in the recording".to_owned(),
+                    observer,
+                );
             }
             None => {}
         }
     }
 
-    /// Of each connection only the first difference is told: the others follow from it.
+    /// Reports a difference. Of each connection only the first: the others follow from it.
     pub(super) fn differ(&mut self, conn_no: Option<ConnNo>, what: String, observer: &mut dyn Observer) {
         if let Some(place) = conn_no.and_then(|conn_no| self.places.get_mut(&conn_no))
             && std::mem::replace(&mut place.differs, true)

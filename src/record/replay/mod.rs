@@ -1,13 +1,13 @@
-//! The playing side: gives a recording to a server again, and says where what comes out is not what came out
-//! then.
+//! Replay: gives the entries of a recording to a server, and reports where its outputs differ from the
+//! recorded ones.
 //!
-//! In: entries in the order of time. Out: the run itself, for an [`Observer`] to watch, and the differences.
-//! With [`Kernel::Recorded`] the server is told exactly what it was told, to the microsecond and to the
-//! write; with [`Kernel::Open`] every write is taken whole and the clock ticks whenever the server wants it,
-//! so that a list of nothing but peers' words is a run too.
+//! In: entries in the order of time. Out: the run, for an [`Observer`], and the differences. With
+//! [`Kernel::Recorded`] the server gets the same inputs at the same microsecond and the same results of
+//! writes. With [`Kernel::Open`] every write is taken whole and the clock ticks at every deadline, so a list
+//! of received bytes is enough for a run.
 //!
-//! Entries may be missing: a word to a connection that never came is passed over, and a write that the
-//! recording says nothing about is taken whole. So any part of a recording is a recording.
+//! Entries may be missing: one for a connection that never came is ignored, and a write without an entry is
+//! taken whole. So any part of a recording is a recording.
 
 mod compare;
 mod observer;
@@ -33,7 +33,10 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// The server that a recording begins with, newborn or saved.
+    /// A replay of the server that a recording begins with, new or saved.
+    ///
+    /// # Errors
+    /// If the header, the configuration or the saved server is not valid, or the part needs the one before.
     pub fn begin(contents: &Contents) -> Result<Self, Fault> {
         let header = &contents.header;
         match (header.start, &contents.saved) {
@@ -44,41 +47,47 @@ impl Replay {
         }
     }
 
-    /// A saved server ([`Server::save`]), which goes on from when it was saved.
+    /// A replay of a saved server ([`Server::save`]).
+    ///
+    /// # Errors
+    /// [`Fault::Saved`] if it cannot be loaded.
     pub fn from_saved(header: &Header, saved: &[u8]) -> Result<Self, Fault> {
         let server = Server::load(saved).map_err(|unloadable| Fault::Saved(unloadable.to_string()))?;
         let now = server.now().max(header.start_at());
         Ok(Replay::of(server, header.kernel, now))
     }
 
-    /// The next part of the recording begins: what is noticed of outputs begins anew there. The server goes
-    /// on, whatever saved one the part begins with.
+    /// Begins the next part of the recording: its hashes of outputs begin anew. The server goes on, whatever
+    /// saved server the part begins with.
     pub fn next_part(&mut self) {
         self.played.requests = RollingHash::default();
     }
 
-    /// A newborn server, as the header says.
+    /// A replay of a new server with the header's configuration, seed and time.
+    ///
+    /// # Errors
+    /// If the configuration or the seed is not valid.
     pub fn new(header: &Header) -> Result<Self, Fault> {
         let server = Server::new(header.config()?, header.seed()?, header.start_at(), Epoch(header.epoch_us));
         Ok(Replay::of(server, header.kernel, header.start_at()))
     }
 
-    /// A replay that goes on from `server`, whose time is `now`.
+    /// A replay of `server`, whose time is `now`.
     pub fn of(server: Server, kernel: Kernel, now: Instant) -> Self {
         Replay { engine: Engine::new(server), played: Played::new(kernel, now) }
     }
 
-    /// The server as it is now.
+    /// The server in its state so far.
     pub fn server(&self) -> &Server {
         self.engine.server()
     }
 
-    /// True once the server has finished draining.
+    /// True when the drain of the server is over.
     pub fn is_finished(&self) -> bool {
         self.played.finished
     }
 
-    /// What was done so far.
+    /// Numbers of the run so far.
     pub fn summary(&self) -> Summary {
         Summary { end: self.played.now, ..self.played.summary }
     }
@@ -88,7 +97,7 @@ impl Replay {
         let mut entries = entries.into_iter().peekable();
         self.played.goes_on = true;
         while let Some(first) = entries.next() {
-            // Nothing goes back in time; a list that was put together by hand may.
+            // A list that was made by hand may go back in time; the server must not.
             let at = first.at.max(self.played.now);
             self.pass(at, observer);
             self.played.window.push_back(first);
@@ -103,7 +112,7 @@ impl Replay {
         self.played.goes_on = false;
     }
 
-    /// Lets time pass until `until`. With an open kernel the clock ticks whenever the server wants it.
+    /// Moves time to `until`. With [`Kernel::Open`] the clock ticks at every deadline on the way.
     pub fn pass(&mut self, until: Instant, observer: &mut dyn Observer) {
         if self.played.kernel == Kernel::Open {
             while let Some(deadline) = self.server().deadline().filter(|deadline| deadline.at <= until) {
@@ -128,14 +137,14 @@ impl Replay {
                     (None, Some(conn_no)) => {
                         self.played.differ(
                             Some(*conn_no),
-                            "was let in then and is turned away now".to_owned(),
+                            "was accepted in the recording and is refused now".to_owned(),
                             observer,
                         );
                     }
                     (Some(_), None) => {
                         self.played.differ(
                             None,
-                            format!("{peer} was turned away then and is let in now"),
+                            format!("{peer} was refused in the recording and is accepted now"),
                             observer,
                         );
                     }
@@ -145,7 +154,7 @@ impl Replay {
                 observer.after_input(at, self.engine.server());
             }
             Event::Resumed { conn_no, conn } => match self.played.places.get_mut(conn_no) {
-                // It was there in the part before, and is who it is in this run.
+                // Known from the part before: it keeps its id in this run.
                 Some(place) => (place.sent, place.same_bytes) = (RollingHash::default(), 0),
                 None => self.opened(*conn, *conn_no, observer),
             },
@@ -157,7 +166,7 @@ impl Replay {
                 self.tell(at, &event, Input::Received { conn, bytes }, observer);
             }
             Event::Sent { conn_no, len, .. } if self.played.kernel == Kernel::Recorded && conn.is_some() => {
-                let what = format!("{len} bytes were written then, and nothing now");
+                let what = format!("{len} bytes were written in the recording, and none now");
                 self.played.differ(Some(*conn_no), what, observer);
             }
             Event::Sent { .. } => {}
@@ -180,7 +189,7 @@ impl Replay {
             Event::Reload { config } => match config::load(config, "the recording's configuration", &[]) {
                 Ok(config) => self.tell(at, &event, Input::Reload { config: Box::new(config) }, observer),
                 Err(error) => {
-                    let what = format!("a reload does not suit this build: {}", error.in_one_line());
+                    let what = format!("a reload is not valid in this build: {}", error.in_one_line());
                     self.played.differ(None, what, observer);
                 }
             },
@@ -188,7 +197,8 @@ impl Replay {
                 if self.played.kernel == Kernel::Recorded
                     && self.played.places.get(conn_no).is_some_and(|place| place.open)
                 {
-                    self.played.differ(Some(*conn_no), "was closed then and is not now".to_owned(), observer);
+                    let what = "was closed in the recording and is open now".to_owned();
+                    self.played.differ(Some(*conn_no), what, observer);
                 }
             }
             Event::Checked { conn_no, sent } => self.played.check(*conn_no, *sent, observer),
@@ -199,7 +209,8 @@ impl Replay {
                     && *requests != self.played.requests
                 {
                     self.played.requests_differ = true;
-                    let what = "other files or measurements were requested then".to_owned();
+                    let what =
+                        "files or measurements were requested that are not in the recording".to_owned();
                     self.played.differ(None, what, observer);
                 }
             }
@@ -220,7 +231,7 @@ impl Replay {
         observer.after_input(at, self.engine.server());
     }
 
-    /// Does what the server wants, and what follows from that.
+    /// Performs outputs, background work, and the outputs that follow from its results.
     fn perform_outputs(&mut self, observer: &mut dyn Observer) {
         let now = self.played.now;
         loop {

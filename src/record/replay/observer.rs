@@ -1,4 +1,4 @@
-//! What a replay tells an observer, and in numbers.
+//! Observers of a replay, its differences, and its numbers.
 
 use crate::base::id::ConnId;
 use crate::base::time::Instant;
@@ -6,36 +6,36 @@ use crate::record::event::{ConnNo, Event};
 use crate::server::{Output, Server};
 use std::fmt;
 
-/// Observes a replay. Every method may be left as it is.
+/// Observes a replay. Each method does nothing unless it is implemented.
 pub trait Observer {
-    /// The server is about to be told this. Of [`Event::Sent`] it gets what the kernel takes now, also where
-    /// the recording says something else or nothing.
+    /// The server is about to handle an input. An [`Event::Sent`] holds the bytes of this run, even if the
+    /// recording has other bytes or no such entry.
     fn happened(&mut self, _at: Instant, _event: &Event) {}
-    /// A connection has its number, being new or one of the saved server.
+    /// A connection, new or of the saved server, has a number now.
     fn opened(&mut self, _at: Instant, _conn_no: ConnNo, _conn: ConnId, _server: &Server) {}
-    /// These bytes leave for a connection; a write may leave in several calls.
+    /// Bytes are sent to a connection. One write may be reported in several calls.
     fn sent(&mut self, _at: Instant, _conn_no: ConnNo, _bytes: &[u8]) {}
-    /// The server requests something other than a write. `conn_no`: the connection that it is about, if any.
+    /// The server has an output other than a write; `conn_no` is its connection, if it has one.
     fn requested(&mut self, _at: Instant, _conn_no: Option<ConnNo>, _output: &Output) {}
-    /// The server has taken it all in; a moment to look at it.
+    /// The server has handled an input, and its outputs were performed.
     fn after_input(&mut self, _at: Instant, _server: &Server) {}
-    /// The recording has a check here; so it is now.
+    /// The recording has a check here. The event holds the values of this run.
     fn checked(&mut self, _at: Instant, _event: &Event) {}
-    /// Something is not as it was recorded.
+    /// The run differs from the recording.
     fn differs(&mut self, _difference: &Difference) {}
 }
 
 /// Observes nothing.
 impl Observer for () {}
 
-/// Something that is not as it was recorded.
+/// A difference between a run and its recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// When.
+    /// Time of the server.
     pub at: Instant,
-    /// About which connection.
+    /// The connection, if the difference concerns one.
     pub conn_no: Option<ConnNo>,
-    /// What, as a sentence.
+    /// What differs, as a sentence without its subject if that is the connection.
     pub what: String,
 }
 
@@ -49,21 +49,21 @@ impl fmt::Display for Difference {
     }
 }
 
-/// A replay in numbers.
+/// Numbers of a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Inputs that the server was given.
+    /// Number of inputs.
     pub inputs: u64,
-    /// Outputs that it gave.
+    /// Number of outputs.
     pub outputs: u64,
-    /// Connections that it let in.
+    /// Number of connections that were accepted or resumed.
     pub conns: u64,
-    /// Bytes that it was sent.
+    /// Bytes that the server received.
     pub received_bytes: u64,
-    /// Bytes that it sent.
+    /// Bytes that the server sent.
     pub sent_bytes: u64,
-    /// What was not as it was recorded; of each connection only the first.
+    /// Number of differences; of each connection only the first counts.
     pub differences: u64,
-    /// The server's time at the end.
+    /// Time of the server at the end.
     pub end: Instant,
 }

@@ -1,7 +1,7 @@
-//! What a replay does when the server wants something: the kernel of the recording, or an open one.
+//! Performs the outputs of a replayed server.
 //!
-//! In: outputs of the server. Out: what was taken of a write, as it was recorded or all of it, and background
-//! work that is done at once. On the way everything is held against the recording (`compare`).
+//! In: outputs of the server. Out: results of writes, as recorded or whole, and background work that is done
+//! at once. Everything is compared with the recording (`compare`).
 
 use super::{Observer, Summary};
 use crate::base::id::ConnId;
@@ -18,49 +18,49 @@ use std::collections::{BTreeMap, VecDeque};
 /// A connection of the recording.
 #[derive(Debug)]
 pub(super) struct Place {
-    /// Its id in this run.
+    /// Id of the connection in this run.
     pub conn: ConnId,
-    /// It was not closed yet.
+    /// False after it was closed.
     pub open: bool,
-    /// What it was sent.
+    /// Hash of the bytes that it was sent.
     pub sent: RollingHash,
-    /// How many bytes it was sent when they were last known to be the same as then.
+    /// Number of bytes that it was sent when they last were the recorded ones.
     pub same_bytes: u64,
-    /// A difference was reported.
+    /// True after a difference was reported.
     pub differs: bool,
 }
 
-/// What a replay keeps beside the server.
+/// The state of a replay beside the server.
 #[derive(Debug)]
 pub(super) struct Played {
-    /// Whose writes and closes are compared.
+    /// How writes are replayed.
     pub kernel: Kernel,
     /// The time of the last entry.
     pub now: Instant,
     /// The connections of the recording.
     pub places: BTreeMap<ConnNo, Place>,
-    /// Those that are open, by their ids in this run.
+    /// Numbers of the open connections, by their ids in this run.
     pub numbers: BTreeMap<ConnId, ConnNo>,
-    /// Entries of one moment that were not played yet.
+    /// Entries with the time of now that were not played yet.
     pub window: VecDeque<Entry>,
-    /// More entries may follow.
+    /// True if entries follow.
     pub goes_on: bool,
-    /// The outputs that are not about bytes.
+    /// Hash of the outputs that are neither writes nor closes.
     pub requests: RollingHash,
-    /// A difference of these was reported.
+    /// True after a difference of these was reported.
     pub requests_differ: bool,
-    /// Background work that the open kernel has still to do.
+    /// Background work to do, with [`Kernel::Open`].
     pub jobs: VecDeque<Job>,
-    /// The server has finished draining.
+    /// True when the drain of the server is over.
     pub finished: bool,
-    /// Fingerprints of what many connections are sent.
+    /// Hashes of buffers that many connections are sent.
     digests: DigestCache,
-    /// What was done so far.
+    /// Numbers of the run so far.
     pub summary: Summary,
 }
 
 impl Played {
-    /// Nothing so far.
+    /// The state before the first entry.
     pub fn new(kernel: Kernel, now: Instant) -> Self {
         Played {
             kernel,
@@ -78,7 +78,7 @@ impl Played {
         }
     }
 
-    /// A connection of the recording is `conn` in this run.
+    /// Notes that a connection of the recording has the id `conn` in this run.
     pub fn opened(&mut self, conn: ConnId, conn_no: ConnNo) {
         self.summary.conns += 1;
         self.numbers.insert(conn, conn_no);
@@ -86,7 +86,7 @@ impl Played {
         self.places.insert(conn_no, Place { conn, open: true, sent, same_bytes: 0, differs: false });
     }
 
-    /// What the kernel made of a write: the entry that says so, if there is one for this moment.
+    /// Takes the entry that holds the result of a write, if there is one with the time of now.
     fn answer(&mut self, conn_no: ConnNo) -> Option<Event> {
         let about = |event: &Event| match event {
             Event::Sent { conn_no: other, .. }
@@ -101,7 +101,7 @@ impl Played {
         answers.then(|| self.window.remove(place)).flatten().map(|entry| entry.event)
     }
 
-    /// The first `taken` bytes that are shown to a connection leave for it.
+    /// Hashes and reports the bytes that are sent: the first `taken` of those that are shown.
     fn send(&mut self, conn_no: ConnNo, slices: &Slices<'_>, taken: Taken, observer: &mut dyn Observer) {
         let Some(place) = self.places.get_mut(&conn_no) else { return };
         let mut left = taken.len;
@@ -120,11 +120,11 @@ impl Played {
     }
 }
 
-/// A replay as it does what the server wants.
+/// A replay, borrowed to perform outputs.
 pub(super) struct Hands<'a> {
-    /// What is kept beside the server.
+    /// The state beside the server.
     pub played: &'a mut Played,
-    /// Watches the replay.
+    /// Observes the replay.
     pub observer: &'a mut dyn Observer,
 }
 

@@ -1,4 +1,5 @@
-//! A run with its recordings, in memory: a server, peers that take some bytes at a time, and tapes.
+//! Test harness: a run with its recordings in memory, with a server, peers that take a few bytes at a time,
+//! tapes.
 //!
 //! The tests of the crate `tools` use this file as well, so that it names the library by its name.
 
@@ -141,7 +142,7 @@ impl Shell {
     }
 }
 
-/// A publisher of `live/cam1`, as FFmpeg is one, and some who watch; other streams besides.
+/// A publisher of `live/cam1` as FFmpeg is one, some players, and other streams.
 pub fn a_run(allowance: usize) -> Shell {
     a_run_with_a_beginning(allowance, None)
 }

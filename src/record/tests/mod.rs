@@ -1,4 +1,4 @@
-//! What was recorded replays bit for bit, alone or as a whole, and every fault that is planted is told.
+//! Recordings replay bit for bit, alone or as a whole, and every planted fault is reported.
 
 pub mod harness;
 
@@ -80,7 +80,8 @@ fn a_stream_replays_alone() {
     assert_eq!(replay(&contents).differences, []);
 }
 
-/// Everything that a recording says was sent to those who were there when it began, and what they were sent.
+/// For each connection that was open when a recording began: the sent bytes by the recording, and those in
+/// fact.
 fn since_then(shell: &Shell, contents: &Contents, watcher: &Watcher) -> Vec<(Vec<u8>, Vec<u8>)> {
     let seated = contents.entries.iter().filter_map(|entry| match entry.event {
         Event::Resumed { conn_no, conn } => Some((conn_no, conn)),
@@ -153,7 +154,7 @@ fn what_is_not_as_it_was_is_told_with_its_place() {
                 let Event::Sent { check, .. } = &mut list[place].event else { return };
                 *check ^= 1;
             },
-            "are others now",
+            " differ",
         ),
         (
             |list| {
@@ -162,11 +163,14 @@ fn what_is_not_as_it_was_is_told_with_its_place() {
                     _ => true,
                 })
             },
-            "written then",
+            "written in the recording",
         ),
         (|list| list.retain(|e| !matches!(e.event, Event::Sent { conn_no: ConnNo(5), .. })), "written now"),
         (|list| list.retain(|e| !matches!(e.event, Event::Closed { .. })), "is closed now"),
-        (|list| list.retain(|e| !matches!(e.event, Event::Ended { .. })), "was closed then and is not now"),
+        (
+            |list| list.retain(|e| !matches!(e.event, Event::Ended { .. })),
+            "was closed in the recording and is open now",
+        ),
     ];
     for (plant, told) in plants {
         let mut planted = contents.clone();
@@ -205,8 +209,8 @@ fn a_torn_tail_is_told_and_the_rest_replays() {
 #[test]
 fn what_is_no_recording_is_refused_in_words() {
     let told = |bytes: &[u8]| read(Bytes::copy_from_slice(bytes)).expect_err("it is none").to_string();
-    assert_eq!(told(b"FLV\x01"), "this is no recording: it does not begin with \"dacapo recording \"");
-    assert_eq!(told(b"dacapo recording 2 x\n"), "this recording is of format 2; this build reads format 1");
+    assert_eq!(told(b"FLV\x01"), "not a recording: it does not begin with \"dacapo recording \"");
+    assert_eq!(told(b"dacapo recording 2 x\n"), "the recording has format 2; this build reads format 1");
     assert!(told(b"dacapo recording 1 SECRET\n").contains("ends before its header"));
     let header = Header { seed: "12".to_owned(), ..Header::new(&Config::default(), &seed(), EPOCH) };
     assert!(matches!(header.seed(), Err(Fault::Header(_))));
