@@ -7,6 +7,7 @@
 
 pub mod as_text;
 mod banner;
+mod bearer_token;
 mod check;
 mod env;
 mod error;
@@ -20,12 +21,12 @@ pub mod patch;
 mod renamed;
 mod ron;
 mod rule;
-mod secret;
 mod settings;
 #[cfg(test)]
 mod tests;
 
 pub use banner::{banner, summary};
+pub use bearer_token::BearerToken;
 pub use error::{ConfigError, Problem};
 pub use levels::{Levels, short_module};
 pub use listen::{Listen, parse_addr};
@@ -33,5 +34,4 @@ pub use listeners::{LISTENERS_MAX, Service};
 pub use load::{former_names, load, print, reread};
 pub use memory::{BATCH_BYTES_MAX, Bytes, FORMATS, MemoryMax};
 pub use rule::{Pattern, StreamRule};
-pub use secret::Secret;
 pub use settings::*;

@@ -3,9 +3,9 @@
 //! Plain data. `conf/dacapo.ron` shows the same table with reasons; a test compares the two. A section `X`
 //! comes with an `XPatch` that names some of its settings (see [`crate::config::patch`]).
 
+use crate::config::bearer_token::BearerToken;
 use crate::config::patch::{settings, single};
 use crate::config::rule::{Pattern, StreamRule};
-use crate::config::secret::Secret;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -212,7 +212,7 @@ settings! {
         /// free port.
         listen: Vec<SocketAddr> = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 1987))];
         /// Bearer token of that interface; empty: the interface is closed.
-        api_token: Secret = Secret::default();
+        api_token: BearerToken = BearerToken::default();
     }
 
     /// Logging.

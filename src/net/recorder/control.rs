@@ -8,7 +8,7 @@
 //! Requests without the token end here. Orders of operators go to the loop, which performs them once in a
 //! pass and answers through a channel.
 
-use crate::config::Secret;
+use crate::config::BearerToken;
 use crate::net::clock::{Clock, unix_micros};
 use crate::net::recorder::Wake;
 use crate::net::recorder::directory::path_of;
@@ -91,24 +91,24 @@ pub struct Answer {
 /// The endpoint's connection to the loop: the token in force, and the channel for orders.
 #[derive(Clone)]
 pub struct Desk {
-    token: Arc<Mutex<Secret>>,
+    token: Arc<Mutex<BearerToken>>,
     orders: SyncSender<Order>,
     wake: Wake,
 }
 
 impl Desk {
     /// A desk and the receiver of its orders. `wake` wakes the loop.
-    pub fn new(token: Secret, wake: Wake) -> (Desk, Receiver<Order>) {
+    pub fn new(token: BearerToken, wake: Wake) -> (Desk, Receiver<Order>) {
         let (orders, incoming) = mpsc::sync_channel(ORDERS_MAX);
         (Desk { token: Arc::new(Mutex::new(token)), orders, wake }, incoming)
     }
 
     /// Replaces the token.
-    pub fn set_token(&self, token: Secret) {
+    pub fn set_token(&self, token: BearerToken) {
         *self.token() = token;
     }
 
-    fn token(&self) -> MutexGuard<'_, Secret> {
+    fn token(&self) -> MutexGuard<'_, BearerToken> {
         self.token.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
@@ -406,7 +406,7 @@ mod tests {
     use crate::base::id::ListenerId;
     use crate::base::rng::Seed;
     use crate::base::time::{Epoch, Instant};
-    use crate::config::{Config, Secret};
+    use crate::config::{BearerToken, Config};
     use crate::net::clock::Clock;
     use crate::net::recorder::Recorder;
     use crate::net::recorder::download::Downloads;
@@ -436,7 +436,7 @@ mod tests {
                 std::env::temp_dir().join(format!("dacapo-control-{test}-{}", std::process::id()));
             let mut config = Config::default();
             config.recorder.directory = directory.to_str().expect("UTF-8").to_owned();
-            config.recorder.api_token = Secret::new(TOKEN).expect("long enough");
+            config.recorder.api_token = BearerToken::new(TOKEN).expect("long enough");
             let (seed, now, epoch) = (Seed::from_u64(5), Instant::ZERO, Epoch(1_700_000_000_000_000));
             let mut recorder = Recorder::new(&config, seed, epoch, Arc::new(|| {}));
             recorder.begin_at_birth(now);
@@ -590,7 +590,7 @@ mod tests {
 
     #[test]
     fn heads_that_take_too_long_or_are_too_large_are_refused() {
-        let (desk, _orders) = super::Desk::new(Secret::default(), Arc::new(|| {}));
+        let (desk, _orders) = super::Desk::new(BearerToken::default(), Arc::new(|| {}));
         let head_timeout = Duration::from_millis(20);
         let endpoint =
             Endpoint { desk, clock: Clock::start(), head_timeout, downloads: Downloads::default() };

@@ -18,7 +18,7 @@
 //! | 403 | the token was removed from the configuration |
 //! | code 9001 to 9006 | see [`Refusal`] |
 
-use crate::config::Secret;
+use crate::config::BearerToken;
 use crate::net::recorder::status::{RecorderStatus, Refusal};
 use crate::status::{Envelope, Identity};
 use crate::wire::http1::{Method, Request, ResponseHead, Status, Target};
@@ -44,7 +44,7 @@ impl Wanted {
     ///
     /// # Errors
     /// The response, if the path, the method or the token is wrong, or the method is OPTIONS.
-    pub fn of(request: &Request, token: &Secret) -> Result<Wanted, Response> {
+    pub fn of(request: &Request, token: &BearerToken) -> Result<Wanted, Response> {
         let mut segments: Vec<&str> = request.target.segments.iter().map(String::as_str).collect();
         segments.pop_if(|last| last.is_empty());
         let name = match segments[..] {
@@ -85,7 +85,7 @@ impl Wanted {
 }
 
 /// Checks the token. The error is the response.
-fn authorize(request: &Request, token: &Secret) -> Result<(), Response> {
+fn authorize(request: &Request, token: &BearerToken) -> Result<(), Response> {
     if !token.is_set() {
         let sentence = "the control endpoint is closed: set recorder.api_token";
         return Err(Response::sentence(Status::FORBIDDEN, sentence));
@@ -204,7 +204,7 @@ fn head(status: Status, unix_secs: u64) -> ResponseHead {
 #[cfg(test)]
 mod tests {
     use super::{Response, Wanted, part_head, patterns};
-    use crate::config::Secret;
+    use crate::config::BearerToken;
     use crate::net::recorder::status::{RecorderStatus, Refusal};
     use crate::status::Identity;
     use crate::wire::http1::{HeadLimits, parse_head};
@@ -216,7 +216,7 @@ mod tests {
         let head = format!("{method} {target} HTTP/1.1\r\nHost: a\r\n{line}\r\n\r\n");
         let limits = HeadLimits { head_bytes_max: 4096, headers_max: 16 };
         let (request, _) = parse_head(head.as_bytes(), &limits).expect("sound").expect("whole");
-        let token = Secret::new(token).expect("long enough or empty");
+        let token = BearerToken::new(token).expect("long enough or empty");
         Wanted::of(&request, &token).map_err(|response| text(&response))
     }
 

@@ -6,7 +6,7 @@
 use crate::redact::pseudonyms::Pseudonyms;
 use crate::redact::{redact_name, text};
 use dacapo::base::name::StreamName;
-use dacapo::config::{Config, Pattern, Recorder, Secret, StreamRule};
+use dacapo::config::{BearerToken, Config, Pattern, Recorder, StreamRule};
 use std::collections::BTreeSet;
 
 /// A configuration that does the same for replaced names, and tells nothing of places on a disk.
@@ -58,7 +58,7 @@ fn redact_recorder(pseudonyms: &mut Pseudonyms, settings: &mut Recorder, names: 
     let patterns = redact_patterns(pseudonyms, &patterns, names);
     settings.streams = patterns.iter().filter_map(|pattern| Pattern::new(pattern).ok()).collect();
     if settings.api_token.is_set() {
-        settings.api_token = Secret::new(OTHER_TOKEN).expect("it is long enough");
+        settings.api_token = BearerToken::new(OTHER_TOKEN).expect("it is long enough");
     }
 }
 

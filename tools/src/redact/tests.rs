@@ -5,7 +5,7 @@ use super::redact;
 use dacapo::base::id::ListenerId;
 use dacapo::base::rng::Seed;
 use dacapo::base::time::{Epoch, Instant};
-use dacapo::config::{Config, Secret};
+use dacapo::config::{BearerToken, Config};
 use dacapo::record::{ConnNo, Difference, Entry, Event, Header, Kernel, Observer, Replay, write};
 use std::collections::BTreeMap;
 
@@ -90,7 +90,7 @@ fn chunks_and_reads_that_cut_a_name_hide_it_as_well() {
 fn the_word_of_an_operator_is_left_nowhere() {
     let mut config = Config::default();
     config.recorder.directory = "/srv/flights".to_owned();
-    config.recorder.api_token = Secret::new("correct-horse-battery").expect("long enough");
+    config.recorder.api_token = BearerToken::new("correct-horse-battery").expect("long enough");
     config.recorder.listen = vec![([203, 0, 113, 9], 1987).into()];
     let epoch = Epoch(1_700_000_000_000_000);
     let header = Header { kernel: Kernel::Open, ..Header::new(&config, &Seed::from_u64(3), epoch) };

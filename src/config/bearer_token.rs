@@ -17,9 +17,9 @@ const HASHED: &str = "sha256:";
 
 /// A shared secret; empty: none is accepted.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secret(Option<[u8; 32]>);
+pub struct BearerToken(Option<[u8; 32]>);
 
-impl Secret {
+impl BearerToken {
     /// Parses a secret: nothing, the secret itself, or `sha256:` and its hash.
     ///
     /// # Errors
@@ -27,16 +27,16 @@ impl Secret {
     /// If it is too short or malformed; the message does not contain it.
     pub fn new(text: &str) -> Result<Self, String> {
         if text.is_empty() {
-            return Ok(Secret(None));
+            return Ok(BearerToken(None));
         }
         if let Some(digits) = text.strip_prefix(HASHED) {
             let hash = hash_of(digits).ok_or("behind `sha256:` it needs 64 hexadecimal digits")?;
-            return Ok(Secret(Some(hash)));
+            return Ok(BearerToken(Some(hash)));
         }
         if text.len() < WORD_BYTES_MIN || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(format!("it needs at least {WORD_BYTES_MIN} letters, digits and signs, no spaces"));
         }
-        Ok(Secret(Some(Sha256::digest(text.as_bytes()).into())))
+        Ok(BearerToken(Some(Sha256::digest(text.as_bytes()).into())))
     }
 
     /// True if there is a secret.
@@ -63,7 +63,7 @@ fn hash_of(digits: &str) -> Option<[u8; 32]> {
     Some(hash)
 }
 
-impl fmt::Display for Secret {
+impl fmt::Display for BearerToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(hash) = &self.0 else { return Ok(()) };
         f.write_str(HASHED)?;
@@ -71,52 +71,52 @@ impl fmt::Display for Secret {
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for BearerToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_set() { "Secret(set)" } else { "Secret(empty)" })
+        f.write_str(if self.is_set() { "BearerToken(set)" } else { "BearerToken(empty)" })
     }
 }
 
-impl Serialize for Secret {
+impl Serialize for BearerToken {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Secret {
+impl<'de> Deserialize<'de> for BearerToken {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Secret::new(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+        BearerToken::new(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
-single!(Secret);
+single!(BearerToken);
 
 #[cfg(test)]
 mod tests {
-    use super::Secret;
+    use super::BearerToken;
 
     const WORD: &str = "correct-horse-battery";
 
     #[test]
     fn who_knows_the_word_is_let_in_and_nobody_else() {
-        let secret = Secret::new(WORD).expect("long enough");
+        let secret = BearerToken::new(WORD).expect("long enough");
         assert!(secret.is(WORD));
         assert!(!secret.is("correct-horse-batterz") && !secret.is("") && !secret.is(&secret.to_string()));
-        let empty = Secret::new("").expect("empty is off");
+        let empty = BearerToken::new("").expect("empty is off");
         assert!(!empty.is_set() && !empty.is(""));
     }
 
     #[test]
     fn what_is_printed_does_not_tell_the_word_and_means_the_same() {
-        let secret = Secret::new(WORD).expect("long enough");
+        let secret = BearerToken::new(WORD).expect("long enough");
         assert!(!format!("{secret} {secret:?}").contains(WORD));
-        assert_eq!(Secret::new(&secret.to_string()), Ok(secret));
+        assert_eq!(BearerToken::new(&secret.to_string()), Ok(secret));
     }
 
     #[test]
     fn what_is_wrong_is_said_without_telling_the_word() {
         for text in ["swordfish", "with a space in the middle", "sha256:12", "sha256:zz"] {
-            let told = Secret::new(text).expect_err("not right");
+            let told = BearerToken::new(text).expect_err("not right");
             assert!(told.contains("it needs") && !told.contains(text), "{told}");
         }
     }
