@@ -20,3 +20,4 @@ pub mod store;
 pub mod table;
 pub mod time;
 pub mod timers;
+pub mod vid;

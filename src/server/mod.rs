@@ -37,13 +37,11 @@ mod tests;
 mod timers;
 mod traffic;
 pub mod usage;
-mod vid;
 mod write_budget;
 
 pub use engine::{Engine, Monitor, Perform};
 pub use input::{End, Input};
 pub use output::{Job, Output, Taken};
-pub use vid::{stream_vid, vid};
 
 use crate::base::id::{Cid, ConnId, ListenerId, Ticket};
 use crate::base::inbox::Inbox;

@@ -2,10 +2,10 @@
 //! (I38).
 
 use crate::base::id::{ConnId, Ticket};
+use crate::base::vid::vid;
 use crate::server::Server;
 use crate::server::hosted::Hosted;
 use crate::server::output::{Job, Output};
-use crate::server::vid::vid;
 use crate::session::ask::Answer;
 use crate::status::{Identity, Query, Report, Summaries, Totals, Vitals};
 

@@ -1,13 +1,13 @@
 //! Numbers of vhosts, streams and clients for the HTTP API (I38). Reads the server and never changes it.
 
 use crate::base::name::{DEFAULT_VHOST, StreamName};
+use crate::base::vid::{stream_vid, vid};
 use crate::media::codec::Params;
 use crate::media::frame::Track;
 use crate::media::stream_info::StreamInfo;
 use crate::server::Server;
 use crate::server::hosted::Hosted;
 use crate::server::peer::{Peer, Role};
-use crate::server::vid::{stream_vid, vid};
 use crate::status::{
     AudioStatus, ClientKind, ClientStatus, HlsStatus, Kbps, Page, PublishStatus, Report, StreamStatus,
     VhostStatus, VideoStatus,

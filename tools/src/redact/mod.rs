@@ -38,6 +38,7 @@ use dacapo::base::id::ConnId;
 use dacapo::base::name::{DEFAULT_VHOST, StreamName};
 use dacapo::base::rng::Seed;
 use dacapo::base::time::Instant;
+use dacapo::base::vid;
 use dacapo::config::{self, Config};
 use dacapo::record::{
     BUILD, ConnNo, Contents, Entry, Event, Fault, Header, Kernel, Observer, Replay, Scope, block_saved, head,
@@ -170,8 +171,8 @@ fn note_ids(
     }
     for name in names {
         let replaced = redact_name(pseudonyms, name);
-        pseudonyms.note_id(server::stream_vid(name), server::stream_vid(&replaced));
-        pseudonyms.note_id(server::vid(&name.vhost), server::vid(&replaced.vhost));
+        pseudonyms.note_id(vid::stream_vid(name), vid::stream_vid(&replaced));
+        pseudonyms.note_id(vid::vid(&name.vhost), vid::vid(&replaced.vhost));
     }
 }
 
