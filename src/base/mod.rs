@@ -21,3 +21,4 @@ pub mod table;
 pub mod time;
 pub mod timers;
 pub mod vid;
+pub mod walk;
