@@ -1,6 +1,7 @@
 //! State of the server, as plain data for the HTTP API. Field names and meanings follow SRS's API, so that
 //! existing scripts work; each type serialises to the JSON that the API answers with.
 
+use crate::base::secret::LocalPath;
 use serde::{Deserialize, Serialize};
 
 /// A request for a report on the state of the server.
@@ -429,8 +430,8 @@ impl Summaries {
                 version: env!("CARGO_PKG_VERSION"),
                 pid: vitals.pid,
                 ppid: vitals.ppid,
-                argv: vitals.argv,
-                cwd: vitals.cwd,
+                argv: vitals.argv.to_string(),
+                cwd: vitals.cwd.to_string(),
                 mem_kbyte: vitals.mem_kbyte,
                 mem_percent: ratio(vitals.mem_kbyte, vitals.mem_ram_kbyte),
                 cpu_percent: vitals.cpu_percent,
@@ -448,9 +449,9 @@ pub struct Vitals {
     /// Process id of the parent.
     pub ppid: u32,
     /// Command line. Secrets cannot be given there.
-    pub argv: String,
+    pub argv: LocalPath,
     /// Working directory.
-    pub cwd: String,
+    pub cwd: LocalPath,
     /// Resident memory of the process, KiB.
     pub mem_kbyte: u64,
     /// CPU time of the process since the last measurement; 1 is one core.

@@ -109,9 +109,9 @@ fn config(first: u8, second: u8) -> Config {
     config.stream.hls.window = 3;
     config.stream.hls.keep = 1;
     config.stream.hls.dispose_ms = [0, 2_000][usize::from(second >> 5 & 1)];
-    "files".clone_into(&mut config.stream.hls.directory);
+    config.stream.hls.directory = "files".into();
     if second & 0x40 == 0 {
-        config.stream.hls.directory.clear();
+        config.stream.hls.directory = "".into();
     }
     config
 }

@@ -91,19 +91,19 @@ impl Disk {
         match op {
             StoreOp::Write { path, body } => {
                 let len = body.iter().map(|piece| piece.len() as u64).sum::<u64>();
-                let before = self.files.get(&path).copied().unwrap_or(0);
+                let before = self.files.get(&*path).copied().unwrap_or(0);
                 if self.faults.bytes_max > 0 && self.bytes - before + len > self.faults.bytes_max {
                     return Err("cannot write: no space left on device".to_owned());
                 }
                 self.bytes = self.bytes - before + len;
-                self.files.insert(path, len);
+                self.files.insert(path.to_string(), len);
             }
             StoreOp::Remove { path } => {
-                self.bytes -= self.files.remove(&path).unwrap_or(0);
+                self.bytes -= self.files.remove(&*path).unwrap_or(0);
             }
             StoreOp::Clear { path, prefixes } => {
                 let inside = |file: &str| {
-                    let name = file.strip_prefix(&path)?.strip_prefix('/')?;
+                    let name = file.strip_prefix(&*path)?.strip_prefix('/')?;
                     prefixes.iter().any(|prefix| name.starts_with(prefix)).then_some(())
                 };
                 let gone = self.files.keys().filter(|file| inside(file).is_some()).cloned();

@@ -328,7 +328,7 @@ fn configure(seed: u64, tight: bool, parts: &[Casting]) -> Config {
     hls.encrypt = rng.chance(200);
     hls.segments_per_key = rng.between(1, 5) as u32;
     if rng.chance(500) {
-        hls.directory = "/srv/hls".to_owned();
+        hls.directory = "/srv/hls".into();
     }
     if small(&mut rng) {
         config.limits.pass_writes = rng.scale(4, 64) as usize;

@@ -31,6 +31,7 @@ pub struct Ticket(pub u64);
 
 /// Short id of a connection for people: stands on every log line of it, and is its id in the HTTP API.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename = "$cid")]
 pub struct Cid(pub [u8; 8]);
 
 impl Cid {

@@ -3,12 +3,14 @@
 //! A session reads from the front and tells how much it consumed. The inbox is bounded (I16): a peer whose
 //! session cannot make progress with a full inbox is at fault. An empty inbox holds no memory.
 
+use crate::base::secret::{mark, marked};
 use bytes::{Buf, Bytes, BytesMut};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The unread bytes of one connection.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Inbox {
+    #[serde(serialize_with = "unread")]
     bytes: BytesMut,
     limit: usize,
 }
@@ -73,4 +75,8 @@ impl Inbox {
     pub fn limit(&self) -> usize {
         self.limit
     }
+}
+
+fn unread<S: Serializer>(bytes: &BytesMut, to: S) -> Result<S::Ok, S::Error> {
+    marked(mark::UNREAD, bytes, to)
 }

@@ -15,6 +15,7 @@ pub mod ready;
 pub mod reason;
 pub mod rng;
 pub mod schema;
+pub mod secret;
 pub mod slices;
 pub mod store;
 pub mod table;

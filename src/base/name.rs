@@ -14,6 +14,7 @@ pub const NAME_BYTES_MAX: usize = 512;
 /// The stream part may be a secret (it is often used as a key), so `Display` shows no more than its first two
 /// characters; [`StreamName::path`] gives the whole name, which must never be logged.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename = "$stream_name")]
 pub struct StreamName {
     /// Virtual host; `__defaultVhost__` unless the URL names one.
     pub vhost: String,

@@ -15,6 +15,7 @@ const SHARE_BYTES_MIN: usize = 1024;
 
 /// The own bytes of one connection, in sending order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename = "$outbox")]
 pub struct Outbox {
     queue: VecDeque<Bytes>,
     /// Gathers small writes; sent after everything in `queue`.

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 /// Why a connection ended; displays as a sentence for the log.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename = "$quotes")]
 pub enum Reason {
     /// The peer closed its side, by its protocol or by end of file.
     #[error("the peer left")]

@@ -1,5 +1,6 @@
 //! Files that packages want on disk. The core requests changes; a helper thread of the shell makes them.
 
+use crate::base::secret::LocalPath;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -10,20 +11,20 @@ pub enum StoreOp {
     /// Missing directories are created.
     Write {
         /// Path: the configured directory and a path below it.
-        path: String,
+        path: LocalPath,
         /// Content, in shared pieces.
         body: Vec<Bytes>,
     },
     /// Removes a file; a missing file is no error.
     Remove {
         /// Path.
-        path: String,
+        path: LocalPath,
     },
     /// Removes the files of an earlier process: those directly in a directory whose names begin with one of
     /// the prefixes. A missing directory is no error; directories stay.
     Clear {
         /// The directory.
-        path: String,
+        path: LocalPath,
         /// Prefixes of names.
         prefixes: Vec<String>,
     },

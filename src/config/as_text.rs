@@ -2,10 +2,11 @@
 //!
 //! For `#[serde(with = "config::as_text")]`.
 
+use crate::base::secret::{mark, marked};
 use crate::config::load::{print, reread};
 use crate::config::settings::Config;
 use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serializer};
 use std::sync::Arc;
 
 /// Writes it.
@@ -13,7 +14,7 @@ use std::sync::Arc;
 /// # Errors
 /// Those of `to`.
 pub fn serialize<S: Serializer>(config: &Arc<Config>, to: S) -> Result<S::Ok, S::Error> {
-    print(config).serialize(to)
+    marked(mark::CONFIG, &print(config), to)
 }
 
 /// Reads it.

@@ -3,6 +3,7 @@
 //!
 //! In: the secret itself, or `sha256:` and 64 hexadecimal digits. Out: the latter, always.
 
+use crate::base::secret::Secret;
 use crate::config::patch::single;
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::{Serialize, Serializer};
@@ -17,7 +18,7 @@ const HASHED: &str = "sha256:";
 
 /// A shared secret; empty: none is accepted.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct BearerToken(Option<[u8; 32]>);
+pub struct BearerToken(Option<Secret<[u8; 32]>>);
 
 impl BearerToken {
     /// Parses a secret: nothing, the secret itself, or `sha256:` and its hash.
@@ -31,12 +32,12 @@ impl BearerToken {
         }
         if let Some(digits) = text.strip_prefix(HASHED) {
             let hash = hash_of(digits).ok_or("behind `sha256:` it needs 64 hexadecimal digits")?;
-            return Ok(BearerToken(Some(hash)));
+            return Ok(BearerToken(Some(Secret::new(hash))));
         }
         if text.len() < WORD_BYTES_MIN || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(format!("it needs at least {WORD_BYTES_MIN} letters, digits and signs, no spaces"));
         }
-        Ok(BearerToken(Some(Sha256::digest(text.as_bytes()).into())))
+        Ok(BearerToken(Some(Secret::new(Sha256::digest(text.as_bytes()).into()))))
     }
 
     /// True if there is a secret.
@@ -48,7 +49,7 @@ impl BearerToken {
     pub fn is(&self, word: &str) -> bool {
         let Some(hash) = &self.0 else { return false };
         let said: [u8; 32] = Sha256::digest(word.as_bytes()).into();
-        hash.iter().zip(&said).fold(0, |differs, (one, other)| differs | (one ^ other)) == 0
+        hash.reveal().iter().zip(&said).fold(0, |differs, (one, other)| differs | (one ^ other)) == 0
     }
 }
 
@@ -67,7 +68,7 @@ impl fmt::Display for BearerToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(hash) = &self.0 else { return Ok(()) };
         f.write_str(HASHED)?;
-        hash.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        hash.reveal().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -99,18 +100,18 @@ mod tests {
 
     #[test]
     fn who_knows_the_word_is_let_in_and_nobody_else() {
-        let secret = BearerToken::new(WORD).expect("long enough");
-        assert!(secret.is(WORD));
-        assert!(!secret.is("correct-horse-batterz") && !secret.is("") && !secret.is(&secret.to_string()));
+        let token = BearerToken::new(WORD).expect("long enough");
+        assert!(token.is(WORD));
+        assert!(!token.is("correct-horse-batterz") && !token.is("") && !token.is(&token.to_string()));
         let empty = BearerToken::new("").expect("empty is off");
         assert!(!empty.is_set() && !empty.is(""));
     }
 
     #[test]
     fn what_is_printed_does_not_tell_the_word_and_means_the_same() {
-        let secret = BearerToken::new(WORD).expect("long enough");
-        assert!(!format!("{secret} {secret:?}").contains(WORD));
-        assert_eq!(BearerToken::new(&secret.to_string()), Ok(secret));
+        let token = BearerToken::new(WORD).expect("long enough");
+        assert!(!format!("{token} {token:?}").contains(WORD));
+        assert_eq!(BearerToken::new(&token.to_string()), Ok(token));
     }
 
     #[test]

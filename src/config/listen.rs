@@ -4,9 +4,10 @@
 //! commas between. Out: socket addresses. A port alone means all IPv4 interfaces. Never: resolves host names,
 //! since a configuration must mean the same on every machine.
 
-use crate::config::patch::{OutOfRange, Setting};
+use crate::config::patch::{Each, OutOfRange, Setting};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
+use std::any::Any;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -97,6 +98,18 @@ impl<'de> Deserialize<'de> for Listen {
 impl Serialize for Listen {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
+    }
+}
+
+impl Each for Listen {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut dyn Any)) {
+        self.0.each(visit);
+    }
+}
+
+impl Each for Vec<SocketAddr> {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut dyn Any)) {
+        visit(self);
     }
 }
 

@@ -6,13 +6,29 @@
 //! section with the named settings replaced. Never: reads files or the environment.
 
 use serde::de::DeserializeOwned;
+use std::any::Any;
 use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
 
+/// Single settings, one after the other, whatever section they are in: a tool knows by the type of a value
+/// what it may tell.
+pub trait Each {
+    /// Calls `visit` for every single setting.
+    fn each(&mut self, visit: &mut dyn FnMut(&mut dyn Any));
+}
+
+impl<T: Each> Each for Option<T> {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut dyn Any)) {
+        if let Some(setting) = self {
+            setting.each(visit);
+        }
+    }
+}
+
 /// A setting, or a section of settings.
-pub trait Setting {
+pub trait Setting: Each {
     /// Its patch: `None` or an empty patch changes nothing.
-    type Patch: Clone + Default + PartialEq + DeserializeOwned;
+    type Patch: Clone + Default + PartialEq + DeserializeOwned + Each;
 
     /// Replaces the settings that `patch` names.
     fn apply(&mut self, patch: &Self::Patch);
@@ -113,6 +129,18 @@ macro_rules! settings {
             }
         }
 
+        impl crate::config::patch::Each for $Section {
+            fn each(&mut self, visit: &mut dyn FnMut(&mut dyn std::any::Any)) {
+                $(crate::config::patch::Each::each(&mut self.$name, visit);)*
+            }
+        }
+
+        impl crate::config::patch::Each for $Patch {
+            fn each(&mut self, visit: &mut dyn FnMut(&mut dyn std::any::Any)) {
+                $(crate::config::patch::Each::each(&mut self.$name, visit);)*
+            }
+        }
+
         impl crate::config::patch::Setting for $Section {
             type Patch = $Patch;
 
@@ -152,6 +180,12 @@ macro_rules! settings {
 /// Declares types of single settings: a patch replaces the whole value.
 macro_rules! single {
     ($($Type:ty),* $(,)?) => {$(
+        impl crate::config::patch::Each for $Type {
+            fn each(&mut self, visit: &mut dyn FnMut(&mut dyn std::any::Any)) {
+                visit(self);
+            }
+        }
+
         impl crate::config::patch::Setting for $Type {
             type Patch = Option<$Type>;
 

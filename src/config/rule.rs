@@ -5,11 +5,12 @@
 //! `[ab]` is one of these characters, `{a,b}` one of these words. Patterns are compiled when they are read.
 
 use crate::base::name::StreamName;
-use crate::config::patch::{Setting, is_empty, single};
+use crate::config::patch::{Each, Setting, is_empty, single};
 use crate::config::settings::{HlsPatch, PlayPatch, PublishPatch, RingPatch, StreamSettings};
 use globset::{GlobBuilder, GlobMatcher};
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::{Serialize, Serializer};
+use std::any::Any;
 
 /// Settings for the streams that a pattern matches. Settings that a rule does not name stay as they are.
 #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
@@ -41,6 +42,17 @@ impl StreamRule {
         settings.play.apply(play);
         settings.ring.apply(ring);
         settings.hls.apply(hls);
+    }
+}
+
+impl Each for StreamRule {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut dyn Any)) {
+        let StreamRule { pattern, publish, play, ring, hls } = self;
+        visit(pattern);
+        publish.each(visit);
+        play.each(visit);
+        ring.each(visit);
+        hls.each(visit);
     }
 }
 

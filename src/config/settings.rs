@@ -3,6 +3,7 @@
 //! Plain data. `conf/dacapo.ron` shows the same table with reasons; a test compares the two. A section `X`
 //! comes with an `XPatch` that names some of its settings (see [`crate::config::patch`]).
 
+use crate::base::secret::{LocalPath, PageUrl};
 use crate::config::bearer_token::BearerToken;
 use crate::config::patch::{settings, single};
 use crate::config::rule::{Pattern, StreamRule};
@@ -68,7 +69,7 @@ settings! {
         /// Time that a kept-alive connection may wait for its next request, in milliseconds.
         keep_alive_timeout_ms: u64 = 75_000, in 100..=DAY_MS;
         /// Value of `Access-Control-Allow-Origin`; empty: no CORS headers.
-        allow_origin: String = "*".to_owned();
+        allow_origin: PageUrl = PageUrl::from("*");
         /// Whether the player page is served at `/`.
         player: bool = true;
     }
@@ -79,7 +80,7 @@ settings! {
         listen: Vec<SocketAddr> = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 1985))];
         /// Value of `Access-Control-Allow-Origin`; empty: no CORS headers, so that no web page that is open
         /// on this machine can use the API.
-        allow_origin: String = String::new();
+        allow_origin: PageUrl = PageUrl::default();
     }
 
     /// WebRTC.
@@ -153,7 +154,7 @@ settings! {
         /// Time that files are served after the stream has ended, in milliseconds.
         dispose_ms: u64 = 120_000, in 0..=DAY_MS;
         /// Directory to write to as well; empty: memory only.
-        directory: String = String::new();
+        directory: LocalPath = LocalPath::default();
         /// Whether segments are encrypted (AES-128).
         encrypt: bool = false;
         /// Segments per key.
@@ -193,7 +194,7 @@ settings! {
         /// Whether it records from the start of the server.
         enabled: bool = false;
         /// Directory of the recordings, which are secret; empty: nothing can be recorded.
-        directory: String = String::new();
+        directory: LocalPath = LocalPath::default();
         /// Patterns of the streams to record; none: everything.
         streams: Vec<Pattern> = Vec::new();
         /// A part ends, and the next begins, after so many bytes.
@@ -220,7 +221,7 @@ settings! {
         /// `error`, `warn`, `info`, `debug`, `trace` or `off`; per module too: `info,rtmp=debug`.
         level: String = "info".to_owned();
         /// File to append to; empty: standard error.
-        file: String = String::new();
+        file: LocalPath = LocalPath::default();
         /// Format of lines.
         format: LogFormat = LogFormat::Text;
     }
@@ -285,7 +286,7 @@ pub enum LogFormat {
     Json,
 }
 
-single!(Second, Start, Flush, HlsLayout, LogFormat);
+single!(Second, Start, Flush, HlsLayout, LogFormat, LocalPath, PageUrl);
 
 fn all_interfaces(port: u16) -> Vec<SocketAddr> {
     vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))]

@@ -92,7 +92,7 @@ proptest! {
         config.stream.play.flush = flush;
         config.stream.hls.window = window;
         config.stream.hls.layout = layout;
-        config.stream.hls.directory = format!("x{directory}");
+        config.stream.hls.directory = format!("x{directory}").into();
         config.streams = rules
             .into_iter()
             .map(|(pattern, enabled, window)| StreamRule {

@@ -94,6 +94,7 @@ pub enum FrameKind {
 
 /// One frame.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "$frame")]
 pub struct Frame {
     /// Track.
     pub track: Track,

@@ -131,7 +131,7 @@ mod tests {
 
     fn write(path: String, body: &[&'static str]) -> Result<(), String> {
         let body = body.iter().map(|piece| Bytes::from_static(piece.as_bytes())).collect();
-        store(&StoreOp::Write { path, body })
+        store(&StoreOp::Write { path: path.into(), body })
     }
 
     fn read(path: &str) -> Vec<u8> {
@@ -143,7 +143,7 @@ mod tests {
         let place = Place::new("clear");
         let clear = || {
             store(&StoreOp::Clear {
-                path: place.path("cam"),
+                path: place.path("cam").into(),
                 prefixes: ["seg-", ".seg-"].map(str::to_owned).to_vec(),
             })
         };
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(read(&path), b"three");
         assert_eq!(place.names(), ["seg-1.ts"], "nothing is left beside it");
         for _ in 0..2 {
-            store(&StoreOp::Remove { path: path.clone() }).expect("gone already is as good");
+            store(&StoreOp::Remove { path: path.clone().into() }).expect("gone already is as good");
         }
         assert_eq!(place.names(), [""; 0]);
     }
@@ -188,7 +188,7 @@ mod tests {
         let expected = Err("the path hls/../../etc/passwd leaves its directory".to_owned());
         let path = "hls/../../etc/passwd".to_owned();
         assert_eq!(write(path.clone(), &["x"]), expected);
-        assert_eq!(store(&StoreOp::Remove { path }), expected);
+        assert_eq!(store(&StoreOp::Remove { path: path.into() }), expected);
     }
 
     #[test]

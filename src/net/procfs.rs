@@ -38,8 +38,8 @@ impl Gauge {
         let mut vitals = Vitals {
             pid: std::process::id(),
             ppid: std::os::unix::process::parent_id(),
-            argv: proc("self/cmdline").replace('\0', " ").trim_end().to_owned(),
-            cwd: std::env::current_dir().map(|path| path.display().to_string()).unwrap_or_default(),
+            argv: proc("self/cmdline").replace('\0', " ").trim_end().into(),
+            cwd: std::env::current_dir().map(|path| path.display().to_string().into()).unwrap_or_default(),
             cpus: std::thread::available_parallelism()
                 .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
             ..Vitals::default()

@@ -133,9 +133,12 @@ mod tests {
         let (mut poll, workers) = workers();
         let directory = directory("order");
         let path = directory.join("live/index.m3u8").to_str().expect("UTF-8").to_owned();
-        let write =
-            |text: &'static [u8]| StoreOp::Write { path: path.clone(), body: vec![Bytes::from_static(text)] };
-        let ops = [write(b"one"), write(b"two"), StoreOp::Remove { path: path.clone() }, write(b"last")];
+        let write = |text: &'static [u8]| StoreOp::Write {
+            path: path.clone().into(),
+            body: vec![Bytes::from_static(text)],
+        };
+        let ops =
+            [write(b"one"), write(b"two"), StoreOp::Remove { path: path.clone().into() }, write(b"last")];
         for (place, op) in ops.into_iter().enumerate() {
             workers.store(Ticket(place as u64), op);
         }
@@ -154,7 +157,7 @@ mod tests {
         let (mut poll, workers) = workers();
         let asked = 4 * FILE_JOBS_MAX as u64;
         for number in 0..asked {
-            workers.store(Ticket(number), StoreOp::Remove { path: "../up".to_owned() });
+            workers.store(Ticket(number), StoreOp::Remove { path: "../up".into() });
         }
         let mut tickets: Vec<u64> = (0..asked)
             .map(|_| match result(&mut poll, &workers) {
@@ -172,7 +175,10 @@ mod tests {
         let directory = directory("finish");
         for number in 0..100 {
             let path = directory.join(number.to_string()).to_str().expect("UTF-8").to_owned();
-            workers.store(Ticket(number), StoreOp::Write { path, body: vec![Bytes::from_static(b"x")] });
+            workers.store(
+                Ticket(number),
+                StoreOp::Write { path: path.into(), body: vec![Bytes::from_static(b"x")] },
+            );
         }
         workers.finish();
         assert_eq!(directory.read_dir().expect("it was made").count(), 100);

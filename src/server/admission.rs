@@ -5,6 +5,7 @@
 //! here.
 
 use crate::base::name::StreamName;
+use crate::base::secret::Query;
 use crate::session::ask::Refusal;
 use crate::wire::format::Format;
 use crate::wire::m3u8::HlsFile;
@@ -23,14 +24,14 @@ pub enum Request {
         /// Name of the stream.
         name: StreamName,
         /// Query of the peer's URL. May hold tokens: never logged.
-        query: String,
+        query: Query,
     },
     /// To play.
     Play {
         /// Name of the stream.
         name: StreamName,
         /// Query of the peer's URL. May hold tokens: never logged.
-        query: String,
+        query: Query,
         /// Format to render the stream in.
         format: Format,
     },
@@ -39,7 +40,7 @@ pub enum Request {
         /// Name of the stream.
         name: StreamName,
         /// Query of the peer's URL. May hold tokens: never logged.
-        query: String,
+        query: Query,
         /// The file.
         file: HlsFile,
     },

@@ -1,6 +1,7 @@
 //! A hosted stream: the stream, its consumers, and the peers that play, wait or fetch.
 
 use crate::base::id::ConnId;
+use crate::base::secret::StreamUrl;
 use crate::base::time::Instant;
 use crate::package::hls::Fetch;
 use crate::package::{AnyConsumer, Consumer, Moment};
@@ -30,7 +31,7 @@ pub struct Hosted {
     /// True if the publisher has left for good. Each player is told when it has been sent all frames.
     pub ended: bool,
     /// The publisher's URL without query.
-    pub tc_url: String,
+    pub tc_url: StreamUrl,
     /// When its publisher came: wall time in milliseconds since 1970.
     pub live_ms: u64,
     /// Writes to players in this pass of the loop, and the players that wait for the next.
@@ -69,7 +70,7 @@ impl Hosted {
             fetching: BTreeSet::new(),
             linger: None,
             ended: false,
-            tc_url: String::new(),
+            tc_url: StreamUrl::default(),
             live_ms: 0,
             budget: WriteBudget::default(),
             traffic: Traffic::new(now),

@@ -56,7 +56,7 @@ use crate::config::{Config, Service};
 use crate::session::ask::Introduction;
 use crate::session::http::HttpSession;
 use crate::session::rtmp::RtmpSession;
-use crate::session::{AnySession, Cx};
+use crate::session::{AnySession, Cx, Reads};
 use crate::status::{ClientKind, Identity};
 use crate::stream::registry::{Registry, StreamKey};
 use admission::Admission;
@@ -76,7 +76,7 @@ use traffic::Traffic;
 
 /// The random generator of a connection from `peer` to `listener`, and the connection's id, which is the
 /// first word that the generator gives.
-pub fn cid(seed: &Seed, listener: ListenerId, peer: SocketAddr) -> (Rng, Cid) {
+fn cid(seed: &Seed, listener: ListenerId, peer: SocketAddr) -> (Rng, Cid) {
     let mut rng = seed.fork(format!("conn/{}/{peer}", listener.0).as_bytes());
     let cid = Cid(rng.random_word());
     (rng, cid)
@@ -374,6 +374,11 @@ impl Server {
     /// All connections, in the order of their indices.
     pub fn connections(&self) -> impl Iterator<Item = ConnId> {
         self.peers.iter().map(|peer| peer.id)
+    }
+
+    /// How a connection reads what its peer sends next; `None` if the connection is gone.
+    pub fn reads(&self, conn: ConnId) -> Option<Reads> {
+        Some(self.peers.get(conn)?.state.reads())
     }
 
     /// What a connection does; `None` if that is not known yet or the connection is gone.

@@ -14,7 +14,7 @@ use crate::base::time::Instant;
 use crate::server::admission::Request;
 use crate::server::traffic::Traffic;
 use crate::session::ask::Introduction;
-use crate::session::{AnySession, Session};
+use crate::session::{AnySession, Reads, Session};
 use crate::status::ClientKind;
 use crate::stream::cursor::Cursor;
 use crate::stream::registry::StreamKey;
@@ -33,6 +33,7 @@ const PROGRESS_BYTES_MIN: u64 = 16 << 10;
 /// One peer. `repr(C)` keeps the order of the fields: those that every write to a player touches come first
 /// and share cache lines, since with thousands of players each line is fetched from memory again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename = "$connection")]
 #[repr(C)]
 pub struct Peer {
     /// Index and generation in [`Peers`].
@@ -73,6 +74,16 @@ pub enum State {
         /// The latest time of the close.
         until: Instant,
     },
+}
+
+impl State {
+    /// How the bytes that the peer sends next are read.
+    pub fn reads(&self) -> Reads {
+        match self {
+            State::Open(session) => session.reads(),
+            State::Ending { .. } => Reads::Nothing,
+        }
+    }
 }
 
 /// What a peer does with a stream.

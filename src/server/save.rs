@@ -81,7 +81,8 @@ impl Server {
         let whole = || other_build("something".to_owned());
         let (mut server, rest) = postcard::take_from_bytes::<Server>(rest).map_err(|_| whole())?;
         if let Some((part, _)) = saved.symmetric_difference(&schema(&server)).next() {
-            return Err(other_build(format!("`{part}`")));
+            // Some types carry a mark of `base::secret` as their name.
+            return Err(other_build(format!("`{}`", part.trim_start_matches('$'))));
         }
         if !rest.is_empty() {
             return Err(whole());
@@ -130,7 +131,7 @@ impl Server {
 ///
 /// # Panics
 /// If `state` cannot be serialised; plain data always can.
-pub fn saved(state: &impl Serialize) -> Vec<u8> {
+fn saved(state: &impl Serialize) -> Vec<u8> {
     let mut bytes = LINE.to_vec();
     bytes.extend([0; 4]);
     for part in [postcard::to_allocvec(&(BUILD, schema(state))), postcard::to_allocvec(state)] {

@@ -4,9 +4,10 @@ pub use crate::base::fetched::Fetched;
 use crate::base::limit::Limit;
 use crate::base::name::StreamName;
 use crate::base::reason::Reason;
+use crate::base::secret::{PageUrl, Query, StreamUrl};
 use crate::media::frame::Frame;
 use crate::media::stream_info::StreamInfo;
-use crate::status::{ClientKind, Query, Report};
+use crate::status::{self, ClientKind, Report};
 use crate::wire::format::Format;
 use crate::wire::m3u8::HlsFile;
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,7 @@ pub enum Ask {
         /// Name of the stream.
         name: StreamName,
         /// Query of the peer's URL, without `?`. May hold tokens: never logged.
-        query: String,
+        query: Query,
     },
     /// A frame of the stream that this session publishes. Timestamps are the publisher's, unwrapped to 64
     /// bits and not normalised. Not answered.
@@ -37,7 +38,7 @@ pub enum Ask {
         /// Name of the stream.
         name: StreamName,
         /// Query of the peer's URL, without `?`. May hold tokens: never logged.
-        query: String,
+        query: Query,
         /// Format to render the stream in.
         format: Format,
     },
@@ -59,10 +60,10 @@ pub enum Ask {
         /// The file.
         file: HlsFile,
         /// Query of the peer's URL, without `?`. May hold tokens: never logged.
-        query: String,
+        query: Query,
     },
     /// Requests a report on the state of the server. Answered by [`Answer::Report`].
-    Query(Query),
+    Query(status::Query),
     /// Requests to end a connection. Answered by [`Answer::Kick`].
     Kick {
         /// Connection id as in the API: [`crate::base::id::Cid`].
@@ -80,11 +81,11 @@ pub struct Introduction {
     /// The stream that it publishes, plays or fetches.
     pub name: Option<StreamName>,
     /// RTMP `tcUrl` or HTTP URL, without query.
-    pub tc_url: String,
+    pub tc_url: StreamUrl,
     /// Page that embeds the player: RTMP `pageUrl`, or HTTP `Referer` without query.
-    pub page_url: String,
+    pub page_url: PageUrl,
     /// RTMP `swfUrl`.
-    pub swf_url: String,
+    pub swf_url: PageUrl,
     /// RTMP `flashVer` or HTTP `User-Agent`.
     pub agent: String,
 }

@@ -16,6 +16,9 @@ use crate::base::rng::Rng;
 use crate::base::time::{Epoch, Instant};
 use crate::config::{Config, Service};
 use crate::status::Identity;
+use crate::wire::http1::BodySkip;
+use crate::wire::rtmp::chunk;
+use crate::wire::rtmp::handshake::Handshake;
 use ask::{Answer, Ask};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -81,6 +84,30 @@ pub trait Session {
     fn deadline(&self) -> Option<(Instant, &'static str)>;
 }
 
+macro_rules! each {
+    ($any:expr, $session:ident => $call:expr) => {
+        match $any {
+            AnySession::Rtmp($session) => $call,
+            AnySession::Http($session) => $call,
+        }
+    };
+}
+
+/// How a session reads what its peer sends next. For tools that look at what was recorded of a connection.
+#[derive(Clone, Debug)]
+pub enum Reads {
+    /// The rest of an RTMP handshake, then chunks.
+    Handshake(Handshake),
+    /// Chunks. The reader holds the beginnings of messages.
+    Chunks(chunk::Reader),
+    /// The rest of a body, if there is one, then HTTP requests.
+    Requests(Option<BodySkip>),
+    /// WebSocket messages of a player.
+    Messages,
+    /// Nothing: what comes is ignored.
+    Nothing,
+}
+
 /// A session of any protocol.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum AnySession {
@@ -91,6 +118,11 @@ pub enum AnySession {
 }
 
 impl AnySession {
+    /// How it reads what its peer sends next.
+    pub fn reads(&self) -> Reads {
+        each!(self, session => session.reads())
+    }
+
     /// True if peers of this protocol may publish, play or fetch a stream; false for clients of the API.
     pub fn gets_streams(&self) -> bool {
         match self {
@@ -98,15 +130,6 @@ impl AnySession {
             AnySession::Http(session) => session.service() != Service::Api,
         }
     }
-}
-
-macro_rules! each {
-    ($any:expr, $session:ident => $call:expr) => {
-        match $any {
-            AnySession::Rtmp($session) => $call,
-            AnySession::Http($session) => $call,
-        }
-    };
 }
 
 impl Session for AnySession {

@@ -143,6 +143,7 @@ pub enum Params {
 
 /// Parameters of a video track.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename = "$media")]
 pub struct VideoParams {
     /// Width after cropping, in pixels; 0 if unknown.
     pub width: u32,
@@ -160,6 +161,7 @@ pub struct VideoParams {
 
 /// Parameters of an audio track.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename = "$media")]
 pub struct AudioParams {
     /// Sampling rate of the decoder's output, in Hz.
     pub sample_rate: u32,

@@ -142,7 +142,8 @@ mod tests {
         let name = format!("dacapo-log-{}-{:?}", std::process::id(), std::thread::current().id());
         let path = std::env::temp_dir().join(name);
         let file = path.to_str().expect("UTF-8").to_owned();
-        let backend = Backend::new(&Log { level: level.to_owned(), file, format }).expect("writable");
+        let backend =
+            Backend::new(&Log { level: level.to_owned(), file: file.into(), format }).expect("writable");
         for (level, target, message) in records {
             let mut record = Record::builder();
             record.level(*level).target(target);

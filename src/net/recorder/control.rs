@@ -435,7 +435,7 @@ mod tests {
             let directory =
                 std::env::temp_dir().join(format!("dacapo-control-{test}-{}", std::process::id()));
             let mut config = Config::default();
-            config.recorder.directory = directory.to_str().expect("UTF-8").to_owned();
+            config.recorder.directory = directory.to_str().expect("UTF-8").into();
             config.recorder.api_token = BearerToken::new(TOKEN).expect("long enough");
             let (seed, now, epoch) = (Seed::from_u64(5), Instant::ZERO, Epoch(1_700_000_000_000_000));
             let mut recorder = Recorder::new(&config, seed, epoch, Arc::new(|| {}));

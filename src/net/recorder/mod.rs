@@ -216,7 +216,7 @@ impl Recorder {
         if self.writer.is_some() {
             return Ok(());
         }
-        self.write_to(Box::new(Directory(PathBuf::from(&self.settings.directory))))
+        self.write_to(Box::new(Directory(PathBuf::from(&*self.settings.directory))))
     }
 
     fn write_to(&mut self, disk: Box<dyn Disk>) -> Result<(), Refusal> {
@@ -411,7 +411,7 @@ impl Recorder {
     fn status(&self) -> RecorderStatus {
         let waiting = self.writer.as_ref().map_or(0, Writer::waiting_bytes);
         RecorderStatus {
-            directory: self.settings.directory.clone(),
+            directory: self.settings.directory.to_string(),
             recording: self.running.as_ref().map(|running| RecordingStatus {
                 name: running.name.clone(),
                 streams: running.patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect(),

@@ -95,7 +95,7 @@ impl Peers for Sinks {
 impl Shell {
     fn new(change: impl FnOnce(&mut config::Recorder)) -> Self {
         let mut config = Config::default();
-        config.recorder.directory = "flights".to_owned();
+        config.recorder.directory = "flights".into();
         config.recorder.flush_ms = 10;
         change(&mut config.recorder);
         let (seed, now) = (Seed::from_u64(5), Instant::ZERO);
@@ -137,7 +137,7 @@ impl Shell {
     fn turn(&mut self, conn: ConnId, size: usize) {
         self.direct.pass(Duration::from_millis(11));
         self.tell(Input::Received { conn, bytes: b"GET /api/v1/streams HTTP/1.1\r\nHost: a\r\n\r\n" });
-        let vitals = Vitals { argv: "x".repeat(size), ..Vitals::default() };
+        let vitals = Vitals { argv: "x".repeat(size).into(), ..Vitals::default() };
         self.tell(Input::Measured { ticket: Ticket(0), vitals: Box::new(vitals) });
         self.take_orders();
         let now = self.now();
@@ -380,7 +380,7 @@ fn a_full_disk_costs_the_recording_and_another_can_begin_when_there_is_room() {
 
 #[test]
 fn a_directory_that_cannot_be_made_is_told_to_who_asked() {
-    let mut shell = Shell::new(|settings| settings.directory = "/proc/flights".to_owned());
+    let mut shell = Shell::new(|settings| settings.directory = "/proc/flights".into());
     let refused = shell.order(Command::Start(Vec::new())).result;
     assert!(matches!(&refused, Err(Refusal::Disk(why)) if why.contains("cannot create")), "{refused:?}");
 }
@@ -389,7 +389,7 @@ fn a_directory_that_cannot_be_made_is_told_to_who_asked() {
 fn orders_are_performed_or_refused_with_the_reason() {
     let directory = std::env::temp_dir().join(format!("dacapo-recorder-{}", std::process::id()));
     let place = directory.to_str().expect("UTF-8").to_owned();
-    let mut shell = Shell::new(|settings| settings.directory = place);
+    let mut shell = Shell::new(|settings| settings.directory = place.into());
     assert_eq!(shell.order(Command::Stop).result, Err(Refusal::Idle));
     let wrong = shell.order(Command::Start(vec!["live/[".to_owned()])).result;
     assert!(matches!(&wrong, Err(Refusal::Unclear(why)) if why.contains("live/[")), "{wrong:?}");

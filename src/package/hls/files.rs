@@ -10,11 +10,12 @@ use super::store::Store;
 use super::window::Window;
 use crate::base::fetched::Fetched;
 use crate::base::name::StreamName;
+use crate::base::secret::{mark, marked};
 use crate::media::codec::Params;
 use crate::wire::m3u8::{HlsFile, MediaPlaylist, MultivariantPlaylist, Variant};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The result of a fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,7 @@ pub enum Fetch {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Files {
     /// Path of the media playlist, relative to the multivariant one.
+    #[serde(serialize_with = "quotes")]
     media_uri: String,
     version: u64,
     playlists: Option<Playlists>,
@@ -120,6 +122,10 @@ impl Files {
     }
 }
 
+fn quotes<S: Serializer>(uri: &str, to: S) -> Result<S::Ok, S::Error> {
+    marked(mark::QUOTES, uri, to)
+}
+
 impl Playlists {
     fn fetched(&self, file: HlsFile, text: &Bytes) -> Fetched {
         Fetched {
@@ -145,7 +151,7 @@ fn fetch_binary(file: HlsFile, window: &Window) -> Option<Fetched> {
         }
         HlsFile::Key(number) => {
             let key = all.filter_map(|segment| segment.key.as_ref()).find(|key| key.number == number)?;
-            (vec![Bytes::copy_from_slice(&key.bytes)], Some(KEY_MAX_AGE_SECS))
+            (vec![Bytes::copy_from_slice(key.bytes.reveal())], Some(KEY_MAX_AGE_SECS))
         }
     };
     let etag = format!("\"{file}\"");

@@ -5,6 +5,7 @@
 
 use super::segment::{KeyFile, Part};
 use crate::base::rng::Rng;
+use crate::base::secret::Secret;
 use crate::wire::m3u8;
 use aes::cipher::{BlockEncryptMut, KeyIvInit, block_padding::Pkcs7};
 use bytes::Bytes;
@@ -37,7 +38,7 @@ impl Keys {
         parts.iter().flat_map(|part| &part.body).for_each(|piece| bytes.extend_from_slice(piece));
         // Padding adds 1 to 16 bytes.
         bytes.resize(plain + BLOCK_BYTES, 0);
-        let cipher = cbc::Encryptor::<aes::Aes128>::new(&key.bytes.into(), &iv.into());
+        let cipher = cbc::Encryptor::<aes::Aes128>::new(key.bytes.reveal().into(), &iv.into());
         let len = cipher
             .encrypt_padded_mut::<Pkcs7>(&mut bytes, plain)
             .expect("there is room for one block of padding")
@@ -58,7 +59,7 @@ impl Keys {
         let fresh = || {
             let mut bytes = [0; 16];
             rng.fill(&mut bytes);
-            Arc::new(KeyFile { number: sequence, bytes })
+            Arc::new(KeyFile { number: sequence, bytes: Secret::new(bytes) })
         };
         self.current.get_or_insert_with(fresh).clone()
     }
@@ -85,7 +86,7 @@ mod tests {
         assert_eq!((key.file(), tag.file), (HlsFile::Key(7), HlsFile::Key(7)));
         let [cipher] = &parts[0].body[..] else { panic!("one piece") };
         assert_eq!(cipher.len(), 32);
-        let plain = cbc::Decryptor::<aes::Aes128>::new(&key.bytes.into(), &tag.iv.into())
+        let plain = cbc::Decryptor::<aes::Aes128>::new(key.bytes.reveal().into(), &tag.iv.into())
             .decrypt_padded_vec_mut::<Pkcs7>(cipher)
             .expect("PKCS#7 padding");
         assert_eq!(plain, b"sixteen bytes in one segment");

@@ -3,6 +3,7 @@
 //! A closed segment consists of parts, in order. Today there is one part per segment; partial segments
 //! (LL-HLS) would be several, closed while the segment is still open.
 
+use crate::base::secret::Secret;
 use crate::media::frame::{Frame, TrackKind};
 use crate::media::timestamp::Timestamp;
 use crate::wire::m3u8::{Entry, HlsFile};
@@ -125,6 +126,7 @@ pub struct Segment {
 
 /// A part of a segment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename = "$media")]
 pub struct Part {
     /// Content, in shared pieces.
     pub body: Vec<Bytes>,
@@ -132,6 +134,7 @@ pub struct Part {
 
 /// An initialisation section.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "$media")]
 pub struct Init {
     /// Number of its file; never reused for another content, not even after a restart.
     pub number: u64,
@@ -151,8 +154,8 @@ impl Init {
 pub struct KeyFile {
     /// Number of its file; never reused for another key, not even after a restart.
     pub number: u64,
-    /// The key. Secret.
-    pub bytes: [u8; 16],
+    /// The key.
+    pub bytes: Secret<[u8; 16]>,
 }
 
 impl KeyFile {
@@ -184,10 +187,11 @@ impl Segment {
 #[cfg(test)]
 mod tests {
     use super::KeyFile;
+    use crate::base::secret::Secret;
 
     #[test]
     fn a_key_is_never_shown() {
-        let key = KeyFile { number: 1, bytes: [0xab; 16] };
+        let key = KeyFile { number: 1, bytes: Secret::new([0xab; 16]) };
         assert_eq!(format!("{key:?}"), "key-1.key");
     }
 }

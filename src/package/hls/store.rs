@@ -6,6 +6,7 @@
 use super::segment::Segment;
 use super::window::Window;
 use crate::base::name::StreamName;
+use crate::base::secret::LocalPath;
 use crate::base::store::StoreOp;
 use crate::wire::m3u8::HlsFile;
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use std::collections::VecDeque;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Store {
     /// Path of the stream's folder, without a slash at the end; `None`: nothing is stored.
-    base: Option<String>,
+    base: Option<LocalPath>,
     ops: VecDeque<StoreOp>,
     /// True once the files of an earlier process were removed.
     cleared: bool,
@@ -29,8 +30,8 @@ pub struct Store {
 impl Store {
     /// Files of `name` below `directory`; no files if that is empty.
     pub fn new(directory: &str, name: &StreamName) -> Store {
-        let base =
-            (!directory.is_empty()).then(|| format!("{}/{}", directory.trim_end_matches('/'), name.path()));
+        let below = || format!("{}/{}", directory.trim_end_matches('/'), name.path()).into();
+        let base = (!directory.is_empty()).then(below);
         Store { base, ops: VecDeque::new(), cleared: false, init: None, key: None, master: None }
     }
 
@@ -48,7 +49,7 @@ impl Store {
         }
         if let Some(key) = segment.key.as_ref().filter(|key| self.key != Some(key.file())) {
             self.key = Some(key.file());
-            self.write(key.file(), vec![Bytes::copy_from_slice(&key.bytes)]);
+            self.write(key.file(), vec![Bytes::copy_from_slice(key.bytes.reveal())]);
         }
         self.write(segment.entry.file, segment.body());
     }
@@ -116,12 +117,13 @@ impl Store {
     }
 
     /// Path of a file; `None` if nothing is stored.
-    fn path(&self, file: HlsFile) -> Option<String> {
+    fn path(&self, file: HlsFile) -> Option<LocalPath> {
         let base = self.base.as_ref()?;
-        Some(match file {
+        let path = match file {
             HlsFile::Master => format!("{base}.{}", HlsFile::PLAYLIST_EXTENSION),
             _ => format!("{base}/{file}"),
-        })
+        };
+        Some(path.into())
     }
 }
 

@@ -4,6 +4,7 @@
 
 use crate::base::name::StreamName;
 use crate::base::reason::Reason;
+use crate::base::secret::PageUrl;
 use crate::session::Cx;
 use crate::session::ask::{Ask, Introduction};
 use crate::session::http::response::{Exchange, Reply, names};
@@ -97,9 +98,9 @@ impl HttpSession {
         cx.ask(Ask::Introduce(Introduction {
             kind: Some(kind),
             name: Some(name.clone()),
-            tc_url: capped(&format!("http://{}{}", said("host"), request.target.path)),
-            page_url: without_query(said("referer")),
-            swf_url: String::new(),
+            tc_url: capped(&format!("http://{}{}", said("host"), request.target.path)).into(),
+            page_url: without_query(said("referer")).into(),
+            swf_url: PageUrl::default(),
             agent: said("user-agent"),
         }));
     }

@@ -3,10 +3,10 @@
 use crate::base::name::StreamName;
 use crate::base::time::Instant;
 use crate::config::Service;
-use crate::session::Cx;
 use crate::session::http::response::Exchange;
 use crate::session::http::stream_body::{BodyTransport, StreamBody};
 use crate::session::http::{api, files};
+use crate::session::{Cx, Reads};
 use crate::status::ClientKind;
 use crate::wire::http1::{BodySkip, HeadScan, Request};
 use serde::{Deserialize, Serialize};
@@ -70,9 +70,26 @@ impl HttpSession {
         HttpSession { service, state: State::Idle { until, first: true }, introduced: None }
     }
 
+    /// How it reads what its peer sends next.
+    pub fn reads(&self) -> Reads {
+        match &self.state {
+            State::Body { skip, .. } => Reads::Requests(Some(skip.clone())),
+            State::Streaming(StreamBody::WebSocket(_)) => Reads::Messages,
+            State::Asked(_, pending) if pending.upgrades() => Reads::Messages,
+            State::Closing => Reads::Nothing,
+            _ => Reads::Requests(None),
+        }
+    }
+
     /// The service of its listener.
     pub fn service(&self) -> Service {
         self.service
+    }
+}
+
+impl Pending {
+    fn upgrades(&self) -> bool {
+        matches!(self, Pending::Play(BodyTransport::WebSocket { .. }))
     }
 }
 

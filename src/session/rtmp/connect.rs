@@ -67,9 +67,9 @@ impl App {
         let introduction = Introduction {
             kind: None,
             name: None,
-            tc_url: clip(&url::shown(tc_url)),
-            page_url: clip(&url::shown(text("pageUrl"))),
-            swf_url: clip(&url::shown(text("swfUrl"))),
+            tc_url: clip(&url::shown(tc_url)).into(),
+            page_url: clip(&url::shown(text("pageUrl"))).into(),
+            swf_url: clip(&url::shown(text("swfUrl"))).into(),
             agent: clip(text("flashVer")),
         };
         let caps = object.get("capsEx").and_then(Value::as_number).unwrap_or(0.0);

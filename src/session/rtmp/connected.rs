@@ -27,7 +27,7 @@ use crate::status::ClientKind;
 use crate::wire::amf0::Value;
 use crate::wire::format::Format;
 use crate::wire::rtmp::aggregate::Aggregate;
-use crate::wire::rtmp::chunk::{Item, Message};
+use crate::wire::rtmp::chunk::{Item, Message, Reader};
 use crate::wire::rtmp::message::{Command, Content, Control, Event};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -99,6 +99,11 @@ impl Timer {
 }
 
 impl Connected {
+    /// What its messages are read by.
+    pub fn reader(&self) -> &Reader {
+        &self.link.reader
+    }
+
     /// A peer whose `connect` was answered.
     pub fn new(cx: &Cx<'_>, link: Link, app: App) -> Self {
         let mut connected =

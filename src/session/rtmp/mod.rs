@@ -23,7 +23,7 @@ use crate::base::limit::Limit;
 use crate::base::reason::Reason;
 use crate::base::time::Instant;
 use crate::session::ask::Answer;
-use crate::session::{Cx, Progress, Session};
+use crate::session::{Cx, Progress, Reads, Session};
 use crate::wire::rtmp::chunk::Item;
 use crate::wire::rtmp::handshake::Handshake;
 use crate::wire::rtmp::message::{Content, Control};
@@ -58,6 +58,16 @@ impl RtmpSession {
     pub fn new(cx: &mut Cx<'_>) -> Self {
         let patience = Duration::from_millis(cx.config.rtmp.handshake_timeout_ms);
         RtmpSession { phase: Phase::Handshake(Handshake::First), connect_by: cx.now + patience }
+    }
+
+    /// How it reads what its peer sends next.
+    pub fn reads(&self) -> Reads {
+        match &self.phase {
+            Phase::Handshake(handshake) => Reads::Handshake(*handshake),
+            Phase::Connecting(link) => Reads::Chunks(link.reader.clone()),
+            Phase::Connected(connected) => Reads::Chunks(connected.reader().clone()),
+            Phase::Over => Reads::Nothing,
+        }
     }
 
     /// Advances through the phases before `connect`, as far as `inbox` goes.

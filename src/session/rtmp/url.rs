@@ -10,7 +10,8 @@
 //! name is sound.
 
 use crate::base::name::{DEFAULT_VHOST, StreamName};
-use serde::{Deserialize, Serialize};
+use crate::base::secret::{Query, mark, marked};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The app of URLs that have none.
 const DEFAULT_APP: &str = "__defaultApp__";
@@ -25,23 +26,24 @@ const DOTTED_VHOST: (&str, &str) = ("...vhost...", "?vhost=");
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// Path of the app, as segments; none of them is empty.
+    #[serde(serialize_with = "app_path")]
     app: Vec<String>,
     /// Query of the app.
-    query: String,
+    query: Query,
 }
 
 impl Place {
     /// Parses a `tcUrl`; scheme and host may be missing.
     pub fn parse(tc_url: &str) -> Place {
         let (path, query) = split_query(&tidy(tc_url));
-        Place { app: steps(without_host(&path)), query }
+        Place { app: steps(without_host(&path)), query: query.into() }
     }
 
     /// The stream that the peer calls `stream`, and the queries of both URLs, without `?`.
-    pub fn stream(&self, stream: &str) -> (StreamName, String) {
+    pub fn stream(&self, stream: &str) -> (StreamName, Query) {
         let (path, query) = split_query(&tidy(stream));
         let mut app = self.app.clone();
-        let mut app_query = self.query.as_str();
+        let mut app_query = &*self.query;
         let named = steps(&path);
         if named.is_empty() {
             // The stream is missing here; it may stand at the end of the app's query (FMLE).
@@ -61,8 +63,12 @@ impl Place {
         }
         let query = [query.as_str(), app_query].into_iter().filter(|part| !part.is_empty());
         let query = query.collect::<Vec<_>>().join("&");
-        (StreamName { vhost: vhost(&query), app: app.join("/"), stream }, query)
+        (StreamName { vhost: vhost(&query), app: app.join("/"), stream }, query.into())
     }
+}
+
+fn app_path<S: Serializer>(steps: &[String], to: S) -> Result<S::Ok, S::Error> {
+    marked(mark::APP_PATH, steps, to)
 }
 
 /// A `tcUrl` for display: without query, user and password.
@@ -117,7 +123,7 @@ mod tests {
     fn understood(tc_url: &str, stream: &str) -> String {
         let (name, query) = Place::parse(tc_url).stream(stream);
         let vhost = if name.vhost == DEFAULT_VHOST { "-" } else { &name.vhost };
-        format!("{vhost} {} {} {query}", name.app, name.stream).trim_end().to_owned()
+        format!("{vhost} {} {} {}", name.app, name.stream, &*query).trim_end().to_owned()
     }
 
     #[test]

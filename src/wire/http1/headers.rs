@@ -72,7 +72,7 @@ impl Headers {
 
 /// The serialised form.
 #[derive(Serialize, Deserialize)]
-#[serde(rename = "Headers")]
+#[serde(rename = "$fields")]
 struct Lines(Vec<(String, String)>);
 
 impl From<Lines> for Headers {

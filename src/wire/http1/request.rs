@@ -354,7 +354,7 @@ mod tests {
         let (path, query) = (&request.target.path, &request.target.query);
         let mut head = format!("{} {path}", request.method.as_str());
         if !query.is_empty() {
-            head += &format!("?{query}");
+            head += &format!("?{}", &**query);
         }
         head += &format!(" HTTP/{version}\r\n");
         for (name, value) in request.headers.iter() {

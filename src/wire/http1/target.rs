@@ -1,5 +1,6 @@
 //! Request targets: path and query.
 
+use crate::base::secret::Query;
 use crate::wire::http1::HttpError;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
@@ -7,6 +8,7 @@ use std::borrow::Cow;
 
 /// A request target (RFC 9112, 3.2) in origin form; the absolute form is reduced to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "$target")]
 pub struct Target {
     /// The path as received, percent-encoded, beginning with a slash; `*` for `OPTIONS *`.
     pub path: String,
@@ -14,7 +16,7 @@ pub struct Target {
     /// empty one. None holds a slash, a backslash or a control character, or is `.` or `..`.
     pub segments: Vec<String>,
     /// What follows the first `?`, as received. May hold tokens: never logged.
-    pub query: String,
+    pub query: Query,
 }
 
 impl Target {
@@ -31,7 +33,7 @@ impl Target {
             return Err(HttpError::TargetTooLong);
         }
         if target == "*" {
-            return Ok(Target { path: "*".to_owned(), segments: Vec::new(), query: String::new() });
+            return Ok(Target { path: "*".to_owned(), segments: Vec::new(), query: Query::default() });
         }
         if target.contains('#') {
             return Err(HttpError::Target("a fragment must not be sent"));
@@ -39,7 +41,7 @@ impl Target {
         let origin = origin_form(target)?;
         let (path, query) = origin.split_once('?').unwrap_or((&origin, ""));
         let segments = path[1..].split('/').map(segment).collect::<Result<_, _>>()?;
-        Ok(Target { path: path.to_owned(), segments, query: query.to_owned() })
+        Ok(Target { path: path.to_owned(), segments, query: query.into() })
     }
 
     /// The first value of a query parameter, decoded.
@@ -95,7 +97,7 @@ mod tests {
 
     fn parsed(target: &str) -> (String, Vec<String>, String) {
         let target = Target::parse(target).unwrap();
-        (target.path, target.segments, target.query)
+        (target.path, target.segments, target.query.to_string())
     }
 
     #[test]

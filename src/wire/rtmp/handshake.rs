@@ -29,7 +29,7 @@ pub const PACKET_LEN: usize = 1536;
 pub const PEER_BYTES: usize = 1 + 2 * PACKET_LEN;
 
 /// The version that C0 and S0 name.
-const VERSION: u8 = 3;
+pub const VERSION: u8 = 3;
 
 /// First byte of what a go-oryx proxy puts before C0: this byte, a length of two bytes, and so many bytes,
 /// which begin with the IPv4 address of the client.
@@ -64,6 +64,14 @@ pub enum Handshake {
 }
 
 impl Handshake {
+    /// Bytes that the peer still sends, without a proxy's prefix.
+    pub fn peer_bytes(self) -> usize {
+        match self {
+            Handshake::First | Handshake::Hello => PEER_BYTES,
+            Handshake::Echo => PACKET_LEN,
+        }
+    }
+
     /// Consumes bytes of `inbox` and writes S0S1S2 when it is due. True when the handshake is done; what is
     /// left in `inbox` are chunks.
     ///
@@ -105,7 +113,11 @@ impl Handshake {
 
 /// Length of the proxy's prefix, 0 if there is none; `None` if it is not complete. The address in it is
 /// ignored: a client that connects directly could claim any.
-fn proxy_prefix(bytes: &[u8]) -> Result<Option<usize>, HandshakeError> {
+///
+/// # Errors
+///
+/// If it is longer than any proxy's.
+pub fn proxy_prefix(bytes: &[u8]) -> Result<Option<usize>, HandshakeError> {
     match bytes {
         [] => Ok(None),
         [PROXY_MARK, high, low, rest @ ..] => {

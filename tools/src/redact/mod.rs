@@ -1,31 +1,40 @@
-//! Makes a recording fit to be given away: names, tokens and addresses are replaced, and it still replays.
+//! Makes a recording fit to be given away: names, tokens, secrets and addresses are replaced, and it still
+//! replays.
 //!
 //! In: a recording, and a secret key that is thrown away. Out: a recording of the same length in which each
 //! stream, token, host and address has a pseudonym, the same one everywhere. The seed is another one too.
 //! Since the server's answers hold what was replaced, they are others now: the redacted inputs are played
 //! with what the kernel said then, and the checks are written anew.
 //!
-//! A recording that begins in the middle of a run begins with a saved server, which is redacted part by part.
+//! What is to be replaced is known by types, which mark themselves when they are serialised
+//! ([`dacapo::base::secret`]): [`marks`] replaces what is marked, in a saved server as in an entry, and knows
+//! no field by its name. What peers sent is text of known protocols ([`transcript`]). Words that are known by
+//! then are replaced wherever else they stand ([`sweep`]).
 //!
 //! What stays: the applications of streams, media and what stands inside it, times and sizes, what programs
 //! say of themselves (`User-Agent`, `flashVer`), ports. Words that stand in media are counted.
 //!
 //! ```text
-//! recording ────▶ names from a first replay ▶ pseudonyms in peers' bytes ─┬▶ replay, checks anew ▶ compared
-//! saved server ─▶ names in it ──────────────▶ pseudonyms in all its texts ┘
+//! recording ───▶ names from a first replay ▶ marks ▶ transcripts ┬▶ sweep ▶ replay, checks anew ▶ compared
+//! saved server ▶ names in it ──────────────▶ marks ──────────────┘
 //! ```
 
 #[cfg(test)]
 #[path = "../../../src/record/tests/harness.rs"]
 mod harness;
 mod http;
+mod marks;
 mod pseudonyms;
 mod rerecord;
 mod rtmp;
 mod saved;
+mod seen;
 mod settings;
+mod sweep;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_marks;
 #[cfg(test)]
 mod tests_saved;
 mod text;
@@ -34,27 +43,30 @@ mod tree;
 mod word_search;
 
 use bytes::Bytes;
-use dacapo::base::id::ConnId;
-use dacapo::base::name::{DEFAULT_VHOST, StreamName};
+use dacapo::base::name::StreamName;
 use dacapo::base::rng::Seed;
-use dacapo::base::time::Instant;
-use dacapo::base::vid;
-use dacapo::config::{self, Config};
+use dacapo::base::time::Epoch;
+use dacapo::base::vid::{stream_vid, vid};
+use dacapo::config::{self, Pattern};
 use dacapo::record::{
-    BUILD, ConnNo, Contents, Entry, Event, Fault, Header, Kernel, Observer, Replay, Scope, block_saved, head,
-    write,
+    BUILD, Contents, Difference, Entry, Event, Fault, Header, Kernel, Observer, Replay, Scope, block_saved,
+    head, write,
 };
-use dacapo::server::{self, End, Server};
+use dacapo::server::End;
+use marks::{MarkError, Marks};
 use pseudonyms::{Class, Pseudonyms};
+use rerecord::rerecord;
 use saved::Saved;
+use seen::Seen;
 use settings::{redact_config, redact_patterns};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use sweep::{Words, sweep};
 use thiserror::Error;
 use transcript::Transcripts;
+use tree::Node;
 use word_search::WordSearch;
 
 /// A recording that was made fit to be given away.
-#[derive(Debug)]
 pub struct Redacted {
     /// The recording, as a file.
     pub bytes: Vec<u8>,
@@ -71,199 +83,142 @@ pub enum RedactError {
     /// It cannot be played.
     #[error("{0}")]
     Fault(#[from] Fault),
+    /// It holds something that no server holds.
+    #[error("the server that the recording begins with cannot be redacted: {0}")]
+    Mark(#[from] MarkError),
     /// The outcome does not replay. A bug.
     #[error("the redacted recording does not replay as it should: {0}")]
     Unfaithful(String),
 }
 
 /// Replaces what a recording tells of peers and of places. `key` must be random and is not needed again.
+///
+/// # Errors
+///
+/// The recording cannot be played, or what was made of it does not replay.
 pub fn redact(contents: &Contents, key: Seed) -> Result<Redacted, RedactError> {
     let header = &contents.header;
-    let config = header.config()?;
-    let mut pseudonyms = Pseudonyms::new(key);
     let mut saved = contents.saved.as_ref().map(|bytes| Saved::of(bytes)).transpose()?;
-    let mut names = names(contents)?;
-    names.extend(saved.iter_mut().flat_map(Saved::names));
-    let (before, after) = (header.seed()?, Seed::new(random_bytes(&key)));
-    note_ids(&mut pseudonyms, before, &after, &names, &contents.entries);
+    let seen = Seen::of(contents)?;
+    let mut names = seen.names.clone();
+    names.extend(saved.iter().flat_map(Saved::names));
+    let mut pseudonyms = Pseudonyms::new(key);
+    note_names(&mut pseudonyms, &names);
+    let header = redact_header(&mut pseudonyms, header, &names)?;
+    let mut marks = Marks { pseudonyms: &mut pseudonyms, names: &names };
     if let Some(saved) = &mut saved {
-        saved.note_ids(&mut pseudonyms, &key);
-        saved.replace(&mut pseudonyms, &key, (&before, &after));
+        marks.redact(&mut saved.tree)?;
     }
-    let (entries, left) = redact_entries(&mut pseudonyms, &config, &names, saved.as_mut(), &contents.entries);
-    if let Some(saved) = &mut saved {
-        saved.redact_config(&mut pseudonyms, &names);
-    }
-    let config = redact_config(&mut pseudonyms, config, &names);
-    let scope = match &header.scope {
-        Scope::All => Scope::All,
-        Scope::Streams(patterns) => Scope::Streams(redact_patterns(&mut pseudonyms, patterns, &names)),
-    };
-    let header = Header {
-        build: BUILD.to_owned(),
-        scope,
-        name: pseudonyms.text(Class::Shape, &header.name),
-        kernel: header.kernel,
-        start: header.start,
-        start_us: header.start_us,
-        part: header.part,
-        ..Header::new(&config, &after, dacapo::base::time::Epoch(header.epoch_us))
-    };
-    let saved = saved.map(|saved| Bytes::from(saved.into_bytes()));
-    let mut replaced = Contents { header, saved, entries, ended: true, torn: None };
-    if replaced.header.kernel == Kernel::Recorded {
-        replaced.entries = rerecord::rerecord(&replaced)?;
-    }
-    verify(&replaced)?;
-    Ok(Redacted { bytes: whole(&replaced), replaced: pseudonyms.count(), left })
-}
+    let entries = contents.entries.iter().map(|entry| redact_entry(&mut marks, entry));
+    let mut entries: Vec<Entry> = entries.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+    let mut transcripts = Transcripts::of(&seen.reads, saved.as_ref(), &entries);
+    transcripts.replace(&mut pseudonyms);
 
-fn random_bytes(key: &Seed) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    key.fork(b"seed").fill(&mut bytes);
-    bytes
-}
-
-/// The streams that connections are about, as the server understands them.
-fn names(contents: &Contents) -> Result<BTreeSet<StreamName>, Fault> {
-    #[derive(Default)]
-    struct Names {
-        conns: BTreeMap<ConnNo, ConnId>,
-        at_hand: Option<ConnNo>,
-        names: BTreeSet<StreamName>,
-    }
-    impl Observer for Names {
-        fn happened(&mut self, _: Instant, event: &Event) {
-            self.at_hand = event.conn_no();
-        }
-        fn opened(&mut self, _: Instant, conn_no: ConnNo, conn: ConnId, _: &Server) {
-            self.conns.insert(conn_no, conn);
-        }
-        fn after_input(&mut self, _: Instant, server: &Server) {
-            let conn = self.at_hand.and_then(|conn_no| self.conns.get(&conn_no));
-            if let Some(name) = conn.and_then(|conn| server.about(*conn))
-                && !self.names.contains(name)
-            {
-                self.names.insert(name.clone());
-            }
-        }
-    }
-    let mut found = Names::default();
-    Replay::begin(contents)?.run(contents.entries.iter().cloned(), &mut found);
-    Ok(found.names)
-}
-
-/// What the server will call connections, streams and vhosts in its API.
-fn note_ids(
-    pseudonyms: &mut Pseudonyms,
-    before: Seed,
-    after: &Seed,
-    names: &BTreeSet<StreamName>,
-    entries: &[Entry],
-) {
-    for entry in entries {
-        if let Event::Accepted { listener, peer, .. } = &entry.event {
-            let mut replaced = *peer;
-            replaced.set_ip(pseudonyms.address(peer.ip()));
-            let id = |seed: &Seed, peer| server::cid(seed, *listener, peer).1.to_string();
-            pseudonyms.note_id(id(&before, *peer), id(after, replaced));
-        }
-    }
-    for name in names {
-        let replaced = redact_name(pseudonyms, name);
-        pseudonyms.note_id(vid::stream_vid(name), vid::stream_vid(&replaced));
-        pseudonyms.note_id(vid::vid(&name.vhost), vid::vid(&replaced.vhost));
-    }
-}
-
-/// A stream's name as it will be understood.
-fn redact_name(pseudonyms: &mut Pseudonyms, name: &StreamName) -> StreamName {
-    let mut steps = name.app.split('/');
-    let app = steps.next().unwrap_or_default().to_owned();
-    let app = steps.fold(app, |app, step| format!("{app}/{}", pseudonyms.text(Class::Name, step)));
-    let vhost = if name.vhost == DEFAULT_VHOST {
-        name.vhost.clone()
-    } else {
-        text::authority(pseudonyms, &name.vhost)
-    };
-    StreamName { vhost, app, stream: pseudonyms.text(Class::Name, &name.stream) }
-}
-
-/// Replaces what happened. Also says how often a word is left in peers' bytes.
-fn redact_entries(
-    pseudonyms: &mut Pseudonyms,
-    config: &Config,
-    names: &BTreeSet<StreamName>,
-    mut saved: Option<&mut Saved>,
-    entries: &[Entry],
-) -> (Vec<Entry>, u64) {
-    let mut transcripts = Transcripts::of(config, saved.as_deref(), entries);
-    transcripts.replace(pseudonyms);
-    let [telling, names_known, ids] =
-        [pseudonyms.telling(), pseudonyms.names(), pseudonyms.ids()].map(WordSearch::new);
-    let words = Words { telling, names: names_known, ids };
+    let words = Words::of(&pseudonyms);
     let mut left = transcripts.sweep(&words);
     if let Some(saved) = &mut saved {
-        left += saved.sweep(&words);
+        transcripts.give_back(saved);
+        left += sweep(&words, &mut saved.tree);
     }
-    let (telling, mut said) = (&words.telling, transcripts.give_back(saved));
-    let mut redact_one = |entry: &Entry| {
-        let event = redact_event(pseudonyms, names, telling, &mut said, &entry.event)?;
-        Some(Entry { at: entry.at, event })
-    };
-    (entries.iter().filter_map(&mut redact_one).collect(), left)
+    entries.iter_mut().for_each(|entry| sweep_entry(&words, entry));
+
+    let saved = saved.map(Saved::into_bytes).transpose()?.map(Bytes::from);
+    let redacted = transcripts.entries(&entries);
+    let mut redacted = Contents { header, saved, entries: redacted, ended: true, torn: None };
+    let mut played = rerecord(&redacted)?;
+    // What connections are called follows from the seed and their addresses.
+    for (conn_no, cid) in &seen.cids {
+        if let Some(other) = played.cids.get(conn_no) {
+            pseudonyms.note_id(cid.as_str().to_owned(), other.as_str().to_owned());
+        }
+    }
+    if transcripts.replace_ids(&WordSearch::new(pseudonyms.ids())) {
+        redacted.entries = transcripts.entries(&entries);
+        played = rerecord(&redacted)?;
+    }
+    if redacted.header.kernel == Kernel::Recorded {
+        redacted.entries = played.entries;
+    }
+    verify(&redacted)?;
+    Ok(Redacted { bytes: whole(&redacted), replaced: pseudonyms.count(), left })
 }
 
-fn redact_event(
+/// Notes what follows from names: applications, which stay, and ids in the API.
+fn note_names(pseudonyms: &mut Pseudonyms, names: &BTreeSet<StreamName>) {
+    for name in names {
+        pseudonyms.keep(name.app.split('/').next().unwrap_or_default());
+    }
+    for name in names {
+        let other = text::stream_name(pseudonyms, name);
+        pseudonyms.note_id(stream_vid(name), stream_vid(&other));
+        pseudonyms.note_id(vid(&name.vhost), vid(&other.vhost));
+    }
+}
+
+fn redact_header(
     pseudonyms: &mut Pseudonyms,
+    header: &Header,
     names: &BTreeSet<StreamName>,
-    telling: &WordSearch,
-    said: &mut BTreeMap<ConnNo, Bytes>,
-    event: &Event,
-) -> Option<Event> {
-    let words = |text: &String| {
-        let mut bytes = text.clone().into_bytes();
-        telling.replace(&mut bytes);
-        String::from_utf8_lossy(&bytes).into_owned()
+) -> Result<Header, Fault> {
+    let mut seed = [0; 32];
+    seed.copy_from_slice(&pseudonyms.secret(header.seed()?.reveal()));
+    let config = redact_config(pseudonyms, header.config()?, names);
+    let scope = match &header.scope {
+        Scope::All => Scope::All,
+        Scope::Streams(patterns) => {
+            let patterns: Vec<Pattern> = patterns.iter().filter_map(|text| Pattern::new(text).ok()).collect();
+            let patterns = redact_patterns(pseudonyms, &patterns, names);
+            Scope::Streams(patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect())
+        }
     };
-    Some(match event.clone() {
+    let Header { epoch_us, start_us, kernel, start, part, .. } = *header;
+    let whole = Header::new(&config, &Seed::new(seed), Epoch(epoch_us));
+    let name = pseudonyms.text(Class::Shape, &header.name);
+    Ok(Header { build: BUILD.to_owned(), scope, name, kernel, start, start_us, part, ..whole })
+}
+
+/// Replaces what an entry tells, but for what a peer sent. `None`: a replay would pass it over.
+fn redact_entry(marks: &mut Marks<'_>, entry: &Entry) -> Result<Option<Entry>, MarkError> {
+    let event = match entry.event.clone() {
         Event::Accepted { listener, mut peer, conn_no } => {
-            peer.set_ip(pseudonyms.address(peer.ip()));
+            peer.set_ip(marks.pseudonyms.address(peer.ip()));
             Event::Accepted { listener, peer, conn_no }
         }
-        Event::Received { conn_no, bytes } => {
-            Event::Received { conn_no, bytes: said.get_mut(&conn_no)?.split_to(bytes.len()) }
-        }
-        Event::Ended { conn_no, end: End::Broken(how) } => {
-            Event::Ended { conn_no, end: End::Broken(words(&how)) }
-        }
-        Event::Stored { ticket, result } => {
-            Event::Stored { ticket, result: result.map_err(|error| words(&error)) }
-        }
-        Event::Measured { ticket, mut vitals } => {
-            for text in [&mut vitals.argv, &mut vitals.cwd] {
-                *text = pseudonyms.text(Class::Shape, text);
-            }
-            Event::Measured { ticket, vitals }
+        Event::Measured { ticket, vitals } => {
+            let mut tree = Node::of(&vitals);
+            marks.redact(&mut tree)?;
+            Event::Measured { ticket, vitals: tree.read().unwrap_or_default() }
         }
         Event::Reload { config } => match config::load(&config, "the recording's configuration", &[]) {
-            Ok(config) => Event::Reload { config: config::print(&redact_config(pseudonyms, config, names)) },
-            // It would be passed over anyway.
-            Err(_) => return None,
+            Ok(config) => {
+                let config = redact_config(marks.pseudonyms, config, marks.names);
+                Event::Reload { config: config::print(&config) }
+            }
+            Err(_) => return Ok(None),
         },
-        other => other,
-    })
+        // Their texts are of this machine, and hold known words at most.
+        event @ (Event::Ended { .. } | Event::Stored { .. }) => event,
+        event @ Event::Received { .. } => event,
+        event @ (Event::Resumed { .. }
+        | Event::Tick
+        | Event::Sent { .. }
+        | Event::Writable { .. }
+        | Event::Drain
+        | Event::Closed { .. }
+        | Event::Checked { .. }
+        | Event::Requested { .. }) => event,
+    };
+    Ok(Some(Entry { at: entry.at, event }))
 }
 
-/// Words and what stands for them.
-#[derive(Debug)]
-struct Words {
-    /// To be replaced wherever they stand.
-    telling: WordSearch,
-    /// Names of streams, for texts that are all about streams.
-    names: WordSearch,
-    /// Of the server's own making.
-    ids: WordSearch,
+/// Replaces known words in the texts of an entry.
+fn sweep_entry(words: &Words, entry: &mut Entry) {
+    match &mut entry.event {
+        Event::Ended { end: End::Broken(text), .. } | Event::Stored { result: Err(text), .. } => {
+            *text = words.replace_text(text);
+        }
+        _ => {}
+    }
 }
 
 /// The outcome must replay with nothing different.
@@ -271,7 +226,7 @@ fn verify(contents: &Contents) -> Result<(), RedactError> {
     #[derive(Default)]
     struct First(Option<String>);
     impl Observer for First {
-        fn differs(&mut self, difference: &dacapo::record::Difference) {
+        fn differs(&mut self, difference: &Difference) {
             self.0.get_or_insert_with(|| difference.to_string());
         }
     }

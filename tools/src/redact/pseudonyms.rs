@@ -4,6 +4,7 @@
 //! the pseudonyms of likely ones. Two words never share a pseudonym.
 
 use crate::redact::word_search::Pair;
+use dacapo::base::id::Cid;
 use dacapo::base::rng::{Rng, Seed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -32,8 +33,11 @@ pub struct Pseudonyms {
     taken: BTreeSet<(Class, Vec<u8>)>,
     addresses: BTreeMap<IpAddr, IpAddr>,
     addresses_taken: BTreeSet<IpAddr>,
+    secrets: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Words of the server's own making, which follow from the seed, names and addresses.
     ids: BTreeMap<String, String>,
+    /// Words that are no secret and stay wherever they are not known to be one: names of applications.
+    kept: BTreeSet<Vec<u8>>,
 }
 
 impl Pseudonyms {
@@ -45,8 +49,34 @@ impl Pseudonyms {
             taken: BTreeSet::new(),
             addresses: BTreeMap::new(),
             addresses_taken: BTreeSet::new(),
+            secrets: BTreeMap::new(),
             ids: BTreeMap::new(),
+            kept: BTreeSet::new(),
         }
+    }
+
+    /// Notes a word that is no secret: it may be the name of a stream as well, but only there it is replaced.
+    pub fn keep(&mut self, word: &str) {
+        self.kept.insert(word.as_bytes().to_vec());
+    }
+
+    /// What stands for secret bytes: as many others.
+    pub fn secret(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let key = self.key;
+        let draw = || {
+            let mut other = vec![0; bytes.len()];
+            key.fork(&[b"secret/", bytes].concat()).fill(&mut other);
+            other
+        };
+        self.secrets.entry(bytes.to_vec()).or_insert_with(draw).clone()
+    }
+
+    /// The pseudonym of a connection's id.
+    pub fn cid(&mut self, cid: Cid) -> Cid {
+        let other = self.key.fork(&[b"cid/", &cid.0[..]].concat()).random_word();
+        let other = Cid(other);
+        self.ids.entry(cid.as_str().to_owned()).or_insert_with(|| other.as_str().to_owned());
+        other
     }
 
     /// The pseudonym of a word.
@@ -75,13 +105,17 @@ impl Pseudonyms {
         String::from_utf8(self.word(class, text.as_bytes())).unwrap_or_else(|_| "x".repeat(text.len()))
     }
 
-    /// Names of streams with their pseudonyms: for texts that are all about streams.
+    /// Names of streams with their pseudonyms, also as they stand in URIs: for texts that quote them.
     pub fn names(&self) -> Vec<Pair> {
-        let names = self.words.iter().filter(|((class, _), _)| *class == Class::Name);
-        let mut names: Vec<_> =
-            names.map(|((_, word), pseudonym)| (word.clone(), pseudonym.clone())).collect();
-        names.retain(|(word, _)| word.len() >= 3);
-        names.sort_by_key(|(word, _)| std::cmp::Reverse(word.len()));
+        let names = self.words.iter().filter(|((class, word), _)| *class == Class::Name && word.len() >= 3);
+        let names = names.filter(|((_, word), _)| !self.kept.contains(word));
+        let pair = |((_, word), pseudonym): (&(Class, Vec<u8>), &Vec<u8>)| (word.clone(), pseudonym.clone());
+        let mut names: Vec<Pair> = names.map(pair).collect();
+        let encoded = names.iter().map(|(word, pseudonym)| percent_encoded(word, pseudonym));
+        let encoded: Vec<Pair> = encoded.filter(|(word, pseudonym)| word.len() == pseudonym.len()).collect();
+        names.extend(encoded);
+        names.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then(a.cmp(b)));
+        names.dedup_by(|(a, _), (b, _)| a == b);
         names
     }
 
@@ -117,16 +151,12 @@ impl Pseudonyms {
         self.ids.insert(id, pseudonym);
     }
 
-    /// What became of a word of the server's own making.
-    pub fn id(&self, id: &str) -> Option<&str> {
-        self.ids.get(id).map(String::as_str)
-    }
-
     /// Words of the server's own making, with what became of them.
     pub fn ids(&self) -> Vec<Pair> {
         let pair =
             |(id, pseudonym): (&String, &String)| (id.clone().into_bytes(), pseudonym.clone().into_bytes());
-        self.ids.iter().filter(|(id, pseudonym)| id.len() == pseudonym.len()).map(pair).collect()
+        let same = |(id, pseudonym): &(&String, &String)| id.len() == pseudonym.len() && id.len() > 1;
+        self.ids.iter().filter(same).map(pair).collect()
     }
 
     /// How many words and addresses were replaced.
@@ -134,14 +164,17 @@ impl Pseudonyms {
         self.words.len() + self.addresses.len()
     }
 
-    /// Words and addresses that are long enough to be known anywhere, with their pseudonyms, the longest
-    /// first.
+    /// Words, addresses and secrets that are long enough to be known anywhere, with their pseudonyms, the
+    /// longest first.
     pub fn telling(&self) -> Vec<Pair> {
-        let words = self.words.iter().map(|((_, word), pseudonym)| (word.clone(), pseudonym.clone()));
+        let words = self.words.iter().filter(|((_, word), _)| !self.kept.contains(word));
+        let words = words.map(|((_, word), pseudonym)| (word.clone(), pseudonym.clone()));
         let text = |ip: &IpAddr| ip.to_string().into_bytes();
         let addresses = self.addresses.iter().map(|(ip, pseudonym)| (text(ip), text(pseudonym)));
+        let secrets = self.secrets.iter().map(|(bytes, others)| (bytes.clone(), others.clone()));
         let mut all: Vec<_> = words
             .chain(addresses)
+            .chain(secrets)
             .filter(|(word, pseudonym)| {
                 word.len() >= TELLING_BYTES_MIN && word.len() == pseudonym.len() && word != pseudonym
             })
@@ -150,6 +183,21 @@ impl Pseudonyms {
         all.dedup_by(|(a, _), (b, _)| a == b);
         all
     }
+}
+
+/// A word as it stands in a URI, and its pseudonym in the same form (RFC 3986, 2.1 and 2.3).
+fn percent_encoded(word: &[u8], pseudonym: &[u8]) -> Pair {
+    let mut pair = (Vec::new(), Vec::new());
+    for (byte, other) in word.iter().zip(pseudonym) {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(byte) {
+            pair.0.push(*byte);
+            pair.1.push(*other);
+        } else {
+            pair.0.extend(format!("%{byte:02X}").bytes());
+            pair.1.extend(format!("%{other:02X}").bytes());
+        }
+    }
+    pair
 }
 
 fn draw(rng: &mut Rng, class: Class, word: &[u8]) -> Vec<u8> {

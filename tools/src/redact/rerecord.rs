@@ -1,34 +1,42 @@
 //! Plays inputs with what the kernel said when they were recorded, and writes down what comes out now.
 //!
-//! In: entries whose checks hold no more. Out: entries whose checks hold.
+//! In: entries whose checks hold no more. Out: entries whose checks hold, and the ids that connections have.
 
-use dacapo::base::id::ConnId;
+use dacapo::base::id::{Cid, ConnId};
 use dacapo::base::time::Instant;
 use dacapo::record::rolling_hash::RollingHash;
 use dacapo::record::{ConnNo, Contents, Entry, Event, Fault, Observer, Replay};
 use dacapo::server::{Output, Server};
 use std::collections::BTreeMap;
 
-/// Watches the replay and writes its own list.
+/// A run that was played again.
 #[derive(Debug, Default)]
-pub struct Rerecorder {
-    entries: Vec<Entry>,
+pub struct Rerecorded {
+    /// The same run, with checks that hold.
+    pub entries: Vec<Entry>,
+    /// What connections are called now.
+    pub cids: BTreeMap<ConnNo, Cid>,
     sent: BTreeMap<ConnNo, RollingHash>,
 }
 
-/// The same run, with checks that hold.
-pub fn rerecord(contents: &Contents) -> Result<Vec<Entry>, Fault> {
-    let mut recorder = Rerecorder::default();
-    Replay::begin(contents)?.run(contents.entries.iter().cloned(), &mut recorder);
-    Ok(recorder.entries)
+/// Plays a recording.
+///
+/// # Errors
+///
+/// It cannot be played.
+pub fn rerecord(contents: &Contents) -> Result<Rerecorded, Fault> {
+    let mut rerecorded = Rerecorded::default();
+    Replay::begin(contents)?.run(contents.entries.iter().cloned(), &mut rerecorded);
+    Ok(rerecorded)
 }
 
-impl Observer for Rerecorder {
+impl Observer for Rerecorded {
     fn happened(&mut self, at: Instant, event: &Event) {
         self.entries.push(Entry { at, event: event.clone() });
     }
 
-    fn opened(&mut self, at: Instant, conn_no: ConnNo, conn: ConnId, _: &Server) {
+    fn opened(&mut self, at: Instant, conn_no: ConnNo, conn: ConnId, server: &Server) {
+        self.cids.extend(server.cid(conn).map(|cid| (conn_no, cid)));
         let last = self.entries.last().map(|entry| &entry.event);
         let came = last.is_some_and(
             |event| matches!(event, Event::Accepted { conn_no: Some(other), .. } if *other == conn_no),
@@ -51,7 +59,7 @@ impl Observer for Rerecorder {
     }
 
     fn checked(&mut self, at: Instant, event: &Event) {
-        // What was sent to who is closed stands in the entry before.
+        // What was sent to a connection that is closed stands in the entry before.
         let last = self.entries.last().map(|entry| &entry.event);
         if last.is_some_and(|last| matches!(last, Event::Closed { .. }) && last.conn_no() == event.conn_no())
         {

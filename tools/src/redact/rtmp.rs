@@ -8,13 +8,15 @@ use crate::redact::text;
 use crate::redact::word_search::WordSearch;
 use dacapo::base::inbox::Inbox;
 use dacapo::wire::rtmp::chunk::{Item, Limits, Reader};
-use dacapo::wire::rtmp::handshake::PEER_BYTES;
+use dacapo::wire::rtmp::handshake::{Handshake, PACKET_LEN, VERSION, proxy_prefix};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::ops::Range;
 
 const COMMAND_AMF0: u8 = 20;
 const COMMAND_AMF3: u8 = 17;
-const DATA_AMF0: u8 = 18;
+/// Sound, pictures, and both in one message.
+const MEDIA: [u8; 3] = [8, 9, 22];
 
 /// Commands whose first argument is a stream.
 const ABOUT_STREAMS: [&str; 7] =
@@ -25,34 +27,33 @@ const ABOUT_STREAMS: [&str; 7] =
 pub struct Beginning {
     /// So many bytes in front are no chunks.
     at: usize,
+    /// What is left of the handshake, if anything is.
+    handshake: Option<Handshake>,
     reader: Reader,
     /// Where the beginnings of unfinished messages stand, by their chunk streams.
     places: BTreeMap<u32, Vec<Range<usize>>>,
 }
 
-impl Default for Beginning {
-    /// With its first byte.
-    fn default() -> Self {
-        Beginning { at: PEER_BYTES, reader: Reader::new(limits(), 0, u32::MAX), places: BTreeMap::new() }
-    }
-}
-
 impl Beginning {
-    /// After `at` more bytes, with the handshake done.
-    pub fn after(at: usize) -> Self {
-        Beginning { at, ..Beginning::default() }
+    /// In the handshake.
+    pub fn of(handshake: Handshake) -> Self {
+        let reader = Reader::new(limits(), 0, u32::MAX);
+        let (at, handshake) = (handshake.peer_bytes(), Some(handshake));
+        Beginning { at, handshake, reader, places: BTreeMap::new() }
     }
 
-    /// In the middle. What had come of unfinished messages, by chunk stream, stands in front of the rest.
-    pub fn within(mut reader: Reader, held: &[(u32, usize)]) -> Self {
-        reader.set_limits(limits()).expect("what was held within a limit is less than this one");
+    /// In the middle. What `reader` holds of each chunk stream, so many bytes each, stands in front of the
+    /// rest.
+    pub fn within(mut reader: Reader, partial: &[usize]) -> Self {
+        // More than any client may have had, so that it fits; a forged reader keeps its own limits.
+        let _kept = reader.set_limits(limits());
         let mut at = 0;
         let mut places: BTreeMap<u32, Vec<Range<usize>>> = BTreeMap::new();
-        for (chunk_stream, len) in held {
-            places.entry(*chunk_stream).or_default().push(at..at + len);
+        for ((chunk_stream, _), len) in reader.held().zip(partial) {
+            places.entry(chunk_stream).or_default().push(at..at + len);
             at += len;
         }
-        Beginning { at, reader, places }
+        Beginning { at, handshake: None, reader, places }
     }
 }
 
@@ -70,9 +71,32 @@ struct Text {
     place: Range<usize>,
 }
 
+/// Replaces what stands before the chunks: the client's address in a proxy's prefix, whose length is noted,
+/// and the last packet of the handshake, which is read and means nothing. What follows another version than
+/// RTMP's is never read.
+pub fn replace_handshake(pseudonyms: &mut Pseudonyms, begin: &mut Beginning, bytes: &mut [u8]) {
+    let Some(handshake) = begin.handshake.take() else { return };
+    if handshake == Handshake::First {
+        // One that is not complete is as long as all there is.
+        let len = proxy_prefix(bytes).ok().map_or(0, |len| len.unwrap_or(bytes.len()));
+        begin.at += len;
+        let address = bytes.get_mut(3..len.clamp(3, 7)).and_then(|address| address.first_chunk_mut::<4>());
+        if let Some(address) = address
+            && let IpAddr::V4(other) = pseudonyms.address(IpAddr::from(*address))
+        {
+            *address = other.octets();
+        }
+        if bytes.get(len).is_some_and(|version| *version != VERSION) {
+            bytes[len + 1..].fill(b'x');
+        }
+    }
+    let echo = begin.at.saturating_sub(PACKET_LEN).min(bytes.len())..begin.at.min(bytes.len());
+    bytes[echo].fill(b'x');
+}
+
 /// Replaces streams, tokens and hosts where they are expected.
-pub fn replace(pseudonyms: &mut Pseudonyms, begin: Beginning, bytes: &mut [u8]) {
-    each_message(begin, bytes, |type_id, payload| {
+pub fn replace(pseudonyms: &mut Pseudonyms, begin: &Beginning, bytes: &mut [u8]) {
+    each_message(begin.clone(), bytes, |type_id, payload| {
         if !matches!(type_id, COMMAND_AMF0 | COMMAND_AMF3) {
             return;
         }
@@ -91,26 +115,27 @@ pub fn replace(pseudonyms: &mut Pseudonyms, begin: Beginning, bytes: &mut [u8]) 
                 }
                 _ => continue,
             };
-            assert_eq!(replaced.len(), found.place.len(), "pseudonyms are as long as what they stand for");
-            payload[found.place].copy_from_slice(replaced.as_bytes());
+            if replaced.len() == found.place.len() {
+                payload[found.place].copy_from_slice(replaced.as_bytes());
+            }
         }
     });
 }
 
-/// Replaces known words in every other string too.
-pub fn sweep(telling: &WordSearch, begin: Beginning, bytes: &mut [u8]) {
-    each_message(begin, bytes, |type_id, payload| {
-        if matches!(type_id, COMMAND_AMF0 | COMMAND_AMF3 | DATA_AMF0) {
+/// Replaces known words in all other messages, but for media.
+pub fn sweep(telling: &WordSearch, begin: &Beginning, bytes: &mut [u8]) {
+    each_message(begin.clone(), bytes, |type_id, payload| {
+        if !MEDIA.contains(&type_id) {
             telling.replace(payload);
         }
     });
 }
 
 /// Shows every message to `edit`, which may change its bytes; at the end also those of which only the
-/// beginning has come. Ends where the bytes make no sense.
+/// beginning has come. What follows bytes that make no sense is never read, and overwritten.
 fn each_message(begin: Beginning, bytes: &mut [u8], mut edit: impl FnMut(u8, &mut [u8])) {
     // `places`: where the payload of each chunk stream's message stands.
-    let Beginning { mut at, mut reader, mut places } = begin;
+    let Beginning { mut at, mut reader, mut places, .. } = begin;
     let mut inbox = Inbox::new(usize::MAX);
     while at < bytes.len() {
         // A header goes in byte by byte, so that it is known where the payload begins.
@@ -139,7 +164,8 @@ fn each_message(begin: Beginning, bytes: &mut [u8], mut edit: impl FnMut(u8, &mu
                 }
                 Ok(Some(Item::Acknowledge(_))) => {}
                 Ok(None) => break,
-                Err(_) => return,
+                // The server reads no further either.
+                Err(_) => return bytes[at..].fill(b'x'),
             }
         }
     }
@@ -154,9 +180,10 @@ fn each_message(begin: Beginning, bytes: &mut [u8], mut edit: impl FnMut(u8, &mu
 fn put_back(bytes: &mut [u8], places: Vec<Range<usize>>, payload: &[u8]) {
     let mut from = 0;
     for place in places {
-        let to = from + place.len();
-        bytes[place].copy_from_slice(&payload[from..to]);
-        from = to;
+        // Of a forged reader, messages may be shorter than what it holds of them.
+        let Some(part) = payload.get(from..from + place.len()) else { return };
+        from += place.len();
+        bytes[place].copy_from_slice(part);
     }
 }
 
@@ -247,5 +274,59 @@ impl Walk<'_> {
 
     fn deeper(&self, depth: usize) -> Option<usize> {
         (depth < DEPTH_MAX).then_some(depth + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Beginning, replace, replace_handshake};
+    use crate::redact::pseudonyms::Pseudonyms;
+    use dacapo::base::rng::Seed;
+    use dacapo::wire::amf0::{Value, encode_all};
+    use dacapo::wire::rtmp::chunk::write_message;
+    use dacapo::wire::rtmp::handshake::{Handshake, PEER_BYTES};
+
+    fn replaced(said: &[u8]) -> Vec<u8> {
+        let (mut pseudonyms, mut bytes) = (Pseudonyms::new(Seed::from_u64(5)), said.to_vec());
+        let mut begin = Beginning::of(Handshake::First);
+        replace_handshake(&mut pseudonyms, &mut begin, &mut bytes);
+        replace(&mut pseudonyms, &begin, &mut bytes);
+        assert_eq!(bytes.len(), said.len());
+        bytes
+    }
+
+    fn holds(bytes: &[u8], word: &[u8]) -> bool {
+        bytes.windows(word.len()).any(|window| window == word)
+    }
+
+    /// A handshake, and that `film` is to be published.
+    fn publisher() -> Vec<u8> {
+        let mut bytes = vec![7; PEER_BYTES];
+        bytes[0] = 3;
+        let text = |text: &str| Value::String(text.to_owned());
+        let values = [text("publish"), Value::Number(0.0), Value::Null, text("film")];
+        let mut payload = bytes::BytesMut::new();
+        encode_all(&values, &mut payload);
+        write_message(&mut bytes, 128, 3, 0, 20, 1, &payload);
+        bytes
+    }
+
+    #[test]
+    fn a_proxy_in_front_hides_neither_a_name_nor_an_address() {
+        let said = [&[0xf3, 0, 6, 192, 0, 2, 7, 9, 9][..], &publisher()].concat();
+        let bytes = replaced(&said);
+        assert!(holds(&said, b"film") && !holds(&bytes, b"film"));
+        assert!(bytes.starts_with(&[0xf3, 0, 6]) && !holds(&bytes, &[192, 0, 2, 7]));
+        let cut = replaced(&said[..6]);
+        assert_eq!(cut, said[..6], "an address of which a part has come is none");
+    }
+
+    #[test]
+    fn what_the_server_does_not_read_is_overwritten() {
+        let elsewhere = replaced(b"GET /live/film.flv?token=abc HTTP/1.1\r\n\r\n");
+        assert!(elsewhere.starts_with(b"G") && !holds(&elsewhere, b"film") && !holds(&elsewhere, b"abc"));
+        // A continuation of a message that never began.
+        let nonsense = [&publisher()[..], &[0xc9], b"film film film"].concat();
+        assert!(!holds(&replaced(&nonsense), b"film"));
     }
 }

@@ -87,9 +87,30 @@ fn chunks_and_reads_that_cut_a_name_hide_it_as_well() {
 }
 
 #[test]
+fn a_stream_that_is_called_like_its_application_leaves_the_application_alone() {
+    let epoch = Epoch(1_700_000_000_000_000);
+    let config = Config::default();
+    let header = Header { kernel: Kernel::Open, ..Header::new(&config, &Seed::from_u64(3), epoch) };
+    let conn_no = ConnNo(0);
+    let said = "GET /channel/channel.flv HTTP/1.1\r\nHost: a\r\nX-Note: channel\r\n\r\n\
+        GET /channel/other.flv HTTP/1.1\r\nHost: a\r\n\r\n";
+    let events = [
+        Event::Accepted { listener: ListenerId(1), peer: ([192, 0, 2, 7], 9).into(), conn_no: Some(conn_no) },
+        Event::Received { conn_no, bytes: said.into() },
+    ];
+    let entries = events.map(|event| Entry { at: Instant::from_micros(7), event });
+    let redacted =
+        redact(&recorded(&write(&header, &entries)), Seed::from_u64(99)).expect("it can be redacted");
+    let entries = recorded(&redacted.bytes).entries;
+    let Event::Received { bytes, .. } = &entries[1].event else { panic!("{entries:?}") };
+    assert!(bytes.starts_with(b"GET /channel/") && holds(bytes, "GET /channel/"), "{bytes:?}");
+    assert!(!holds(bytes, "channel.flv") && !holds(bytes, "other"));
+}
+
+#[test]
 fn the_word_of_an_operator_is_left_nowhere() {
     let mut config = Config::default();
-    config.recorder.directory = "/srv/flights".to_owned();
+    config.recorder.directory = "/srv/flights".into();
     config.recorder.api_token = BearerToken::new("correct-horse-battery").expect("long enough");
     config.recorder.listen = vec![([203, 0, 113, 9], 1987).into()];
     let epoch = Epoch(1_700_000_000_000_000);

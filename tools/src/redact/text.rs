@@ -4,8 +4,9 @@
 //! keys of a query stay. The first step of a path is the application and stays; all others are names.
 
 use crate::redact::pseudonyms::{Class, Pseudonyms};
-use dacapo::base::name::DEFAULT_VHOST;
+use dacapo::base::name::{DEFAULT_VHOST, StreamName};
 use dacapo::wire::m3u8::HlsFile;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// Extensions by which players ask for a stream.
@@ -34,6 +35,44 @@ pub fn url(pseudonyms: &mut Pseudonyms, text: &str, keeps_app: bool) -> String {
     out + &self::query(pseudonyms, query, keeps_app)
 }
 
+/// The URL of a stream, or its path.
+pub fn stream_url(pseudonyms: &mut Pseudonyms, text: &str) -> String {
+    // Players by HTTP have no other URL than their request's.
+    if text.starts_with("http://") { target(pseudonyms, text) } else { url(pseudonyms, text, true) }
+}
+
+/// Any other URL. A text without letters, such as `*`, is none.
+pub fn page_url(pseudonyms: &mut Pseudonyms, text: &str) -> String {
+    if text.contains(char::is_alphanumeric) { url(pseudonyms, text, false) } else { text.to_owned() }
+}
+
+/// A path on the server's disk, which may lead to the files of a stream.
+pub fn local_path(pseudonyms: &mut Pseudonyms, names: &BTreeSet<StreamName>, text: &str) -> String {
+    let below = |name: &StreamName| {
+        let path = format!("/{}", name.path());
+        let at = text.rfind(&path)?;
+        let rest = &text[at + path.len()..];
+        (rest.is_empty() || rest.starts_with(['/', '.'])).then_some((at, path.len()))
+    };
+    let found = names.iter().filter_map(|name| Some((below(name)?, name)));
+    match found.max_by_key(|((_, len), _)| *len) {
+        Some(((at, len), name)) => {
+            let directory = pseudonyms.text(Class::Shape, &text[..at]);
+            format!("{directory}/{}{}", stream_name(pseudonyms, name).path(), &text[at + len..])
+        }
+        None => pseudonyms.text(Class::Shape, text),
+    }
+}
+
+/// The name of a stream as the server understands it.
+pub fn stream_name(pseudonyms: &mut Pseudonyms, name: &StreamName) -> StreamName {
+    let mut steps = name.app.split('/');
+    let app = steps.next().unwrap_or_default().to_owned();
+    let app = steps.fold(app, |app, step| format!("{app}/{}", pseudonyms.text(Class::Name, step)));
+    let vhost = host(pseudonyms, &name.vhost);
+    StreamName { vhost, app, stream: pseudonyms.text(Class::Name, &name.stream) }
+}
+
 /// What a peer publishes or plays: `stream?query`, with steps of the application in front, perhaps.
 pub fn stream(pseudonyms: &mut Pseudonyms, text: &str) -> String {
     let (path, query) = split_query(text);
@@ -55,6 +94,7 @@ pub fn target(pseudonyms: &mut Pseudonyms, text: &str) -> String {
     let first = parts.next().unwrap_or_default();
     let own = ["", "index.html", "live.json", "favicon.ico", "api"];
     if own.contains(&first) || path == "*" {
+        // Ids in a path of the API are replaced with all other ids.
         return path.to_owned() + &self::query(pseudonyms, query, false);
     }
     let depth = parts.count();
@@ -63,24 +103,6 @@ pub fn target(pseudonyms: &mut Pseudonyms, text: &str) -> String {
         file => stem(pseudonyms, file, &EXTENSIONS, true),
     };
     steps(pseudonyms, path, depth > 0, last) + &self::query(pseudonyms, query, false)
-}
-
-/// The target of a request to the API: ids of connections, streams and vhosts.
-pub fn api_target(pseudonyms: &mut Pseudonyms, text: &str) -> String {
-    let (path, query) = text.find('?').map_or((text, ""), |at| text.split_at(at));
-    let part = |part: &str| pseudonyms.id(part).unwrap_or(part).to_owned();
-    let path: Vec<String> = path.split('/').map(part).collect();
-    // Here a query says which page of a list is wanted.
-    let plain = ["start=", "count="];
-    let pairs = query.trim_start_matches('?').split('&');
-    let replaced: Vec<String> = pairs
-        .map(|pair| match plain.iter().any(|key| pair.starts_with(key)) {
-            true => pair.to_owned(),
-            false => self::query(pseudonyms, &format!("?{pair}"), false)[1..].to_owned(),
-        })
-        .collect();
-    let mark = if query.is_empty() { "" } else { "?" };
-    path.join("/") + mark + &replaced.join("&")
 }
 
 /// A host, with user and port perhaps.
@@ -170,11 +192,6 @@ pub fn pairs(pseudonyms: &mut Pseudonyms, text: &str) -> String {
     query(pseudonyms, &format!("?{text}"), true)[1..].to_owned()
 }
 
-/// The name of a stream as it stands in a path.
-pub fn percent_encoded(pseudonyms: &mut Pseudonyms, text: &str) -> String {
-    name(pseudonyms, text, true)
-}
-
 /// `?k=v&k=v`, or what stands for the mark.
 fn query(pseudonyms: &mut Pseudonyms, text: &str, may_hold_stream: bool) -> String {
     if let Some(vhost) = text.strip_prefix(DOTTED_VHOST) {
@@ -193,6 +210,8 @@ fn query(pseudonyms: &mut Pseudonyms, text: &str, may_hold_stream: bool) -> Stri
         out += key;
         out += &match key.trim() {
             "vhost=" | "domain=" => host(pseudonyms, value),
+            // Which page of a list is wanted.
+            "start=" | "count=" => value.to_owned(),
             _ => value_of(pseudonyms, value, may_hold_stream),
         };
         out += end;
@@ -259,8 +278,9 @@ fn recode(text: &str, percent: bool, replace: impl FnOnce(&[u8]) -> Vec<u8>) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::{api_target, authority, stream, target, url};
+    use super::{authority, local_path, page_url, stream, target, url};
     use crate::redact::pseudonyms::{Class, Pseudonyms};
+    use dacapo::base::name::StreamName;
     use dacapo::base::rng::Seed;
 
     fn pseudonyms() -> Pseudonyms {
@@ -295,13 +315,25 @@ mod tests {
         for same in ["/", "/favicon.ico", "/live.json", "*", "/api/v1/versions"] {
             assert_eq!(target(&mut pseudonyms, same), same);
         }
-        assert_eq!(
-            api_target(&mut pseudonyms, "/api/v1/clients/?start=0&count=10"),
-            "/api/v1/clients/?start=0&count=10"
-        );
-        pseudonyms.note_id("abcdefgh".to_owned(), "hgfedcba".to_owned());
-        assert_eq!(api_target(&mut pseudonyms, "/api/v1/clients/abcdefgh"), "/api/v1/clients/hgfedcba");
+        for same in ["/api/v1/clients/?start=0&count=10", "/api/v1/clients/abcdefgh"] {
+            assert_eq!(target(&mut pseudonyms, same), same);
+        }
+        assert_eq!(page_url(&mut pseudonyms, "*"), "*");
         assert_eq!(stream(&mut pseudonyms, "_definst_/"), "_definst_/");
+    }
+
+    #[test]
+    fn a_path_on_the_disk_leads_to_the_pseudonym_of_its_stream() {
+        let mut pseudonyms = pseudonyms();
+        let names = [StreamName::new("live", "cam-1"), StreamName::new("live", "cam")].into();
+        let cam = pseudonyms.text(Class::Name, "cam-1");
+        let directory = pseudonyms.text(Class::Shape, "/srv/hls");
+        for rest in ["", "/seg-3.ts", ".m3u8"] {
+            let path = local_path(&mut pseudonyms, &names, &format!("/srv/hls/live/cam-1{rest}"));
+            assert_eq!(path, format!("{directory}/live/{cam}{rest}"));
+        }
+        assert_eq!(local_path(&mut pseudonyms, &names, "/srv/hls"), directory);
+        assert!(!local_path(&mut pseudonyms, &names, "/srv/hls/live/cam-12").contains("cam"));
     }
 
     #[test]

@@ -1,64 +1,67 @@
-//! What each peer said, in one piece: what a saved server had of it and what came later.
+//! What each peer sent, in one piece: what a saved server holds of it, and what comes later.
 //!
 //! In: a saved server, if there is one, and entries. Out: the same with pseudonyms, back in their places.
 
 use crate::redact::pseudonyms::Pseudonyms;
 use crate::redact::rtmp::Beginning;
 use crate::redact::saved::Saved;
-use crate::redact::tree::{Group, Node, read};
-use crate::redact::{Words, http, rtmp};
-use bytes::Bytes;
+use crate::redact::sweep::Words;
+use crate::redact::tree::{Group, Node};
+use crate::redact::word_search::WordSearch;
+use crate::redact::{http, rtmp};
 use dacapo::base::id::ConnId;
-use dacapo::config::{Config, Service};
+use dacapo::base::secret::mark;
 use dacapo::record::{ConnNo, Entry, Event};
-use dacapo::wire::rtmp::handshake::{PACKET_LEN, PEER_BYTES};
+use dacapo::session::Reads;
+use dacapo::wire::http1::BodySkip;
 use std::collections::BTreeMap;
 
-/// What one peer said.
+/// What one peer sent.
 #[derive(Debug)]
 struct Transcript {
     language: Language,
     bytes: Vec<u8>,
-    /// Lengths of what a saved server holds of it: unfinished messages, and what it has not looked at.
-    held: Vec<(u32, usize)>,
+    /// Lengths of what a saved server holds of it: the beginnings of messages, and what is unread.
+    partial: Vec<usize>,
     unread: usize,
 }
 
 #[derive(Debug)]
 enum Language {
-    Rtmp(Beginning),
-    Http {
-        api: bool,
-        /// So many bytes in front are the rest of a request's content.
-        content: usize,
-    },
-    /// Says nothing that matters.
-    Mute,
+    /// RTMP, from here on.
+    Rtmp(Box<Beginning>),
+    /// Requests, the first one behind the rest of a body.
+    Http(Option<BodySkip>),
+    /// WebSocket messages, in which no name stands.
+    Messages,
+    /// Nothing reads it.
+    Ignored,
 }
 
-/// What all peers said.
+/// What all peers sent.
 #[derive(Debug, Default)]
 pub struct Transcripts {
     all: Vec<Transcript>,
+    /// Of the connections of the saved server.
     conns: BTreeMap<ConnId, usize>,
     numbers: BTreeMap<ConnNo, usize>,
 }
 
 impl Transcripts {
-    /// Everything that is known of what they said.
-    pub fn of(config: &Config, saved: Option<&Saved>, entries: &[Entry]) -> Self {
-        let services: Vec<Service> = config.listeners().into_iter().map(|(_, service, _)| service).collect();
+    /// All that is known of what they sent.
+    /// `reads`: how the session of a connection read when the connection got its number.
+    pub fn of(reads: &BTreeMap<ConnNo, Reads>, saved: Option<&Saved>, entries: &[Entry]) -> Self {
         let mut transcripts = Transcripts::default();
-        for conn in saved.iter().flat_map(|saved| saved.conns()) {
-            transcripts.conns.insert(id(conn), transcripts.all.len());
-            transcripts.all.push(Transcript::within(conn));
+        for (id, reads, connection) in saved.iter().flat_map(|saved| saved.connections()) {
+            transcripts.conns.insert(id, transcripts.all.len());
+            transcripts.all.push(Transcript::within(reads, connection));
         }
         for entry in entries {
             match &entry.event {
-                Event::Accepted { listener, conn_no: Some(conn_no), .. } => {
-                    if let Some(service) = services.get(usize::from(listener.0)) {
+                Event::Accepted { conn_no: Some(conn_no), .. } => {
+                    if let Some(reads) = reads.get(conn_no) {
                         transcripts.numbers.insert(*conn_no, transcripts.all.len());
-                        transcripts.all.push(Transcript::new(*service));
+                        transcripts.all.push(Transcript::new(reads));
                     }
                 }
                 Event::Resumed { conn_no, conn } => {
@@ -77,147 +80,138 @@ impl Transcripts {
         transcripts
     }
 
-    /// Replaces words where they are expected.
+    /// Replaces what stands where names, tokens and hosts are expected.
     pub fn replace(&mut self, pseudonyms: &mut Pseudonyms) {
         for Transcript { language, bytes, .. } in &mut self.all {
             match language {
-                Language::Rtmp(begin) => rtmp::replace(pseudonyms, begin.clone(), bytes),
-                Language::Http { api, content } => {
-                    let content = (*content).min(bytes.len());
-                    http::replace(pseudonyms, &mut bytes[content..], *api);
+                Language::Rtmp(begin) => {
+                    rtmp::replace_handshake(pseudonyms, begin, bytes);
+                    rtmp::replace(pseudonyms, begin, bytes);
                 }
-                Language::Mute => {}
+                Language::Http(body) => http::replace(pseudonyms, body.clone(), bytes),
+                Language::Messages => {}
+                Language::Ignored => bytes.fill(b'x'),
             }
         }
     }
 
-    /// Replaces known words everywhere else. Says how often one is left.
+    /// Replaces known words everywhere else. Returns how often one is left.
     pub fn sweep(&mut self, words: &Words) -> u64 {
         let mut left = 0;
         for Transcript { language, bytes, .. } in &mut self.all {
             match language {
-                Language::Rtmp(begin) => rtmp::sweep(&words.telling, begin.clone(), bytes),
-                Language::Http { content, .. } => {
-                    let content = (*content).min(bytes.len());
-                    let (content, rest) = bytes.split_at_mut(content);
-                    words.names.replace(content);
-                    words.telling.replace(content);
-                    http::sweep(&words.telling, &words.names, rest);
-                }
-                Language::Mute => {}
+                Language::Rtmp(begin) => rtmp::sweep(&words.telling, begin, bytes),
+                Language::Http(body) => http::sweep(words, body.clone(), bytes),
+                Language::Messages | Language::Ignored => {}
             }
             left += words.telling.count(bytes);
         }
         left
     }
 
-    /// Gives a saved server what it had of them; the rest, by number.
-    pub fn give_back(mut self, saved: Option<&mut Saved>) -> BTreeMap<ConnNo, Bytes> {
-        if let Some(saved) = saved {
-            saved.each_conn(|conn| {
-                if let Some(place) = self.conns.get(&id(conn)) {
-                    self.all[*place].give_back(conn);
-                }
-            });
+    /// Replaces ids in requests. Returns whether there was one.
+    pub fn replace_ids(&mut self, ids: &WordSearch) -> bool {
+        let mut found = false;
+        for Transcript { language, bytes, .. } in &mut self.all {
+            if matches!(language, Language::Http(_)) && ids.count(bytes) > 0 {
+                ids.replace(bytes);
+                found = true;
+            }
         }
-        let Transcripts { mut all, numbers, .. } = self;
-        let mut said = |place: usize| Bytes::from(std::mem::take(&mut all[place].bytes));
-        numbers.into_iter().map(|(conn_no, place)| (conn_no, said(place))).collect()
+        found
+    }
+
+    /// Puts what a saved server holds of its peers back into its connections.
+    pub fn give_back(&self, saved: &mut Saved) {
+        saved.each_connection(|id, connection| {
+            if let Some(place) = self.conns.get(&id) {
+                self.all[*place].give_back(connection);
+            }
+        });
+    }
+
+    /// The entries with what was received since. What came for a connection that never was is left out: a
+    /// replay passes it over.
+    pub fn entries(&self, entries: &[Entry]) -> Vec<Entry> {
+        let mut ahead: BTreeMap<ConnNo, &[u8]> = BTreeMap::new();
+        for (conn_no, place) in &self.numbers {
+            let Transcript { bytes, partial, unread, .. } = &self.all[*place];
+            let held = partial.iter().sum::<usize>() + unread;
+            ahead.insert(*conn_no, bytes.get(held..).unwrap_or_default());
+        }
+        let one = |entry: &Entry| match &entry.event {
+            Event::Received { conn_no, bytes } => {
+                let ahead = ahead.get_mut(conn_no)?;
+                let (bytes, rest) = ahead.split_at(bytes.len().min(ahead.len()));
+                *ahead = rest;
+                let event = Event::Received { conn_no: *conn_no, bytes: bytes.to_vec().into() };
+                Some(Entry { at: entry.at, event })
+            }
+            _ => Some(entry.clone()),
+        };
+        entries.iter().filter_map(one).collect()
+    }
+}
+
+impl Language {
+    /// What a session reads so. `partial`: lengths of the beginnings of messages that it holds.
+    fn of(reads: &Reads, partial: &[usize]) -> Self {
+        match reads {
+            Reads::Handshake(handshake) => Language::Rtmp(Box::new(Beginning::of(*handshake))),
+            Reads::Chunks(reader) => Language::Rtmp(Box::new(Beginning::within(reader.clone(), partial))),
+            Reads::Requests(body) => Language::Http(body.clone()),
+            Reads::Messages => Language::Messages,
+            Reads::Nothing => Language::Ignored,
+        }
     }
 }
 
 impl Transcript {
-    /// Nothing was said yet.
-    fn new(service: Service) -> Self {
-        let language = match service {
-            Service::Rtmp => Language::Rtmp(Beginning::default()),
-            Service::Http | Service::Api => Language::Http { api: service == Service::Api, content: 0 },
-        };
-        Transcript { language, bytes: Vec::new(), held: Vec::new(), unread: 0 }
+    /// Nothing was sent yet.
+    fn new(reads: &Reads) -> Self {
+        Transcript { language: Language::of(reads, &[]), bytes: Vec::new(), partial: Vec::new(), unread: 0 }
     }
 
-    /// As a saved connection has it.
-    fn within(conn: &Group) -> Self {
-        let session = conn.field("state").expect("a peer has a state");
+    /// As a saved connection has it, whose session reads so.
+    fn within(reads: &Reads, connection: &Group) -> Self {
         let mut bytes = Vec::new();
-        let mut held = Vec::new();
-        if let Some(reader) = session.find("RtmpSession").and_then(|_| session.find("Reader")) {
-            for (chunk_stream, buffer) in buffers(reader) {
-                held.push((chunk_stream, buffer.len()));
-                bytes.extend_from_slice(buffer);
-            }
-        }
-        let language = language(session, &held);
-        let unread =
-            conn.field("link").and_then(|link| link.find("Inbox")).and_then(|inbox| inbox.field("bytes"));
-        let unread = unread.map(Node::octets).unwrap_or_default();
-        bytes.extend_from_slice(unread);
-        Transcript { language, bytes, held, unread: unread.len() }
+        let mut partial = Vec::new();
+        each(connection, mark::PARTIAL, |part| {
+            partial.push(part.len());
+            bytes.extend_from_slice(part);
+        });
+        let mut unread = 0;
+        each(connection, mark::UNREAD, |part| {
+            unread += part.len();
+            bytes.extend_from_slice(part);
+        });
+        Transcript { language: Language::of(reads, &partial), bytes, partial, unread }
     }
 
-    fn give_back(&mut self, conn: &mut Group) {
-        let mut bytes = Bytes::from(std::mem::take(&mut self.bytes));
-        if let Some(reader) = conn.field_mut("state").and_then(|state| state.find_mut("Reader"))
-            && !self.held.is_empty()
-        {
-            let mut held = self.held.iter();
-            reader.field_mut("streams").expect("a reader has chunk streams").each(
-                "ChunkStream",
-                &mut |stream| {
-                    let Node::Group(stream) = stream else { return };
-                    let buffer = stream.field_mut("buffer").expect("a chunk stream has a buffer");
-                    let (_, len) = held.next().expect("as many as were taken");
-                    buffer.set_octets(&bytes.split_to(*len));
-                },
-            );
-        }
-        let inbox = conn.field_mut("link").and_then(|link| link.find_mut("Inbox"));
-        if let Some(unread) = inbox.and_then(|inbox| inbox.field_mut("bytes")) {
-            unread.set_octets(&bytes.split_to(self.unread));
-        }
-        self.bytes = bytes.to_vec();
-    }
-}
-
-/// What a session understands next.
-fn language(session: &Node, held: &[(u32, usize)]) -> Language {
-    if let Some(rtmp) = session.find("RtmpSession") {
-        let variant = rtmp.field("phase").and_then(|phase| phase.find("Phase")).map(|phase| phase.variant);
-        return match variant {
-            Some("Handshake") => {
-                let echo = session.find("Handshake").is_some_and(|handshake| handshake.variant == "Echo");
-                Language::Rtmp(Beginning::after(if echo { PACKET_LEN } else { PEER_BYTES }))
-            }
-            _ => match session.find("Reader") {
-                Some(reader) => Language::Rtmp(Beginning::within(read(reader), held)),
-                None => Language::Mute,
-            },
+    fn give_back(&self, connection: &mut Group) {
+        let mut rest = &self.bytes[..];
+        let mut take = |len: usize| {
+            let (taken, after) = rest.split_at(len.min(rest.len()));
+            rest = after;
+            taken.to_vec()
         };
+        let mut lens = self.partial.iter();
+        each_mut(connection, mark::PARTIAL, |node| node.set_octets(take(*lens.next().unwrap_or(&0))));
+        each_mut(connection, mark::UNREAD, |node| {
+            let len = node.octets().len();
+            node.set_octets(take(len));
+        });
     }
-    let is_web_socket = |name| session.find(name).is_some_and(|group| group.variant == "WebSocket");
-    if is_web_socket("StreamBody") || is_web_socket("BodyTransport") {
-        return Language::Mute;
-    }
-    let service = session.find("HttpSession").and_then(|http| http.field("service")).map(read);
-    let content = session.find("Step").filter(|step| step.variant == "Content").and_then(|step| {
-        let Some(Node::Bool(false)) = step.field("chunked") else { return None };
-        step.field("left").map(read)
-    });
-    Language::Http { api: service == Some(Service::Api), content: content.unwrap_or(0) }
 }
 
-/// What has come of the messages of each chunk stream.
-fn buffers(reader: &Group) -> impl Iterator<Item = (u32, &[u8])> {
-    let streams = reader.field("streams").and_then(|streams| match streams {
-        Node::Group(streams) => Some(&streams.parts),
-        _ => None,
-    });
-    streams.into_iter().flatten().filter_map(|stream| stream.find("ChunkStream")).map(|stream| {
-        let [cid, buffer] = ["cid", "buffer"].map(|key| stream.field(key).expect("a chunk stream has it"));
-        (read(cid), buffer.octets())
-    })
+/// Shows the bytes of each part of a connection that has this mark.
+fn each<'a>(connection: &'a Group, mark: &str, mut show: impl FnMut(&'a [u8])) {
+    let mut one = |group: &'a Group| show(group.parts.first().map(Node::octets).unwrap_or_default());
+    connection.parts.iter().for_each(|part| part.each(mark, &mut one));
 }
 
-fn id(conn: &Group) -> ConnId {
-    read(conn.field("id").expect("a connection has an id"))
+/// The same, to be changed.
+fn each_mut(connection: &mut Group, mark: &str, mut show: impl FnMut(&mut Node)) {
+    let mut one = |group: &mut Group| group.parts.iter_mut().take(1).for_each(&mut show);
+    connection.parts.iter_mut().for_each(|part| part.each_mut(mark, &mut one));
 }

@@ -1,32 +1,23 @@
-//! A value as a tree of its parts, with the names of types and fields: so that words can be replaced wherever
-//! they stand, and a field that is added to a type is replaced without anybody's doing.
+//! A value as a tree of its parts, with the names of types and fields: so that a part can be replaced
+//! wherever it stands.
 //!
-//! In: a value that can be serialized. Out: a tree that is serialized to the same bytes, and has the same
-//! [schema](mod@dacapo::base::schema). Never: knows what a part means.
-
-mod make;
+//! In: a value that can be serialised. Out: a tree that serialises to the same bytes. Never: knows what a
+//! part means.
 
 use bytes::Bytes;
+use dacapo::base::walk::{Form, Head, Leaf, Visit, walk};
 use serde::de::DeserializeOwned;
 use serde::ser::{
     Serialize, SerializeMap, SerializeStruct, SerializeStructVariant, SerializeTuple, SerializeTupleStruct,
     SerializeTupleVariant, Serializer,
 };
 
-/// The value that this is the tree of.
-pub fn read<T: DeserializeOwned>(tree: &impl Serialize) -> T {
-    let bytes = postcard::to_allocvec(tree).expect("what is saved is plain data");
-    postcard::from_bytes(&bytes).expect("a tree is what was made a tree of")
-}
-
 /// A part of a value.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Node {
     Bool(bool),
-    /// A byte that stands among other things.
     U8(u8),
     I8(i8),
-    /// Any other number without a sign: the format writes all widths alike.
     Unsigned(u64),
     Signed(i64),
     Wide(u128),
@@ -35,120 +26,147 @@ pub enum Node {
     Char(char),
     Text(String),
     Bytes(Bytes),
+    None,
+    Unit,
     /// A list or an array of bytes.
     Octets(Form, Vec<u8>),
-    None,
-    Some(Box<Node>),
-    Unit,
     Group(Box<Group>),
 }
 
-/// How parts are held together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    Newtype,
-    NewtypeVariant,
-    UnitVariant,
-    Seq,
-    Tuple,
-    TupleStruct,
-    TupleVariant,
-    /// Keys and values take turns.
-    Map,
-    Struct,
-    StructVariant,
-}
-
 /// Parts that belong together.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Group {
-    pub form: Form,
-    /// The type; empty for lists and the like.
-    pub name: &'static str,
-    /// Place and name of the variant, for those that are one.
-    pub index: u32,
-    pub variant: &'static str,
+    /// How they are held together, and the name of the type: the mark, if it has one.
+    pub head: Head,
     /// Names of fields, for those that have some.
     pub keys: Vec<&'static str>,
+    /// The parts. Of a map, keys and values take turns.
     pub parts: Vec<Node>,
 }
 
 impl Node {
     /// The tree of a value.
-    pub fn of(value: &impl Serialize) -> Node {
-        value.serialize(make::Maker).expect("what is saved is plain data")
+    pub fn of(value: &(impl Serialize + ?Sized)) -> Node {
+        let mut builder = Builder { open: Vec::new(), root: Node::Unit };
+        walk(value, &mut builder);
+        builder.root
     }
 
-    /// The first group of this type in or below it.
-    pub fn find(&self, name: &str) -> Option<&Group> {
-        match self {
-            Node::Group(group) if group.name == name => Some(group),
-            Node::Group(group) => group.parts.iter().find_map(|part| part.find(name)),
-            Node::Some(part) => part.find(name),
-            _ => None,
+    /// The value that this is the tree of; `None` if it is the tree of another type.
+    pub fn read<T: DeserializeOwned>(&self) -> Option<T> {
+        postcard::from_bytes(&postcard::to_allocvec(self).ok()?).ok()
+    }
+
+    /// Shows every group of this type, from the first to the last, but not those within one.
+    pub fn each<'a>(&'a self, name: &str, show: &mut impl FnMut(&'a Group)) {
+        if let Node::Group(group) = self {
+            match group.head.name == name {
+                true => show(group),
+                false => group.parts.iter().for_each(|part| part.each(name, show)),
+            }
         }
     }
 
     /// The same, to be changed.
-    pub fn find_mut(&mut self, name: &str) -> Option<&mut Group> {
-        match self {
-            Node::Group(group) => match group.name == name {
-                true => Some(group),
-                false => group.parts.iter_mut().find_map(|part| part.find_mut(name)),
-            },
-            Node::Some(part) => part.find_mut(name),
-            _ => None,
+    pub fn each_mut<'a>(&'a mut self, name: &str, show: &mut impl FnMut(&'a mut Group)) {
+        if let Node::Group(group) = self {
+            match group.head.name == name {
+                true => show(group),
+                false => group.parts.iter_mut().for_each(|part| part.each_mut(name, show)),
+            }
         }
     }
 
-    /// Shows every group of this type, but not those within one.
-    pub fn each(&mut self, name: &str, edit: &mut impl FnMut(&mut Node)) {
-        match self {
-            Node::Group(group) if group.name == name => edit(self),
-            Node::Group(group) => group.parts.iter_mut().for_each(|part| part.each(name, edit)),
-            Node::Some(part) => part.each(name, edit),
-            _ => {}
-        }
-    }
-
-    /// All groups of this type, but not those within one.
-    pub fn gather<'a>(&'a self, name: &str, found: &mut Vec<&'a Group>) {
-        match self {
-            Node::Group(group) if group.name == name => found.push(group),
-            Node::Group(group) => group.parts.iter().for_each(|part| part.gather(name, found)),
-            Node::Some(part) => part.gather(name, found),
-            _ => {}
-        }
-    }
-
-    /// The bytes of a list, an array or a buffer; none of anything else.
+    /// The bytes of a text, a list, an array or a buffer; none of anything else.
     pub fn octets(&self) -> &[u8] {
         match self {
             Node::Octets(_, bytes) => bytes,
             Node::Bytes(bytes) => bytes,
+            Node::Text(text) => text.as_bytes(),
             _ => &[],
         }
     }
 
-    /// Puts as many other bytes into their place.
-    pub fn set_octets(&mut self, new: &[u8]) {
+    /// Puts other bytes into their place.
+    pub fn set_octets(&mut self, new: Vec<u8>) {
         match self {
-            Node::Octets(_, bytes) => bytes.copy_from_slice(new),
-            Node::Bytes(bytes) => *bytes = Bytes::copy_from_slice(new),
-            _ => assert!(new.is_empty(), "what holds no bytes is given none"),
+            Node::Octets(_, bytes) => *bytes = new,
+            Node::Bytes(bytes) => *bytes = new.into(),
+            Node::Text(text) => *text = String::from_utf8_lossy(&new).into_owned(),
+            _ => {}
         }
     }
 }
 
-impl Group {
-    /// The field of this name.
-    pub fn field(&self, key: &str) -> Option<&Node> {
-        self.keys.iter().position(|other| *other == key).map(|at| &self.parts[at])
+/// Builds a tree.
+struct Builder {
+    /// The groups that are not complete, the innermost last.
+    open: Vec<Open>,
+    root: Node,
+}
+
+struct Open {
+    group: Group,
+    /// The parts of a list or an array, as long as they are bytes.
+    octets: Vec<u8>,
+}
+
+impl Builder {
+    fn add(&mut self, node: Node) {
+        let Some(Open { group, octets }) = self.open.last_mut() else {
+            self.root = node;
+            return;
+        };
+        match node {
+            Node::U8(byte)
+                if group.parts.is_empty() && matches!(group.head.form, Form::Seq | Form::Tuple) =>
+            {
+                octets.push(byte);
+            }
+            node => {
+                group.parts.extend(octets.drain(..).map(Node::U8));
+                group.parts.push(node);
+            }
+        }
+    }
+}
+
+impl Visit for Builder {
+    fn leaf(&mut self, leaf: Leaf<'_>) {
+        self.add(match leaf {
+            Leaf::Bool(value) => Node::Bool(value),
+            Leaf::U8(value) => Node::U8(value),
+            Leaf::I8(value) => Node::I8(value),
+            Leaf::Unsigned(value) => Node::Unsigned(value),
+            Leaf::Signed(value) => Node::Signed(value),
+            Leaf::Wide(value) => Node::Wide(value),
+            Leaf::F32(value) => Node::F32(value),
+            Leaf::F64(value) => Node::F64(value),
+            Leaf::Char(value) => Node::Char(value),
+            Leaf::Text(text) => Node::Text(text.to_owned()),
+            Leaf::Bytes(bytes) => Node::Bytes(Bytes::copy_from_slice(bytes)),
+            Leaf::None => Node::None,
+            Leaf::Unit => Node::Unit,
+        });
     }
 
-    /// The same, to be changed.
-    pub fn field_mut(&mut self, key: &str) -> Option<&mut Node> {
-        self.keys.iter().position(|other| *other == key).map(|at| &mut self.parts[at])
+    fn open(&mut self, head: Head) {
+        let group = Group { head, keys: Vec::new(), parts: Vec::new() };
+        self.open.push(Open { group, octets: Vec::new() });
+    }
+
+    fn field(&mut self, name: &'static str) {
+        if let Some(open) = self.open.last_mut() {
+            open.group.keys.push(name);
+        }
+    }
+
+    fn close(&mut self) {
+        let Some(Open { group, octets }) = self.open.pop() else { return };
+        self.add(match octets.is_empty() {
+            true => Node::Group(Box::new(group)),
+            false => Node::Octets(group.head.form, octets),
+        });
     }
 }
 
@@ -166,15 +184,14 @@ impl Serialize for Node {
             Node::Char(value) => to.serialize_char(*value),
             Node::Text(text) => to.serialize_str(text),
             Node::Bytes(bytes) => to.serialize_bytes(bytes),
+            Node::None => to.serialize_none(),
+            Node::Unit => to.serialize_unit(),
             Node::Octets(Form::Tuple, bytes) => {
                 let mut tuple = to.serialize_tuple(bytes.len())?;
                 bytes.iter().try_for_each(|byte| tuple.serialize_element(byte))?;
                 tuple.end()
             }
             Node::Octets(_, bytes) => to.collect_seq(bytes),
-            Node::None => to.serialize_none(),
-            Node::Some(value) => to.serialize_some(value),
-            Node::Unit => to.serialize_unit(),
             Node::Group(group) => group.serialize(to),
         }
     }
@@ -182,10 +199,11 @@ impl Serialize for Node {
 
 impl Serialize for Group {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let &Group { form, name, index, variant, .. } = self;
+        let Head { form, name, index, variant } = self.head;
         let (parts, len) = (&self.parts, self.parts.len());
         let mut fields = self.keys.iter().zip(parts);
         match form {
+            Form::Some => to.serialize_some(&parts[0]),
             Form::Newtype => to.serialize_newtype_struct(name, &parts[0]),
             Form::NewtypeVariant => to.serialize_newtype_variant(name, index, variant, &parts[0]),
             Form::UnitVariant => to.serialize_unit_variant(name, index, variant),
@@ -232,10 +250,10 @@ mod tests {
     use std::collections::BTreeMap;
     use std::net::SocketAddr;
 
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     struct Id([u8; 3]);
 
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     enum Kind {
         None,
         One(Id),
@@ -244,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_has_the_bytes_and_the_shape_of_its_value() {
+    fn a_tree_has_the_bytes_and_the_schema_of_its_value() {
         let kinds = vec![
             Kind::None,
             Kind::One(Id([1, 2, 3])),
@@ -259,6 +277,9 @@ mod tests {
         let bytes = |result: Result<Vec<u8>, _>| result.expect("plain data");
         assert_eq!(bytes(postcard::to_allocvec(&tree)), bytes(postcard::to_allocvec(&value)));
         assert_eq!(schema(&tree), schema(&value));
-        assert_eq!(tree.find("Id").map(|id| id.parts[0].octets()), Some(&[1, 2, 3][..]));
+        assert_eq!(tree.read().as_ref(), Some(&value));
+        let mut ids = Vec::new();
+        tree.each("Id", &mut |id| ids.push(id.parts[0].octets()));
+        assert_eq!(ids, [&[1, 2, 3][..]]);
     }
 }

@@ -177,7 +177,7 @@ fn a_key_stays_as_long_as_a_segment_needs_it_and_no_longer() {
 #[test]
 fn the_disk_holds_what_can_be_fetched() {
     for layout in [config::HlsLayout::Ts, config::HlsLayout::Fmp4] {
-        let directory = "/srv/hls".to_owned();
+        let directory = "/srv/hls".into();
         let mut stage = Stage::with_both(config::Hls { directory, layout, encrypt: true, ..settings() });
         let mut disk = Disk::default();
         for number in 0..30 {
@@ -211,7 +211,7 @@ fn without_a_directory_nothing_is_stored() {
 #[test]
 fn the_disk_never_names_what_is_not_there() {
     let layout = config::HlsLayout::Fmp4;
-    let directory = "/srv/hls/".to_owned();
+    let directory = "/srv/hls/".into();
     let settings = config::Hls {
         directory,
         encrypt: true,
@@ -259,12 +259,12 @@ impl Disk {
         while let Some(op) = hls.poll_store() {
             match op {
                 StoreOp::Write { path, body } => {
-                    self.files.insert(path, body.concat());
+                    self.files.insert(path.to_string(), body.concat());
                 }
                 StoreOp::Remove { path } => {
-                    assert!(self.files.remove(&path).is_some(), "{path} was not there");
+                    assert!(self.files.remove(&*path).is_some(), "{path} was not there");
                 }
-                StoreOp::Clear { path, .. } => self.cleared.push(path),
+                StoreOp::Clear { path, .. } => self.cleared.push(path.to_string()),
             }
             let Some(media) = self.files.get("/srv/hls/live/cam/index.m3u8") else { continue };
             let (_, entries) = reader::read(std::str::from_utf8(media).expect("UTF-8"));

@@ -313,7 +313,7 @@ fn no_page_may_use_the_api_unless_it_is_allowed_to() {
     let request = "DELETE /api/v1/clients/x HTTP/1.1\r\nHost: h\r\nOrigin: https://other.example\r\n\r\n";
     for (allowed, expected) in [("", None), ("https://console.example", Some("https://console.example"))] {
         let mut config = Config::default();
-        config.api.allow_origin = allowed.to_owned();
+        config.api.allow_origin = allowed.into();
         let mut peer = Peer::with(Service::Api, config);
         peer.says(request).answers(Answer::Kick(false));
         let heard = Heard::parse(&peer.hears_bytes());

@@ -138,7 +138,14 @@ impl Peer {
 
     /// As [`Peer::asks`], for comparison.
     fn asks_text(&mut self) -> String {
-        self.asks().map_or_else(String::new, |ask| format!("{ask:?}"))
+        let Some(ask) = self.asks() else { return String::new() };
+        let text = format!("{ask:?}");
+        match &ask {
+            Ask::Publish { query, .. } | Ask::Play { query, .. } | Ask::Fetch { query, .. } => {
+                text.replace(&format!("{query:?}"), &format!("{:?}", &**query))
+            }
+            _ => text,
+        }
     }
 
     /// Time passes, and the session is woken if it wanted to be.

@@ -107,7 +107,7 @@ fn browsers_may_ask_before_they_cross_origins() {
     );
     assert!(peer.requests("OPTIONS", "*", &[]).hears().starts_with("HTTP/1.1 204"));
     let mut config = Config::default();
-    config.http.allow_origin = String::new();
+    config.http.allow_origin = "".into();
     let mut peer = Peer::with(Service::Http, config);
     assert!(!peer.requests("GET", "/x", &[]).hears().contains("Access-Control"));
 }

@@ -298,8 +298,8 @@ fn cx<'a>(
 fn line(ask: &Ask) -> String {
     match ask {
         Ask::Introduce(who) => format!("introduce {:?} {:?}", who.kind, who.tc_url),
-        Ask::Publish { name, query } => format!("publish {} ?{query}", name.path()),
-        Ask::Play { name, query, format } => format!("play {} ?{query} as {format:?}", name.path()),
+        Ask::Publish { name, query } => format!("publish {} ?{}", name.path(), &**query),
+        Ask::Play { name, query, format } => format!("play {} ?{} as {format:?}", name.path(), &**query),
         Ask::Frame(frame) => format!("frame {frame:?}"),
         other => format!("{other:?}"),
     }

@@ -12,8 +12,9 @@ use super::error::{ChunkError, Limits};
 use super::header::{Basic, Fields, Shape, repeats_extended};
 use super::message::{CHUNK_SIZE_DEFAULT, MESSAGE_BYTES_MAX, Message, type_id};
 use crate::base::inbox::Inbox;
+use crate::base::secret::{mark, marked};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Most chunk streams of one connection. Clients use fewer than ten; each costs some fifty bytes until the
 /// end.
@@ -71,6 +72,7 @@ struct ChunkStream {
     stream_id: u32,
     /// True while a message is incomplete.
     unfinished: bool,
+    #[serde(serialize_with = "partial")]
     buffer: Vec<u8>,
     /// Size of the buffer as accounted, in bytes. Not its capacity, which the allocator decides and which
     /// differs in a copy: how much a peer may send must not depend on that.
@@ -127,6 +129,11 @@ impl Reader {
         let OpenChunk { index, left } = self.open?;
         let stream = &self.streams[index];
         Some(Open { chunk_stream: stream.cid, before: stream.buffer.len(), left })
+    }
+
+    /// All chunk streams, and how many bytes of an unfinished message each holds.
+    pub fn held(&self) -> impl Iterator<Item = (u32, usize)> {
+        self.streams.iter().map(|stream| (stream.cid, stream.buffer.len()))
     }
 
     /// The chunk streams with an unfinished message, and its type.
@@ -348,4 +355,8 @@ impl ChunkStream {
 fn control_field(message: &Message) -> Result<u32, ChunkError> {
     let field = message.payload.first_chunk().ok_or(ChunkError::ShortControl(message.type_id))?;
     Ok(u32::from_be_bytes(*field))
+}
+
+fn partial<S: Serializer>(buffer: &[u8], to: S) -> Result<S::Ok, S::Error> {
+    marked(mark::PARTIAL, buffer, to)
 }
