@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// Every mark of the server, sorted. A campaign that does not reach one of them fails.
-pub const MARKS: [&str; 51] = [
+pub const MARKS: [&str; 52] = [
     "HLS segments left early for want of room",
     "HLS turned to other codecs in mid-stream",
     "a chunk header was split across reads",
@@ -45,6 +45,7 @@ pub const MARKS: [&str; 51] = [
     "a timestamp wrapped",
     "a track that was announced did not come in time",
     "a wait ended by its timeout",
+    "an HLS segment was cut before its last frame",
     "an HLS segment was cut without a keyframe",
     "an RTMP peer was silent for too long",
     "an extended timestamp was repeated",

@@ -171,6 +171,15 @@ impl Hls {
                 self.close(Some(frame));
                 self.begin(wall_ms, frame, clean);
             }
+            Verdict::CutBefore => {
+                reached!("an HLS segment was cut before its last frame");
+                let last = open.pop();
+                let last_clean = plan.is_clean(&last);
+                self.close(Some(&last));
+                self.begin(wall_ms, &last, last_clean);
+                // Now it joins, or is a keyframe that was due.
+                self.append(Moment { now, wall_ms }, frame, stream_info);
+            }
             // The pause belongs to no segment: the next one is discontinuous, at a new wall time.
             Verdict::Gap => {
                 reached!("time in an HLS segment leaped");

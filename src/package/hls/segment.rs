@@ -76,9 +76,20 @@ impl Open {
         self.frames.push(frame);
     }
 
-    /// Notes a video keyframe at `dts`, in this segment or right after it.
+    /// Takes the last frame out again.
+    ///
+    /// # Panics
+    /// If it is the only one.
+    pub fn pop(&mut self) -> Frame {
+        assert!(self.frames.len() > 1, "a segment has a frame");
+        let last = self.frames.pop().expect("it has several");
+        self.bytes -= cost(&last);
+        last
+    }
+
+    /// Notes a video keyframe at `dts`, in this segment or right after it. No effect if it was noted before.
     pub fn mark_key(&mut self, dts: Timestamp) {
-        if let Some(last) = self.last_key.replace(dts) {
+        if let Some(last) = self.last_key.replace(dts).filter(|last| *last != dts) {
             let gop_us = dts - last;
             let (shortest, longest) = self.gops_us.unwrap_or((gop_us, gop_us));
             self.gops_us = Some((shortest.min(gop_us), longest.max(gop_us)));
@@ -88,6 +99,11 @@ impl Open {
     /// Decoding time of its first frame.
     pub fn start(&self) -> Timestamp {
         self.frames[0].dts
+    }
+
+    /// Its last frame.
+    pub fn last(&self) -> &Frame {
+        &self.frames[self.frames.len() - 1]
     }
 
     /// Expected time of the next frame, judged by those before.

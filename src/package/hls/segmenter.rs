@@ -29,6 +29,8 @@ pub enum Verdict {
     Join,
     /// The segment ends; the frame begins the next one.
     Cut,
+    /// The segment ends before its last frame, which begins the next one: the frame fits into that.
+    CutBefore,
     /// The segment ended earlier, and the frame does not continue it: the publisher paused for longer than a
     /// segment may last.
     Gap,
@@ -52,7 +54,9 @@ impl Segmenter {
         let elapsed_us = frame.dts - open.start();
         let end_us = self.end_us();
         if elapsed_us >= end_us {
-            return Verdict::Gap;
+            // With few frames a second, or at an uneven rate, the last frame was not expected to be the last.
+            let fits = frame.dts - open.last().dts < end_us;
+            return if fits { Verdict::CutBefore } else { Verdict::Gap };
         }
         // Publishers round timestamps to milliseconds. A keyframe that is due now may be stamped slightly
         // earlier; it must not be missed, since the segment would become twice as long.

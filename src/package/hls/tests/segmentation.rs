@@ -116,6 +116,36 @@ fn a_pause_is_no_part_of_a_segment() {
 }
 
 #[test]
+fn pictures_that_come_slowly_are_all_kept_and_break_nothing() {
+    // Even rates, and uneven ones: a frame that comes late was not expected when the one before it joined.
+    for steps_ms in [&[500][..], &[700], &[1_000], &[2_400], &[1_000, 1_000, 600], &[40, 40, 2_300]] {
+        for gop in [1, 7, 1_000] {
+            let mut stage = Stage::with_both(config::Hls { window: 100, ..settings() });
+            stage.gops(2, 2000);
+            for (number, step_ms) in steps_ms.iter().cycle().take(60).enumerate() {
+                stage.picture(if number % gop == 0 { FrameKind::Key } else { FrameKind::Inter });
+                stage.at_us += step_ms * 1000;
+            }
+            stage.gops(1, 2000).end();
+            let (head, entries) = stage.playlist();
+            assert_eq!(head.target_secs, 2);
+            assert_eq!(stage.breaks(), vec![false; entries.len()], "{steps_ms:?}, {gop}");
+            for pair in entries.windows(2) {
+                let distance_ms = pair[1].date_unix_ms - pair[0].date_unix_ms;
+                assert_eq!(
+                    pair[0].duration_us,
+                    distance_ms * 1000,
+                    "{steps_ms:?}, {gop}: it begins at the end"
+                );
+            }
+            let last = entries.last().expect("there are segments");
+            let end_ms = last.date_unix_ms + last.duration_us / 1000;
+            assert_eq!(end_ms, WALL_MS + stage.at_us as u64 / 1000, "{steps_ms:?}, {gop}");
+        }
+    }
+}
+
+#[test]
 fn sound_alone_is_cut_by_time() {
     let mut stage = Stage::with_audio(settings());
     stage.sounds(400);
