@@ -9,6 +9,8 @@
 //! A new consumer is a row of [`AnyConsumer`] and of [`missing`]; the server knows none of them by name.
 
 pub mod hls;
+#[cfg(test)]
+pub mod tests;
 
 use crate::base::name::StreamName;
 use crate::base::rng::Rng;
@@ -76,6 +78,9 @@ pub trait Consumer {
 pub enum AnyConsumer {
     /// HLS segments and playlists.
     Hls(Box<Hls>),
+    /// Takes few frames at a time.
+    #[cfg(test)]
+    Slow(Box<tests::slow::Slow>),
 }
 
 /// The consumers that the settings of a stream ask for and that are not among `present`. `rng` forks a random
@@ -109,6 +114,8 @@ macro_rules! each {
     ($any:expr, $consumer:ident => $call:expr) => {
         match $any {
             AnyConsumer::Hls($consumer) => $call,
+            #[cfg(test)]
+            AnyConsumer::Slow($consumer) => $call,
         }
     };
 }

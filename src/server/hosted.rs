@@ -10,7 +10,7 @@ use crate::server::write_budget::WriteBudget;
 use crate::stream::ingest::Stream;
 use crate::wire::m3u8::HlsFile;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 /// A stream, its consumers and its peers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -57,6 +57,11 @@ pub struct Consumed {
     pub version: u64,
     /// Frames that had left the ring before the consumer was ready for them.
     pub dropped: u64,
+    /// True while it waits for a frame to start at, having fallen behind the ring.
+    pub lost: bool,
+    /// Changes of the publisher that it was not told yet: the number of the frame that follows, and whether
+    /// one came (`true`) or left. At most two for each frame of the ring, and two.
+    pub changes: VecDeque<(u64, bool)>,
 }
 
 impl Hosted {
@@ -85,7 +90,16 @@ impl Hosted {
         let (number, next) = (self.consumer_numbers, self.stream.head());
         self.consumer_numbers = number.wrapping_add(1);
         let version = consumer.version();
-        self.consumers.push(Consumed { number, consumer, next, version, dropped: 0 });
+        let changes = VecDeque::new();
+        self.consumers.push(Consumed { number, consumer, next, version, dropped: 0, lost: false, changes });
+    }
+
+    /// A publisher has come or left. Each consumer is told so after the frames that came before.
+    pub fn publishing(&mut self, at: Moment, on: bool) {
+        for consumed in &mut self.consumers {
+            consumed.change(&self.stream, on);
+            consumed.feed(&self.stream, at);
+        }
     }
 
     /// Gives each consumer the frames that it has not had and is ready for.
@@ -115,6 +129,11 @@ impl Hosted {
         [budget, flush, linger].into_iter().flatten().chain(consumers).min_by_key(|(at, _)| *at)
     }
 
+    /// True if each consumer has had all frames.
+    pub fn is_consumed(&self) -> bool {
+        self.consumers.iter().all(|consumed| consumed.next >= self.stream.head())
+    }
+
     /// True if no publisher, player, waiting peer or consumer holds the stream.
     pub fn is_forgotten(&self) -> bool {
         self.stream.publication().is_none()
@@ -139,20 +158,59 @@ impl Hosted {
 }
 
 impl Consumed {
+    /// Notes that a publisher has come or left, after all frames so far.
+    fn change(&mut self, stream: &Stream, on: bool) {
+        let head = stream.head();
+        if !on {
+            // A publisher that leaves without a frame has changed nothing.
+            self.changes.pop_back_if(|last| *last == (head, true));
+        }
+        if self.changes.back() != Some(&(head, on)) {
+            self.changes.push_back((head, on));
+        }
+        // What happened among frames that the ring has dropped is told by the last two changes.
+        while self.changes.get(2).is_some_and(|(place, _)| *place <= stream.first()) {
+            self.changes.drain(..2);
+        }
+    }
+
     /// Gives the consumer the frames that it has not had, as long as it is ready. The others wait in the
     /// ring; when the ring has dropped some of them, the consumer goes on at the newest keyframe.
     pub fn feed(&mut self, stream: &Stream, at: Moment) {
+        self.tell_changes(at);
         while self.consumer.is_ready() {
-            if self.next < stream.first() {
-                let next = stream.newest_sync().unwrap_or(stream.head());
-                self.dropped += next - self.next;
-                self.next = next;
-                self.consumer.gap(at);
+            if self.lost || self.next < stream.first() {
+                self.skip(stream, at);
+                self.tell_changes(at);
+                if self.lost {
+                    return;
+                }
                 continue;
             }
             let Some(entry) = stream.entry(self.next) else { return };
             self.consumer.frame(at, &entry.frame, &entry.stream_info);
             self.next += 1;
+            self.tell_changes(at);
         }
+    }
+
+    /// Tells of the publishers that came or left before the next frame.
+    fn tell_changes(&mut self, at: Moment) {
+        while let Some((_, on)) = self.changes.pop_front_if(|(place, _)| *place <= self.next) {
+            self.consumer.publishing(at, on);
+        }
+    }
+
+    /// Skips what the ring has dropped, up to the newest frame to start at. Without one in the ring, the
+    /// consumer stays lost until one comes.
+    fn skip(&mut self, stream: &Stream, at: Moment) {
+        if !self.lost {
+            self.consumer.gap(at);
+        }
+        let sync = stream.newest_sync();
+        let next = sync.unwrap_or(stream.head());
+        self.dropped += next.saturating_sub(self.next);
+        self.next = next;
+        self.lost = sync.is_none();
     }
 }

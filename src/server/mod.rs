@@ -342,6 +342,8 @@ impl Server {
         if let Some(mut stream) = self.stream(key) {
             stream.stored(consumer, result);
         }
+        // It may have been the last thing that held the stream.
+        self.forget_stream(key);
     }
 
     /// The time of the last call.

@@ -119,7 +119,7 @@ impl Server {
         if hosted.is_forgotten() {
             self.queues.timers.set(Timer::Stream(key), None);
             self.streams.remove(key);
-        } else if hosted.players.is_empty() && hosted.ended {
+        } else if hosted.players.is_empty() && hosted.ended && hosted.is_consumed() {
             // Consumers may still hold the stream; its frames are of no use any more.
             hosted.stream.clear(self.cx.now);
         }

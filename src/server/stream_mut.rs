@@ -255,9 +255,7 @@ impl StreamMut<'_> {
         }
         hosted.ended = false;
         hosted.live_ms = at.wall_ms;
-        for consumed in &mut hosted.consumers {
-            consumed.consumer.publishing(at, true);
-        }
+        hosted.publishing(at, true);
         // Consumers that are left from the last publisher go on; the others are added.
         let present = hosted.consumers.iter().map(|consumed| &consumed.consumer);
         let rng = |label: &str| cx.seed.fork(label.as_bytes());
@@ -275,9 +273,7 @@ impl StreamMut<'_> {
         let at = self.moment();
         self.hosted.stream.unpublish(at.now);
         // They complete what they have: the next publisher does not continue it.
-        for consumed in &mut self.hosted.consumers {
-            consumed.consumer.publishing(at, false);
-        }
+        self.hosted.publishing(at, false);
         self.after_consumers();
         self.pump();
         self.arm();

@@ -114,6 +114,13 @@ impl World {
         self.direct.replace_server(server);
     }
 
+    /// Changes the server in a way for which there is no input yet. It acts on that with the next input.
+    pub fn change(&mut self, act: impl FnOnce(&mut Server)) {
+        let mut server = self.server().clone();
+        act(&mut server);
+        self.replace_server(server);
+    }
+
     pub fn is_finished(&self) -> bool {
         self.direct.peers.finished
     }
@@ -279,11 +286,17 @@ impl World {
         self.receive(conn, &bytes);
     }
 
-    /// A peer that publishes `live/{stream}`.
-    pub fn publisher(&mut self, stream: &str) -> ConnId {
+    /// A peer that publishes `live/{stream}` and has sent no frame.
+    pub fn silent_publisher(&mut self, stream: &str) -> ConnId {
         let conn = self.rtmp();
         let values = [Value::Null, Value::String(stream.to_owned()), Value::String("live".to_owned())];
         self.command(conn, 1, "publish", 3.0, &values);
+        conn
+    }
+
+    /// A peer that publishes `live/{stream}`.
+    pub fn publisher(&mut self, stream: &str) -> ConnId {
+        let conn = self.silent_publisher(stream);
         self.message(conn, 6, 0, 9, 1, b"\x17\x00\x00\x00\x00AVC configuration");
         conn
     }

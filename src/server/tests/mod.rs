@@ -1,6 +1,7 @@
 //! Tests of the whole server without sockets. In: a list of inputs. Out: bytes and closed connections.
 
 mod chaos;
+mod consumers;
 mod harness;
 mod overload;
 pub mod save;

@@ -1,0 +1,3 @@
+//! Consumers for tests.
+
+pub mod slow;
