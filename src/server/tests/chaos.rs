@@ -5,6 +5,8 @@
 use super::harness::World;
 use crate::base::id::ConnId;
 use crate::config::{Config, Flush, Second};
+use crate::server::admission::Admission;
+use crate::session::ask::Refusal;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -22,6 +24,8 @@ pub enum Op {
     Allow(usize, usize),
     HangUp(usize),
     End(usize),
+    /// The request for which it waits is decided.
+    Decide(usize, bool),
     Pass(u64),
 }
 
@@ -45,6 +49,7 @@ pub fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(who, len)| Op::Allow(who, len)),
         1 => who().prop_map(Op::HangUp),
         1 => who().prop_map(Op::End),
+        3 => (who(), any::<bool>()).prop_map(|(who, yes)| Op::Decide(who, yes)),
         4 => (1u64..4_000).prop_map(Op::Pass),
     ]
 }
@@ -113,6 +118,7 @@ impl Cast {
             | Op::Bytes(who, _)
             | Op::Allow(who, _)
             | Op::HangUp(who)
+            | Op::Decide(who, _)
             | Op::End(who) => {
                 let place = place(*who);
                 if let Some(peer) = peers.get_mut(place) {
@@ -132,6 +138,7 @@ impl Peer {
             Op::Allow(_, len) => world.allow(conn, *len),
             Op::HangUp(_) => world.hang_up(conn),
             Op::End(_) => world.end(conn),
+            Op::Decide(_, yes) => world.decide(conn, if *yes { Ok(()) } else { Err(Refusal::NotAdmitted) }),
             _ => {}
         }
         if matches!(op, Op::Gop(..) | Op::Half(_) | Op::Bytes(..)) && !self.rest.is_empty() {
@@ -174,9 +181,13 @@ proptest! {
         replace: bool,
         flush in prop_oneof![Just(Flush::Frame), Just(Flush::Video), Just(Flush::Auto), Just(Flush::Ms(100))],
         frames_max in 2usize..40,
+        asks: bool,
     ) {
         let second = if replace { Second::Replace } else { Second::Refuse };
         let (mut world, mut cast) = (World::new(config(second, flush, frames_max)), Cast::default());
+        if asks {
+            world.change(|server| server.admission = Admission::Asks);
+        }
         ops.iter().for_each(|op| cast.play(&mut world, op));
         end(&mut world);
     }

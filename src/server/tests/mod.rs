@@ -1,5 +1,6 @@
 //! Tests of the whole server without sockets. In: a list of inputs. Out: bytes and closed connections.
 
+mod admission;
 mod chaos;
 mod consumers;
 mod harness;
