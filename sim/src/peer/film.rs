@@ -305,7 +305,7 @@ impl Pictures {
 fn twists(rng: &mut Rng) -> Vec<(u64, Twist)> {
     let count = rng.pick(&[0, 0, 1, 2, 4]);
     let jump = |rng: &mut Rng| {
-        let ms = rng.pick(&[50, 900, 9_000, 11_000, 3_600_000]);
+        let ms = rng.pick(&[50, 900, 3_000, 9_000, 11_000, 3_600_000]);
         Twist::Jump(if rng.one_in(2) { ms } else { -ms })
     };
     let mut twists: Vec<(u64, Twist)> = (0..count)
