@@ -23,19 +23,15 @@ struct Stage {
 }
 
 impl Stage {
-    fn new() -> Self {
-        let mut stage = Stage { judge: Judge::new(Rules::default()), at_us: 0, bytes: [(0, 0); 4] };
-        for (conn_no, service) in
-            [(PUBLISHER, Service::Rtmp), (PLAYER, Service::Http), (OPERATOR, Service::Api)]
-        {
+    fn new(rules: Rules, player: Service) -> Self {
+        let mut stage = Stage { judge: Judge::new(rules), at_us: 0, bytes: [(0, 0); 4] };
+        for (conn_no, service) in [(PUBLISHER, Service::Rtmp), (PLAYER, player), (OPERATOR, Service::Api)] {
             stage.judge.opened(0, conn_no, service);
         }
         stage.said(PUBLISHER, &[rtmp::handshake(), rtmp::connect("live").chunks(128)].concat());
         stage.told(PUBLISHER, &[0; 3073]);
         stage.said(PUBLISHER, &rtmp::publish("a").chunks(128));
-        let info = Amf::Object(vec![("code".to_owned(), Amf::text("NetStream.Publish.Start"))]);
-        let start = [Amf::text("onStatus"), Amf::Number(0.0), Amf::Null, info];
-        stage.told(PUBLISHER, &Message::command(1, &start).chunks(128));
+        stage.told(PUBLISHER, &status("NetStream.Publish.Start"));
         stage
     }
 
@@ -61,7 +57,7 @@ impl Stage {
 
     /// Two pictures and a sound, which a player of FLV gets.
     fn film() -> Stage {
-        let mut stage = Stage::new();
+        let mut stage = Stage::new(Rules::default(), Service::Http);
         stage.said(PLAYER, b"GET /live/a.flv HTTP/1.1\r\nHost: h\r\n\r\n");
         stage.passes(VIDEO, &[0x17, 0, 0, 0, 0, 1, 9], false);
         stage.passes(AUDIO, &[0xaf, 0, 0x12, 9], false);
@@ -118,6 +114,11 @@ impl Stage {
     fn found(&self) -> Vec<&'static str> {
         self.judge.violations().iter().map(|violation| violation.invariant).collect()
     }
+}
+
+fn status(code: &str) -> Vec<u8> {
+    let info = Amf::Object(vec![("code".to_owned(), Amf::text(code))]);
+    Message::command(1, &[Amf::text("onStatus"), Amf::Number(0.0), Amf::Null, info]).chunks(128)
 }
 
 /// What is said of an answer in which `spoils` has changed something.
@@ -212,4 +213,43 @@ fn answers_to_several_questions_at_once_are_not_judged() {
     stage.answers(&nothing);
     stage.answers(&nothing);
     assert_eq!((stage.found(), stage.judge.api_judged()), (Vec::new(), 0));
+}
+
+#[test]
+fn a_player_without_sound_may_be_denied_what_the_ring_dropped_and_no_more() {
+    // Ten pictures and their sounds come too fast for a small ring: it drops them before they are sent.
+    for (denied, found) in [(20, &[][..]), (100, &["I38"][..])] {
+        let mut stage = Stage::new(Rules { ring_frames_max: 8, ..Rules::default() }, Service::Rtmp);
+        stage.said(PLAYER, &[rtmp::handshake(), rtmp::connect("live").chunks(128)].concat());
+        stage.told(PLAYER, &[0; 3073]);
+        stage.said(PLAYER, &rtmp::play("a").chunks(128));
+        stage.told(PLAYER, &status("NetStream.Play.Start"));
+        let values = [Amf::text("receiveAudio"), Amf::Number(0.0), Amf::Null, Amf::Boolean(false)];
+        stage.said(PLAYER, &Message::command(1, &values).chunks(128));
+        let mut publish = |kind: u8, body: &[u8], gets: bool| {
+            let tag = Tag { kind, timestamp: (stage.at_us / 1000) as u32, body: body.to_vec() };
+            let bytes = Message::media(&tag).chunks(128);
+            stage.said(PUBLISHER, &bytes);
+            if gets {
+                stage.told(PLAYER, &bytes);
+            }
+        };
+        publish(VIDEO, &[0x17, 0, 0, 0, 0, 1, 9], true);
+        publish(AUDIO, &[0xaf, 0, 0x12, 9], true);
+        publish(VIDEO, &[0x17, 1, 0, 0, 0, 1, 1, 1], true);
+        for number in 0..10 {
+            publish(AUDIO, &[0xaf, 1, 2, number], false);
+            publish(VIDEO, &[0x27, 1, 0, 0, 0, 3, 3, number], false);
+        }
+        publish(VIDEO, &[0x17, 1, 0, 0, 0, 1, 1, 2], true);
+        stage.asks(CLIENTS);
+        let [_, publisher, player, _] = stage.bytes;
+        let client = |kind: &str, publish: bool, (recv, sent): (u64, u64), denied: u64| {
+            json!({"url": "/live/a", "type": kind, "publish": publish, "recv_bytes": recv,
+                "send_bytes": sent, "dropped_frames": denied})
+        };
+        let both = [client("flash-publish", true, publisher, 0), client("rtmp-play", false, player, denied)];
+        stage.answers(&json!({"code": 0, "total": 2, "clients": both}));
+        assert_eq!((stage.judge.api_judged(), stage.found()), (1, found.to_vec()), "{denied}");
+    }
 }

@@ -170,15 +170,17 @@ impl Play {
             self.denied.max = if self.report.stalled { u64::MAX } else { 0 };
             return;
         };
-        let missed = match gap::between(stream, before, position, |_| true) {
-            Some(gap) if before.session == position.session && self.wants == (true, true) => gap.missed,
-            _ => 0,
-        };
-        let entries = stream.entries_between(before, Some(position));
-        if missed == 0 && !self.report.stalled && !self.steered && before.session == position.session {
+        let (stays, wants_all) = (before.session == position.session, self.wants == (true, true));
+        let missed = gap::between(stream, before, position, |frame| is_wanted(self.wants, frame));
+        let missed = missed.map_or(0, |gap| gap.missed);
+        // What the player does not want is counted, too, where the ring went over it.
+        let next = Position { frame: before.frame + 1, ..before };
+        let whole = missed == 0 && (wants_all || !gap::overtaken(stream, &model.rules, next));
+        if whole && stays && !self.report.stalled && !self.steered {
             return;
         }
-        self.denied.min += if self.steered { 0 } else { missed };
+        let entries = stream.entries_between(before, Some(position));
+        self.denied.min += if stays && wants_all && !self.steered { missed } else { 0 };
         self.denied.max = self.denied.max.saturating_add(entries.unwrap_or(u64::MAX));
     }
 
@@ -395,11 +397,7 @@ impl Play {
     fn went_on(&mut self, court: &mut Court<'_>, got: &Got<'_>, before: Position, position: Position) {
         let Some(stream) = court.model.streams.get(&self.report.stream) else { return };
         let wants = self.wants;
-        let wanted = |frame: &Accepted| match frame.track.0 {
-            AUDIO => wants.0,
-            VIDEO => wants.1,
-            _ => true,
-        };
+        let wanted = |frame: &Accepted| is_wanted(wants, frame);
         let Some(gap) = gap::between(stream, before, position, wanted) else { return };
         self.report.gaps += 1;
         self.report.missed += gap.missed;
@@ -486,6 +484,15 @@ impl Got<'_> {
         let key = if self.packet.key && self.track.0 == VIDEO { ", key" } else { "" };
         let (what, codec) = (words_of(self.track), self.packet.codec);
         format!("{what} ({codec}{key}) of {} bytes at {} ms", self.payload.len(), self.timestamp)
+    }
+}
+
+/// Whether a player that wants sound, pictures, or both wants this frame.
+fn is_wanted((audio, video): (bool, bool), frame: &Accepted) -> bool {
+    match frame.track.0 {
+        AUDIO => audio,
+        VIDEO => video,
+        _ => true,
     }
 }
 
