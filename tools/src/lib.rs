@@ -8,3 +8,4 @@ pub mod command;
 pub mod dump;
 pub mod redact;
 pub mod timeline;
+pub mod tree;

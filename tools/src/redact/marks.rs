@@ -6,8 +6,8 @@
 
 use crate::redact::pseudonyms::{Class, Pseudonyms};
 use crate::redact::settings::redact_config;
-use crate::redact::tree::{Group, Node};
 use crate::redact::{http, text};
+use crate::tree::{Group, Node};
 use dacapo::base::id::Cid;
 use dacapo::base::name::StreamName;
 use dacapo::base::secret::mark;

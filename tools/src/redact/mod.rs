@@ -39,9 +39,9 @@ mod tests_marks;
 mod tests_saved;
 mod text;
 mod transcript;
-mod tree;
 mod word_search;
 
+use crate::tree::Node;
 use bytes::Bytes;
 use dacapo::base::name::StreamName;
 use dacapo::base::rng::Seed;
@@ -63,7 +63,6 @@ use std::collections::BTreeSet;
 use sweep::{Words, sweep};
 use thiserror::Error;
 use transcript::Transcripts;
-use tree::Node;
 use word_search::WordSearch;
 
 /// A recording that was made fit to be given away.

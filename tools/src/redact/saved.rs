@@ -2,7 +2,7 @@
 //!
 //! In: a saved server. Out: its connections, its names, and the server again.
 
-use crate::redact::tree::{Group, Node};
+use crate::tree::{Group, Node};
 use dacapo::base::id::ConnId;
 use dacapo::base::name::StreamName;
 use dacapo::base::secret::mark;

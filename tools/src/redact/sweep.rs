@@ -5,8 +5,8 @@
 //! counted.
 
 use crate::redact::pseudonyms::Pseudonyms;
-use crate::redact::tree::{Group, Node};
 use crate::redact::word_search::WordSearch;
+use crate::tree::{Group, Node};
 use dacapo::base::secret::mark;
 use dacapo::media::frame::{Frame, TrackKind};
 

@@ -3,7 +3,7 @@
 use super::marks::{MarkError, Marks};
 use super::pseudonyms::Pseudonyms;
 use super::sweep::{Words, sweep};
-use super::tree::Node;
+use crate::tree::Node;
 use dacapo::base::name::StreamName;
 use dacapo::base::rng::Seed;
 use dacapo::base::secret::{LocalPath, PageUrl, PeerText, Query, Secret, StreamUrl, marked};

@@ -2,8 +2,8 @@
 
 use super::harness::{PLAYER, PUBLISHER, Shell, recorded};
 use super::tests::{holds, replay};
-use super::tree::{Group, Node};
 use super::{RedactError, redact};
+use crate::tree::{Group, Node};
 use bytes::BytesMut;
 use dacapo::base::id::ConnId;
 use dacapo::base::rng::Seed;

@@ -14,6 +14,7 @@ use serde::ser::{
 
 /// A part of a value.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "they are those of `Leaf`")]
 pub enum Node {
     Bool(bool),
     U8(u8),
