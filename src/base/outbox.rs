@@ -88,6 +88,11 @@ impl Outbox {
         self.overflowed.then_some(self.limit)
     }
 
+    /// True if its length is that of its bytes. Loaded bytes may say anything.
+    pub fn is_sound(&self) -> bool {
+        self.len == self.slices().map(<[u8]>::len).sum::<usize>()
+    }
+
     /// The most bytes that it may hold.
     pub fn bytes_max(&self) -> usize {
         self.bytes_max

@@ -67,6 +67,8 @@ pub trait Consumer {
     fn is_finished(&self) -> bool;
     /// Bytes that it holds. Bounded by the settings of the stream.
     fn bytes(&self) -> usize;
+    /// True if its parts fit each other. Loaded bytes may say anything.
+    fn is_sound(&self) -> bool;
     /// The content of a file that peers fetch from it.
     fn fetch(&self, file: HlsFile) -> Fetch;
     /// Grows whenever a fetch that was [`Fetch::NotYet`] may be another one.
@@ -150,6 +152,9 @@ impl Consumer for AnyConsumer {
     }
     fn bytes(&self) -> usize {
         each!(self, consumer => consumer.bytes())
+    }
+    fn is_sound(&self) -> bool {
+        each!(self, consumer => consumer.is_sound())
     }
     fn fetch(&self, file: HlsFile) -> Fetch {
         each!(self, consumer => consumer.fetch(file))

@@ -75,8 +75,19 @@ impl Stream {
         self.rendition(cursor.format).rest(partial.number, partial.offset)
     }
 
-    /// True if the cursor is possible for this stream. Loaded bytes may say anything.
-    pub fn can_follow(&self, cursor: &Cursor) -> bool {
+    /// True if ring, renditions and these players fit each other. Loaded bytes may say anything.
+    pub fn is_sound(&self, players: &[&Cursor]) -> bool {
+        let once = |format| self.renditions.iter().filter(|other| other.format() == format).count() == 1;
+        self.ring.is_sound()
+            && self.flushed <= self.ring.head()
+            && self.renditions.iter().all(|rendition| {
+                let laid_out = self.flushed..=self.ring.head();
+                once(rendition.format()) && rendition.is_sound(players) && laid_out.contains(&rendition.end())
+            })
+            && players.iter().all(|player| self.can_follow(player))
+    }
+
+    fn can_follow(&self, cursor: &Cursor) -> bool {
         let Some(rendition) = self.renditions.iter().find(|rendition| rendition.format() == cursor.format)
         else {
             return false;

@@ -94,6 +94,15 @@ impl<T> Registry<T> {
         self.names.iter().filter_map(|(name, key)| Some((name, *key, self.get(*key)?)))
     }
 
+    /// True if names and keys fit each other. Loaded bytes may say anything.
+    pub fn is_sound(&self) -> bool {
+        let named = |(index, (generation, name, _)): (usize, &(u64, StreamName, T))| {
+            *generation <= self.generation
+                && self.names.get(name) == Some(&StreamKey { index, generation: *generation })
+        };
+        self.names.len() == self.streams.len() && self.streams.iter().all(named)
+    }
+
     /// Number of streams.
     pub fn len(&self) -> usize {
         self.names.len()

@@ -13,6 +13,7 @@ use crate::base::slices::Slices;
 use crate::config::BATCH_BYTES_MAX;
 use crate::media::stream_info::StreamInfo;
 use crate::media::timestamp::Timestamp;
+use crate::stream::cursor::Cursor;
 use crate::stream::ring::Ring;
 use crate::wire::format::Format;
 use crate::wire::render::Renderer;
@@ -296,6 +297,39 @@ impl Rendition {
                 bytes
             }
         }
+    }
+
+    /// True if its numbers fit its frames and these players. Loaded bytes may say anything.
+    pub fn is_sound(&self, players: &[&Cursor]) -> bool {
+        let whole = |batch: &Batch| {
+            let ends = batch.slots.iter().map(|slot| slot.end);
+            ends.is_sorted() && batch.slots.last().is_some_and(|slot| slot.end == batch.bytes.len())
+        };
+        let adjacent = self.batches.iter().zip(self.batches.iter().skip(1));
+        let begins =
+            self.batches.front().is_none_or(|batch| (batch.first..batch.end()).contains(&self.start));
+        let bytes: usize = self.batches.iter().map(|batch| batch.bytes.len()).sum();
+        let pinned: usize = self.pinned.values().map(|pinned| pinned.bytes.len()).sum();
+        let mut followers = 0;
+        let mut pins: BTreeMap<u64, u32> = BTreeMap::new();
+        for player in players.iter().filter(|player| player.format == self.format) {
+            followers += 1;
+            // Of a frame that is gone there is nothing to pin.
+            if let Some(partial) = player.partial.filter(|partial| self.get(partial.number).is_some()) {
+                *pins.entry(partial.number).or_default() += 1;
+            }
+        }
+        let slots = self.batches.iter().flat_map(|batch| (batch.first..).zip(&batch.slots));
+        let laid_out =
+            slots.filter(|(number, _)| *number >= self.start).map(|(number, slot)| (number, slot.pins));
+        let counted = self.pinned.iter().map(|(number, pinned)| (*number, pinned.pins)).chain(laid_out);
+        self.batches.iter().all(whole)
+            && adjacent.into_iter().all(|(one, next)| one.end() == next.first)
+            && begins
+            && (self.bytes, self.pinned_bytes) == (bytes, pinned)
+            && self.pinned.keys().all(|number| *number < self.start)
+            && self.followers == followers
+            && counted.filter(|(_, pins)| *pins > 0).eq(pins)
     }
 
     /// Bytes held: laid out and pinned.

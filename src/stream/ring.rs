@@ -146,6 +146,14 @@ impl Ring {
         self.syncs.iter().copied().find(|sync| *sync >= number)
     }
 
+    /// True if its numbers fit its frames. Loaded bytes may say anything.
+    pub fn is_sound(&self) -> bool {
+        let bytes: usize = self.entries.iter().map(|entry| entry.frame.payload.len()).sum();
+        let ascends = self.syncs.iter().zip(self.syncs.iter().skip(1)).all(|(one, next)| one < next);
+        let held = |number: &u64| self.get(*number).is_some();
+        self.bytes == bytes && bytes <= self.limits.bytes_max && ascends && self.syncs.iter().all(held)
+    }
+
     /// Payload bytes of all frames.
     pub fn bytes(&self) -> usize {
         self.bytes

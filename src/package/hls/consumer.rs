@@ -54,6 +54,10 @@ impl Consumer for Hls {
         Hls::bytes(self)
     }
 
+    fn is_sound(&self) -> bool {
+        Hls::is_sound(self)
+    }
+
     fn fetch(&self, file: HlsFile) -> Fetch {
         Hls::fetch(self, file)
     }

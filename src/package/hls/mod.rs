@@ -133,6 +133,15 @@ impl Hls {
         self.window.bytes() + self.open.as_ref().map_or(0, |open| open.bytes)
     }
 
+    /// True if its parts fit each other. Loaded bytes may say anything.
+    pub fn is_sound(&self) -> bool {
+        let opened = self
+            .open
+            .as_ref()
+            .is_none_or(|open| open.is_sound() && self.run.plan.is_some() && self.run.anchor.is_some());
+        opened && self.window.is_sound() && self.segmenter.is_sound() && self.mux.is_sound()
+    }
+
     /// Grows whenever the playlists change: fetches that were [`Fetch::NotYet`] may succeed then.
     pub fn version(&self) -> u64 {
         self.files.version()

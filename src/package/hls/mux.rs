@@ -42,6 +42,11 @@ impl Mux {
         Mux { ts: ts::Muxer::ahead(ahead_secs), ahead_secs, fragments: 0, init: None }
     }
 
+    /// True if it begins at a possible time. Loaded bytes may say anything.
+    pub fn is_sound(&self) -> bool {
+        u64::from(self.ahead_secs) < AHEAD_SECS_MAX
+    }
+
     /// Content of the segment with number `sequence`; `next` is the frame after it. `None` if no frame could
     /// be muxed.
     pub fn segment(

@@ -96,6 +96,11 @@ impl Open {
         }
     }
 
+    /// True if it has frames, and their size. Loaded bytes may say anything.
+    pub fn is_sound(&self) -> bool {
+        !self.frames.is_empty() && self.bytes == self.frames.iter().map(cost).sum::<usize>()
+    }
+
     /// Decoding time of its first frame.
     pub fn start(&self) -> Timestamp {
         self.frames[0].dts

@@ -93,6 +93,12 @@ impl Segmenter {
         *self.target_secs.get_or_insert(fixed)
     }
 
+    /// True if its bounds are in order. Loaded bytes may say anything.
+    pub fn is_sound(&self) -> bool {
+        let secs = self.target_secs.is_none_or(|secs| secs <= u64::from(u32::MAX));
+        (SEGMENT_US_MIN..=self.segment_us_max).contains(&self.segment_us) && secs
+    }
+
     /// Exclusive bound of a duration that rounds to TARGETDURATION (RFC 8216, 4.3.3.1), in microseconds.
     fn end_us(&self) -> i64 {
         let target_secs = self.target_secs.unwrap_or(self.target_secs_max());

@@ -71,6 +71,17 @@ impl Window {
         self.left.iter().map(|left| &left.segment).chain(&self.listed)
     }
 
+    /// True if its size and its next number are those of its segments. Loaded bytes may say anything.
+    pub fn is_sound(&self) -> bool {
+        let mut next = self.next_sequence;
+        let counted = self.all().rev().all(|segment| {
+            let before = next.checked_sub(1);
+            next = before.unwrap_or(0);
+            before == Some(segment.sequence)
+        });
+        self.bytes == self.all().map(Segment::len).sum::<usize>() && self.count > 0 && counted
+    }
+
     /// Bytes of all segments.
     pub fn bytes(&self) -> usize {
         self.bytes

@@ -112,6 +112,10 @@ impl Consumer for Slow {
         self.held.iter().map(|frame| frame.payload.len()).sum()
     }
 
+    fn is_sound(&self) -> bool {
+        true
+    }
+
     fn fetch(&self, _: HlsFile) -> Fetch {
         Fetch::Never
     }

@@ -28,6 +28,11 @@ impl AckCounter {
         self.received
     }
 
+    /// True if acknowledgements end. Loaded bytes may say anything.
+    pub fn is_sound(&self) -> bool {
+        self.step >= STEP_MIN && self.acknowledged <= self.received
+    }
+
     /// Counts `len` more bytes.
     pub fn advance(&mut self, len: usize) {
         self.received += len as u64;

@@ -131,6 +131,20 @@ impl Reader {
         Some(Open { chunk_stream: stream.cid, before: stream.buffer.len(), left })
     }
 
+    /// True if its numbers fit its buffers. Loaded bytes may say anything.
+    pub fn is_sound(&self) -> bool {
+        let fits = |stream: &ChunkStream| {
+            let held = stream.buffer.len();
+            held <= stream.granted && (if stream.unfinished { held <= stream.shape.len } else { held == 0 })
+        };
+        let open = self.open.is_none_or(|OpenChunk { index, left }| {
+            let stream = self.streams.get(index).filter(|stream| stream.unfinished);
+            stream.is_some_and(|stream| stream.buffer.len() + left <= stream.shape.len)
+        });
+        let granted: usize = self.streams.iter().map(|stream| stream.granted).sum();
+        self.streams.iter().all(fits) && open && granted == self.partial_bytes && self.acks.is_sound()
+    }
+
     /// All chunk streams, and how many bytes of an unfinished message each holds.
     pub fn held(&self) -> impl Iterator<Item = (u32, usize)> {
         self.streams.iter().map(|stream| (stream.cid, stream.buffer.len()))
