@@ -7,6 +7,7 @@
 
 pub mod codecs;
 pub mod readers;
+pub mod saved;
 pub mod seeds;
 pub mod server;
 pub mod wire;
@@ -39,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "websocket", about: "frames of a client", run: wire::websocket },
     Target { name: "codecs", about: "configurations and frames of all codecs", run: codecs::run },
     Target { name: "config", about: "a configuration file", run: readers::config },
+    Target { name: "saved", about: "a forged saved server, replayed and redacted", run: saved::run },
     Target { name: "record", about: "a recording", run: readers::record },
     Target { name: "read_rtmp", about: "our own reader of chunks and AMF0", run: readers::rtmp },
     Target { name: "read_http", about: "our own readers of HTTP and WebSocket", run: readers::http },

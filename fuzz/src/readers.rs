@@ -12,9 +12,11 @@ use conformance::reader::m3u8::{self, Playlist};
 use conformance::reader::ts::TsReader;
 use conformance::reader::ws::WsReader;
 use conformance::reader::{Wrong, es};
+use dacapo::base::rng::Seed;
 use dacapo::config as settings;
-use dacapo::record as recording;
+use dacapo::record::{self as recording, Replay};
 use std::collections::BTreeSet;
+use tools::redact::redact;
 
 /// A configuration file: what is read is printed, and read again as the same.
 pub fn config(bytes: &[u8]) {
@@ -29,7 +31,7 @@ pub fn config(bytes: &[u8]) {
     }
 }
 
-/// A recording: what is read is written, and read again as the same.
+/// A recording: what is read is written, read again as the same, played and redacted.
 pub fn record(bytes: &[u8]) {
     // Checksums keep a fuzzer out: an input without a recording's line is put into one.
     let whole = if bytes.starts_with(b"dacapo recording") { bytes.to_vec() } else { framed(bytes) };
@@ -38,11 +40,14 @@ pub fn record(bytes: &[u8]) {
     let written = recording::write(&contents.header, &contents.entries);
     let again = recording::read(Bytes::from(written)).expect("what was written is read again");
     assert_eq!(again.entries, contents.entries, "and is the same");
+    let Ok(mut replay) = Replay::begin(&contents) else { return };
+    replay.run(contents.entries.iter().cloned(), &mut ());
+    let _ = redact(&contents, Seed::from_u64(3));
 }
 
 /// The bytes as the entries of a recording.
 fn framed(bytes: &[u8]) -> Vec<u8> {
-    let seed = dacapo::base::rng::Seed::from_u64(1);
+    let seed = Seed::from_u64(1);
     let header = recording::Header::new(&settings::Config::default(), &seed, dacapo::base::time::Epoch(0));
     let mut whole = recording::head(&header);
     whole.push(ENTRIES);

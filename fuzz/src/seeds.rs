@@ -2,12 +2,12 @@
 //! inputs that were found before.
 
 use crate::Target;
-use crate::words;
+use crate::{server as runs, words};
 use conformance::capture::{Capture, fixtures, names, shelf};
 use conformance::reader::chunk::ChunkReader;
 use conformance::reader::flv::{AUDIO, Tag, VIDEO, packets};
 use conformance::reader::rtmp::Message;
-use dacapo::record::{ConnNo, Event};
+use dacapo::record::{ConnNo, Event, head, write};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -22,6 +22,7 @@ pub fn of(target: &Target) -> Vec<Vec<u8>> {
     let mut seeds = found(target);
     seeds.extend(match target.name {
         "server" => server(),
+        "saved" => saved(),
         "amf" => messages(&[18, 20]).into_iter().map(|message| message.body).collect(),
         "rtmp_handshake" => cut(said("rtmp/", 3)),
         "rtmp_chunks" | "read_rtmp" => cut(chunks()),
@@ -32,7 +33,7 @@ pub fn of(target: &Target) -> Vec<Vec<u8>> {
         "websocket" => cut((0..=15).map(|kind| words::ws_frame(kind, b"\x03\xe8hello")).collect()),
         "codecs" => codecs(),
         "config" => configs(),
-        "record" => vec![vec![1, 2, 3]],
+        "record" => recordings(),
         "read_http" => cut([requests(), said("h", b'H')].concat()),
         "read_flv" => cut(vec![flv()]),
         "read_m3u8" => vec![PLAYLIST.as_bytes().to_vec(), MULTIVARIANT.as_bytes().to_vec()],
@@ -229,6 +230,36 @@ fn server() -> Vec<Vec<u8>> {
         seeds.push([&[0x62, 0, 1, 0, 0, 3, 0][..], &length, &piece, &[13, 0, 255, 0]].concat());
     }
     seeds
+}
+
+/// One change to each saved server, and what comes then: see [`crate::saved`].
+fn saved() -> Vec<Vec<u8>> {
+    let then = [2, 16, 2, 0, 20, 9, 3, 100, 0, 0, 13, 0, 200, 0, 19, 0, 1, 10, 3, 13, 3, 0, 4];
+    let seed = |which: u8| [&[which, 1, which * 7, which, 0, 0, which][..], &then].concat();
+    (0..12).map(seed).collect()
+}
+
+/// The first entries of recordings, as they stand in a block.
+fn recordings() -> Vec<Vec<u8>> {
+    let recorded = |run: Vec<u8>| {
+        let (header, mut entries) = runs::decode(&run);
+        entries.truncate(24);
+        let whole = write(&header, &entries);
+        let (block_head, rest) = whole[head(&header).len()..].split_first_chunk::<BLOCK_HEAD_BYTES>()?;
+        let [_, len @ .., _, _, _, _] = *block_head;
+        rest.get(..u32::from_le_bytes(len) as usize).map(<[u8]>::to_vec)
+    };
+    server().into_iter().take(6).filter_map(recorded).collect()
+}
+
+/// A block begins with its kind, length and checksum.
+const BLOCK_HEAD_BYTES: usize = 9;
+
+/// Servers in the middle of a run, as inputs of the target `server`.
+pub fn running() -> Vec<Vec<u8>> {
+    let mut seeds = server();
+    seeds.truncate(15);
+    seeds.into_iter().step_by(4).collect()
 }
 
 const PLAYLIST: &str = "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:1\n\

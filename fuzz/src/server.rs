@@ -76,11 +76,19 @@ pub fn decode(bytes: &[u8]) -> (Header, Vec<Entry>) {
     let mut header = Header::new(&config, &Seed::from_u64(7), Epoch(1_700_000_000_000_000));
     let kernel = source.byte();
     header.kernel = if kernel & 3 == 0 { Kernel::Recorded } else { Kernel::Open };
-    let mut list = List::default();
+    (header, entries(source, List::default()))
+}
+
+/// What the bytes mean to a server that has `conns` connections, from `now` on.
+pub fn go_on(source: Source<'_>, conns: u32, now: Instant) -> Vec<Entry> {
+    entries(source, List { entries: Vec::new(), now, conns, clocks: vec![0; conns as usize] })
+}
+
+fn entries(mut source: Source<'_>, mut list: List) -> Vec<Entry> {
     while !source.is_empty() && list.entries.len() < ENTRIES_MAX {
         list.step(&mut source);
     }
-    (header, list.entries)
+    list.entries
 }
 
 /// More than any finding needs.

@@ -24,7 +24,7 @@ pub const CRATES: [(&str, &str, &[&str]); 7] = [
     ("dacapo-server", "", &["dacapo", "tools", "load"]),
     ("conformance", "conformance", &["dacapo"]),
     ("sim", "sim", &["dacapo", "conformance"]),
-    ("fuzz", "fuzz", &["dacapo", "conformance", "sim"]),
+    ("fuzz", "fuzz", &["dacapo", "conformance", "sim", "tools"]),
 ];
 
 /// Plain data: importable from anywhere.
