@@ -1,8 +1,8 @@
-//! Captures: what real programs said, kept in folders that a reviewer can read.
+//! Captures: recorded bytes of real programs, in folders that a reviewer can read.
 //!
 //! ```text
 //! fixtures/captures/<protocol>/<peer>-<version>-<what>/
-//!   about.ron     who spoke, how it was made, seed and settings of the server that is to answer
+//!   about.ron     the program, how it was captured, seed and settings of the server that answers
 //!   inputs        what was said and when, as a recording (src/record); or client.bin: the bytes of one
 //!                 connection, given at once
 //!   reference     what the server of that day answered, as a recording too; may be missing

@@ -1,4 +1,4 @@
-//! Whether a server still does its work after what was done to it.
+//! Checks that a server still works after hostile input.
 
 use crate::http;
 use crate::media;

@@ -1,4 +1,4 @@
-//! HTTP/1.1 by hand: requests as bytes, answers as status, headers and body.
+//! A plain HTTP/1.1 client. In: requests as bytes. Out: responses as status, headers and body.
 //!
 //! Reads bodies by length, in chunks, or up to the end of the connection, whole or as a live stream.
 
@@ -139,7 +139,7 @@ impl Read for Answer {
 /// Connects, with ten seconds of patience for each read and write.
 ///
 /// # Panics
-/// If nobody listens.
+/// If no server listens there.
 #[track_caller]
 pub fn dial(server: SocketAddr) -> TcpStream {
     let socket = TcpStream::connect(server).expect("the server listens");

@@ -1,8 +1,8 @@
-//! Judges the server by programs that are not ours: FFmpeg, GStreamer, OBS, VLC, Chromium, tshark.
+//! Conformance tests: the server beside independent programs (FFmpeg, GStreamer, OBS, VLC, Chromium, tshark).
 //!
-//! `tests/` holds the judgements; this library holds what they share: a server on free ports, tools with
-//! time limits, media made by FFmpeg, comparisons packet by packet, and readers of the wire that are
-//! independent of the server's own.
+//! `tests/` holds the tests; this library holds what they share: a server on free ports, tools with time
+//! limits, media made by FFmpeg, comparisons packet by packet, and parsers that are independent of the
+//! server's own.
 
 pub mod capture;
 pub mod ffmpeg;

@@ -1,5 +1,5 @@
-//! The judges' own program: makes captures of what tcpdump recorded, says how their expectations stand, makes
-//! failing recordings small.
+//! The program `conformance`: imports captures from packet files, compares them with their expectations,
+//! shrinks recordings that fail.
 
 use clap::{Parser, Subcommand};
 use conformance::capture::{self, About, Capture};
@@ -50,7 +50,7 @@ enum Command {
         #[arg(long, default_value_os_t = capture::shelf())]
         shelf: PathBuf,
     },
-    /// Play a capture and print what everybody is sent.
+    /// Replay a capture and print what each connection is sent.
     Tell {
         /// Its name.
         name: String,

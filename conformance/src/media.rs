@@ -1,4 +1,4 @@
-//! What is published: short films that FFmpeg makes once and keeps under `target/fixtures`.
+//! Media for publishers: short files that FFmpeg makes once and keeps under `target/fixtures`.
 //!
 //! All are FLV files, so that publishing them in stream copy sends their very tags. All are 320x180 at 25
 //! frames a second with a tone of one kilohertz.
@@ -19,7 +19,7 @@ pub fn h264_aac_plain() -> PathBuf {
     encode("h264_aac_plain.flv", Ffmpeg::V5, 8, &format!("{H264} -bf 0 -g 25 {AAC}"))
 }
 
-/// The same as [`h264_aac_plain`] for half a minute, for those who watch a while.
+/// The same as [`h264_aac_plain`] for half a minute, for players that stay longer.
 pub fn h264_aac_long() -> PathBuf {
     encode("h264_aac_long.flv", Ffmpeg::V5, 32, &format!("{H264} -bf 0 -g 25 {AAC}"))
 }

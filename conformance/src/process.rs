@@ -1,7 +1,7 @@
-//! Programs that are not ours, run with a time limit and in a process group of their own.
+//! External programs, each with a time limit and a process group of its own.
 //!
-//! A missing program fails the test and names the command that installs it. Nothing that is started here
-//! outlives the value that stands for it. Output goes to files, so that no pipe can fill up and stop a tool.
+//! A missing program fails the test and names the command that installs it. Dropping the value ends its
+//! processes. Output goes to files, so that no pipe can fill up and block a tool.
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::ffi::{OsStr, OsString};

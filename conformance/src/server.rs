@@ -1,6 +1,6 @@
-//! The server that is judged: the release binary on free ports, ended when dropped.
+//! The server under test: the release binary on free ports, ended when dropped.
 //!
-//! What it logs is part of the judgement: a line at ERROR or a panic fails the test that caused it.
+//! A log line at ERROR or a panic fails the test that caused it.
 
 use crate::process::{Running, Tool, secs, tail, until};
 use rustix::process::Signal;
@@ -151,10 +151,10 @@ impl Server {
         assert!(found.is_some(), "the log does not say {text:?}:\n{}", tail(&self.log()));
     }
 
-    /// Waits until somebody publishes `name` and its first picture or sound has come.
+    /// Waits until `name` is published and its first audio or video frame has come.
     ///
     /// # Panics
-    /// If nobody does within ten seconds.
+    /// If that takes more than ten seconds.
     #[track_caller]
     pub fn await_stream(&self, name: &str) {
         let live = until(secs(10), || {

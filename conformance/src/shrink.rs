@@ -1,9 +1,9 @@
-//! Makes a failing run small: takes away whole connections, then ranges of entries, then halves of payloads
-//! and pauses, as long as what is left still fails (delta debugging, Zeller and Hildebrandt 2002).
+//! Shrinks a failing run: removes connections, then ranges of entries, then halves of payloads and pauses, as
+//! long as the rest still fails (delta debugging, Zeller and Hildebrandt 2002).
 //!
-//! In: the entries of a run and a predicate that says whether a list still fails. Out: a list that fails and
-//! of which nothing that was tried can be taken away. Deterministic, and bounded by how often the predicate
-//! may be asked. Never: knows what a failure is, or changes the order of entries.
+//! In: the entries of a run, and a predicate that is true for a failing list. Out: a failing list from which
+//! no further removal that was tried keeps the failure. Deterministic; the number of calls of the predicate
+//! is bounded. Never: knows what a failure is, or changes the order of entries.
 
 use dacapo::base::time::Instant;
 use dacapo::record::{ConnNo, Entry, Event, Header, Kernel};
@@ -60,7 +60,7 @@ pub fn shrink_telling(
     if !failed {
         return work.entries;
     }
-    // With such a kernel these are looked at by nobody.
+    // With such a kernel these entries have no effect.
     if header.kernel == Kernel::Open {
         work.what = "what was noticed";
         let told = |entry: &Entry| entry.event.is_input() && !matches!(entry.event, Event::Sent { .. });
@@ -264,8 +264,8 @@ mod tests {
         Header { kernel: Kernel::Open, ..header }
     }
 
-    /// Twenty connections that each say thirty times sixteen bytes, of which one is the number of who says
-    /// it.
+    /// Twenty connections that each send sixteen bytes thirty times; one of these bytes is the connection's
+    /// number.
     fn long() -> Vec<Entry> {
         let peer = "192.0.2.1:9".parse().expect("an address");
         let at = |ms| Instant::from_micros(ms * 1000);

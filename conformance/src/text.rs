@@ -1,4 +1,4 @@
-//! Texts beside each other: what is only in one and what is only in the other, line by line.
+//! Compares two texts line by line: lines that are in one of them alone.
 
 /// Lines that are only in `old` with `-` in front, those only in `new` with `+`; what is in both is left out.
 pub fn difference(old: &str, new: &str) -> String {

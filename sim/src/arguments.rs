@@ -1,4 +1,4 @@
-//! What is typed behind `sim`.
+//! The command line of `sim`.
 
 use crate::campaign::Place;
 use crate::options::Mode;
@@ -6,34 +6,34 @@ use crate::thread_pool;
 use clap::{Parser, ValueEnum};
 use log::Level;
 
-/// Plays the server in a simulated world.
+/// Runs the server in a simulated world.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "sim", after_help = EXIT_CODES)]
 pub struct Arguments {
-    /// The run to play; without it, a campaign of many
+    /// Seed of the run; without it, a campaign of many runs
     pub seed: Option<u64>,
-    /// So many runs, from SEED (or 1) on; default 1 with SEED, else 300
+    /// Number of runs, from SEED (or 1) on; default 1 with SEED, else 300
     #[arg(long, value_name = "N")]
     pub seeds: Option<u64>,
-    /// What is drawn
+    /// Kind of the runs
     #[arg(long, value_enum, default_value_t = Mode::Swarm)]
     pub mode: Mode,
-    /// Go on for so long instead
+    /// Run for this many minutes instead
     #[arg(long, value_name = "M")]
     pub minutes: Option<u64>,
-    /// Where
+    /// Simulated world
     #[arg(long, value_enum, default_value_t = World::Tiny)]
     pub world: World,
-    /// Play every run twice and compare
+    /// Run each seed twice and compare
     #[arg(long)]
     pub check: bool,
-    /// So many runs at a time; default as many as there are cores; the result does not depend on it
+    /// Number of runs at a time, by default the number of cores; does not change the results
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// Print a line for each run instead of the table: seed, hash, events; to hold two builds together
+    /// Print a line for each run instead of the table: seed, hash, events; to compare two builds
     #[arg(long)]
     pub hashes: bool,
-    /// Print what happens, line by line
+    /// Print each event
     #[arg(long)]
     pub trace: bool,
     /// Print the server's log, too: error, warn, info, debug or trace
@@ -42,33 +42,34 @@ pub struct Arguments {
 }
 
 const EXIT_CODES: &str = "\
-exit code: 0 all is well, 2 an invariant does not hold, 3 somebody waits in vain, 4 two runs differ,
-           5 a mark was missed, 64 the command makes no sense, 101 the server panicked";
+exit code: 0 success, 2 an invariant does not hold, 3 a peer does not get what it waits for,
+4 two runs of a seed differ, 5 a mark was not reached, 64 the command line is not valid,
+101 the server panicked";
 
-/// Where the runs of a campaign take place.
+/// The world of the runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum World {
-    /// One queue of events
+    /// One process with one queue of events
     Tiny,
-    /// Hosts and links
+    /// Hosts and links, by the crate turmoil
     Turmoil,
     /// Odd seeds in turmoil, even ones in the tiny world
     Both,
 }
 
 impl Arguments {
-    /// So many runs at a time.
+    /// Number of runs at a time.
     pub fn jobs(&self) -> usize {
-        // Lines of two runs at a time would be nobody's.
+        // Lines of several runs could not be told apart.
         if self.trace || self.log.is_some() { 1 } else { self.jobs.unwrap_or_else(thread_pool::threads) }
     }
 
-    /// One run, to be looked at.
+    /// True for one run, whose details are printed.
     pub fn single(&self) -> bool {
         self.seed.is_some() && self.seeds.is_none() && self.minutes.is_none()
     }
 
-    /// How many runs.
+    /// Number of runs.
     pub fn runs(&self) -> u64 {
         match (self.seeds, self.single() || self.mode == Mode::Perf, self.minutes) {
             (Some(seeds), ..) => seeds,
@@ -78,7 +79,7 @@ impl Arguments {
         }
     }
 
-    /// Where the run `seed` takes place.
+    /// The world of the run `seed`.
     pub fn place(&self, seed: u64) -> Place {
         match self.world {
             World::Tiny => Place::Tiny,

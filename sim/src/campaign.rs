@@ -1,4 +1,4 @@
-//! Many runs: each from its number, what came of them, and what a failing one says.
+//! Campaigns: many runs, each from its seed, with a summary and a line for each failure.
 
 use crate::canary::Canary;
 use crate::checker::{Failure, invariant};
@@ -16,15 +16,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub mod exit {
     /// An invariant does not hold.
     pub const INVARIANT: u8 = 2;
-    /// Somebody who should be content is not.
+    /// A peer does not get what it waits for.
     pub const LIVENESS: u8 = 3;
-    /// Two runs of a number differ.
+    /// Two runs of a seed differ.
     pub const NON_DETERMINISM: u8 = 4;
     /// The server panicked.
     pub const PANIC: u8 = 101;
 }
 
-/// In which world a run takes place.
+/// The world of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// One process and one queue of events.
@@ -33,7 +33,7 @@ pub enum Place {
     Turmoil,
 }
 
-/// One run, whatever happens in it.
+/// Runs `options`. A panic of the server is a failure of the outcome.
 pub fn run(options: &Options, place: Place, canary: Canary, loud: bool) -> Outcome {
     match place {
         Place::Tiny => watched(Run::tiny(options, canary, loud)),
@@ -41,7 +41,7 @@ pub fn run(options: &Options, place: Place, canary: Canary, loud: bool) -> Outco
     }
 }
 
-/// A run that was made ready, whatever happens in it.
+/// Plays a prepared run. A panic of the server is a failure of the outcome.
 pub fn watched<W: World>(mut run: Run<'_, W>) -> Outcome {
     coverage::take();
     coverage::take_errors();
@@ -62,10 +62,11 @@ pub fn watched<W: World>(mut run: Run<'_, W>) -> Outcome {
     outcome
 }
 
-/// What a panic says. Assertions of invariants begin with their number.
+/// The invariant and the message of a panic. Assertions of invariants begin with their number.
 fn panicked(panic: &(dyn Any + Send)) -> (String, String) {
     let words = panic.downcast_ref::<String>().map(String::as_str);
-    let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words");
+    let words =
+        words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message");
     (invariant(words).unwrap_or_else(|| "PANIC".to_owned()), words.to_owned())
 }
 
@@ -79,7 +80,7 @@ pub fn exit_code(failure: &Failure) -> u8 {
     }
 }
 
-/// The one line that a failing run ends with.
+/// The line that a failing run ends with. Holds the command that repeats the run.
 pub fn fail_line(failure: &Failure, options: &Options, place: Place, commit: &str) -> String {
     let conn_no = failure.conn_no.map_or_else(String::new, |conn_no| format!(" conn={conn_no}"));
     let mode = if options.mode == Mode::Swarm {
@@ -97,27 +98,27 @@ pub fn fail_line(failure: &Failure, options: &Options, place: Place, commit: &st
     )
 }
 
-/// What came of many runs.
+/// Summary of many runs.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
-    /// Runs.
+    /// Number of runs.
     pub seeds: u64,
-    /// Things that happened.
+    /// Number of events.
     pub events: u64,
-    /// Their own time, in microseconds.
+    /// Simulated time, in microseconds.
     pub virtual_us: u64,
-    /// Runs that failed.
+    /// Number of runs that failed.
     pub failed: u64,
     /// Faults by kind: runs that had them, and how often they were injected on purpose.
     pub faults: BTreeMap<Fault, (u64, u64)>,
-    /// Marks reached, and how often.
+    /// Marks that were reached, and how often.
     pub marks: BTreeMap<&'static str, u64>,
     /// Most payload bytes that a server held.
     pub bytes_max: u64,
 }
 
 impl Summary {
-    /// A run is over.
+    /// Adds a run.
     pub fn add(&mut self, options: &Options, outcome: &Outcome) {
         self.seeds += 1;
         self.events += outcome.events;
@@ -134,7 +135,7 @@ impl Summary {
         }
     }
 
-    /// Marks that no run has reached.
+    /// Marks that no run has reached, without the rare ones.
     pub fn missed(&self) -> Vec<&'static str> {
         let missed = coverage::MARKS.into_iter().filter(|mark| !self.marks.contains_key(mark));
         missed.filter(|mark| !coverage::RARE.contains(mark)).collect()

@@ -1,7 +1,7 @@
-//! The checker of a run: the checks of the server's own value, and the judge of its bytes.
+//! The checker of a run: checks of the server's state, and the judge of its bytes.
 //!
-//! In: everything that the shell tells the server and does for it. Out: what does not hold, with the number
-//! of the invariant. Never: changes anything.
+//! In: inputs and outputs of the server, and the bytes of both directions. Out: failures, each with the
+//! number of its invariant. Never: changes a run.
 
 use conformance::judge::hls::HlsRules;
 use conformance::judge::{Judge, Rules};
@@ -14,37 +14,37 @@ use dacapo::server::{Input, Output, Server};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Most outputs of one input that are no writes and no closes of somebody (I19).
+/// Most outputs of one input that are neither writes nor closes (I19).
 const REQUESTS_MAX: u64 = 10_000;
 
-/// Most ticks in one moment (I28).
+/// Most ticks at the same time (I28).
 const TICKS_MAX: u64 = 1_000;
 
-/// How often everybody is looked at, in time and in passes.
+/// How often all connections are checked, in time and in passes.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// How long a final response may take to leave, and a margin.
+/// Most time that sending a final response may take, with a margin.
 const FINAL_RESPONSE: Duration = Duration::from_millis(5_100);
 
-/// How late the shell may wake the server up: an epoll rounds up to whole milliseconds.
+/// How late the shell may call the server: an epoll rounds up to whole milliseconds.
 pub const LATE: Duration = Duration::from_micros(1_100);
 
 /// An invariant does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Which: `I3`, `L2`.
+    /// Its number: `I3`, `L2`.
     pub invariant: String,
-    /// When, in microseconds of the server's time.
+    /// Time of the server in microseconds.
     pub at_us: u64,
-    /// For whom.
+    /// Number of the connection, if the failure concerns one.
     pub conn_no: Option<u32>,
-    /// What, as a sentence.
+    /// What is wrong, as a sentence.
     pub words: String,
 }
 
 impl Failure {
-    /// What a peer or an assertion says, which names its invariant in brackets (or at its beginning); if it
-    /// names none, the talk itself is wrong.
+    /// A failure from the words of a peer or an assertion, which name the invariant at the beginning or in
+    /// brackets. Without a name it is a violation of the protocol.
     pub fn told(at_us: u64, words: String) -> Self {
         let invariant = invariant(&words).unwrap_or_else(|| "TALK".to_owned());
         Failure { invariant, at_us, conn_no: None, words }
@@ -61,23 +61,23 @@ pub fn invariant(words: &str) -> Option<String> {
     number(words).or_else(|| number(&words[words.rfind("(I")? + 1..]))
 }
 
-/// What the timeouts are, at most, of all configurations of a run.
+/// The longest timeouts of all configurations of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Patience {
-    /// For who neither publishes nor plays.
+    /// For peers that neither publish nor play.
     pub idle: Duration,
-    /// For a publisher that says nothing.
+    /// For publishers that send nothing.
     pub publisher: Duration,
-    /// For who takes no bytes.
+    /// For peers that take no bytes.
     pub send: Duration,
-    /// For who waits for a stream.
+    /// For peers that wait for a stream.
     pub wait: Duration,
-    /// For everybody, once the server drains.
+    /// For all peers, during a drain.
     pub drain: Duration,
 }
 
 impl Patience {
-    /// The longest of those of both.
+    /// Raises the timeouts to those of another configuration.
     pub fn widen(&mut self, config: &Config) {
         let ms = Duration::from_millis;
         let (rtmp, http, stream) = (&config.rtmp, &config.http, &config.stream);
@@ -100,19 +100,19 @@ impl Patience {
 #[derive(Debug)]
 struct Watched {
     conn: ConnId,
-    /// When it last said something, or changed what it does.
+    /// When it last sent bytes or changed its activity.
     heard: Instant,
     activity: Activity,
-    /// Since when the kernel takes nothing of it.
+    /// Since when its socket is full.
     stuck: Option<Instant>,
 }
 
-/// The watchers.
+/// The checker.
 #[derive(Debug)]
 pub struct Checker {
     /// The timeouts.
     pub patience: Patience,
-    /// How late a wake-up may be beyond the usual.
+    /// How late a wake-up may be, beyond the usual.
     pause: Duration,
     config: Config,
     failures: Vec<Failure>,
@@ -120,11 +120,11 @@ pub struct Checker {
     judge: Judge,
     /// Violations of the judge that are among the failures.
     judged: usize,
-    /// False: nobody judges the bytes.
+    /// True if the bytes are judged.
     pub judges: bool,
     now: Instant,
     conns: BTreeMap<u32, Watched>,
-    /// When the server must be told something at the latest.
+    /// The latest time of the next call of the server.
     due: Option<Instant>,
     ticks: u64,
     requests: u64,
@@ -134,7 +134,7 @@ pub struct Checker {
 }
 
 impl Checker {
-    /// How long passes of the shell may take, at most, beyond what is usual.
+    /// Sets how long passes of the shell may take, beyond the usual.
     pub fn pauses(&mut self, pause: Duration) {
         self.pause = pause;
         let rules = rules(&self.config);
@@ -142,7 +142,7 @@ impl Checker {
         self.judge.ruled(Rules { patience_us: rules.patience_us + pause_us, ..rules });
     }
 
-    /// Watchers of a server that is born with `config`.
+    /// A checker of a server that is made with `config`.
     pub fn new(config: &Config) -> Self {
         let mut checker = Checker {
             patience: Patience { send: Duration::from_secs(20), ..Patience::default() },
@@ -164,12 +164,12 @@ impl Checker {
         checker
     }
 
-    /// What does not hold, the first first.
+    /// The failures, in the order of time.
     pub fn failures(&self) -> &[Failure] {
         &self.failures
     }
 
-    /// Something does not hold.
+    /// Adds a failure.
     pub fn fail(&mut self, failure: Failure) {
         self.failures.push(failure);
     }
@@ -179,7 +179,7 @@ impl Checker {
         self.fail(Failure { invariant, at_us, conn_no, words });
     }
 
-    /// A peer was let in (as `conn`) or turned away.
+    /// A connection was accepted (as `conn`) or refused.
     pub fn accepted(&mut self, now: Instant, conn_no: Option<u32>, service: Service, conn: Option<ConnId>) {
         self.now = now;
         let (Some(conn_no), Some(conn)) = (conn_no, conn) else { return };
@@ -192,7 +192,7 @@ impl Checker {
         self.judge.opened(now.as_micros(), conn_no, service);
     }
 
-    /// The server is given these bytes.
+    /// The server is about to receive bytes.
     pub fn from_client(&mut self, now: Instant, conn_no: Option<u32>, bytes: &[u8]) {
         if let Some(conn_no) = conn_no.filter(|_| self.judges) {
             self.judge.from_client(now.as_micros(), conn_no, bytes);
@@ -202,7 +202,7 @@ impl Checker {
         }
     }
 
-    /// The kernel took these bytes of the server.
+    /// Bytes were sent.
     pub fn to_client(&mut self, now: Instant, conn_no: u32, bytes: &[u8]) {
         if self.judges {
             self.judge.to_client(now.as_micros(), conn_no, bytes);
@@ -210,7 +210,7 @@ impl Checker {
         if let Some(conn) = self.conns.get_mut(&conn_no).filter(|_| !bytes.is_empty()) {
             conn.stuck = None;
             if conn.activity == Activity::Waiting {
-                // It was answered, and waits for what it asked behind that.
+                // It was answered, and waits for the answer to its next request.
                 conn.heard = now;
             }
         }
@@ -224,7 +224,7 @@ impl Checker {
         self.judge.stalled(now.as_micros(), conn_no);
     }
 
-    /// The server closed it.
+    /// The server closed a connection.
     pub fn closed(&mut self, now: Instant, conn_no: Option<u32>) {
         self.now = now;
         if conn_no.and_then(|conn_no| self.conns.remove(&conn_no)).is_none() {
@@ -235,7 +235,7 @@ impl Checker {
         }
     }
 
-    /// The server wants something.
+    /// The server has an output.
     pub fn requested(&mut self, _: Instant, output: &Output) {
         self.requests += 1;
         if self.requests > REQUESTS_MAX {
@@ -247,7 +247,7 @@ impl Checker {
         }
     }
 
-    /// The server is about to be told something.
+    /// The server is about to handle an input.
     pub fn about_to_hear(&mut self, now: Instant, server: &Server, input: &Input<'_>) {
         self.requests = 0;
         if now < self.now {
@@ -275,7 +275,7 @@ impl Checker {
         self.now = now;
     }
 
-    /// A pass is over, and all that the server wanted was done.
+    /// A pass has ended, and all outputs were performed.
     pub fn passed(&mut self, now: Instant, server: &Server) {
         self.now = now;
         self.take_verdicts();
@@ -311,7 +311,7 @@ impl Checker {
         &self.judge
     }
 
-    /// Looks at everybody.
+    /// Checks all connections.
     fn look(&mut self, server: &Server) {
         server.check();
         let usage = server.usage();
@@ -354,12 +354,13 @@ impl Checker {
         }
     }
 
-    /// A connection has bytes, its socket has room, and nobody writes.
+    /// Reports a connection that has bytes and room, and is not written to.
     pub fn forgotten(&mut self, conn_no: u32) {
         self.wrong("I29", Some(conn_no), "it has bytes and room, and no write is wanted".to_owned());
     }
 
-    /// The run is over: nobody is connected, and enough time has passed for everything to be forgotten.
+    /// Checks that nothing is held at the end of a run: no connections are left, and all timeouts have
+    /// passed.
     pub fn finish(&mut self, now: Instant, server: &Server, sockets: usize) {
         self.now = now;
         self.judge.finish(now.as_micros());
@@ -374,10 +375,14 @@ impl Checker {
         }
         let usage = server.usage();
         if !usage.is_nothing() {
-            self.wrong("I22", None, format!("everybody has gone and this is left: {usage:?}"));
+            self.wrong("I22", None, format!("all connections are closed and this is left: {usage:?}"));
         }
         if let Some(deadline) = server.deadline() {
-            self.wrong("L6", None, format!("everybody has gone and it wakes up for {}", deadline.why));
+            self.wrong(
+                "L6",
+                None,
+                format!("all connections are closed and it wakes up for {}", deadline.why),
+            );
         }
     }
 }

@@ -1,8 +1,7 @@
-//! The disk of a simulated machine: files in memory that survive a crash of the process.
+//! The simulated disk: files in memory that survive a crash of the process.
 //!
-//! One helper thread works on it, as in `net`: changes happen in the order in which they were asked for, each
-//! after a while, and each may fail. What was asked for and had not happened when the process was killed
-//! never happens.
+//! In: file operations. Out: their results. As by the helper thread in `net`, operations are done in order,
+//! each after some time, and each may fail. Operations that are not done when the process is killed are lost.
 
 use crate::rng::{Draws, fork};
 use conformance::rng::Rng;

@@ -1,7 +1,7 @@
-//! Everything that can go wrong in a world, by name, and which of it a seed has.
+//! The faults of a simulated world, and which of them a seed has.
 //!
-//! Each fault is off in half of the seeds, so that a seed is a mixture of its own: what many faults together
-//! hide, a few of them show (swarm testing).
+//! Each seed has about half of the faults: a few faults show bugs that all of them together hide (swarm
+//! testing).
 
 use crate::rng::{Draws, fork};
 use crate::socket_faults::SocketFaults;
@@ -23,7 +23,7 @@ pub enum Fault {
     Narrow,
     /// Players stop reading, one after the other, and go on in another order.
     Swizzle,
-    /// Players read slower than the stream is, for a while or for ever.
+    /// Players read more slowly than the stream is published, for some time or to the end.
     SlowReaders,
     /// A direction of a connection is held back for a while.
     Holds,

@@ -1,11 +1,11 @@
-//! What stands between a loop and the world that it is simulated in: hardship, faults and checks.
+//! The layer between a loop and its simulated world: faults, canaries and checks.
 //!
-//! In: calls of the [`Driver`](dacapo::driver::Driver) on sockets and background work, and what it tells the
-//! server. Out: the same calls on a world's sockets and on the simulated disk; on the way reads and writes
-//! are cut short (`socket_faults`), bytes and numbers are falsified (`canary`), and every input and every
-//! byte of both directions goes to the tape, the trace and the checks (`checker`, `loop_checker`).
+//! In: calls of the [`Driver`](dacapo::driver::Driver) on sockets and background work, and inputs of the
+//! server. Out: the same calls on a world's sockets and on the simulated disk. Reads and writes are cut short
+//! (`socket_faults`), bytes and numbers are falsified (`canary`), and every input and every byte of both
+//! directions goes to the tape, the trace and the checks (`checker`, `loop_checker`).
 //!
-//! Never: knows which world it is in, or lets a connection's hardship depend on another connection.
+//! Never: knows the kind of its world, or lets the faults of a connection depend on another connection.
 
 use crate::canary::Canary;
 use crate::checker::Checker;

@@ -1,10 +1,10 @@
-//! One run with and without company: whether what a stranger, a stalled player or a foreign publisher does
-//! changes a single byte that anybody else is sent (I26).
+//! Isolation (I26): the same run with and without an additional peer, such as an attacker, a stalled player
+//! or another publisher. No byte to any other peer may change.
 //!
-//! In: a number. Out: for each connection of those who are there in both runs what it was sent, twice; but
-//! for the API, which tells about others by right. Where peers share by right (limits, file descriptors, the
-//! disk), nothing is drawn that lets them share; and the process has endless time, since who is heard a
-//! moment later may be sent the same bytes in other pieces.
+//! In: a seed. Out: for each connection of both runs the bytes that it was sent, twice. API clients are left
+//! out, since answers report on other peers. Options are drawn so that peers share no limits, file
+//! descriptors or disk. The process never lacks time, since a peer that is read later may be sent the same
+//! bytes in other pieces.
 
 use crate::campaign::watched;
 use crate::canary::Canary;
@@ -23,48 +23,47 @@ use dacapo::record::rolling_hash::RollingHash;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-/// Faults by which one peer is felt by another, and may be.
+/// Faults through which one peer may affect another.
 const SHARED: [Fault; 5] = [Fault::Flood, Fault::Exhausted, Fault::SlowDisk, Fault::FullDisk, Fault::BadDisk];
 
-/// Who comes along.
+/// The additional peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Guest {
-    /// Says what no program would.
+    /// Sends bytes that no program would send.
     Attacker,
-    /// Says what a real program once said.
+    /// Repeats the bytes of a real program.
     Recording,
-    /// Publishes odd media under a name that nobody plays.
+    /// Publishes unusual media under a name that no peer plays.
     Publisher,
-    /// Plays what others play, and reads nothing of it.
+    /// Plays the same stream as others, and reads nothing.
     Stalled,
-    /// Plays what others play, and comes and goes.
+    /// Plays the same stream as others, and leaves and returns.
     Fickle,
-    /// Publishes under the name that others play: no fault, and felt by everybody.
+    /// Publishes under the name that others play: legal, and it affects all of them.
     Rival,
 }
 
-/// Those whom nobody else may feel.
+/// The kinds that must not affect other peers.
 pub const FAULTY: [Guest; 5] =
     [Guest::Attacker, Guest::Recording, Guest::Publisher, Guest::Stalled, Guest::Fickle];
 
-/// A run that `seed` draws in which nobody shares anything but streams; `None`: it draws one with limits that
-/// are reached.
+/// The run of `seed` with options by which peers share nothing but streams. `None` if its limits are reached.
 pub fn options(seed: u64, mode: Mode) -> Option<Options> {
     let mut options = Options::draw(seed, mode);
     if options.tight {
         return None;
     }
     options.faults.retain(|fault| !SHARED.contains(fault));
-    // An operator is told about everybody, and ends whom it likes. Who says again what a program said plays
-    // what another one publishes. Both stand last.
+    // API clients see and end other connections, and peers that repeat a program play what another one
+    // publishes. Both stand last.
     options.parts.retain(|casting| !matches!(casting.part, Part::Operator { .. } | Part::Attacker));
     options.apart = true;
-    // Other budgets are other pieces.
+    // With other budgets the same bytes come in other pieces.
     options.loop_limits = Default::default();
     Some(options)
 }
 
-/// The run with these guests.
+/// The run with these additional peers.
 pub fn play(options: &Options, guests: &[Guest]) -> Outcome {
     let mut people = peers::people(options);
     for guest in guests {
@@ -73,7 +72,7 @@ pub fn play(options: &Options, guests: &[Guest]) -> Outcome {
     watched(Run::among(options, people, Canary::default(), false))
 }
 
-/// What each connection of the run's own people was sent.
+/// The bytes that each connection of the run's own peers was sent.
 pub fn heard(options: &Options, outcome: &Outcome) -> BTreeMap<SocketAddr, RollingHash> {
     let own = |peer: &SocketAddr| Person::place(peer).is_some_and(|place| place < options.parts.len());
     outcome.heard.iter().filter(|(peer, _)| own(peer)).map(|(peer, digest)| (*peer, *digest)).collect()

@@ -1,7 +1,7 @@
-//! The server inside a network with hardship in it.
+//! The simulator: runs the server in a simulated network with faults.
 //!
-//! One number draws everything. The same peers, faults and checkers run in two worlds; whatever fails can be
-//! run again from its number, or from the list of inputs that the server was given.
+//! A seed determines a whole run. The same peers, faults and checkers run in two simulated worlds. A run that
+//! fails can be repeated from its seed, or from the recorded inputs of the server.
 
 pub mod arguments;
 pub mod campaign;

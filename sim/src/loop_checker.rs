@@ -1,7 +1,6 @@
 //! Checks of the loop itself: budgets, the end of connections, lingering close, the pause of accepting.
 //!
-//! In: what a [`Driver`](dacapo::driver::Driver) does with its sockets, seen from outside of it. Out: what
-//! does not hold. Never: changes anything.
+//! In: calls of a [`Driver`](dacapo::driver::Driver) on its sockets. Out: failures. Never: changes a run.
 
 use crate::checker::{Failure, LATE};
 use crate::instruments::Sock;

@@ -1,6 +1,6 @@
-//! The simulator: the server inside a network with hardship in it.
+//! The program `sim`: runs the server in a simulated network with faults.
 //!
-//! `sim` alone plays a campaign of 300 numbers, `sim 8142` plays one run again.
+//! `sim` runs a campaign of 300 seeds, `sim 8142` one run.
 
 use clap::Parser;
 use dacapo::record;
@@ -13,13 +13,13 @@ use sim::{coverage, thread_pool};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// A campaign missed a mark.
+/// Exit code: a campaign did not reach every mark.
 const MISSED: u8 = 5;
 
-/// The command makes no sense. (Other than clap's own 2, which says that an invariant does not hold.)
+/// Exit code: the command line is not valid. Not clap's 2, which means that an invariant does not hold.
 const SENSELESS: u8 = 64;
 
-/// From so many runs on, a campaign must have reached every mark.
+/// A campaign with this many runs must reach every mark.
 const MARKS_SEEDS_MIN: u64 = 300;
 
 fn main() -> ExitCode {
@@ -27,12 +27,12 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(words) => {
             let wrong = words.use_stderr();
-            // Whoever closed the terminal needs no help.
+            // Fails if the output is closed; then the text is of no use.
             let _unread = words.print();
             return if wrong { ExitCode::from(SENSELESS) } else { ExitCode::SUCCESS };
         }
     };
-    // A panic is a failing run like any other, and is told in its line.
+    // A panic fails its run, and the run's line reports it.
     if arguments.log.is_none() {
         std::panic::set_hook(Box::new(|_| {}));
     }
@@ -44,7 +44,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// A run that is over.
+/// A finished run.
 struct Played {
     options: Options,
     place: Place,
@@ -91,7 +91,7 @@ fn campaign(arguments: &Arguments) -> ExitCode {
         speed(&summary, begun.elapsed());
     }
     if let Some((code, line)) = worst {
-        // Once more, so that it is the last thing to be read.
+        // Repeated, so that it is the last line.
         println!("{line}");
         return ExitCode::from(code);
     }
@@ -103,7 +103,7 @@ fn campaign(arguments: &Arguments) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Plays the run `seed`, twice if that is asked for.
+/// Runs `seed`, twice with `--check`.
 fn play(seed: u64, arguments: &Arguments) -> Played {
     coverage::listen(arguments.log);
     let options = Options::draw(seed, arguments.mode);
@@ -116,7 +116,7 @@ fn play(seed: u64, arguments: &Arguments) -> Played {
         outcome.compare(&run(&options, place, Canary::default(), false));
     }
     if outcome.failure.is_none() {
-        // Nobody will ask for it, and it may wait until its turn comes.
+        // Not needed, and the outcome may wait until those with smaller seeds are printed.
         outcome.inputs = Vec::new();
     }
     Played { options, place, outcome }
@@ -143,7 +143,7 @@ fn speed(summary: &Summary, elapsed: Duration) {
     println!("{seconds:.1} s, {times:.0} times as fast as the real world");
 }
 
-/// Which commit this was built from, for whoever reads the line later; the version if nobody knows.
+/// The commit of this build, or its version if the commit is not known.
 fn commit() -> &'static str {
     record::BUILD.split_once('+').map_or(record::BUILD, |(_, commit)| commit)
 }

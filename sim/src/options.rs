@@ -1,7 +1,7 @@
-//! Everything that one number draws: who comes, with what, under which limits, and what goes wrong.
+//! The options of a run, all drawn from its seed: peers, media, limits, faults.
 //!
-//! Each part has a random generator of its own, forked from the number by its name, so that a new knob or
-//! fault does not turn every seed into another run.
+//! Each part has a random generator of its own, forked from the seed by a label, so that a new option or
+//! fault does not change every run.
 
 use crate::disk::DiskFaults;
 use crate::fault::{self, Fault};
@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-/// How much of it.
+/// Kind of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
     /// Small and short: for a look, and for tests
@@ -26,7 +26,7 @@ pub enum Mode {
     Perf,
 }
 
-/// In which form a player wants its stream.
+/// The format that a player requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// RTMP.
@@ -46,77 +46,76 @@ pub enum Form {
 /// All of them.
 pub const FORMS: [Form; 6] = [Form::Rtmp, Form::Flv, Form::WsFlv, Form::Ts, Form::Aac, Form::Hls];
 
-/// Somebody's part in the run.
+/// The part of a peer in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Publishes.
     Publisher {
-        /// Which stream.
+        /// Index of the stream.
         stream: usize,
-        /// Any encoder with any film; else a well-behaved one.
+        /// True: any encoder with any media. False: a well-behaved one.
         wild: bool,
     },
     /// Plays.
     Player {
-        /// Which stream.
+        /// Index of the stream.
         stream: usize,
-        /// In which form.
+        /// Format.
         form: Form,
-        /// It comes and goes; else it stays.
+        /// True: it leaves and returns. False: it stays.
         wild: bool,
     },
-    /// Asks the API; ends clients if `wild`.
+    /// Requests the API.
     Operator {
-        /// Ends clients now and then.
+        /// True: ends other connections from time to time.
         wild: bool,
     },
-    /// Means ill.
+    /// Attacks the server.
     Attacker,
 }
 
-/// A person: its part and when it comes.
+/// A peer of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Casting {
     /// Its part.
     pub part: Part,
-    /// When it dials first, in microseconds.
+    /// Time of its first connection, in microseconds.
     pub dial_us: u64,
-    /// Whether it must be content in the end.
+    /// True if it must get what it waits for at the end of the run.
     pub core: bool,
 }
 
-/// A run, as drawn.
+/// The options of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The number.
+    /// The seed.
     pub seed: u64,
-    /// How much of it.
+    /// Kind of the run.
     pub mode: Mode,
-    /// What can go wrong.
+    /// The faults.
     pub faults: BTreeSet<Fault>,
     /// The configuration at the beginning.
     pub config: Config,
     /// True if its limits are small, so that they are reached.
     pub tight: bool,
-    /// Who comes.
+    /// The peers.
     pub parts: Vec<Casting>,
-    /// How long everything goes wrong, in microseconds.
+    /// Length of the part with faults, in microseconds.
     pub hard_us: u64,
-    /// How the shell's calls go.
+    /// Faults of reads and writes.
     pub socket_faults: SocketFaults,
-    /// The budgets and bounds of the loop.
+    /// Budgets and limits of the loop.
     pub loop_limits: Limits,
-    /// How the disk is when it all begins.
+    /// Faults of the disk at the beginning.
     pub disk: DiskFaults,
-    /// Whether the operator ends the server, or everybody leaves by themselves.
+    /// True: the operator drains the server at the end. False: all peers leave.
     pub drains: bool,
-    /// Whether the process has endless time, so that no peer waits for what another one says, and what each
-    /// connection is sent is kept apart: to see whether one peer is felt by another.
+    /// True for checks of isolation: the process never lacks time, and the bytes of each connection are kept.
     pub apart: bool,
 }
 
 impl Options {
-    /// The run that `seed` draws.
+    /// The options of the run `seed`.
     pub fn draw(seed: u64, mode: Mode) -> Self {
         let faults = if mode == Mode::Perf { BTreeSet::new() } else { fault::draw(seed) };
         let mut rng = fork(seed, "options");
@@ -289,7 +288,7 @@ fn configure(seed: u64, tight: bool, parts: &[Casting]) -> Config {
         config.stream.hls.segment_bytes_max = rng.scale(65_536, 1 << 20) as usize;
     }
     if small(&mut rng) {
-        // A ring holds at least one frame: whoever sends larger ones is refused.
+        // A ring holds at least one frame: publishers of larger ones are closed.
         config.stream.ring.bytes_max = rng.scale(65_536, 4 << 20) as usize;
         config.limits.frame_bytes = config.limits.frame_bytes.min(config.stream.ring.bytes_max);
         config.stream.ring.frames_max = rng.scale(16, 300) as usize;

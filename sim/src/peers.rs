@@ -8,7 +8,7 @@ use crate::peer::live::Format;
 use crate::rng::fork;
 use crate::world::tiny::Person;
 
-/// Everybody.
+/// The peers, in the order of the options.
 pub fn people(options: &Options) -> Vec<Person> {
     let person = |place: usize| {
         let casting = &options.parts[place];

@@ -1,4 +1,4 @@
-//! The plan of a run's hard part: what is done to the world when.
+//! The plan of faults: which are injected into the world, and when.
 
 use crate::disk::DiskFaults;
 use crate::fault::Fault;
@@ -111,7 +111,7 @@ impl Plan<'_> {
                     self.at(at, fault, Deed::Pause(us));
                 }
             }
-            // These are in the links, in the shell's calls, and in who is there.
+            // These are not planned: they are in links, in calls of the shell, and in the choice of peers.
             Fault::ShortReads
             | Fault::ShortWrites
             | Fault::Splits

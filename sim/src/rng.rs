@@ -1,6 +1,6 @@
-//! Random generators for every part of a simulation, all from one number.
+//! Random generators for the parts of a simulation, all from one seed.
 //!
-//! Each part has a generator of its own, named by a label: what one part draws never moves the numbers of
+//! Each part has a generator of its own, named by a label: draws of one part never change the numbers of
 //! another.
 
 use conformance::rng::Rng;

@@ -1,5 +1,5 @@
-//! One run: the hard part with everything going wrong, then the part in which the core must be content, then
-//! the end in which everybody is gone.
+//! One run, in three parts: with faults, then without them until the core peers get what they wait for, then
+//! the end, when all connections are closed and nothing may be left.
 
 use crate::canary::Canary;
 use crate::checker::{Checker, Failure};
@@ -92,7 +92,7 @@ impl<'a> Run<'a, Tiny> {
         Run::among(options, peers::people(options), canary, loud)
     }
 
-    /// The same among these people: some may have come along whom nobody drew.
+    /// A run in the tiny world with these peers, which may be more than those of the options.
     pub fn among(options: &'a Options, people: Vec<Person>, canary: Canary, loud: bool) -> Self {
         Run::new(options, Tiny::new(options.seed, services(options), people), canary, loud)
     }
@@ -219,7 +219,7 @@ impl<'a, W: World> Run<'a, W> {
         }
     }
 
-    /// Waits until everybody of the core is content.
+    /// Runs until all core peers have what they wait for.
     fn content(&mut self) {
         let config = &self.options.config;
         let publish = &config.stream.publish;
@@ -250,7 +250,7 @@ impl<'a, W: World> Run<'a, W> {
         }
     }
 
-    /// Everybody leaves, or is sent away; in the end nothing is left.
+    /// Ends the run: all peers leave or are drained, and then nothing may be left.
     fn end(&mut self) {
         if self.failure().is_some() {
             return;

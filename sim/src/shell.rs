@@ -1,8 +1,7 @@
-//! The simulated process: a loop with its instruments, in whatever world gives it sockets.
+//! The simulated process: a [`Driver`] as in production, with instruments around it.
 //!
-//! In: what a poll would tell (a connection waits, a socket can be read or written), and the world's time.
-//! Out: calls on the world's sockets, and when the process wants to run next. Everything that a loop does is
-//! done by [`Driver`], as in production.
+//! In: readiness of listeners and sockets, and the time of the world. Out: calls on the world's sockets, and
+//! when the process must run next.
 
 use crate::canary::Canary;
 use crate::checker::Checker;
@@ -17,7 +16,7 @@ use dacapo::driver::{Driver, Limits, Ready, Wake};
 use dacapo::server::{Input, Server};
 use std::net::SocketAddr;
 
-/// A process that serves.
+/// The simulated process.
 pub struct Shell {
     driver: Driver<SimSocket>,
     /// What is put on it.
@@ -34,7 +33,7 @@ pub struct Shell {
 const LOOK_PASSES: u64 = 16;
 
 impl Shell {
-    /// A process around a newborn server. `faults` says how the calls on a peer's socket go.
+    /// A process with a new server. `faults` gives the faults of the socket of a peer.
     pub fn new(
         server: Server,
         services: Vec<Service>,
@@ -159,7 +158,8 @@ impl Shell {
         self.driver.socket_count() + self.instruments.loop_checker.kept_open_count()
     }
 
-    /// The run is over: nobody is connected, and enough time has passed for everything to be forgotten.
+    /// Checks that nothing is held at the end of a run: no connections are left, and all timeouts have
+    /// passed.
     pub fn finish(&mut self, now_us: u64) {
         let (now, sockets) = (self.time(now_us), self.sockets());
         self.instruments.checker.finish(now, self.driver.server(), sockets);

@@ -1,7 +1,7 @@
-//! How the shell's system calls on one socket go: short reads, short writes, room that comes back late.
+//! Faults of reads and writes on one socket: short reads, short writes, room that comes back late.
 //!
-//! A random generator of its own for each connection, named by the address of the peer: what one suffers
-//! never moves another's.
+//! Each connection has a random generator of its own, named by the address of the peer, so that faults of one
+//! connection never change those of another.
 
 use crate::rng::{Draws, fork};
 use conformance::rng::Rng;

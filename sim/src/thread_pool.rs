@@ -1,8 +1,8 @@
 //! A thread pool for many runs.
 //!
-//! In: numbers, and what to do with one. Each thread takes the next number when it has done one. Out: what
-//! came of them, told in the order of the numbers, so that the number of threads cannot be seen. Never:
-//! shares anything between two runs.
+//! In: seeds, and a function. Each thread takes the next seed when it has finished one. Out: results in the
+//! order of the seeds, so that they do not depend on the number of threads. Never: shares state between two
+//! runs.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, mpsc};

@@ -1,7 +1,7 @@
-//! What happened in a run, as one number and, on demand, as lines to read.
+//! The trace of a run: one hash and, on demand, lines of text.
 //!
-//! The number covers every input of the server and every output with its bytes: two runs with the same number
-//! are the same run.
+//! The hash covers every input of the server and every output with its bytes: runs with the same hash are the
+//! same.
 
 use dacapo::record::rolling_hash::RollingHash;
 use std::collections::BTreeMap;

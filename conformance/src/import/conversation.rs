@@ -1,7 +1,7 @@
-//! Conversations of clients with servers: connections found among packets, both directions put together.
+//! Finds connections among packets and puts their two directions together.
 //!
-//! In: packets in the order of the file. Out: who came when, what was said, how it ended, and notes on what
-//! is not as it should be (bytes that were never captured, contradictions).
+//! In: packets in the order of the file. Out: for each connection its addresses, times, bytes and end, and
+//! notes on defects (bytes that were not captured, contradictions).
 
 use super::link::{Segment, What, carried};
 use super::packets::{Fault, Packet};
@@ -61,9 +61,9 @@ impl Side {
 /// One connection.
 #[derive(Clone, Debug)]
 pub struct Conversation {
-    /// Who came.
+    /// Address of the client.
     pub client: SocketAddr,
-    /// To whom.
+    /// Address of the server.
     pub server: SocketAddr,
     /// When.
     pub came: Moment,
@@ -76,7 +76,7 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// True if nobody said anything.
+    /// True if no bytes were sent.
     pub fn is_silent(&self) -> bool {
         self.to_server.said.is_empty() && self.to_client.said.is_empty()
     }
@@ -184,7 +184,7 @@ impl Traffic {
     }
 
     fn segment(&mut self, moment: Moment, source: SocketAddr, target: SocketAddr, segment: &Segment<'_>) {
-        // Who sends the first SYN is the client, even if it comes from such a port itself.
+        // The side that sends the first SYN is the client, even if its port is one of these.
         let opens = segment.syn && !segment.ack;
         let forward = opens
             || self.open.contains_key(&(source, target))

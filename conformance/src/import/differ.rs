@@ -1,8 +1,8 @@
-//! How our answers differ from those of the server that was captured, message by message.
+//! Compares answers of Dacapo with those of the captured server, message by message.
 //!
-//! In: what that server said, and what ours says to the same words. Out: a text with `-` in front of what
-//! only that one said and `+` in front of what only ours says. Media is left out: that it is the same is
-//! judged elsewhere, and what a server sends of it depends on when its player came.
+//! In: the bytes of both servers to the same client. Out: a text with `-` before messages of the captured
+//! server alone and `+` before messages of Dacapo alone. Media is left out: it is compared elsewhere, and
+//! depends on when the player came.
 
 use crate::capture::Capture;
 use crate::reader::chunk::ChunkReader;

@@ -1,12 +1,12 @@
-//! Makes a capture of what tcpdump, tshark or Wireshark recorded.
+//! Makes captures from packet files of tcpdump, tshark or Wireshark.
 //!
 //! ```text
 //! file ─▶ packets (pcap, pcapng) ─▶ link (Ethernet, Linux cooked, loopback, raw IP) ─▶ tcp (reassembly)
-//!      ─▶ conversations: who came when, what was said and how it ended, in both directions ─▶ Capture
+//!      ─▶ conversations: times, bytes and end of each connection, in both directions ─▶ Capture
 //! ```
 //!
-//! What clients said becomes the inputs, what the server of that day answered becomes the reference.
-//! Datagrams are kept apart: nothing here answers them yet.
+//! Bytes of clients become the inputs, bytes of the captured server the reference. Datagrams are kept apart:
+//! Dacapo does not answer them yet.
 
 mod conversation;
 pub mod differ;

@@ -1,4 +1,4 @@
-//! One direction of a TCP connection, put together again (RFC 9293, section 3.4).
+//! Reassembly of one direction of a TCP connection (RFC 9293, section 3.4).
 //!
 //! In: segments as they were captured: twice, out of order, overlapping. Out: the bytes in order, each piece
 //! when its last missing segment came, as the receiver had it. Where two segments say different things about

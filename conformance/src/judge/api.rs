@@ -1,9 +1,8 @@
-//! The answers of the HTTP API, held against the books (I38).
+//! Checks answers of the HTTP API against the judge's own counts (I38).
 //!
-//! In: how everything stood at the moment at which the server had a question whole, and the JSON that it
-//! answered. Out: what is wrong in it, in words. Numbers that follow from what was said on connections must
-//! be exact; where a peer's socket had no room, the server may know more than it could say, and they must be
-//! among what is possible.
+//! In: the counts at the time when the server had the whole request, and the JSON of its answer. Out: what is
+//! wrong, in words. Numbers that follow from bytes on connections must be exact. Where a peer's socket had no
+//! room, the server may know more than was seen, and the numbers must lie within bounds.
 
 use super::byte_counts::Span;
 use super::expected_role::{Deed, ExpectedRole};
@@ -71,7 +70,7 @@ pub(super) struct Client {
 pub(super) struct Sums {
     /// Bytes that came from its peers.
     pub recv: Span,
-    /// Bytes that left for those who get it.
+    /// Bytes that were sent to its players and clients.
     pub sent: Span,
     /// Frames of sound.
     pub audio: Span,
@@ -97,9 +96,9 @@ pub(super) struct Question {
     pub asked: Totals,
     /// What had gone by when the answer began to leave.
     pub answered: Option<Totals>,
-    /// Who was connected, but for those who are about nothing.
+    /// Connections that publish, play or fetch.
     pub clients: Vec<Client>,
-    /// Streams that somebody was about.
+    /// Streams that a connection published, played or fetched.
     pub streams: Vec<Stream>,
 }
 
@@ -275,7 +274,7 @@ impl Question {
         held("all vhosts", "send_bytes", sum("send_bytes")?, sent)
     }
 
-    /// True if somebody surely is about a stream, so that the server cannot have forgotten it.
+    /// True if a connection certainly uses a stream, so that the server cannot have removed it.
     fn is_held(&self, name: &str) -> bool {
         let about =
             |client: &Client| client.role.sure().is_some_and(|about| about.holds() && about.stream == name);

@@ -1,8 +1,8 @@
-//! Byte counts: how many bytes went by, on each connection and for each stream (I38).
+//! Byte counts of connections and streams, for checks of the API (I38).
 //!
-//! What counts for a stream follows from what its peers did at that moment. Where that is not known, the
-//! books say at least and at most. A stream's counters begin anew when the server forgets it, which it may do
-//! whenever nobody holds it; so they are kept in stretches, and the last ones count, who knows how many.
+//! Bytes count for a stream if the connection used it at that time. Where that is not known, the counts have
+//! a lower and an upper bound. The server may remove a stream that no connection holds; then its counters
+//! begin anew. So the counts are kept in stretches, of which an unknown number of the last ones count.
 
 use super::expected_role::{Deed, ExpectedRole};
 use std::collections::BTreeMap;
@@ -52,7 +52,7 @@ pub(super) struct Stretch {
     pub session: u32,
     /// Bytes of its peers.
     pub recv: Span,
-    /// Bytes to those who get it.
+    /// Bytes that were sent to its players and clients.
     pub sent: Span,
 }
 
@@ -95,7 +95,7 @@ impl ByteCounts {
         self.moment += 1;
     }
 
-    /// Who had room at the last quiet moment and was told nothing else was what it seemed to be.
+    /// Peers that had room at the last quiet moment, and were sent nothing since, had the role that was seen.
     pub fn confirm(&mut self, page: &mut Page) {
         if page.blocked || page.moment == self.moment || page.pending == 0 {
             return;
@@ -161,7 +161,7 @@ impl ByteCounts {
         let publishes = |role: &ExpectedRole| {
             role.abouts.iter().filter(|about| about.deed == Deed::Publishes).count() as u32
         };
-        // A publisher that ends its stream takes along who plays it, and may be back in the same breath.
+        // A publisher that ends its stream ends its players too, and may publish again at once.
         let begun = (sessions.1 + 1).saturating_sub(sessions.0);
         let ended = by_itself && (publishes(&page.role) > 0 || begun > 1 || begun > publishes(&now));
         for about in now.abouts.iter().filter(|about| about.holds()) {

@@ -45,7 +45,7 @@ pub(super) struct Place {
     pub dts_us: i64,
     /// Which stretch.
     pub stretch: u64,
-    /// False if the frame had to be moved on its own: then nobody says where to.
+    /// False if the frame was moved alone: then its new time is not defined.
     pub sure: bool,
 }
 
@@ -56,7 +56,7 @@ pub(super) struct Timeline {
     last: BTreeMap<(u8, u8), i64>,
     end: Option<i64>,
     stretch: u64,
-    /// Somebody published before.
+    /// True if the stream was published before.
     follows: bool,
     /// Tracks that this publisher has shown, and its first place.
     seen: Vec<(u8, u8)>,

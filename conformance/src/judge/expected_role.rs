@@ -1,7 +1,7 @@
-//! What a connection is about, as the server must know it after all that was said on it.
+//! The role of a connection that follows from its bytes.
 //!
-//! Between two things that happen to the server, everybody whose socket has room has been told everything;
-//! so what such a peer does is known. Of the others it is known what they may be doing.
+//! Between two inputs of the server, every peer whose socket has room was sent everything, so its role is
+//! known. For the other peers the possible roles are known.
 
 /// What a connection does with a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(super) enum Deed {
 pub(super) struct About {
     /// Name of the stream.
     pub stream: String,
-    /// What the API calls who does so.
+    /// The client kind in the API.
     pub kind: &'static str,
     /// What it does.
     pub deed: Deed,
@@ -46,7 +46,7 @@ impl About {
         self.deed != Deed::Fetches
     }
 
-    /// Whether bytes to the peer count as the stream's; `None` if nobody knows.
+    /// Whether bytes to the peer count for the stream; `None` if that is not known.
     pub fn gets(&self) -> Option<bool> {
         match self.deed {
             Deed::Publishes => Some(false),

@@ -1,4 +1,4 @@
-//! What of a frame is the same in every container, as a number to compare by.
+//! A hash of a frame that is the same in every container.
 //!
 //! NAL units stand after their lengths in FLV and MP4 and after start codes in a transport stream, which also
 //! adds delimiters and parameter sets; AV1 has a temporal delimiter here and none there. What is left is the

@@ -1,4 +1,4 @@
-//! What lies between two frames that a player got, and whether it may be missing.
+//! Gaps: the frames between two frames that a player got, and whether they may be missing.
 
 use super::model::{Position, Stream};
 use super::rules::Rules;
@@ -49,7 +49,7 @@ pub(super) fn between(
 /// Whether the server may not have taken a frame.
 fn may_be_lost(session: &Session, frame: &Accepted) -> bool {
     let late = session.over_us.is_some_and(|over_us| frame.at_us + FINAL_RESPONSE_US >= over_us);
-    // Who has ended and was never told that it was let in may not have been.
+    // A publisher that ended without an answer may not have been accepted.
     let stranger = session.presumed && session.over_us.is_some();
     session.doubtful || stranger || (late && !session.by_itself)
 }
@@ -58,8 +58,8 @@ fn may_be_lost(session: &Session, frame: &Accepted) -> bool {
 /// that frames wait for company and a pass takes.
 pub(super) fn overtaken(stream: &Stream, rules: &Rules, first: Position) -> bool {
     let Some(frame) = stream.frame(first) else { return true };
-    // Headers and data stand before a frame, and in the ring they belong to the GOP before it: who has yet to
-    // get those is overtaken when that GOP goes.
+    // Headers and data before a frame belong to the GOP before it in the ring: a player that still lacks them
+    // is overtaken when that GOP is removed.
     let mut sync = frame.sync.then_some(frame.place.dts_us);
     let mut behind = (0, 0);
     for (at, later) in stream.behind(first) {

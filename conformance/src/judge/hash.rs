@@ -1,5 +1,5 @@
-//! A quick hash of payloads: four lanes of multiplications, eight bytes each, so that hashing what twenty
-//! players got costs less than copying it. Not for enemies: who publishes may make two payloads collide.
+//! A fast hash of payloads: four lanes of multiplications, eight bytes each, so that hashing the bytes of
+//! twenty players costs less than copying them. Not safe against forged collisions.
 
 /// The hash of `bytes`.
 pub(super) fn hash(bytes: &[u8]) -> u64 {

@@ -1,11 +1,11 @@
-//! Judges what is served of HLS: playlists (I35), how long what they name can be had, and whether it is what
-//! it should be (I34), and whether the frames inside are the publisher's (I1, I6, I7, I9).
+//! Judges HLS: playlists (I35), how long the files that they name can be fetched and what these contain
+//! (I34), and whether the frames in them are the publisher's (I1, I6, I7, I9).
 //!
-//! In: what publishers sent and the server accepted, and every answer to a request for a playlist or for
-//! something that a playlist names. Out: violations. Answers may come in any order; only what one client
-//! had in its hands before another asked binds the answer to the other.
+//! In: frames that the server accepted from publishers, and all responses with playlists and the files that
+//! they name. Out: violations. Responses may come in any order; one is bound only by those that had arrived
+//! before it was requested.
 //!
-//! Never: expects a player to fetch everything. What nobody fetched is not judged.
+//! Never: expects a player to fetch everything. Files that were not fetched are not judged.
 
 use super::published::{Place, Published};
 use super::segment::{self, Found};
@@ -32,7 +32,7 @@ impl Default for HlsRules {
 /// An answer to a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<'a> {
-    /// Who asked.
+    /// The connection that requested it.
     pub conn_no: u32,
     /// When the server had the request whole, in microseconds.
     pub asked_us: u64,
@@ -82,7 +82,7 @@ struct Named {
     /// When the last playlist that named it was asked for, and how long such playlists lasted at most.
     asked_us: u64,
     lasts_us: u64,
-    /// A hash of its bytes, once somebody had them.
+    /// A hash of its bytes, after the first response with it.
     content: Option<u64>,
 }
 
@@ -243,7 +243,7 @@ impl HlsJudge {
             Some(map) => match self.named.get(map).map(|named| &named.what) {
                 Some(What::Map(Some(movie))) => segment::of_fragments(movie, answer.body),
                 _ => {
-                    // Nobody has fetched the initialisation section yet: judged when the next client comes.
+                    // The initialisation section was not fetched yet: judged with the next client.
                     self.named.entry(path.to_owned()).and_modify(|named| named.content = None);
                     return;
                 }
@@ -370,7 +370,7 @@ impl List {
         }
         let (top_first, top_end) = self.served.last().map_or((0, 0), |(_, first, end)| (*first, *end));
         self.served.push((answer.at_us, top_first.max(first), top_end.max(end)));
-        // Nobody waits for the answer to a request that was made before all of these.
+        // All requests that are older than these were answered.
         let old = self.served.len().saturating_sub(SERVED_KEPT);
         self.served.drain(..old);
         while self.entries.len() > ENTRIES_KEPT {

@@ -1,4 +1,4 @@
-//! One HTTP connection, both ways: requests, and the answers that belong to them.
+//! One HTTP connection in both directions: requests, and the responses that belong to them.
 //!
 //! A body is a stream without end (FLV, FLV in WebSocket messages, a transport stream), a file of HLS, or an
 //! answer of the API.

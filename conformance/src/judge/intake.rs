@@ -1,4 +1,5 @@
-//! The judge: sees both directions of every connection and the clock, and says what is broken.
+//! The judge: observes both directions of every connection and the clock, and reports violations of
+//! invariants.
 //!
 //! ```text
 //! from_client ──▶ what publishers sent      (model)  ─┐
@@ -6,8 +7,8 @@
 //!                 what players got          (play)   ─┘
 //! ```
 //!
-//! In: bytes, in the order in which the server was given them and the kernel took them. Out: violations.
-//! Never: knows what the server is made of, waits, or changes anything.
+//! In: bytes, in the order in which the server received them and sent them. Out: violations.
+//! Never: knows the inside of the server, waits, or changes a run.
 
 use super::api::{Client, Question, Stream, Sums, Topic, Totals};
 use super::byte_counts::{ByteCounts, Page, Span};
@@ -249,7 +250,7 @@ impl Judge {
         Question { topic, asked: self.totals(), answered: None, clients, streams }
     }
 
-    /// What the numbers of a stream may be: the last of its stretches count, who knows how many.
+    /// Bounds for the numbers of a stream: an unknown number of its last stretches count.
     fn stream(&self, name: &str) -> Stream {
         let mut sums: Vec<Sums> = Vec::new();
         for stretch in self.byte_counts.streams[name].iter().rev() {

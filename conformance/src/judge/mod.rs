@@ -1,5 +1,5 @@
-//! Judges what a server does by what it was given and what it gave, and by nothing else: by invariants that
-//! have numbers, with readers that share nothing with the server.
+//! Judges a server by its inputs and outputs alone: checks numbered invariants with parsers that share no
+//! code with the server.
 
 mod api;
 mod byte_counts;

@@ -1,10 +1,10 @@
-//! The model: for each stream, what its publishers sent and the server should have taken.
+//! The model: for each stream, the frames that its publishers sent and the server should have accepted.
 //!
-//! In: media messages of who publishes. Out: frames in order, each with what it is known by, where it should
-//! stand in time, and which configurations hold there.
+//! In: media messages of publishers. Out: frames in order, each with its identity, its expected time, and the
+//! configurations in force.
 //!
-//! Whether a publisher is let in shows only in what it is told. So what it sends waits until then, or until
-//! somebody gets a frame that can only be its own.
+//! Only the answer shows whether a publisher is accepted. So its frames wait for the answer, or until a
+//! player gets a frame that can only be of this publisher.
 
 use super::byte_counts::Span;
 use super::clock::Timeline;
@@ -51,8 +51,8 @@ pub(super) struct Model {
     pub streams: BTreeMap<String, Stream>,
     /// What is served in files.
     pub hls: HlsJudge,
-    /// Who was let in beside whom: when, the numbers of the first and of the second, and the stream. One of
-    /// the two has to go.
+    /// Pairs of publishers that were accepted for one stream: the time, the numbers of both, and the stream.
+    /// One of the two must be closed.
     pub rivals: Vec<(u64, u32, u32, String)>,
     /// Session numbers of the whole run.
     sessions: u32,
@@ -94,7 +94,7 @@ impl Model {
         sessions.for_each(|session| session.floor = None);
     }
 
-    /// A session is let in. Who publishes there already, and should have been asked to leave before.
+    /// A session is accepted. Returns the publisher of the stream that should have been closed before.
     pub fn granted(&mut self, at_us: u64, name: &str, number: u32) -> Option<u32> {
         let rules = self.rules;
         let stream = self.streams.get_mut(name)?;
@@ -110,14 +110,14 @@ impl Model {
             before.over(at_us, false);
             before.conn_no
         });
-        // Who heard of it late may have had to go before it heard that, too.
+        // A publisher that got the answer late may have been closed before that.
         session.floor = (!session.waiting.is_empty()).then_some((0, 0));
         for (at_us, kind, timestamp, body) in std::mem::take(&mut session.waiting) {
             session.media(at_us, &rules, (kind, timestamp), &body);
             self.hls.published(name, number, kind, timestamp, &body);
         }
         if stream.sessions.range(number..).next().is_some() {
-            // The news came late: somebody who asked later was let in meanwhile.
+            // The answer came late: a later publisher was accepted in the meantime.
             session.over(at_us, false);
         }
         stream.sessions.insert(number, session);
@@ -131,8 +131,8 @@ impl Model {
         }
     }
 
-    /// Takes for granted that the next one that asked was let in: somebody gets frames that may be its own.
-    /// False if nobody has asked.
+    /// Assumes that the next session that waits was accepted, since a player gets frames that may be of it.
+    /// False if no session waits.
     pub fn presume(&mut self, at_us: u64, name: &str) -> bool {
         let Some(stream) = self.streams.get(name) else { return false };
         let mut asked = stream.asked.iter();
@@ -145,7 +145,7 @@ impl Model {
         true
     }
 
-    /// A file was served. What is inside a segment cannot be told where nobody knows what was published.
+    /// A file was served. Segments cannot be judged where it is not known what was published.
     pub fn answered(&mut self, answer: Answer<'_>) {
         let path = answer.path.split('?').next().unwrap_or_default().trim_start_matches('/');
         let (name, file) = path.rsplit_once('/').unwrap_or_default();
@@ -179,7 +179,7 @@ impl Model {
         }
     }
 
-    /// Nobody can say what the server makes of what comes from here on.
+    /// From here on it is not defined what the server accepts.
     pub fn doubt(&mut self, name: &str, number: u32) {
         if let Some(session) = self.session_mut(name, number) {
             session.doubtful = true;
@@ -211,12 +211,12 @@ impl Stream {
         self.sessions.values().chain(&self.asked).any(|session| session.doubtful)
     }
 
-    /// True if somebody who has sent something has not heard yet whether it was let in.
+    /// True if a session that has sent frames has no answer yet.
     fn awaits(&self) -> bool {
         self.asked.iter().any(|session| !session.waiting.is_empty())
     }
 
-    /// True if a publisher sends what another one sent before: then nobody can say for sure whose a frame is.
+    /// True if a publisher repeats frames of another one: then the publisher of a frame is not certain.
     pub fn repeats(&self) -> bool {
         if self.awaits() {
             return true;
@@ -229,7 +229,7 @@ impl Stream {
         firsts.any(|hash| !seen.insert(hash))
     }
 
-    /// Who publishes, for who looks for a frame in vain.
+    /// The publishers of the stream, for the report of a frame that was not found.
     pub fn words(&self) -> String {
         let many = self.sessions.len();
         let last = self.sessions.values().next_back().map(|last| {

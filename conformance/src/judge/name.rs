@@ -1,4 +1,4 @@
-//! What a stream is called: from the URLs of RTMP and HTTP, as the server promises to read them.
+//! Stream names in URLs of RTMP and HTTP, as the server promises to parse them.
 //!
 //! `app/stream`, with `vhost/` before it where one is named in a query.
 
@@ -41,8 +41,8 @@ pub(super) fn of_http(target: &str) -> Option<(String, String)> {
     Some((path_of(vhost.as_deref(), &app, stream), extension.to_owned()))
 }
 
-/// The stream that a request over HTTP is about, and what the API calls whoever makes it. `ws`: it wants to
-/// go on in WebSocket messages.
+/// The stream of an HTTP request, and the client kind in the API. `ws`: the request asks for an upgrade to
+/// WebSocket.
 pub(super) fn role_of_http(target: &str, ws: bool) -> Option<(String, &'static str)> {
     let (vhost, app, file) = path(target)?;
     if let Some((above, stream)) = app.rsplit_once('/').filter(|_| is_packaged(&file)) {

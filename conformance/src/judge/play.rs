@@ -1,7 +1,7 @@
-//! One playback: what a player gets of a stream, held against what was published.
+//! One playback: compares the frames that a player gets with those that were published.
 //!
-//! In: the media messages or tags that reached it. Each is found again among the frames of the model, further
-//! on than the one before; what lies between is a gap. Out: violations of I1 to I12.
+//! In: the media messages or tags of the player. Each is found among the frames of the model, behind the one
+//! before; frames in between are a gap. Out: violations of I1 to I12.
 
 use super::byte_counts::Span;
 use super::clock::Unwrap;
@@ -166,7 +166,7 @@ impl Play {
     fn count_denied(&mut self, model: &Model, before: Option<Position>, position: Position) {
         let Some(stream) = model.streams.get(&self.report.stream) else { return };
         let Some(before) = before else {
-            // Who stalls may be denied something before its first frame.
+            // A player that stalls may miss frames before its first one.
             self.denied.max = if self.report.stalled { u64::MAX } else { 0 };
             return;
         };
@@ -279,7 +279,7 @@ impl Play {
                 }
                 None => {
                     let who = stream.map_or_else(|| "there is no such stream".to_owned(), Stream::words);
-                    court.say("I6", format!("nobody published this: {} ({who})", got.words()));
+                    court.say("I6", format!("this was not published: {} ({who})", got.words()));
                 }
             },
         }
@@ -338,9 +338,9 @@ impl Play {
         let Some(stream) = court.model.streams.get(&self.report.stream) else { return };
         let mut faults = self.prepared(&stream.sessions[&position.session], position);
         let Some(frame) = stream.frame(position) else { return };
-        // Who wants no pictures begins with the sound behind a keyframe that it does not get.
+        // A player without video begins with the audio behind a keyframe that it does not get.
         if !frame.sync && self.wants.1 {
-            faults.push(("I2", "nobody may begin here".to_owned()));
+            faults.push(("I2", "no player may begin here".to_owned()));
         }
         if rules.settings_hold && !self.report.stalled {
             faults.extend(self.burst(stream, &rules, frame, position));
@@ -356,7 +356,8 @@ impl Play {
         for track in session.configs.keys() {
             let holds = session.config_at(*track, position.frame).is_some_and(|config| config.hash.is_some());
             let times = self.configs.get(track).map_or(0, |given| given.times);
-            // Who stalls before its first frame may be given another beginning, behind what it did not take.
+            // A player that stalls before its first frame may begin later, behind frames that it did not
+            // take.
             if holds && (times == 0 || times > 1 && !self.report.stalled) {
                 let words = format!("{times} configurations of {} came before", words_of(*track));
                 faults.push(("I2", words));
@@ -404,10 +405,10 @@ impl Play {
         let at_sync = stream.frame(position).is_none_or(|frame| frame.sync);
         let pictures = || gap::between(stream, before, position, |frame| frame.track.0 == VIDEO && wants.1);
         if self.steered && !at_sync && (got.track.0 == AUDIO || pictures().is_none()) {
-            // Who wants sound again goes on at once; who wants pictures again gets sound up to a keyframe.
+            // With audio selected again it goes on at once; with video, it gets audio up to a keyframe.
             return;
         }
-        // Who wants no pictures goes on with the sound behind a keyframe that it does not get.
+        // A player without video goes on with the audio behind a keyframe that it does not get.
         let sync = at_sync || !wants.1;
         let rules = &court.model.rules;
         let excused = self.report.stalled

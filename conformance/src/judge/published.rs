@@ -1,7 +1,7 @@
-//! What the publishers of a stream sent, frame by frame: the model that segments are held against.
+//! The frames that the publishers of a stream sent: the model that HLS segments are compared with.
 //!
-//! In: bodies of media messages that the server accepted. Out: where in the film a frame is, who published
-//! it, and whether something happened before it that a playlist may mark as a discontinuity.
+//! In: bodies of media messages that the server accepted. Out: the position of a frame, its publisher, and
+//! whether a playlist may mark a discontinuity before it.
 
 use super::frame_id::FrameId;
 use crate::reader::flv::{self, Codec, VIDEO, What};

@@ -1,4 +1,4 @@
-//! What the judge saw, in numbers: for texts of expectations, and for the books that the API is held against.
+//! Numbers of a run as the judge saw it, for expectations and for checks of the API.
 
 use crate::reader::flv::Codec;
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 pub struct JudgeReport {
     /// By name.
     pub streams: BTreeMap<String, StreamReport>,
-    /// Every time that somebody played something, in the order in which it was granted.
+    /// All playbacks, in the order in which they were granted.
     pub plays: Vec<PlayReport>,
 }
 

@@ -1,11 +1,12 @@
-//! One RTMP connection, both ways: what its peer asks for, what the server grants, and the media of either.
+//! One RTMP connection in both directions: requests of the peer, answers of the server, and the media of
+//! both.
 //!
 //! ```text
 //! client ─▶ connect, publish, play, FCUnpublish, deleteStream, pause, receiveVideo …   media, aggregates
 //! server ─▶ onStatus: granted, refused, over                                           media
 //! ```
 //!
-//! Answers belong to what was asked first: a server reads nothing behind a question before its answer.
+//! An answer belongs to the oldest request: the server reads nothing behind a request before it has answered.
 
 use super::byte_counts::Span;
 use super::expected_role::{About, Deed, ExpectedRole};
@@ -338,9 +339,9 @@ impl RtmpConn {
         let Some(Asked::Publish { stream, session, fmle, left }) =
             place.and_then(|place| self.asked.drain(..=place).next_back())
         else {
-            // Who cannot be understood here may have asked all the same.
+            // A peer whose bytes cannot be parsed here may have sent a request.
             if !self.torn {
-                cx.verdict.add("I37", self.conn_no, "nobody asked to publish".to_owned());
+                cx.verdict.add("I37", self.conn_no, "there was no request to publish".to_owned());
             }
             return;
         };
@@ -375,7 +376,7 @@ impl RtmpConn {
             place.and_then(|place| self.asked.drain(..=place).next_back())
         else {
             if !self.torn {
-                cx.verdict.add("I37", self.conn_no, "nobody asked to play".to_owned());
+                cx.verdict.add("I37", self.conn_no, "there was no request to play".to_owned());
             }
             return;
         };

@@ -1,4 +1,4 @@
-//! What holds in a run: as much of the server's configuration as its promises depend on.
+//! The rules of a run: the settings of the server that its promises depend on.
 
 /// Where a player starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
-//! One publisher of one stream, from when it is let in: the frames that count, in order.
+//! One publishing session of a stream: the frames that count, in order.
 //!
-//! What counts follows the server's promises: pictures from the first keyframe on, tracks up to the limit,
-//! bodies that are well-formed and not empty, codecs that are known.
+//! By the server's promises these count: video from the first keyframe on, tracks up to the limit, bodies
+//! that are well-formed and not empty, known codecs.
 
 use super::byte_counts::Span;
 use super::clock::{Place, Timeline, Unwrap};
@@ -67,11 +67,11 @@ pub(super) struct Session {
     pub over_us: Option<u64>,
     /// It said so itself, or its connection ended: all that it sent before was taken.
     pub by_itself: bool,
-    /// Nobody can say for sure what the server makes of what it sends.
+    /// It is not defined what the server accepts of it.
     pub doubtful: bool,
     /// What it sent before it was known whether it is let in: time, kind, timestamp, body.
     pub waiting: Vec<(u64, u8, u32, Vec<u8>)>,
-    /// Somebody got what may be its own, and nobody has said that it was let in.
+    /// A player got frames that may be of it, and its answer has not come.
     pub presumed: bool,
     /// What was counted when its socket had no room any more: whether the server takes what came after that
     /// is not known. Sound, and pictures.
@@ -98,11 +98,11 @@ pub(super) struct Session {
 /// Most frames that are kept of a session: more than any ring holds.
 const FRAMES_KEPT: usize = 40_000;
 
-/// What is smaller may be silence, which everybody sends.
+/// Smaller payloads may be silence, which is the same for all publishers.
 const TELLING_BYTES: u64 = 64;
 
 impl Session {
-    /// Somebody asked to publish.
+    /// A peer requested to publish.
     pub fn new(number: u32, conn_no: u32, _at_us: u64) -> Self {
         Session {
             number,
@@ -150,7 +150,7 @@ impl Session {
             return;
         }
         let Ok(packets) = flv::packets(kind, body) else {
-            // The server leaves out what is not well-formed, too; but who is right about what is?
+            // The server leaves out what is not well-formed, too; the two may differ about what that is.
             self.doubtful = true;
             return;
         };

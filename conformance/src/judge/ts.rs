@@ -167,7 +167,7 @@ impl TsPlay {
                 ("I7", "a frame of a former publisher")
             }
             (Some(_), _) => ("I1", "a frame comes again, or too late"),
-            (None, _) => ("I6", "nobody published this"),
+            (None, _) => ("I6", "this was not published"),
         };
         let track = if kind == VIDEO { "video" } else { "audio" };
         let words = format!("{track} at {dts} ticks");

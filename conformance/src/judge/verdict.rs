@@ -1,4 +1,4 @@
-//! The list of what is broken.
+//! The list of violations.
 
 use std::fmt;
 

@@ -275,8 +275,8 @@ impl ChunkReader {
         Ok(whole.map(|()| header))
     }
 
-    /// The extended timestamp in front of a continuation. The specification has it repeated; who is
-    /// lenient takes payload that looks different for payload.
+    /// The extended timestamp before a continuation chunk. The specification repeats it; a lenient reader
+    /// takes other bytes there as payload.
     fn repeated_time(
         &self,
         stream: &Stream,

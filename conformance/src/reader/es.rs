@@ -1,5 +1,5 @@
-//! What is inside a PES packet or an MP4 sample: NAL units (ITU-T H.264 and H.265, annex B; ISO/IEC
-//! 14496-15), ADTS frames (ISO/IEC 14496-3, 1.A.2), Opus packets (Opus in MPEG-2 TS, ETSI TS 102 342).
+//! Splits PES packets and MP4 samples: NAL units (ITU-T H.264 and H.265, annex B; ISO/IEC 14496-15), ADTS
+//! frames (ISO/IEC 14496-3, 1.A.2), Opus packets (Opus in MPEG-2 TS, ETSI TS 102 342).
 //!
 //! In: the bytes. Out: where in them each unit is. [`picture`] names what of an access unit is the same in
 //! every container.

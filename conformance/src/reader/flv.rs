@@ -78,7 +78,7 @@ impl TagReader {
     /// Takes the next bytes, gives the tags that they complete.
     ///
     /// # Errors
-    /// If they are not FLV; then for ever, since nobody knows where the next tag begins.
+    /// If they are not FLV. All later calls fail too, since the beginning of the next tag is not known.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Tag>, Wrong> {
         if let Some(wrong) = &self.wrong {
             return Err(wrong.clone());

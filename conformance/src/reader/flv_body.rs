@@ -1,5 +1,5 @@
-//! What is inside the bodies of FLV tags and RTMP messages: Adobe FLV 10.1, E.4.2 and E.4.3, and Enhanced
-//! RTMP v2 (ExAudioTagHeader, ExVideoTagHeader).
+//! Parses the bodies of FLV tags and RTMP messages: Adobe FLV 10.1, E.4.2 and E.4.3, and Enhanced RTMP v2
+//! (ExAudioTagHeader, ExVideoTagHeader).
 //!
 //! In: the type and the body of a tag. Out: for each track that it speaks of, what it says and where in
 //! the body the codec's own bytes are. Never looks at these bytes.

@@ -379,7 +379,7 @@ fn chunk_size(line: &str) -> Result<u64, Wrong> {
     size.ok_or_else(|| Wrong(format!("not the size of a chunk: {:?}", start(line))))
 }
 
-/// Heads are ASCII; a byte beyond that, or a bare end of line, is somebody's trick.
+/// Heads are ASCII; another byte, or a bare end of line, may be an attack (request smuggling).
 fn text(bytes: &[u8]) -> Result<String, Wrong> {
     let bare = |at: usize| bytes[at] == b'\n' && (at == 0 || bytes[at - 1] != b'\r');
     match std::str::from_utf8(bytes) {

@@ -1,8 +1,8 @@
-//! Readers of the wire that share nothing with the server: just enough of each format to judge it, or to
-//! play a peer, a good one or a bad one.
+//! Parsers that share no code with the server: as much of each format as is needed to judge it, or to act as
+//! a peer.
 //!
-//! Those that end in `Reader` take what comes in pieces of any size, keep what is incomplete within bounds,
-//! and say what is [`Wrong`] with it instead of ending the program: a server under test may send anything.
+//! Those whose names end in `Reader` take pieces of any size, hold a bounded number of incomplete bytes, and
+//! return [`Wrong`] instead of panicking: a server under test may send anything.
 
 pub mod amf;
 pub mod boxes;

@@ -41,7 +41,7 @@ impl Elementary {
         })
     }
 
-    /// Who says what it is (2.6.8).
+    /// Registration descriptor: the organisation that defines the format (2.6.8).
     fn registration(&self) -> Option<&[u8; 4]> {
         self.descriptors.iter().find(|(tag, _)| *tag == 5).and_then(|(_, bytes)| bytes.first_chunk())
     }

@@ -1,7 +1,6 @@
-//! A peer that speaks RTMP (Adobe RTMP 1.0): a plain client with hands on every byte, for tests in which
-//! programs are too polite.
+//! A plain RTMP client (Adobe RTMP 1.0) with control of every byte, for tests that no real program can play.
 //!
-//! [`session`] writes what a good publisher sends without waiting for answers; [`Peer`] talks.
+//! [`session`] encodes a valid publisher that does not wait for answers; [`Peer`] is an interactive client.
 
 pub use super::chunk::{Message, kind};
 
@@ -69,7 +68,7 @@ pub fn session(app: &str, stream: &str, tags: &[Tag]) -> Vec<u8> {
 
 /// A client that has shaken hands.
 pub struct Peer {
-    /// The connection, for those who want to misbehave.
+    /// The connection, for tests that send other bytes.
     pub socket: TcpStream,
     reader: ChunkReader,
     /// Read from the socket and not yet asked for.

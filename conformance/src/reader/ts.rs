@@ -80,7 +80,7 @@ impl TsReader {
     /// Takes the next bytes, gives what they complete.
     ///
     /// # Errors
-    /// If they break the standard; then for ever.
+    /// If they violate the standard. All later calls fail too.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Unit>, Wrong> {
         if let Some(wrong) = &self.wrong {
             return Err(wrong.clone());

@@ -1,4 +1,4 @@
-//! What is wrong with a run: it panics, or the judge finds a law broken. The question that shrinking asks.
+//! Decides whether a run fails: it panics, or the judge finds a violation. The predicate for shrinking.
 
 use super::REST;
 use super::judged::Judged;
@@ -16,7 +16,8 @@ pub struct Fault {
     pub words: String,
 }
 
-/// What is wrong with the run of these entries; time goes on until nobody can be left. `None`: nothing.
+/// The failure of the run of these entries; `None` if there is none. Time goes on until all timeouts have
+/// passed.
 ///
 /// # Errors
 /// If the header is not one for this build.

@@ -1,8 +1,8 @@
-//! What a player was shown, whatever the format: frames with times and fingerprints, and what stood in front
-//! of them.
+//! The frames that a player got, in any format: times, hashes, and what stood before them.
 //!
-//! A frame's fingerprint is that of its codec's own bytes with the framing of the container undone, so that
-//! it is the same in FLV, TS and MP4. In: tags, a transport stream, or fragments; read by our own readers.
+//! In: tags, a transport stream, or fragments, read by independent parsers. Out: frames. The hash of a frame
+//! covers the bytes of its codec without the framing of the container, so that it is the same in FLV, TS and
+//! MP4.
 
 use super::hash::hash;
 use crate::reader::Wrong;

@@ -1,4 +1,4 @@
-//! Fingerprints of frames and messages, short enough for a line of text.
+//! Hashes of frames and messages, short enough for a line of text.
 
 /// A fingerprint of bytes (FNV-1a, folded to 32 bits).
 pub fn hash(bytes: &[u8]) -> u32 {

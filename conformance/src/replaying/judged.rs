@@ -1,4 +1,4 @@
-//! A run before the judge: what clients said and what they were sent is shown to it, in both directions.
+//! Gives the bytes of a replay to the judge, in both directions.
 
 use crate::judge::{Judge, JudgeReport, Rules, SecondPublisher, Service, StartAt};
 use dacapo::base::time::Instant;

@@ -1,5 +1,4 @@
-//! Leftovers: connections and streams that are still there. The server is asked over its own API, as an
-//! operator would.
+//! Leftovers: connections and streams that the server still has, as its API reports them.
 
 use super::Run;
 use crate::capture::listener;
@@ -10,10 +9,10 @@ use dacapo::record::{ConnNo, Entry, Event, Observer};
 use serde_json::Value;
 use std::net::SocketAddr;
 
-/// The number of who asks.
+/// Number of the connection that requests the API.
 const OPERATOR: u32 = 9000;
 
-/// How many connections and streams the server says that it has, not counting who asks.
+/// Numbers of connections and streams by the API, without the connection that requests it.
 ///
 /// # Panics
 /// If the API does not answer.
@@ -25,7 +24,7 @@ pub fn left_over(run: &mut Run) -> (usize, usize) {
 }
 
 fn ask(run: &mut Run, at: Instant, number: u32, target: &str, list: &str) -> usize {
-    // Who asked before is still there for a moment; so names are used once.
+    // The connection of an earlier request may still be open; so addresses are used once.
     let count = u32::try_from(run.replay.summary().conns).unwrap_or(0);
     let conn_no = ConnNo(OPERATOR + 2 * count + number);
     let peer = SocketAddr::from(([203, 0, 113, 9], 30_000 + (conn_no.0 % 10_000) as u16));

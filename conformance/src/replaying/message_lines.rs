@@ -1,6 +1,6 @@
-//! What is said on a wire, one line for each thing: RTMP messages, HTTP heads.
+//! Messages as lines of text: RTMP messages, HTTP heads.
 //!
-//! What names this build or this moment is left out, so that a line changes only when what is said changes.
+//! Version and time are left out, so that a line changes only when the message changes.
 
 use super::hash::hash;
 use crate::reader::amf::Amf;

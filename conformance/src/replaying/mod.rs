@@ -1,8 +1,8 @@
-//! Plays a capture to our server and hears what it answers, to the capture's own clients and to viewers:
-//! players of every format who come along for what is published.
+//! Replays a capture to the server, with viewers: additional players of every format for each published
+//! stream.
 //!
-//! In: entries and a header. Out: for each connection all bytes that it was sent and when, and how it ended.
-//! The server is driven by `dacapo::record`; what its bytes mean is read by readers of our own.
+//! In: entries and a header. Out: for each connection all bytes that it was sent, with times, and how it
+//! ended. The server is driven by `dacapo::record`; its bytes are parsed by independent parsers.
 
 pub mod fault;
 pub mod frames;
@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use viewers::Viewers;
 
-/// Longer than any timeout of the server with its defaults: after this nobody is left.
+/// Longer than any timeout of the server with its defaults: after this all connections are closed.
 pub const REST: Duration = Duration::from_secs(200);
 
 /// Whether viewers come along.
@@ -70,7 +70,7 @@ pub struct Run {
     pub replay: Replay,
     /// What viewers are there for, by name: `live/film`.
     pub streams: Vec<String>,
-    /// Who the viewers are.
+    /// The viewers.
     pub viewers: BTreeMap<ConnNo, String>,
 }
 

@@ -1,8 +1,8 @@
-//! A run as text: what each connection said and was told, and every frame that each player was shown.
+//! A run as text: the messages of each connection, and every frame that each player got.
 //!
-//! The frames of a stream are listed once, as an RTMP player gets them who waits from the beginning. What
-//! others get is told by that list: `v1..v40 +0 ms` are its pictures 1 to 40 with the same times. So a text
-//! stays small, and its diff shows what changed, in which format, at which frame.
+//! The frames of a stream are listed once, as an RTMP player that waits from the beginning gets them. For
+//! other players the text refers to that list: `v1..v40 +0 ms` are its video frames 1 to 40 with the same
+//! times. So a text stays small, and its diff shows which format and which frame have changed.
 
 use super::frames::{Frame, Shown, Tags};
 use super::viewers::FIRST_VIEWER;

@@ -1,6 +1,7 @@
-//! The same run, otherwise: bytes cut into other pieces, the end too early, time faster or slower.
+//! Variations of a run: bytes split in other ways, an early end, time faster or slower.
 //!
-//! In: entries, out: entries. What is varied is what networks vary; who says what stays as it is.
+//! In: entries. Out: entries. Only what networks change is varied; the bytes of each connection stay the
+//! same.
 
 use crate::rng::Rng;
 use bytes::Bytes;
@@ -67,7 +68,7 @@ pub fn said(entries: &[Entry], wanted: ConnNo) -> Vec<u8> {
     entries.iter().flat_map(words).collect()
 }
 
-/// The run up to where `conn_no` has said `count` bytes; there everybody hangs up.
+/// The run up to where `conn_no` has sent `count` bytes; there all peers close.
 pub fn prefix(entries: &[Entry], wanted: ConnNo, count: usize) -> Vec<Entry> {
     let mut left = count;
     let mut list = Vec::new();
@@ -107,7 +108,7 @@ pub fn stretched(entries: &[Entry], by: u64) -> Vec<Entry> {
     entries.iter().map(|entry| Entry { at: at(entry), event: entry.event.clone() }).collect()
 }
 
-/// Who comes, in order.
+/// The connections, in the order in which they came.
 pub fn conns(entries: &[Entry]) -> Vec<ConnNo> {
     let came = |entry: &Entry| match entry.event {
         Event::Accepted { conn_no, .. } => conn_no,

@@ -1,8 +1,8 @@
-//! Viewers: players of every format who come for what a capture publishes.
+//! Viewers: players of every format for the streams that a capture publishes.
 //!
-//! For each stream: an RTMP, an FLV and a TS player who wait from the first moment, an RTMP player who comes
-//! in the middle, and one who follows HLS as players do: it asks for the playlist twice a second and fetches
-//! each segment once. They say what they say blindly, or by what our own readers make of the answers.
+//! For each stream: an RTMP, an FLV and a TS player that wait from the beginning, an RTMP player that comes
+//! in the middle, and an HLS player that requests the playlist twice a second and fetches each segment once.
+//! Their bytes are fixed, or follow from the answers by independent parsers.
 
 use super::Ear;
 use crate::capture::listener;
@@ -27,17 +27,17 @@ const POLL: Duration = Duration::from_millis(500);
 /// How long it goes on without news.
 const PATIENCE: Duration = Duration::from_secs(12);
 
-/// The streams that somebody publishes, as `app/name`, in the order in which they begin.
+/// The streams that are published, as `app/name`, in the order in which they begin.
 pub fn published(entries: &[Entry]) -> Vec<String> {
     publishes(entries).into_iter().map(|(_, name)| name).collect()
 }
 
-/// When somebody publishes for the first time.
+/// Time of the first `publish`.
 pub fn first_publish(entries: &[Entry]) -> Option<Instant> {
     publishes(entries).first().map(|(at, _)| *at)
 }
 
-/// The streams that somebody publishes, with the time of the first `publish` of each.
+/// The streams that are published, with the time of the first `publish` of each.
 fn publishes(entries: &[Entry]) -> Vec<(Instant, String)> {
     let mut readers: BTreeMap<ConnNo, (ChunkReader, String)> = BTreeMap::new();
     let mut found: Vec<(Instant, String)> = Vec::new();
@@ -86,7 +86,7 @@ pub fn command(message: &Message) -> Vec<Amf> {
 
 /// All viewers.
 pub struct Viewers {
-    /// When who does something next.
+    /// The next times of viewers.
     due: BTreeSet<(Instant, u32)>,
     list: Vec<Viewer>,
 }
@@ -134,7 +134,7 @@ impl Viewers {
         self.due.insert((at, place));
     }
 
-    /// Who they are.
+    /// Their titles.
     pub fn names(&self) -> BTreeMap<ConnNo, String> {
         self.list.iter().map(|viewer| (viewer.conn_no, viewer.name.clone())).collect()
     }

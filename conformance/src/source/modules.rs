@@ -1,4 +1,4 @@
-//! Which files a crate is made of, found as the compiler finds them: from its root along `mod` lines.
+//! The files of a crate, found as the compiler finds them: from its root along `mod` lines.
 
 use super::words::words;
 use std::collections::BTreeSet;

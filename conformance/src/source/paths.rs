@@ -1,7 +1,7 @@
-//! Every path that a source file names, in full: what it imports, and what it spells out on the spot.
+//! All paths that a source file names, in full, in imports and in code.
 //!
-//! `use a::{b, c::d}` comes out as `a::b` and `a::c::d`; `self` and `super` are resolved against the
-//! module that they stand in, inline modules included.
+//! `use a::{b, c::d}` gives `a::b` and `a::c::d`; `self` and `super` are resolved against the module that
+//! they stand in, inline modules included.
 
 use super::words::Word;
 

@@ -1,7 +1,7 @@
-//! Rust source as words: comments and the insides of literals are gone, every word knows its line.
+//! A lexer for Rust source: words with their lines, without comments and the content of literals.
 //!
-//! Just enough of a lexer to read `use` lines, paths and `mod` declarations without being fooled by a
-//! comment or a string. It never fails: what is not Rust comes out as punctuation.
+//! Enough to read `use` lines, paths and `mod` declarations without errors by comments or strings. It never
+//! fails: text that is not Rust gives punctuation.
 
 /// An identifier, `::`, or one character of punctuation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! An answer of the HTTP API in which a number is wrong by one.
+//! Canary: an answer of the HTTP API in which a number is wrong by one.
 
 /// The number that is changed: the first of its kind that is not zero.
 const KEY: &[u8] = b"\"recv_bytes\":";

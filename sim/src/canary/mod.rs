@@ -1,8 +1,8 @@
-//! A shell that breaks the contract on purpose, so that it is known that the checkers would notice.
+//! Canaries: faults that are planted in the shell to prove that the checkers find them.
 //!
-//! Some canaries break what the shell tells the server; the others change what leaves for one player, as
-//! whole FLV tags or playlists, or an answer of the API. Each does it once, or until it is noticed. The tests
-//! name the invariant that must notice.
+//! Some falsify the inputs of the server; others change the bytes for one player (FLV tags, playlists) or an
+//! answer of the API. Each does so once, or until a checker reports it. Tests name the invariant that must be
+//! reported.
 
 mod answer;
 mod playlist;
@@ -16,19 +16,19 @@ use std::io::IoSlice;
 use std::time::Duration;
 use tags::{Hand, Tags};
 
-/// What a shell does wrong.
+/// A planted fault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing.
     #[default]
     None,
-    /// A tick that is due is not given: the server hears of the time later.
+    /// A tick that is due is left out once.
     TickLost,
-    /// No tick is ever given: whoever is silent stays.
+    /// All ticks are left out: silent peers are never closed.
     TimerLost,
-    /// The server is told that fewer bytes were written than were.
+    /// The server is told fewer bytes than were written.
     SentMisreported,
-    /// The server is told that more bytes were written than it had shown.
+    /// The server is told more bytes than it had shown.
     SentPastTheLimit,
     /// The socket of a closed connection stays open.
     SocketKeptOpen,
@@ -44,11 +44,11 @@ pub enum Fault {
     StepBack,
     /// A frame of what another player plays reaches a player.
     CrossStream,
-    /// A byte of a frame is another.
+    /// A byte of a frame is changed.
     PayloadChanged,
-    /// A playlist is told without its last segments.
+    /// A playlist loses its last segments.
     PlaylistShrinks,
-    /// A number in an answer of the API is another.
+    /// A number in an answer of the API is changed.
     NumberChanged,
     /// The server panics when a frame leaves.
     Panics,

@@ -1,4 +1,4 @@
-//! The answers that leave on one connection of HTTP, and a playlist among them that loses its end.
+//! Canary: in the responses on one HTTP connection, a playlist that loses its last segments.
 
 /// Playlists of a length that are let through before one is cut.
 const LISTS_BEFORE: usize = 2;

@@ -1,4 +1,4 @@
-//! The FLV tags that leave for one player over HTTP, and the hand that does something wrong with one.
+//! Canary: the FLV tags for one HTTP player, and a change of one of them.
 
 use super::Fault;
 use dacapo::record::rolling_hash::RollingHash;

@@ -1,5 +1,5 @@
-//! An operator's script: asks the HTTP API what is going on, and now and then ends a client. Whether the
-//! answers are true (I38) is judged where both ends of every connection are seen.
+//! A client of the HTTP API: requests reports and, from time to time, ends a connection. The judge, which
+//! sees both ends of every connection, checks the answers (I38).
 
 use super::{HangUp, Peer, PeerCx};
 use conformance::reader::http::{HttpEvent, ResponseReader};

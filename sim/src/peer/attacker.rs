@@ -1,10 +1,8 @@
-//! An attacker: says what no program would, or what a good one says with something broken in it.
+//! An attacker: sends bytes that no program would send, or a valid session with damage in it.
 //!
-//! In: nothing that it cares about. Out: bytes, all at once, in pieces or one by one; then it waits, closes
-//! or is gone, and comes again with something else.
-//!
-//! It is never content and never discontent: what it gets is the server's affair, as long as nobody else
-//! suffers and the server stands.
+//! In: nothing; answers are ignored. Out: bytes, all at once, in pieces or one by one; then it waits, closes
+//! or resets, and connects again with other bytes. It expects nothing of the server but that it does not fail
+//! and that other peers are not affected.
 
 use super::film::{Film, Plan};
 use super::rtmp_client::hello;
@@ -15,7 +13,7 @@ use conformance::reader::ws;
 use conformance::rng::Rng;
 use dacapo::config::Service;
 
-/// A stranger.
+/// An attacker.
 pub struct Attacker {
     /// Names that others use: "live/a".
     streams: Vec<String>,
@@ -31,7 +29,7 @@ pub struct Attacker {
 }
 
 impl Attacker {
-    /// Somebody who knows the names of `streams`, of which there is one at least.
+    /// An attacker that knows the names of `streams`, of which there is at least one.
     pub fn new(rng: &mut Rng, streams: &[String]) -> Self {
         Attacker {
             streams: streams.to_vec(),

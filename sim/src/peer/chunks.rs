@@ -1,8 +1,7 @@
-//! Writes RTMP messages as chunks (Adobe RTMP 1.0, section 5.3), in all the ways in which programs do.
+//! Writes RTMP messages as chunks (Adobe RTMP 1.0, section 5.3), with the variations of real programs.
 //!
-//! In: messages. Out: bytes. A writer keeps to full headers or leaves out what is known, repeats extended
-//! timestamps or not, names its chunk streams in one, two or three bytes, and weaves messages together or
-//! not: all as drawn.
+//! In: messages. Out: bytes. Drawn for each writer: full or compressed headers, repeated extended timestamps
+//! or not, chunk stream ids of one, two or three bytes, interleaved messages or not.
 
 use conformance::reader::flv;
 use conformance::reader::rtmp::Message;
@@ -140,7 +139,7 @@ impl ChunkWriter {
             }
         }
         // Behind a full header the specification has the timestamp itself for a delta. Programs agree on
-        // that for no longer than they send the same header again, so that nobody here relies on it.
+        // that for no longer than they send the same header again, so this writer does not rely on it.
         let delta = if format == 0 { None } else { step };
         self.last.insert(id, Last { timestamp: message.timestamp, delta, shape, stream: message.stream });
         Draft { head, next, body: &message.body, begun: false }

@@ -1,8 +1,8 @@
-//! Coded pictures and sound as encoders put them into RTMP messages, with content that is ours.
+//! Encodes video and audio frames as bodies of RTMP messages.
 //!
-//! In: what a frame is and which text it carries. Out: bodies of media messages: AVC and AAC in the old
-//! layout of FLV, HEVC, AV1 and Opus in that of Enhanced RTMP. Configurations are real ones, made by x264,
-//! x265 and SVT-AV1; what is coded is none, but framed as if it were.
+//! In: the kind of a frame and its text content. Out: bodies of media messages: AVC and AAC in the old layout
+//! of FLV; HEVC, AV1 and Opus in that of Enhanced RTMP. Configurations are real ones, made by x264, x265 and
+//! SVT-AV1; the content is text in the framing of the codec.
 
 /// How pictures are coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Casts the parts of a run: makes a peer for a role, with habits drawn.
+//! Makes a peer for a role, with options drawn from a random generator.
 
 use super::api::{self, Api};
 use super::attacker::Attacker;

@@ -1,10 +1,9 @@
-//! What a publisher sends: pictures and sound on a timeline, each frame unlike every other.
+//! The media of a publisher: video and audio on a timeline, each frame different from every other.
 //!
-//! In: a plan, drawn. Out: media messages in the order of their sending, each with the time at which it is
-//! due. Every payload begins with the stream's name, the session's number, the kind and number of the
-//! frame, so that no two are alike and each tells where it belongs.
-//!
-//! Never: decides how frames travel, in bursts or together; that is the publisher's.
+//! In: a plan, drawn. Out: media messages in the order of sending, each with its due time. Every payload
+//! begins with the stream's name, the session's number, and the kind and number of the frame, so that each
+//! frame can be identified. Never: decides whether frames are sent in bursts or one by one; the publisher
+//! does.
 
 use super::codec::{AudioCodec, VideoCodec};
 use conformance::reader::amf::Amf;
@@ -265,7 +264,7 @@ impl Plan {
         Plan { video: Some(video), audio: Some(audio), start_ms, metadata: true, twists: Vec::new() }
     }
 
-    /// Anything that somebody has ever sent.
+    /// Any media that encoders are known to send.
     pub fn wild(rng: &mut Rng) -> Self {
         let tracks = rng.pick(&[3, 3, 3, 3, 1, 2]);
         let wrap = rng.pick(&[0x0100_0000_u32, 0, 0x8000_0000]);

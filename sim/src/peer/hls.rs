@@ -6,8 +6,8 @@
 //!                  └──────────────────────────────────────────────────────┘
 //! ```
 //!
-//! In: responses and the time. Out: one request at a time, on one connection or on a new one for each.
-//! Whether the playlists keep their laws is for the judge; the player only needs to get on.
+//! In: responses and the time. Out: one request at a time, on one connection or on a new one for each. The
+//! judge checks the playlists; the player only follows them.
 
 use super::{HangUp, Peer, PeerCx};
 use conformance::reader::http::{HttpEvent, ResponseReader};
@@ -181,7 +181,7 @@ impl Hls {
             self.not_before_us = cx.now_us + self.target_us / 2;
         }
         if text.contains("#EXT-X-ENDLIST") && self.queue.is_empty() {
-            // Somebody may publish again under this name.
+            // The stream may be published again.
             self.not_before_us = cx.now_us + 2_000_000;
             self.index = None;
         }
@@ -257,7 +257,7 @@ impl Peer for Hls {
     }
 
     fn pending(&self, since_us: u64) -> Option<String> {
-        // 403 tells that this server makes no HLS: nobody waits for that.
+        // 403 means that HLS is turned off: there is nothing to wait for.
         let content = self.segment_us.is_some_and(|at| at >= since_us) || self.status == 403;
         if content || self.requests >= self.script.requests_max {
             return None;
@@ -277,7 +277,7 @@ impl Peer for Hls {
 }
 
 impl Script {
-    /// A player that plays for ever, and comes back a second after it lost its connection.
+    /// A player that never leaves, and connects again a second after it lost its connection.
     pub fn tame(rng: &mut Rng, path: &str) -> Self {
         Script {
             path: path.to_owned(),

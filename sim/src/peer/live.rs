@@ -1,7 +1,7 @@
-//! A player of an endless response: HTTP-FLV, FLV on a WebSocket, a transport stream, or sound only.
+//! A player of an endless response: HTTP-FLV, FLV over WebSocket, a transport stream, or audio alone.
 //!
-//! In: the server's bytes and the time. Out: one request; on a WebSocket also pongs, heartbeats and the
-//! goodbye; and its own model of what it may be sent, as far as the format shows it.
+//! In: the server's bytes and the time. Out: one request; over WebSocket also pongs, heartbeats and a close
+//! frame; and failures by its own model of what it may be sent, as far as the format shows.
 
 use super::player::View;
 use super::progress::Progress;
@@ -60,7 +60,7 @@ pub struct Live {
     dials: u32,
     connected: bool,
     grievance: Option<String>,
-    /// What an FLV player got on this connection, for those who want to look at it.
+    /// The body that an FLV player got on this connection, if it is kept.
     kept: Option<Vec<u8>>,
 }
 
@@ -294,7 +294,7 @@ impl Peer for Live {
 }
 
 impl Script {
-    /// A player that plays for ever, and comes back a second after it lost its connection.
+    /// A player that never leaves, and connects again a second after it lost its connection.
     pub fn tame(path: &str, format: Format) -> Self {
         Script {
             path: path.to_owned(),

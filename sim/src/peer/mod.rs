@@ -1,11 +1,10 @@
-//! The clients of a simulated server: one client's side of its connections, without sockets and clock.
+//! The simulated peers: clients of the server, without sockets and clock.
 //!
-//! In: what the world tells a peer (it is connected, bytes came, its time has come, it is over), the time and
-//! a random generator. Out: what it says, when it wants to be woken, whether it hangs up and when it dials
-//! again; and, for liveness, what it still waits for, in words.
+//! In: events (connected, bytes received, timer, connection ended), the time and a random generator. Out:
+//! bytes, the time of the next call, whether and how the connection ends, and when to connect again; for
+//! liveness, what the peer still waits for, in words.
 //!
-//! Never: uses the server's own parsers, decides how fast it is read or written to, cuts or delays
-//! anything. Hardship is the world's.
+//! Never: uses the server's parsers, or decides how fast bytes move. Faults of the network are the world's.
 
 pub mod api;
 pub mod attacker;
@@ -46,7 +45,7 @@ pub trait Peer {
     /// The time that it asked for has come.
     fn woken(&mut self, cx: &mut PeerCx<'_>);
 
-    /// Its connection is over, by whoever's doing; or it could not be made. `broken`: with a reset.
+    /// Its connection has ended or could not be made. `broken`: by a reset.
     fn ended(&mut self, cx: &mut PeerCx<'_>, broken: bool);
 
     /// What it has wanted since `since_us` and has not got, in words; `None` if it is content. A peer that

@@ -1,12 +1,12 @@
-//! An RTMP player: connects, asks for a stream, takes what comes, and sometimes steers.
+//! An RTMP player: connects, requests a stream, receives it, and may pause it or select tracks.
 //!
 //! ```text
 //! Shaking ──▶ Connecting ──▶ Creating ──▶ Playing ──▶ dials again when it is over
 //! ```
 //!
-//! In: the server's messages and the time. Out: commands; and its own model of what it may be sent: no media
-//! before `NetStream.Play.Start`, no picture before a keyframe. (Whether configurations come in time is for
-//! the judge, who knows whether the publisher sent one.)
+//! In: the server's messages and the time. Out: commands; and failures by its own model of what it may be
+//! sent: no media before `NetStream.Play.Start`, no video before a keyframe. The judge checks whether
+//! configurations come in time, since it knows whether the publisher sent one.
 
 use super::chunks::Habits;
 use super::progress::Progress;
@@ -254,7 +254,7 @@ impl Peer for Player {
 }
 
 impl Script {
-    /// A player that plays for ever, and comes back a second after it lost its connection.
+    /// A player that never leaves, and connects again a second after it lost its connection.
     pub fn tame(rng: &mut Rng, app: &str, stream: &str) -> Self {
         Script {
             app: app.to_owned(),

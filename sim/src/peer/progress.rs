@@ -1,6 +1,5 @@
-//! The progress of a player: what it has got, enough to tell whether it is content.
-//!
-//! In: that there were pictures, keyframes, sound. Out: whether something is missing, in words.
+//! The progress of a player. In: video frames, keyframes and audio that it got. Out: what is missing, in
+//! words.
 
 /// When a player last got what.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,7 +30,7 @@ impl Progress {
         self.audio_us = Some(now_us);
     }
 
-    /// What has not come since `since_us`. Who hears sound and never saw a picture listens to sound only.
+    /// What has not come since `since_us`. A player that got audio and never video plays audio only.
     pub fn missing(&self, since_us: u64) -> Option<&'static str> {
         let since = |at: Option<u64>| at.is_some_and(|at| at >= since_us);
         match (since(self.key_us), since(self.video_us), since(self.audio_us)) {

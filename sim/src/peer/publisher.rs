@@ -1,4 +1,4 @@
-//! An RTMP publisher: an encoder that connects, waits for its answers, and sends a film as time passes.
+//! An RTMP publisher: an encoder that connects, waits for answers, and sends media in real time.
 //!
 //! ```text
 //! Shaking ──▶ Connecting ──▶ Creating ──▶ Asking ──▶ Live ──▶ Done ──┐
@@ -6,8 +6,8 @@
 //!    └─────────────────────────────────────┴─────────────────────────┘ on the same connection
 //! ```
 //!
-//! In: the server's answers and the time. Out: commands, then media; and at the end of each session one of
-//! the ways in which publishers stop.
+//! In: the server's answers and the time. Out: commands, then media; at the end of each session one of the
+//! ways in which publishers stop.
 
 use super::chunks::Habits;
 use super::film::{Film, Plan};
@@ -185,7 +185,7 @@ impl Publisher {
             cx.wake_at_us = Some(cx.now_us + PATIENCE_US);
             return;
         }
-        // Who could not send for long does not make up for it.
+        // A publisher that could not send for a long time skips what it missed.
         *since_us += (cx.now_us.saturating_sub(*since_us + film.due_us())).saturating_sub(LAG_US_MAX);
         let mut due = Vec::new();
         while *since_us + film.due_us() <= cx.now_us {
@@ -292,7 +292,7 @@ impl Peer for Publisher {
 }
 
 impl Script {
-    /// An encoder that publishes for ever, and comes back a second after it lost its connection.
+    /// An encoder that never stops, and connects again a second after it lost its connection.
     pub fn tame(rng: &mut Rng, app: &str, stream: &str) -> Self {
         let session = Session { length_us: u64::MAX / 2, stop: Stop::Unpublish, pause_us: 1_000_000 };
         Script {

@@ -1,6 +1,6 @@
-//! A player of recordings: says what a real program once said, at its pace, whatever is answered.
+//! A peer that repeats the bytes of a real program at their pace, and ignores answers.
 //!
-//! In: the captures under `fixtures/captures`, and the time. Out: a real client's bytes.
+//! In: the captures under `fixtures/captures`, and the time. Out: the bytes of a real client.
 
 use super::{HangUp, Peer, PeerCx};
 use conformance::rng::Rng;
@@ -24,7 +24,7 @@ pub struct Said {
     pub end: Option<(u64, HangUp)>,
 }
 
-/// Somebody who says it again.
+/// A peer that repeats a capture.
 pub struct Recording {
     said: &'static Said,
     /// How much faster than then; 1: as then.

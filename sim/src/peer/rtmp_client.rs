@@ -1,10 +1,10 @@
-//! What all RTMP clients do alike: shake hands, read chunks, acknowledge, answer pings, ask commands.
+//! The part that all RTMP clients share: handshake, chunks, acknowledgements, pings, commands.
 //!
 //! ```text
 //! C0 C1 ──▶   ◀── S0 S1 S2   C2 ──▶   then messages in both directions
 //! ```
 //!
-//! In: the server's bytes. Out: its messages, and what is answered by itself.
+//! In: the server's bytes. Out: its messages, and automatic answers.
 
 use super::PeerCx;
 use super::chunks::{ChunkWriter, Habits};
@@ -18,7 +18,7 @@ use conformance::rng::Rng;
 #[derive(Clone, Debug)]
 pub struct RtmpClient {
     reader: ChunkReader,
-    /// For those who want to write their own.
+    /// For peers that write messages of their own.
     pub writer: ChunkWriter,
     /// S0 and S1, which C2 answers.
     greeting: Vec<u8>,

@@ -1,4 +1,4 @@
-//! Every good peer gets what it wants from a real server when nothing stands in its way.
+//! Every well-behaved peer gets what it requests from a real server without faults.
 
 use super::draw::{Cast, ROLES, Role, draw};
 use super::live::{self, Format, Live};

@@ -1,7 +1,7 @@
 //! One TCP connection of the tiny world: two pipes with latency, jitter, bandwidth and a window.
 //!
-//! In: bytes that one end writes, and the time. Out: segments with the time when they arrive. Order is kept,
-//! nothing is lost: what TCP promises is kept, everything else is drawn.
+//! In: bytes that one end writes, and the time. Out: segments with their times of arrival. As TCP promises,
+//! order is kept and nothing is lost; everything else is drawn.
 
 use crate::instruments::Sock;
 use crate::rng::{Draws, fork};

@@ -1,4 +1,4 @@
-//! Worlds that a shell and its peers can live in, and what a run needs of one.
+//! Simulated worlds of a process and its peers, and the interface that a run needs.
 
 pub mod link;
 pub mod net;

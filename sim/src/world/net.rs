@@ -1,4 +1,4 @@
-//! The network of the tiny world: links, a priority queue of what happens when, and the server's sockets.
+//! The network of the tiny world: links, a priority queue of events, and the server's sockets.
 
 use crate::instruments::Sock;
 use crate::world::link::{Fin, Link};
@@ -206,7 +206,7 @@ impl Net {
         self.links.remove(&sock);
     }
 
-    /// The process is gone: who knocked is turned away.
+    /// The process has ended: connections that wait to be accepted are refused.
     pub fn stop_listening(&mut self) {
         self.listening = false;
         for sock in std::mem::take(&mut self.knocks).into_values().flatten() {

@@ -1,7 +1,7 @@
 //! The tiny world: everything in one process and one queue of events.
 //!
-//! In: people with their peers, a shell, a plan of deeds. Out: the run. Time jumps from event to event, so
-//! that an hour of streaming is a matter of seconds.
+//! In: peers, a shell, a plan of faults. Out: the run. Time jumps from event to event, so that an hour of
+//! streaming takes seconds.
 
 use crate::checker::Failure;
 use crate::disk::Disk;
@@ -49,7 +49,7 @@ pub struct Person {
 }
 
 impl Person {
-    /// A person who dials for the first time at `dial_us`.
+    /// A peer that connects for the first time at `dial_us`.
     pub fn new(seed: u64, place: usize, peer: Box<dyn Peer>, dial_us: u64) -> Self {
         Person {
             peer,
@@ -90,7 +90,7 @@ pub struct Tiny {
     pub net: Net,
     /// The server's process, while there is one.
     pub shell: Option<Shell>,
-    /// Everybody.
+    /// All peers.
     pub people: Vec<Person>,
     listeners: Vec<Service>,
     last_pass_us: u64,
@@ -98,7 +98,7 @@ pub struct Tiny {
     paused_us: u64,
     /// What a peer holds against the server.
     grievance: Option<Failure>,
-    /// Deeds that wait for whoever runs the world.
+    /// Planned faults that are due and wait for the run.
     pub deeds: Vec<usize>,
 }
 

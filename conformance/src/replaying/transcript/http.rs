@@ -14,7 +14,7 @@ use crate::text::difference;
 use dacapo::base::time::Instant;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Which initialisation section belongs to which segment, whoever fetched them.
+/// The initialisation section of each segment, whichever connection fetched them.
 #[derive(Default)]
 pub struct Inits {
     /// By target.
@@ -182,7 +182,7 @@ impl Talker<'_> {
             }),
             "m4s" => match self.inits.of_segment.get(path).and_then(|init| self.inits.movies.get(init)) {
                 Some(movie) => frames::fragments(movie, body),
-                None => Err(Wrong::new("nobody fetched its initialisation section")),
+                None => Err(Wrong::new("its initialisation section was not fetched")),
             },
             _ if body.is_empty() => return,
             _ => {

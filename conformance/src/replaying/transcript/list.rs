@@ -1,4 +1,4 @@
-//! The frames of a stream as a list with numbers, and what somebody was shown told by these numbers.
+//! The frames of a stream as a numbered list, and the frames of a player by these numbers.
 
 use crate::replaying::frames::Frame;
 use std::fmt;
@@ -16,7 +16,7 @@ pub struct List {
     audio: Vec<Frame>,
 }
 
-/// How far in the list somebody is: the next picture and the next sound.
+/// Position of a player in the list: the next video frame and the next audio frame.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Places {
     video: usize,

@@ -1,7 +1,7 @@
-//! The hosts that peers live in: one task for all guests of a host.
+//! The hosts of peers in turmoil: one task for all peers of a host.
 //!
-//! In: what turmoil's streams bring, the time. Out: what the peers say, as fast as their fates allow; they
-//! read as fast as their pace allows.
+//! In: turmoil's streams and the time. Out: bytes of the peers. Faults and pace limit what peers write and
+//! read.
 
 use crate::peer::{Boxed, HangUp, Peer, PeerCx};
 use crate::world::link::{Fate, Pace};

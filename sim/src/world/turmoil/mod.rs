@@ -1,14 +1,14 @@
-//! The world of turmoil: several hosts, links between them, one task a host, a process that is killed and
-//! started again.
+//! The world of turmoil: several hosts with links between them, one task per host, and a process that can be
+//! killed and started again.
 //!
-//! In and out as in the tiny world. Here it is turmoil that moves segments and time; what it has no notion
-//! of is added at its edges: a write is cut into segments, since its credit counts writes and not bytes, and
-//! paces, fates and holds of single peers are kept by `guests`. A hold or a partition between hosts is
-//! turmoil's.
+//! In and out as in the tiny world. Turmoil moves segments and time. What it lacks is added here: writes are
+//! cut into segments, since its credit counts writes and not bytes, and `guests` keeps pace and faults of
+//! single peers. Holds and partitions between hosts are turmoil's.
 //!
-//! Hosts are dear, so that many guests live in one: the core in a host of its own, everybody else in two.
+//! Hosts are expensive, so many peers share one: the core peers have a host of their own, all others share
+//! two.
 //!
-//! Never: a second task on a host, or anything random that is not drawn from the seed.
+//! Never: has a second task on a host, or randomness that is not drawn from the seed.
 
 mod guests;
 mod server;
@@ -36,7 +36,7 @@ use turmoil::Sim;
 /// Where the server lives.
 const SERVER: &str = "server";
 
-/// Where guests live: the core, and two hosts for everybody else.
+/// The hosts of the peers: one for the core peers, two for all others.
 const HOSTS: [&str; 3] = ["core", "near", "far"];
 
 /// The port of a listener is its place behind this one.
@@ -56,7 +56,7 @@ const STEP: Duration = Duration::from_millis(4);
 const LONG: Duration = Duration::from_secs(100_000);
 
 /// A FIN that finds a socket full waits there for another segment, and none follows it: turmoil 0.7.2 knows
-/// no other occasion to look again. So whoever has read everything takes the end for granted after this long.
+/// no other occasion to look again. So an end that has read everything assumes the FIN after this time.
 const FIN_US: u64 = 2_000_000;
 
 /// When which end of a connection, by the guest's address, said that it has nothing more to say.
@@ -66,7 +66,7 @@ struct Goodbyes {
     guest: BTreeMap<SocketAddr, u64>,
 }
 
-/// What the tasks of the hosts share with whoever runs the world. Only one of them runs at a time.
+/// State that the tasks of the hosts share with the run. Only one of them runs at a time.
 type Shared<T> = Rc<RefCell<T>>;
 
 /// The world.
@@ -84,7 +84,7 @@ pub struct Turmoil {
 }
 
 impl Turmoil {
-    /// A world in which `people` will dial when they want to. `core`: who lives apart.
+    /// A world with these peers. `core` is true for those with a host of their own.
     pub fn new(
         seed: u64,
         listeners: Vec<Service>,

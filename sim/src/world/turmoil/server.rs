@@ -1,7 +1,7 @@
-//! The host that the server lives in: one task, which turns the shell's loop.
+//! The host of the server in turmoil: one task, which runs the shell's loop.
 //!
-//! In: turmoil's listeners and streams. Out: what the shell does with them. Streams belong to the task, so
-//! that a crash of the host drops them as a kernel would.
+//! In: turmoil's listeners and streams. Out: calls of the shell on them. The task owns the streams, so that a
+//! crash of the host drops them as a kernel does.
 
 use crate::instruments::Sock;
 use crate::shell::Shell;
