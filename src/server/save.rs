@@ -8,10 +8,9 @@
 //! saved = line "dacapo server 1 …\n", CRC-32 u32 of the rest, build, schema, state    (postcard)
 //! ```
 //!
-//! A build loads the state of another build if both have the same [`mod@schema`]; else the error names a type
-//! that differs. The checksum finds damage. A forged state is refused if its parts do not match each other;
-//! it may still be one that no run can reach. Loading never panics, and allocates at most a small multiple of
-//! the input's length. What was loaded does not panic later (fuzz target `saved`).
+//! A build loads the state of another build if both have the same [schema](mod@crate::base::schema); else the
+//! error names a type that differs. The checksum finds damage. Forged input may load as a state that no run can
+//! reach; loading never panics, and allocates at most a small multiple of the input's length.
 
 use crate::base::schema::{Schema, schema};
 use crate::base::walk::{Head, Leaf, Visit, walk};

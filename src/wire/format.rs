@@ -1,6 +1,6 @@
 //! The formats that a live stream is rendered in, once for all players of a format: a container in a framing.
 //!
-//! A new container is one row of [`ROWS`] and one branch in [`crate::wire::render`]; it is then available in
+//! A new container is one row of `ROWS` and one branch in [`crate::wire::render`]; it is then available in
 //! the framings that the row offers.
 
 use crate::media::frame::{Codec, Track, TrackKind};

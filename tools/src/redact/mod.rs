@@ -7,9 +7,9 @@
 //! with what the kernel said then, and the checks are written anew.
 //!
 //! What is to be replaced is known by types, which mark themselves when they are serialised
-//! ([`dacapo::base::secret`]): [`marks`] replaces what is marked, in a saved server as in an entry, and knows
-//! no field by its name. What peers sent is text of known protocols ([`transcript`]). Words that are known by
-//! then are replaced wherever else they stand ([`sweep`]).
+//! ([`dacapo::base::secret`]): `marks` replaces what is marked, in a saved server as in an entry, and knows
+//! no field by its name. What peers sent is text of known protocols (`transcript`). Words that are known by
+//! then are replaced wherever else they stand (`sweep`).
 //!
 //! What stays: the applications of streams, media and what stands inside it, times and sizes, what programs
 //! say of themselves (`User-Agent`, `flashVer`), ports. Words that stand in media are counted.
