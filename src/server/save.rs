@@ -9,8 +9,8 @@
 //! ```
 //!
 //! A build loads the state of another build if both have the same [schema](mod@crate::base::schema); else the
-//! error names a type that differs. The checksum finds damage. Forged input may load as a state that no run can
-//! reach; loading never panics, and allocates at most a small multiple of the input's length.
+//! error names a type that differs. The checksum finds damage. Forged input may load as a state that no run
+//! can reach; loading never panics, and allocates at most a small multiple of the input's length.
 
 use crate::base::schema::{Schema, schema};
 use crate::base::walk::{Head, Leaf, Visit, walk};
