@@ -241,7 +241,7 @@ mod tests {
         write("about.ron", &ron::to_string(&about).expect("plain data"));
         assert!(told("rtmp/some").contains("inputs: No such file"), "{}", told("rtmp/some"));
         write("inputs", "FLV");
-        assert!(told("rtmp/some").contains("inputs: this is no recording"), "{}", told("rtmp/some"));
+        assert!(told("rtmp/some").contains("inputs: not a recording"), "{}", told("rtmp/some"));
         write("client.bin", "");
         assert!(told("rtmp/some").contains("listn"), "{}", told("rtmp/some"));
     }
