@@ -269,7 +269,7 @@ fn a_recording_that_was_cut_off_is_played_up_to_there() {
     assert_eq!(ended.status.code(), Some(0), "{ended}");
     let at = bytes.len() - block_end().len();
     assert!(ended.stdout.contains(&format!("cut off at byte {at}")), "{}", ended.stdout);
-    for (text, said) in [("FLV", "this is no recording"), ("dacapo recording 7 x\n", "format 7")] {
+    for (text, said) in [("FLV", "not a recording"), ("dacapo recording 7 x\n", "format 7")] {
         std::fs::write(&torn, text).expect("a file");
         let ended = dacapo(&["replay", &torn.to_string_lossy()]);
         assert!(ended.status.code() == Some(2) && ended.stderr.contains(said), "{ended}");
