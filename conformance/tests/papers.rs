@@ -1,5 +1,5 @@
-//! Holds the papers of the repository against the code: the tables of ARCHITECTURE.md, and the list of
-//! invariants in docs/invariants.md.
+//! Holds the papers of the repository against the code: the tables of ARCHITECTURE.md, the list of invariants
+//! in docs/invariants.md, and the files that any paper names.
 //!
 //! Each rule takes a text and returns what is wrong with it. Each is tried on a planted fault.
 
@@ -12,6 +12,23 @@ const INVARIANTS: &str = "docs/invariants.md";
 
 /// Folders that are searched for names of invariants.
 const SEARCHED: [&str; 6] = ["src", "tools", "sim", "conformance", "fuzz", "benches"];
+
+/// All papers.
+const PAPERS: [&str; 10] = [
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "README.md",
+    "SECURITY.md",
+    "benches/README.md",
+    "docs/conformance.md",
+    "docs/invariants.md",
+    "docs/recording.md",
+    "docs/simulation.md",
+];
+
+/// Folders at the top that papers name files of.
+const FOLDERS: [&str; 8] = ["src", "tools", "sim", "conformance", "fuzz", "benches", "fixtures", "conf"];
 
 // The tests proper.
 
@@ -43,6 +60,15 @@ fn every_invariant_that_is_named_is_listed_and_every_listed_one_is_named() {
         .collect();
     let sources: Vec<(&str, &str)> = sources.iter().map(|(file, text)| (&file[..], &text[..])).collect();
     none_of(&invariants(&read(INVARIANTS), &sources));
+}
+
+#[test]
+fn the_files_that_a_paper_names_exist() {
+    let mut faults = Vec::new();
+    for paper in PAPERS {
+        faults.extend(missing_files(paper, &read(paper)));
+    }
+    none_of(&faults);
 }
 
 // The rules.
@@ -145,6 +171,31 @@ fn names(line: &str) -> Vec<String> {
     whole.map(|(kind, number)| format!("{kind}{number}")).collect()
 }
 
+/// The files that `text`, the paper at `paper`, links to or names in code font by a path from the top of the
+/// repository or from `src`, and that do not exist. A name with capitals, `*` or `…` in place of a part is a
+/// pattern.
+fn missing_files(paper: &str, text: &str) -> Vec<String> {
+    let folder = Path::new(paper).parent().expect("a paper is a file").to_owned();
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let links = links.filter(|link| !link.contains("://") && !link.starts_with('#'));
+    let links = links.map(|link| folder.join(link.split('#').next().unwrap_or(link)));
+    // Every second piece between backticks is in code font, but for blocks of code.
+    let blocks = text.split("```").step_by(2);
+    let code = blocks.flat_map(|block| block.split('`').skip(1).step_by(2));
+    let is_path = |word: &str| {
+        let top = word.split('/').next().unwrap_or_default();
+        let names_file = FOLDERS.contains(&top) || word.ends_with(".rs");
+        word.contains('/') && names_file && !word.contains(['*', '…', ' ', '<', '{'])
+    };
+    let is_pattern = |word: &str| word.contains("NAME") || word.contains("TARGET");
+    let paths = code.filter(|word| is_path(word) && !is_pattern(word)).map(PathBuf::from);
+    links
+        .chain(paths)
+        .filter(|path| ![repository(), repository().join("src")].iter().any(|top| top.join(path).exists()))
+        .map(|path| format!("{paper}: {} does not exist", path.display()))
+        .collect()
+}
+
 // Planted faults.
 
 #[test]
@@ -184,6 +235,22 @@ fn planted_errors_in_the_list_of_invariants_are_seen() {
     assert_eq!(names("(I14 to I17, L7)"), ["I14", "I17", "L7", "I15", "I16"]);
     assert_eq!(names("\"hvc1.1.6.L93.B0\", Node::I8, I8(i8), UTF_I8, AI3, I8_9"), [""; 0]);
     assert_eq!(names("\"I35\" and I9."), ["I35", "I9"]);
+}
+
+#[test]
+fn planted_files_that_do_not_exist_are_seen() {
+    let of = |text: &str| missing_files("docs/invariants.md", text);
+    assert_eq!(
+        of("[a](simulation.md#top), [b](../README.md), [c](https://example.org/d), `src/NAME.rs`"),
+        [""; 0]
+    );
+    assert_eq!(
+        of("`src/server/mod.rs`, `sim/src`, `src/*.rs`, `and/or`\n```\nsrc/none.rs `x` src/none\n```\n"),
+        [""; 0]
+    );
+    sees(&of("`net/none.rs`"), "net/none.rs does not exist");
+    sees(&of("[a](README.md)"), "docs/README.md does not exist");
+    sees(&of("```\nx\n``` and `src/server/none.rs`"), "src/server/none.rs does not exist");
 }
 
 // What they share.
