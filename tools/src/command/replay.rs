@@ -1,6 +1,6 @@
 //! `dacapo replay`: a recording is played again, and what happened is told.
 //!
-//! Exit codes: 0, everything is as it was recorded; 2, the file is not a recording; 3, something is not as it was.
+//! Exit codes: 0, everything is as it was recorded; 2, it is not a recording; 3, something is not as it was.
 
 use crate::command::files::Folder;
 use crate::command::log_capture;
@@ -27,7 +27,7 @@ const TABLE_ROWS_MAX: usize = 100;
 /// What to play, and what to tell of it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0, everything is as it was recorded; 1, the system refused something; \
-2, the file is not a recording; 3, something is not as it was. A recording that was cut off is played up to there, \
+2, it is not a recording; 3, something is not as it was. A recording that was cut off is played up to there, \
 which is told and is no difference. A timeline is as secret as its recording: it shows names and addresses.")]
 pub struct Args {
     /// A recording, the parts of one, or a directory with them.
