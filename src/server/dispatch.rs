@@ -36,6 +36,7 @@ impl Server {
                 self.finish(id, Reason::Limit(Limit::UnprovenBytes));
                 return;
             }
+            link.inbox.lend(&mut peer.queues.spare);
             let fits = link.inbox.receive(piece);
             assert!(fits, "the inbox has the room that it said it has (I16)");
             bytes = rest;

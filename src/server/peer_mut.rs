@@ -114,9 +114,11 @@ impl PeerMut<'_> {
         if link.inbox.is_empty() && before != ReadState::Unfinished {
             return;
         }
+        let progress = self.call(|session, cx, inbox| session.receive(cx, inbox));
+        let Link::Stream(link) = &mut self.peer.link;
+        link.inbox.settle(&mut self.queues.spare);
         // To the end of the queue: the other sessions get their calls in between.
-        if self.call(|session, cx, inbox| session.receive(cx, inbox)) == Some(Progress::More) {
-            let Link::Stream(link) = &mut self.peer.link;
+        if progress == Some(Progress::More) {
             link.read = ReadState::Unfinished;
             self.queues.sessions.push_back(self.peer.id);
         }

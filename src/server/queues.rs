@@ -2,6 +2,7 @@
 //! outcome.
 
 use crate::base::id::{ConnId, Ticket};
+use crate::base::inbox::Spare;
 use crate::base::ready::ReadyList;
 use crate::base::reason::Reason;
 use crate::base::time::Instant;
@@ -41,6 +42,9 @@ pub struct Queues {
     /// List that is lent to a session during a call. Empty between calls.
     #[serde(skip)]
     pub scratch: VecDeque<Ask>,
+    /// The buffer that is lent to inboxes.
+    #[serde(skip)]
+    pub spare: Spare,
     tickets: u64,
 }
 
@@ -82,6 +86,7 @@ impl Queues {
             closes: self.closes.iter().filter(|(id, _)| stay(*id)).cloned().collect(),
             sessions: self.sessions.iter().copied().filter(|id| stay(*id)).collect(),
             scratch: VecDeque::new(),
+            spare: Spare::default(),
             tickets: self.tickets,
         }
     }
