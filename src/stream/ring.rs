@@ -7,6 +7,7 @@
 use crate::config;
 use crate::media::frame::{Frame, TrackKind};
 use crate::media::stream_info::StreamInfo;
+use crate::media::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,6 +23,13 @@ pub struct Entry {
     pub sync: bool,
 }
 
+/// An entry that a player can start at. Its time stands here too, so that a push looks at no old entry.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Sync {
+    number: u64,
+    dts: Timestamp,
+}
+
 /// The ring.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ring {
@@ -29,8 +37,8 @@ pub struct Ring {
     entries: VecDeque<Entry>,
     /// Number of the entry at the front.
     first: u64,
-    /// Numbers of the entries that a player can start at, oldest first.
-    syncs: VecDeque<u64>,
+    /// The entries that a player can start at, oldest first.
+    syncs: VecDeque<Sync>,
     /// Payload bytes of all entries.
     bytes: usize,
     limits: config::Ring,
@@ -69,7 +77,7 @@ impl Ring {
         // Audio frames can be decoded from each one on; video only from a keyframe.
         let sync = if self.video { frame.is_video_key() } else { frame.is_media() };
         if sync {
-            self.syncs.push_back(self.head());
+            self.syncs.push_back(Sync { number: self.head(), dts: frame.dts });
         }
         let newest = frame.dts;
         self.bytes += len;
@@ -78,15 +86,14 @@ impl Ring {
         assert!(self.bytes <= self.limits.bytes_max, "the ring keeps its byte limit (I15)");
     }
 
-    fn drop_old_gops(&mut self, newest: crate::media::timestamp::Timestamp, shown: u64) {
+    fn drop_old_gops(&mut self, newest: Timestamp, shown: u64) {
         let keep_us = i64::try_from(self.limits.keep_ms).unwrap_or(i64::MAX / 1000).saturating_mul(1000);
-        while let Some(cut) = self.syncs.iter().copied().find(|sync| *sync > self.first) {
-            let entry = self.get(cut).expect("places to start are in the ring");
+        while let Some(cut) = self.syncs.iter().copied().find(|sync| sync.number > self.first) {
             // Frames that are held back must not be removed because of their age.
-            if newest - entry.frame.dts < keep_us || cut > shown {
+            if newest - cut.dts < keep_us || cut.number > shown {
                 return;
             }
-            while self.first < cut {
+            while self.first < cut.number {
                 self.pop();
             }
         }
@@ -95,7 +102,7 @@ impl Ring {
     fn pop(&mut self) {
         let Some(entry) = self.entries.pop_front() else { return };
         self.bytes -= entry.frame.payload.len();
-        if self.syncs.front() == Some(&self.first) {
+        if self.oldest_sync() == Some(self.first) {
             self.syncs.pop_front();
         }
         self.first += 1;
@@ -133,17 +140,17 @@ impl Ring {
 
     /// Number of the newest frame that a player can start at.
     pub fn newest_sync(&self) -> Option<u64> {
-        self.syncs.back().copied()
+        self.syncs.back().map(|sync| sync.number)
     }
 
     /// Number of the oldest frame that a player can start at.
     pub fn oldest_sync(&self) -> Option<u64> {
-        self.syncs.front().copied()
+        self.syncs.front().map(|sync| sync.number)
     }
 
     /// Number of the first frame from `number` on that a player can start at.
     pub fn sync_from(&self, number: u64) -> Option<u64> {
-        self.syncs.iter().copied().find(|sync| *sync >= number)
+        self.syncs.iter().map(|sync| sync.number).find(|sync| *sync >= number)
     }
 
     /// True if its numbers fit its frames. Loaded bytes may say anything.
