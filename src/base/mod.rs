@@ -16,6 +16,7 @@ pub mod reason;
 pub mod rng;
 pub mod schema;
 pub mod secret;
+pub mod short;
 pub mod slices;
 pub mod store;
 pub mod table;

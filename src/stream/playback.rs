@@ -48,9 +48,8 @@ impl Stream {
                 self.renditions.last_mut().expect("one was just pushed")
             }
         };
-        rendition.join();
         // The first player of a format needs frames that were flushed before it came.
-        rendition.catch_up(&self.ring);
+        rendition.join(&self.ring);
         Cursor::new(format, from)
     }
 
@@ -93,7 +92,7 @@ impl Stream {
             return false;
         };
         cursor.partial.is_none_or(|partial| {
-            rendition.get(partial.number).is_none_or(|bytes| partial.offset <= bytes.len())
+            rendition.frame_bytes(partial.number).is_none_or(|len| partial.offset <= len)
         })
     }
 
@@ -112,7 +111,7 @@ impl Stream {
     pub fn advance(&mut self, cursor: &mut Cursor, own: &mut Outbox) -> Readiness {
         let place = self.rendition_place(cursor.format);
         if let Some(partial) = cursor.partial
-            && self.renditions[place].get(partial.number).is_none()
+            && self.renditions[place].frame_bytes(partial.number).is_none()
         {
             reached!("a player lost the frame that it was in the middle of");
             return Readiness::Lost;
@@ -167,7 +166,7 @@ impl Stream {
     fn pass_over(&self, cursor: &mut Cursor) {
         let Next::At(mut number) = cursor.next else { return };
         let rendition = self.rendition(cursor.format);
-        while number < self.flushed && self.bytes_for(cursor, rendition, number).is_empty() {
+        while number < self.flushed && self.bytes_for(cursor, rendition, number) == 0 {
             self.note_headers(cursor, number);
             number += 1;
         }
@@ -180,24 +179,20 @@ impl Stream {
         }
     }
 
-    fn bytes_for<'a>(&self, cursor: &Cursor, rendition: &'a Rendition, number: u64) -> &'a [u8] {
-        let bytes = rendition.get(number).unwrap_or_default();
-        if bytes.is_empty() || cursor.wants_all() {
-            return bytes;
-        }
-        match self.ring.get(number) {
-            Some(entry) if cursor.wants(entry.frame.track.kind) => bytes,
-            _ => &[],
-        }
+    /// How many bytes of frame `number` are for this player.
+    fn bytes_for(&self, cursor: &Cursor, rendition: &Rendition, number: u64) -> usize {
+        let bytes = rendition.frame_bytes(number).unwrap_or(0);
+        let wanted = || self.ring.get(number).is_some_and(|entry| cursor.wants(entry.frame.track.kind));
+        if cursor.wants_all() || wanted() { bytes } else { 0 }
     }
 
     /// Shows the bytes that are sent next: the rest of a frame, the bytes in the outbox, whole frames.
     pub fn window<'a>(&'a self, cursor: &Cursor, own: &'a Outbox, slices: &mut Slices<'a>) {
         let rendition = self.rendition(cursor.format);
-        if let Some(partial) = cursor.partial
-            && let Some(bytes) = rendition.get(partial.number)
+        if let Some(Partial { number, offset }) = cursor.partial
+            && !rendition.show_rest(number, offset, slices)
         {
-            slices.push(&bytes[partial.offset..]);
+            return;
         }
         if !own.show(slices) {
             return;
@@ -207,8 +202,10 @@ impl Stream {
         while number < self.flushed && slices.len() < WINDOW_BYTES {
             let next = if cursor.wants_all() {
                 rendition.show(number, self.flushed, slices)
+            } else if self.bytes_for(cursor, rendition, number) > 0 {
+                rendition.show(number, number + 1, slices)
             } else {
-                slices.push(self.bytes_for(cursor, rendition, number)).then_some(number + 1)
+                Some(number + 1)
             };
             let Some(next) = next else { return };
             number = next;
@@ -222,7 +219,7 @@ impl Stream {
     pub fn sent(&mut self, cursor: &mut Cursor, own: &mut Outbox, mut len: usize) {
         let place = self.rendition_place(cursor.format);
         if let Some(partial) = cursor.partial {
-            let whole = self.renditions[place].get(partial.number).map_or(0, |bytes| bytes.len());
+            let whole = self.renditions[place].frame_bytes(partial.number).unwrap_or(0);
             let rest = whole.saturating_sub(partial.offset);
             if len < rest {
                 cursor.partial = Some(Partial { offset: partial.offset + len, ..partial });
@@ -240,7 +237,7 @@ impl Stream {
                 panic!("bytes were sent to a player that holds still")
             };
             assert!(number < self.flushed, "more bytes were sent than shown");
-            let whole = self.bytes_for(cursor, &self.renditions[place], number).len();
+            let whole = self.bytes_for(cursor, &self.renditions[place], number);
             self.note_headers(cursor, number);
             cursor.next = Next::At(number + 1);
             // The rest of this frame must be sent even if the ring drops it: the rendition keeps its bytes.

@@ -1,13 +1,15 @@
-//! A stream laid out in one format, once for all its players.
+//! A stream in one format, rendered once for all its players.
 //!
-//! A rendition stands beside the ring: for each frame from its `start` on it holds the frame's bytes in its
-//! format. Frames that left the ring leave the rendition too, but for those that some player is in the middle
-//! of: they stay pinned until the last such player is through, within a byte limit, so that no player ever
-//! gets half a frame.
+//! A rendition stands beside the ring: for each frame from its `start` on it holds the frame in its format.
+//! Frames that left the ring leave the rendition too, but for those that a player has a part of: they stay
+//! pinned until the last such player has the rest, within a byte limit, so that no player ever gets half a
+//! frame.
 //!
-//! Frames that leave together stand one behind the other in one piece of memory, a batch. Whoever lacks them
-//! all, as every player that is caught up does, is sent one slice: `send`, not `writev`, and less of it for
-//! each frame. Never: knows who the players are.
+//! With many players, frames that are sent together stand one behind the other in one piece of memory. A player
+//! that lacks them all, as every player that is caught up does, is sent one slice: `send`, not `writev`, and
+//! less of it for each frame. With few players the copy of a large frame costs more than the slices that it
+//! saves: the rendition shares the payload with the ring and holds only the bytes around it. Never: knows the
+//! players.
 
 use crate::base::slices::Slices;
 use crate::config::BATCH_BYTES_MAX;
@@ -16,11 +18,21 @@ use crate::media::timestamp::Timestamp;
 use crate::stream::cursor::Cursor;
 use crate::stream::ring::Ring;
 use crate::wire::format::Format;
-use crate::wire::render::Renderer;
-use bytes::Bytes;
+use crate::wire::render::{Parts, Renderer};
+use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
+
+/// Frames that leave in one go.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Piece {
+    /// A frame that shares its payload with the ring. A player can begin at it. `pins`: players that have a
+    /// part of it.
+    Shared { number: u64, parts: Parts, pins: u32 },
+    /// Frames in one piece of memory.
+    Batch(Batch),
+}
 
 /// Frames that were laid out together: one at least.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,21 +49,11 @@ struct Slot {
     end: usize,
     /// Whether a player that begins here can read it.
     entry: bool,
-    /// Players in the middle of it.
+    /// Players that have a part of it.
     pins: u32,
 }
 
 impl Batch {
-    /// `parts` one behind the other.
-    fn new(first: u64, parts: &[Bytes], mut slots: Vec<Slot>) -> Self {
-        slots.shrink_to_fit();
-        let bytes = match parts {
-            [alone] => alone.clone(),
-            several => several.concat().into(),
-        };
-        Batch { first, bytes, slots }
-    }
-
     /// Number of the frame behind the last.
     fn end(&self) -> u64 {
         self.first.saturating_add(self.slots.len() as u64)
@@ -64,13 +66,124 @@ impl Batch {
         if begin <= end && end <= self.bytes.len() { begin..end } else { 0..0 }
     }
 
-    /// The frame at `place`, alive without the batch: nothing of others is kept for it.
-    fn keep(&self, place: usize) -> Bytes {
-        if self.slots.len() == 1 { self.bytes.clone() } else { Bytes::copy_from_slice(self.get(place)) }
+    /// Appends the frames from `place` on whose numbers are below `end`, without the first `offset` bytes.
+    fn show<'a>(&'a self, place: usize, end: u64, offset: usize, slices: &mut Slices<'a>) -> Option<u64> {
+        let next = self.end().min(end);
+        let count = usize::try_from(next.checked_sub(self.first)?).ok()?;
+        let range = self.range(place).start + offset..self.range(count.checked_sub(1)?).end;
+        let shown = if range == (0..self.bytes.len()) {
+            slices.push_shared(&self.bytes)
+        } else {
+            slices.push(self.bytes.get(range).unwrap_or_default())
+        };
+        shown.then_some(next)
+    }
+}
+
+impl Piece {
+    /// True if its frames stand one behind the other. Loaded bytes may say anything.
+    fn is_sound(&self) -> bool {
+        match self {
+            Piece::Shared { number, .. } => *number < u64::MAX,
+            Piece::Batch(batch) => {
+                let ends = batch.slots.iter().map(|slot| slot.end);
+                ends.is_sorted() && batch.slots.last().is_some_and(|slot| slot.end == batch.bytes.len())
+            }
+        }
     }
 
-    fn get(&self, place: usize) -> &[u8] {
-        &self.bytes[self.range(place)]
+    /// Number of the first frame.
+    fn first(&self) -> u64 {
+        match self {
+            Piece::Shared { number, .. } => *number,
+            Piece::Batch(batch) => batch.first,
+        }
+    }
+
+    /// Number of the frame behind the last.
+    fn end(&self) -> u64 {
+        match self {
+            Piece::Shared { number, .. } => number.saturating_add(1),
+            Piece::Batch(batch) => batch.end(),
+        }
+    }
+
+    /// Bytes that it holds for itself.
+    fn bytes(&self) -> usize {
+        match self {
+            Piece::Shared { parts, .. } => parts.len() - parts.payload().len(),
+            Piece::Batch(batch) => batch.bytes.len(),
+        }
+    }
+
+    /// Length of the frame at `place` in bytes.
+    fn frame_bytes(&self, place: usize) -> usize {
+        match self {
+            Piece::Shared { parts, .. } => parts.len(),
+            Piece::Batch(batch) => batch.range(place).len(),
+        }
+    }
+
+    /// The bytes of the frame at `place` from `offset` on. They may keep others of their piece alive.
+    fn rest(&self, place: usize, offset: usize) -> Bytes {
+        match self {
+            Piece::Shared { parts, .. } => parts.to_bytes().slice(offset..),
+            Piece::Batch(batch) => batch.bytes.slice(batch.range(place)).slice(offset..),
+        }
+    }
+
+    /// The frame at `place`, alive without its piece: nothing of others is kept for it.
+    fn keep(&self, place: usize) -> Bytes {
+        match self {
+            Piece::Batch(batch) if batch.slots.len() > 1 => {
+                Bytes::copy_from_slice(batch.bytes.get(batch.range(place)).unwrap_or_default())
+            }
+            _ => self.rest(place, 0),
+        }
+    }
+
+    /// How many players have a part of the frame at `place`.
+    fn pins(&self, place: usize) -> u32 {
+        match self {
+            Piece::Shared { pins, .. } => *pins,
+            Piece::Batch(batch) => batch.slots[place].pins,
+        }
+    }
+
+    fn pins_mut(&mut self, place: usize) -> &mut u32 {
+        match self {
+            Piece::Shared { pins, .. } => pins,
+            Piece::Batch(batch) => &mut batch.slots[place].pins,
+        }
+    }
+
+    /// Whether a player can begin at the frame at `place`.
+    fn is_entry(&self, place: usize) -> bool {
+        match self {
+            Piece::Shared { .. } => true,
+            Piece::Batch(batch) => batch.slots[place].entry,
+        }
+    }
+
+    /// Appends the frame at `place`, without its first `offset` bytes, and the whole frames behind it that are
+    /// below `end`. Returns the number of the frame that comes next, or `None` if `slices` is full.
+    fn show<'a>(&'a self, place: usize, end: u64, offset: usize, slices: &mut Slices<'a>) -> Option<u64> {
+        match self {
+            Piece::Batch(batch) => batch.show(place, end, offset, slices),
+            Piece::Shared { number, parts, .. } => {
+                let (head, payload) = (parts.head(), parts.payload());
+                let behind = offset.saturating_sub(head.len());
+                let shown = slices.push(head.get(offset..).unwrap_or_default())
+                    && if behind == 0 {
+                        slices.push_shared(payload)
+                    } else {
+                        slices.push(payload.get(behind..).unwrap_or_default())
+                    }
+                    && slices
+                        .push(parts.tail().get(behind.saturating_sub(payload.len())..).unwrap_or_default());
+                shown.then(|| number.saturating_add(1))
+            }
+        }
     }
 }
 
@@ -86,10 +199,10 @@ struct Pinned {
 pub struct Rendition {
     format: Format,
     renderer: Renderer,
-    batches: VecDeque<Batch>,
-    /// Number of the first frame that has not left the ring: one of the first batch, if there is one.
+    pieces: VecDeque<Piece>,
+    /// Number of the first frame that has not left the ring: one of the first piece, if there is one.
     start: u64,
-    /// Bytes in `batches`.
+    /// Bytes that `pieces` hold for themselves.
     bytes: usize,
     pinned: BTreeMap<u64, Pinned>,
     pinned_bytes: usize,
@@ -106,7 +219,7 @@ impl Rendition {
         Rendition {
             format,
             renderer: Renderer::new(format),
-            batches: VecDeque::new(),
+            pieces: VecDeque::new(),
             start,
             bytes: 0,
             pinned: BTreeMap::new(),
@@ -129,12 +242,21 @@ impl Rendition {
 
     /// Number of the first frame that it has not laid out yet.
     pub fn end(&self) -> u64 {
-        self.batches.back().map_or(self.start, Batch::end)
+        self.pieces.back().map_or(self.start, Piece::end)
     }
 
-    /// A player joins.
-    pub fn join(&mut self) {
+    /// A player joins. With one more than few players, what was shared is laid out: each of them was sent more
+    /// slices for it than the copy costs.
+    pub fn join(&mut self, ring: &Ring) {
         self.followers += 1;
+        if self.followers == SHARING_FOLLOWERS_MAX + 1 {
+            self.lay_out_shared();
+        }
+        self.leave_behind(ring);
+        // What a new rendition lacks is much at once, and more players may want it soon.
+        while self.end() < ring.head() {
+            self.lay_out_batch(ring);
+        }
     }
 
     /// A player leaves; its pin, if it has one, was taken off before. True if it was the last.
@@ -143,14 +265,37 @@ impl Rendition {
         self.followers == 0
     }
 
-    /// Lays out what the ring has got since the last call, and lets go of what it has lost.
+    /// Takes what the ring has got since the last call, and drops what it has lost.
     pub fn catch_up(&mut self, ring: &Ring) {
+        self.leave_behind(ring);
+        while self.end() < ring.head() {
+            if self.followers > SHARING_FOLLOWERS_MAX || !self.share(ring) {
+                self.lay_out_batch(ring);
+            }
+        }
+    }
+
+    /// Drops what the ring has lost.
+    fn leave_behind(&mut self, ring: &Ring) {
         while self.start < ring.first() {
             self.pop();
         }
-        while self.end() < ring.head() {
-            self.lay_out_batch(ring);
+    }
+
+    /// Takes the frame that comes next with the payload that the ring holds. False if this format does not have
+    /// it in one piece.
+    fn share(&mut self, ring: &Ring) -> bool {
+        let number = self.end();
+        let entry = ring.get(number).expect("the rendition begins inside the ring");
+        let frame = &entry.frame;
+        if !self.format.carries(frame.track.kind) || frame.payload.len() < SHARED_BYTES_MIN {
+            return false;
         }
+        let Some(parts) = self.renderer.parts(frame, &entry.stream_info) else { return false };
+        let piece = Piece::Shared { number, parts, pins: 0 };
+        self.bytes += piece.bytes();
+        self.pieces.push_back(piece);
+        true
     }
 
     /// Lays out the frames that come next, until there are none or the batch is full.
@@ -171,22 +316,65 @@ impl Rendition {
             parts.push(bytes);
             slots.push(Slot { end: len, entry: self.renderer.is_entry(), pins: 0 });
         }
+        slots.shrink_to_fit();
+        let bytes = match &parts[..] {
+            [alone] => alone.clone(),
+            several => several.concat().into(),
+        };
         self.bytes += len;
-        self.batches.push_back(Batch::new(first, &parts, slots));
+        self.pieces.push_back(Piece::Batch(Batch { first, bytes, slots }));
+    }
+
+    /// Lays out the frames that share their payloads with the ring. A player that has a part of one has the
+    /// same part afterwards.
+    fn lay_out_shared(&mut self) {
+        reached!("frames that shared their payload were laid out");
+        let mut batch = Batch { first: 0, bytes: Bytes::new(), slots: Vec::new() };
+        let mut out = BytesMut::new();
+        let mut laid_out = VecDeque::new();
+        let finish = |batch: &mut Batch, out: &mut BytesMut, laid_out: &mut VecDeque<Piece>| {
+            if !batch.slots.is_empty() {
+                let slots = std::mem::take(&mut batch.slots);
+                let bytes = std::mem::take(out).freeze();
+                laid_out.push_back(Piece::Batch(Batch { first: batch.first, bytes, slots }));
+            }
+        };
+        for piece in std::mem::take(&mut self.pieces) {
+            match piece {
+                Piece::Shared { number, parts, pins } => {
+                    if out.len() + parts.len() > BATCH_BYTES_MAX {
+                        finish(&mut batch, &mut out, &mut laid_out);
+                    }
+                    if batch.slots.is_empty() {
+                        batch.first = number;
+                    }
+                    parts.put(&mut out);
+                    batch.slots.push(Slot { end: out.len(), entry: true, pins });
+                }
+                other => {
+                    finish(&mut batch, &mut out, &mut laid_out);
+                    laid_out.push_back(other);
+                }
+            }
+        }
+        finish(&mut batch, &mut out, &mut laid_out);
+        self.pieces = laid_out;
+        self.bytes = self.pieces.iter().map(Piece::bytes).sum();
     }
 
     /// The first frame has left the ring.
     fn pop(&mut self) {
-        if let Some((batch, place)) = self.find(self.start) {
-            let (pins, last) = (batch.slots[place].pins, place + 1 == batch.slots.len());
+        if let Some((index, place)) = self.place_of(self.start) {
+            let piece = &self.pieces[index];
+            let (pins, last) = (piece.pins(place), piece.end() == self.start + 1);
             if pins > 0 {
                 reached!("a frame that somebody is in the middle of left the ring");
-                let bytes = batch.keep(place);
+                let bytes = piece.keep(place);
                 self.pinned_bytes += bytes.len();
                 self.pinned.insert(self.start, Pinned { bytes, pins });
             }
-            if last && let Some(batch) = self.batches.pop_front() {
-                self.bytes -= batch.bytes.len();
+            if last && let Some(piece) = self.pieces.pop_front() {
+                self.bytes = self.bytes.saturating_sub(piece.bytes());
             }
         }
         self.start += 1;
@@ -198,61 +386,65 @@ impl Rendition {
         }
     }
 
-    /// The batch of frame `number`, and its place there.
-    fn find(&self, number: u64) -> Option<(&Batch, usize)> {
+    /// The piece of frame `number`, and its place there.
+    fn find(&self, number: u64) -> Option<(&Piece, usize)> {
         let (index, place) = self.place_of(number)?;
-        Some((&self.batches[index], place))
+        Some((&self.pieces[index], place))
     }
 
-    /// Which batch frame `number` is in, and where there. A player that is caught up asks for the last one.
+    /// Which piece frame `number` is in, and where there. A player that is caught up asks for one of the last,
+    /// and the first is the next that leaves: a search in between would touch memory that is cold.
     /// What was loaded may be anything: then it is nowhere.
     fn place_of(&self, number: u64) -> Option<(usize, usize)> {
-        let last = self.batches.len().checked_sub(1)?;
-        let index = if self.batches[last].first <= number {
-            last
-        } else {
-            self.batches.partition_point(|batch| batch.first <= number).checked_sub(1)?
+        let last = self.pieces.len().checked_sub(1)?;
+        let near = |index: &usize| {
+            self.pieces.get(*index).is_some_and(|piece| piece.first() <= number && number < piece.end())
         };
-        let batch = &self.batches[index];
-        let place = usize::try_from(number.checked_sub(batch.first)?).ok()?;
-        (number >= self.start && place < batch.slots.len()).then_some((index, place))
+        let index = [0, last, last.wrapping_sub(1)].into_iter().find(near);
+        let index = match index {
+            Some(index) => index,
+            None => self.pieces.partition_point(|piece| piece.first() <= number).checked_sub(1)?,
+        };
+        let piece = &self.pieces[index];
+        let place = usize::try_from(number.checked_sub(piece.first())?).ok()?;
+        (number >= self.start && number < piece.end()).then_some((index, place))
     }
 
-    /// The bytes of frame `number`: `None` if it is gone, or not laid out yet.
-    pub fn get(&self, number: u64) -> Option<&[u8]> {
+    /// Length of frame `number` in bytes: `None` if it is gone, or not here yet.
+    pub fn frame_bytes(&self, number: u64) -> Option<usize> {
         match self.find(number) {
-            Some((batch, place)) => Some(batch.get(place)),
-            None => self.pinned.get(&number).map(|pinned| &pinned.bytes[..]),
+            Some((piece, place)) => Some(piece.frame_bytes(place)),
+            None => self.pinned.get(&number).map(|pinned| pinned.bytes.len()),
         }
     }
 
     /// The bytes of frame `number` from `offset` on, to keep.
     pub fn rest(&self, number: u64, offset: usize) -> Option<Bytes> {
         match self.find(number) {
-            Some((batch, place)) => Some(batch.bytes.slice(batch.range(place)).slice(offset..)),
+            Some((piece, place)) => Some(piece.rest(place, offset)),
             None => self.pinned.get(&number).map(|pinned| pinned.bytes.slice(offset..)),
         }
     }
 
-    /// Appends frame `number` to `slices`, with those below `end` that stand behind it in its batch. Gives
+    /// Appends the bytes of frame `number` from `offset` on to `slices`. False if `slices` is full.
+    pub fn show_rest<'a>(&'a self, number: u64, offset: usize, slices: &mut Slices<'a>) -> bool {
+        match self.find(number) {
+            Some((piece, place)) => piece.show(place, number.saturating_add(1), offset, slices).is_some(),
+            None => self.pinned.get(&number).is_some_and(|pinned| slices.push(&pinned.bytes[offset..])),
+        }
+    }
+
+    /// Appends frame `number` to `slices`, with those below `end` that stand behind it in its piece. Returns
     /// the number of the frame that comes next, or `None` if `slices` is full.
     pub fn show<'a>(&'a self, number: u64, end: u64, slices: &mut Slices<'a>) -> Option<u64> {
-        let (batch, place) = self.find(number)?;
-        let next = batch.end().min(end);
-        let count = usize::try_from(next - batch.first).ok()?;
-        let range = batch.range(place).start..batch.range(count.checked_sub(1)?).end;
-        let shown = if range == (0..batch.bytes.len()) {
-            slices.push_shared(&batch.bytes)
-        } else {
-            slices.push(batch.bytes.get(range).unwrap_or_default())
-        };
-        shown.then_some(next)
+        let (piece, place) = self.find(number)?;
+        piece.show(place, end, 0, slices)
     }
 
     /// The first of the frames from `from` on, below `end`, that a player which knows nothing can read: where
     /// a transport stream has its tables; any in other formats.
     pub fn entry_from(&self, from: u64, end: u64) -> Option<u64> {
-        let entry = |number| self.find(number).is_some_and(|(batch, place)| batch.slots[place].entry);
+        let entry = |number| self.find(number).is_some_and(|(piece, place)| piece.is_entry(place));
         (from..end).find(|number| entry(*number))
     }
 
@@ -277,7 +469,7 @@ impl Rendition {
     /// How many players are in the middle of frame `number`.
     fn pins(&mut self, number: u64) -> Option<&mut u32> {
         match self.place_of(number) {
-            Some((batch, place)) => Some(&mut self.batches[batch].slots[place].pins),
+            Some((piece, place)) => Some(self.pieces[piece].pins_mut(place)),
             None => self.pinned.get_mut(&number).map(|pinned| &mut pinned.pins),
         }
     }
@@ -301,30 +493,28 @@ impl Rendition {
 
     /// True if its numbers fit its frames and these players. Loaded bytes may say anything.
     pub fn is_sound(&self, players: &[&Cursor]) -> bool {
-        let whole = |batch: &Batch| {
-            let ends = batch.slots.iter().map(|slot| slot.end);
-            ends.is_sorted() && batch.slots.last().is_some_and(|slot| slot.end == batch.bytes.len())
-        };
-        let adjacent = self.batches.iter().zip(self.batches.iter().skip(1));
+        let adjacent = self.pieces.iter().zip(self.pieces.iter().skip(1));
         let begins =
-            self.batches.front().is_none_or(|batch| (batch.first..batch.end()).contains(&self.start));
-        let bytes: usize = self.batches.iter().map(|batch| batch.bytes.len()).sum();
+            self.pieces.front().is_none_or(|piece| (piece.first()..piece.end()).contains(&self.start));
+        let bytes: usize = self.pieces.iter().map(Piece::bytes).sum();
         let pinned: usize = self.pinned.values().map(|pinned| pinned.bytes.len()).sum();
         let mut followers = 0;
         let mut pins: BTreeMap<u64, u32> = BTreeMap::new();
         for player in players.iter().filter(|player| player.format == self.format) {
             followers += 1;
             // Of a frame that is gone there is nothing to pin.
-            if let Some(partial) = player.partial.filter(|partial| self.get(partial.number).is_some()) {
+            if let Some(partial) = player.partial.filter(|partial| self.frame_bytes(partial.number).is_some())
+            {
                 *pins.entry(partial.number).or_default() += 1;
             }
         }
-        let slots = self.batches.iter().flat_map(|batch| (batch.first..).zip(&batch.slots));
-        let laid_out =
-            slots.filter(|(number, _)| *number >= self.start).map(|(number, slot)| (number, slot.pins));
-        let counted = self.pinned.iter().map(|(number, pinned)| (*number, pinned.pins)).chain(laid_out);
-        self.batches.iter().all(whole)
-            && adjacent.into_iter().all(|(one, next)| one.end() == next.first)
+        let places = self.pieces.iter().flat_map(|piece| {
+            (piece.first()..piece.end()).enumerate().map(|(place, number)| (number, piece.pins(place)))
+        });
+        let held = places.filter(|(number, _)| *number >= self.start);
+        let counted = self.pinned.iter().map(|(number, pinned)| (*number, pinned.pins)).chain(held);
+        self.pieces.iter().all(Piece::is_sound)
+            && adjacent.into_iter().all(|(one, next)| one.end() == next.first())
             && begins
             && (self.bytes, self.pinned_bytes) == (bytes, pinned)
             && self.pinned.keys().all(|number| *number < self.start)
@@ -332,7 +522,7 @@ impl Rendition {
             && counted.filter(|(_, pins)| *pins > 0).eq(pins)
     }
 
-    /// Bytes held: laid out and pinned.
+    /// Bytes held, besides the payloads that the ring holds: laid out and pinned.
     pub fn bytes(&self) -> usize {
         self.bytes + self.pinned_bytes
     }
@@ -343,9 +533,16 @@ impl Rendition {
     }
 }
 
+/// Most players of a format for which its frames share the payload with the ring. Each of them is sent two or
+/// three slices for a frame; a copy costs its allocation, its bytes, and memory that is cold when it goes.
+const SHARING_FOLLOWERS_MAX: usize = 4;
+
+/// Fewest bytes of a payload that is shared. A smaller one is copied for less than its slices cost.
+const SHARED_BYTES_MIN: usize = 2 << 10;
+
 #[cfg(test)]
 mod tests {
-    use super::{Batch, Rendition, Slot};
+    use super::{Batch, Piece, Rendition, Slot};
     use crate::base::slices::Slices;
     use crate::wire::format::Container;
     use bytes::Bytes;
@@ -355,16 +552,16 @@ mod tests {
     #[test]
     fn runs_that_make_no_sense_do_no_harm() {
         let slot = |end| Slot { end, entry: true, pins: 0 };
-        let batch = |first, slots| Batch { first, bytes: Bytes::from_static(b"abc"), slots };
+        let batch = |first, slots| Piece::Batch(Batch { first, bytes: Bytes::from_static(b"abc"), slots });
         let mut rendition = Rendition::new(Container::Flv.bare(), 0, 100);
-        rendition.batches.extend([
+        rendition.pieces.extend([
             batch(7, vec![slot(9), slot(2)]),
             batch(2, vec![slot(3), slot(1), slot(3)]),
             batch(5, Vec::new()),
             batch(u64::MAX, vec![slot(1), slot(usize::MAX)]),
         ]);
         for number in (0..12).chain([u64::MAX - 1, u64::MAX]) {
-            let len = rendition.get(number).map_or(0, <[u8]>::len);
+            let len = rendition.frame_bytes(number).unwrap_or(0);
             assert!(len <= 3);
             assert_eq!(rendition.rest(number, len).unwrap_or_default().len(), 0);
             rendition.pin(number);

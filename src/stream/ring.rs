@@ -156,8 +156,9 @@ impl Ring {
     /// True if its numbers fit its frames. Loaded bytes may say anything.
     pub fn is_sound(&self) -> bool {
         let bytes: usize = self.entries.iter().map(|entry| entry.frame.payload.len()).sum();
-        let ascends = self.syncs.iter().zip(self.syncs.iter().skip(1)).all(|(one, next)| one < next);
-        let held = |number: &u64| self.get(*number).is_some();
+        let ascends =
+            self.syncs.iter().zip(self.syncs.iter().skip(1)).all(|(one, next)| one.number < next.number);
+        let held = |sync: &Sync| self.get(sync.number).is_some_and(|entry| entry.frame.dts == sync.dts);
         self.bytes == bytes && bytes <= self.limits.bytes_max && ascends && self.syncs.iter().all(held)
     }
 

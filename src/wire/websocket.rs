@@ -244,7 +244,7 @@ pub fn head_bytes(len: usize) -> usize {
 }
 
 /// Appends the head of a binary message of `len` bytes.
-pub fn put_binary_head(out: &mut BytesMut, len: usize) {
+pub fn put_binary_head(out: &mut impl BufMut, len: usize) {
     put_head(out, opcode::BINARY, len);
 }
 
@@ -265,7 +265,7 @@ pub fn put_close(out: &mut BytesMut, code: u16, reason: &str) {
     out.put_slice(reason.as_bytes());
 }
 
-fn put_head(out: &mut BytesMut, opcode: u8, len: usize) {
+fn put_head(out: &mut impl BufMut, opcode: u8, len: usize) {
     out.put_u8(LAST | opcode);
     match len {
         0..126 => out.put_u8(len as u8),

@@ -37,16 +37,21 @@ pub enum Op {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        3 => (0usize..400).prop_map(Op::Key),
-        8 => (0usize..200).prop_map(Op::Inter),
+        3 => picture_bytes().prop_map(Op::Key),
+        8 => picture_bytes().prop_map(Op::Inter),
         6 => (0usize..60).prop_map(Op::Audio),
         1 => (0u8..4).prop_map(Op::Codec),
         1 => Just(Op::Republish),
-        2 => Just(Op::Join),
-        1 => (0usize..4).prop_map(Op::Leave),
-        6 => (0usize..4, 1usize..500).prop_map(|(who, len)| Op::Read(who, len)),
-        6 => (0usize..4).prop_map(Op::ReadAll),
+        3 => Just(Op::Join),
+        1 => (0usize..7).prop_map(Op::Leave),
+        6 => (0usize..7, prop_oneof![1usize..500, 1usize..8_000]).prop_map(|(who, len)| Op::Read(who, len)),
+        6 => (0usize..7).prop_map(Op::ReadAll),
     ]
+}
+
+/// Payloads that are copied, and payloads that a format shares with the ring.
+fn picture_bytes() -> impl Strategy<Value = usize> {
+    prop_oneof![3 => 0usize..400, 2 => 2_000usize..4_000]
 }
 
 /// A frame as the model knows it.
@@ -141,7 +146,7 @@ impl World {
                 self.raw_ms = 0;
                 self.stream_info(0);
             }
-            Op::Join if self.players.len() < 4 => {
+            Op::Join if self.players.len() < 7 => {
                 let newest_key = self
                     .stream
                     .is_live()
@@ -192,7 +197,7 @@ impl World {
         assert!(!slices.is_empty(), "who is ready has bytes");
         let own = &slices.as_io_slices()[..slices.own_count()];
         let own: usize = own.iter().map(|slice| slice.len()).sum();
-        let rest = player.cursor.partial.map_or(0, |_| slices.as_io_slices()[0].len());
+        let rest = self.stream.rest(&player.cursor).map_or(0, |rest| rest.len());
         assert_eq!(own, rest + player.own.len(), "frames begin behind the rest of one and its own bytes");
         let all: Vec<u8> = slices.as_io_slices().iter().flat_map(|slice| slice.iter().copied()).collect();
         let taken = len.min(all.len());
@@ -328,11 +333,8 @@ fn check_player(model: &[Accepted], player: &Player) {
 }
 
 fn ring() -> impl Strategy<Value = config::Ring> {
-    (4usize..64, 1_000usize..8_000, 0u64..400).prop_map(|(frames_max, bytes_max, keep_ms)| config::Ring {
-        frames_max,
-        bytes_max,
-        keep_ms,
-    })
+    (4usize..64, prop_oneof![4_100usize..8_000, 8_000usize..60_000], 0u64..400)
+        .prop_map(|(frames_max, bytes_max, keep_ms)| config::Ring { frames_max, bytes_max, keep_ms })
 }
 
 /// Frame by frame, or several together: time stands still here, so that what waits does so for a picture or a
@@ -355,7 +357,7 @@ proptest! {
 
     #[test]
     fn a_player_that_reads_after_every_frame_misses_nothing(flush in flush(), ops in vec(op(), 1..120)) {
-        let ring = config::Ring { frames_max: 64, bytes_max: 100_000, keep_ms: 200 };
+        let ring = config::Ring { frames_max: 64, bytes_max: 300_000, keep_ms: 200 };
         let mut world = World::flushing(ring, flush);
         world.apply(&Op::Key(10));
         world.apply(&Op::Join);

@@ -7,30 +7,12 @@
 
 use super::codes::{fourcc, frame_type, legacy, packet};
 use super::video::{EX_HEADER, VPCC_VERSION_FLAGS, has_composition_time};
+use crate::base::short::Short;
 use crate::media::frame::{Codec, Frame, FrameKind, TrackKind};
 use bytes::{BufMut, BytesMut};
-use std::ops::Deref;
 
 /// The bytes of a body before the payload.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Head {
-    bytes: [u8; HEAD_BYTES_MAX],
-    len: usize,
-}
-
-impl Deref for Head {
-    type Target = [u8];
-    fn deref(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-}
-
-impl Head {
-    fn put(&mut self, bytes: &[u8]) {
-        self.bytes[self.len..][..bytes.len()].copy_from_slice(bytes);
-        self.len += bytes.len();
-    }
-}
+pub type Head = Short<HEAD_BYTES_MAX>;
 
 /// Appends the body of a frame. Appends nothing if it has no place in FLV, see [`body_head`].
 pub fn emit(frame: &Frame, out: &mut BytesMut) {
@@ -166,4 +148,4 @@ fn is_mp3_8k(payload: &[u8]) -> bool {
 }
 
 /// First byte, modifier, multitrack, FourCC, track id, composition time or version and flags.
-const HEAD_BYTES_MAX: usize = 1 + 5 + 1 + 4 + 1 + 4;
+pub const HEAD_BYTES_MAX: usize = 1 + 5 + 1 + 4 + 1 + 4;

@@ -27,7 +27,7 @@ pub use announced::{Announced, announced};
 pub use audio::parse_audio;
 pub use codes::{fourcc, tag, tag_type};
 pub use data::{METADATA_NAME, SERVER_NAME, parse_data};
-pub use emit::{Head, body_head, emit};
+pub use emit::{HEAD_BYTES_MAX, Head, body_head, emit};
 pub use error::FlvError;
 pub use file::{BODY_BYTES_MAX, FILE_HEAD_BYTES, FileHead, TAG_HEAD_BYTES, TagHead, put_tag, tag_bytes};
 pub use video::parse_video;

@@ -1,13 +1,15 @@
 //! Chunked transfer coding for responses (RFC 9112, section 7.1).
 
-use bytes::{Bytes, BytesMut};
-use std::fmt::Write;
+use bytes::{BufMut, Bytes, BytesMut};
 
 /// The last chunk, which ends a body. There are no trailers.
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// Most bytes of framing: a length in hexadecimal and two line ends.
-const AROUND_BYTES_MAX: usize = 16 + 4;
+/// What follows the bytes of a chunk.
+pub const CHUNK_END: &[u8] = b"\r\n";
+
+/// Most bytes before a chunk: its length in hexadecimal and a line end.
+pub const CHUNK_HEAD_BYTES_MAX: usize = 16 + 2;
 
 /// `bytes` as one chunk.
 ///
@@ -16,11 +18,20 @@ const AROUND_BYTES_MAX: usize = 16 + 4;
 /// If `bytes` is empty: an empty chunk would end the body.
 pub fn chunk(bytes: &[u8]) -> Bytes {
     assert!(!bytes.is_empty(), "an empty chunk is the last one");
-    let mut out = BytesMut::with_capacity(bytes.len() + AROUND_BYTES_MAX);
-    write!(out, "{:x}\r\n", bytes.len()).expect("a buffer takes all that is written");
+    let mut out = BytesMut::with_capacity(CHUNK_HEAD_BYTES_MAX + bytes.len() + CHUNK_END.len());
+    put_chunk_head(&mut out, bytes.len());
     out.extend_from_slice(bytes);
-    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(CHUNK_END);
     out.freeze()
+}
+
+/// Appends what precedes a chunk of `len` bytes: its length in hexadecimal, and a line end.
+pub fn put_chunk_head(out: &mut impl BufMut, len: usize) {
+    let digits = (usize::BITS - len.leading_zeros()).div_ceil(4).max(1);
+    for place in (0..digits).rev() {
+        out.put_u8(b"0123456789abcdef"[len >> (4 * place) & 0xf]);
+    }
+    out.put_slice(b"\r\n");
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ mod response;
 mod target;
 
 pub use body::{BodyLength, BodySkip};
-pub use chunk::{LAST_CHUNK, chunk};
+pub use chunk::{CHUNK_END, CHUNK_HEAD_BYTES_MAX, LAST_CHUNK, chunk, put_chunk_head};
 pub use date::http_date;
 pub use error::HttpError;
 pub use headers::Headers;

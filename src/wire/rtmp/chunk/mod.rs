@@ -17,4 +17,4 @@ pub mod write;
 pub use error::{ChunkError, Limits};
 pub use message::{CHUNK_SIZE_DEFAULT, MESSAGE_BYTES_MAX, Message, cid, type_id};
 pub use read::{Item, Open, Reader};
-pub use write::{message_len, write_message, write_parts};
+pub use write::{HEADER_BYTES_MAX, message_len, write_header, write_message, write_parts};

@@ -42,20 +42,9 @@ pub fn write_parts(
     payload: &[&[u8]],
 ) {
     let len: usize = payload.iter().map(|part| part.len()).sum();
-    assert!(len <= MESSAGE_BYTES_MAX, "the length of a message has 24 bits");
     assert!(chunk_size > 0, "a chunk holds at least one byte");
-    let short = timestamp.min(TIMESTAMP_EXTENDED);
+    write_header(out, cid, timestamp, type_id, stream_id, len);
     let extended = (timestamp >= TIMESTAMP_EXTENDED).then_some(timestamp);
-
-    write_basic_header(out, 0, cid);
-    put_u24(out, short);
-    put_u24(out, len as u32);
-    out.put_u8(type_id);
-    out.put_u32_le(stream_id);
-    if let Some(timestamp) = extended {
-        out.put_u32(timestamp);
-    }
-
     let mut room = chunk_size as usize;
     for part in payload {
         let mut rest = *part;
@@ -74,6 +63,34 @@ pub fn write_parts(
         }
     }
 }
+
+/// Appends the header of the first chunk of a message of `len` bytes: all its headers, if the message is not
+/// longer than a chunk.
+///
+/// # Panics
+///
+/// If `cid` is no chunk stream, or `len` is above [`MESSAGE_BYTES_MAX`].
+pub fn write_header(
+    out: &mut impl BufMut,
+    cid: u32,
+    timestamp: u32,
+    type_id: u8,
+    stream_id: u32,
+    len: usize,
+) {
+    assert!(len <= MESSAGE_BYTES_MAX, "the length of a message has 24 bits");
+    write_basic_header(out, 0, cid);
+    put_u24(out, timestamp.min(TIMESTAMP_EXTENDED));
+    put_u24(out, len as u32);
+    out.put_u8(type_id);
+    out.put_u32_le(stream_id);
+    if timestamp >= TIMESTAMP_EXTENDED {
+        out.put_u32(timestamp);
+    }
+}
+
+/// Most bytes that [`write_header`] appends.
+pub const HEADER_BYTES_MAX: usize = 3 + 11 + 4;
 
 /// Number of bytes that [`write_message`] appends for a payload of `payload_len` bytes.
 pub fn message_len(chunk_size: u32, cid: u32, timestamp: u32, payload_len: usize) -> usize {
