@@ -51,7 +51,7 @@ pub const MARKS: [&str; 53] = [
     "an extended timestamp was repeated",
     "an inbox was full",
     "an outbox was full",
-    "frames that shared their payload were laid out",
+    "frames that stood alone were laid out together",
     "reading was turned off or on",
     "the HLS files of a stream were let go of",
     "the accept budget of a listener was spent",

@@ -16,7 +16,7 @@ use crate::config::BATCH_BYTES_MAX;
 use crate::media::stream_info::StreamInfo;
 use crate::media::timestamp::Timestamp;
 use crate::stream::cursor::Cursor;
-use crate::stream::ring::Ring;
+use crate::stream::ring::{Entry, Ring};
 use crate::wire::format::Format;
 use crate::wire::render::{Parts, Renderer};
 use bytes::{Bytes, BytesMut};
@@ -27,14 +27,26 @@ use std::ops::Range;
 /// Frames that leave in one go.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Piece {
-    /// A frame that shares its payload with the ring. A player can begin at it. `pins`: players that have a
-    /// part of it.
-    Shared { number: u64, parts: Parts, pins: u32 },
+    /// One frame.
+    Single(Single),
     /// Frames in one piece of memory.
     Batch(Batch),
 }
 
-/// Frames that were laid out together: one at least.
+/// A frame that stands alone.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Single {
+    number: u64,
+    parts: Parts,
+    /// Whether the payload is that of the ring.
+    shared: bool,
+    /// Whether a player that begins here can read it.
+    entry: bool,
+    /// Players that have a part of it.
+    pins: u32,
+}
+
+/// Frames that were laid out together.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Batch {
     /// Number of the first.
@@ -80,11 +92,33 @@ impl Batch {
     }
 }
 
+impl Single {
+    /// Bytes that it holds for itself.
+    fn bytes(&self) -> usize {
+        self.parts.len() - if self.shared { self.parts.payload().len() } else { 0 }
+    }
+
+    /// Appends the frame, without the first `offset` bytes. Returns the number of the next, or `None` if
+    /// `slices` is full.
+    fn show<'a>(&'a self, offset: usize, slices: &mut Slices<'a>) -> Option<u64> {
+        let (head, payload, tail) = (self.parts.head(), self.parts.payload(), self.parts.tail());
+        let behind = offset.saturating_sub(head.len());
+        let shown = slices.push(head.get(offset..).unwrap_or_default())
+            && if behind == 0 {
+                slices.push_shared(payload)
+            } else {
+                slices.push(payload.get(behind..).unwrap_or_default())
+            }
+            && slices.push(tail.get(behind.saturating_sub(payload.len())..).unwrap_or_default());
+        shown.then(|| self.number.saturating_add(1))
+    }
+}
+
 impl Piece {
     /// True if its frames stand one behind the other. Loaded bytes may say anything.
     fn is_sound(&self) -> bool {
         match self {
-            Piece::Shared { number, .. } => *number < u64::MAX,
+            Piece::Single(single) => single.number < u64::MAX,
             Piece::Batch(batch) => {
                 let ends = batch.slots.iter().map(|slot| slot.end);
                 ends.is_sorted() && batch.slots.last().is_some_and(|slot| slot.end == batch.bytes.len())
@@ -95,7 +129,7 @@ impl Piece {
     /// Number of the first frame.
     fn first(&self) -> u64 {
         match self {
-            Piece::Shared { number, .. } => *number,
+            Piece::Single(single) => single.number,
             Piece::Batch(batch) => batch.first,
         }
     }
@@ -103,7 +137,7 @@ impl Piece {
     /// Number of the frame behind the last.
     fn end(&self) -> u64 {
         match self {
-            Piece::Shared { number, .. } => number.saturating_add(1),
+            Piece::Single(single) => single.number.saturating_add(1),
             Piece::Batch(batch) => batch.end(),
         }
     }
@@ -111,7 +145,7 @@ impl Piece {
     /// Bytes that it holds for itself.
     fn bytes(&self) -> usize {
         match self {
-            Piece::Shared { parts, .. } => parts.len() - parts.payload().len(),
+            Piece::Single(single) => single.bytes(),
             Piece::Batch(batch) => batch.bytes.len(),
         }
     }
@@ -119,7 +153,7 @@ impl Piece {
     /// Length of the frame at `place` in bytes.
     fn frame_bytes(&self, place: usize) -> usize {
         match self {
-            Piece::Shared { parts, .. } => parts.len(),
+            Piece::Single(single) => single.parts.len(),
             Piece::Batch(batch) => batch.range(place).len(),
         }
     }
@@ -127,7 +161,7 @@ impl Piece {
     /// The bytes of the frame at `place` from `offset` on. They may keep others of their piece alive.
     fn rest(&self, place: usize, offset: usize) -> Bytes {
         match self {
-            Piece::Shared { parts, .. } => parts.to_bytes().slice(offset..),
+            Piece::Single(single) => single.parts.to_bytes().slice(offset..),
             Piece::Batch(batch) => batch.bytes.slice(batch.range(place)).slice(offset..),
         }
     }
@@ -135,24 +169,24 @@ impl Piece {
     /// The frame at `place`, alive without its piece: nothing of others is kept for it.
     fn keep(&self, place: usize) -> Bytes {
         match self {
-            Piece::Batch(batch) if batch.slots.len() > 1 => {
+            Piece::Batch(batch) => {
                 Bytes::copy_from_slice(batch.bytes.get(batch.range(place)).unwrap_or_default())
             }
-            _ => self.rest(place, 0),
+            Piece::Single(single) => single.parts.to_bytes(),
         }
     }
 
     /// How many players have a part of the frame at `place`.
     fn pins(&self, place: usize) -> u32 {
         match self {
-            Piece::Shared { pins, .. } => *pins,
+            Piece::Single(single) => single.pins,
             Piece::Batch(batch) => batch.slots[place].pins,
         }
     }
 
     fn pins_mut(&mut self, place: usize) -> &mut u32 {
         match self {
-            Piece::Shared { pins, .. } => pins,
+            Piece::Single(single) => &mut single.pins,
             Piece::Batch(batch) => &mut batch.slots[place].pins,
         }
     }
@@ -160,7 +194,7 @@ impl Piece {
     /// Whether a player can begin at the frame at `place`.
     fn is_entry(&self, place: usize) -> bool {
         match self {
-            Piece::Shared { .. } => true,
+            Piece::Single(single) => single.entry,
             Piece::Batch(batch) => batch.slots[place].entry,
         }
     }
@@ -170,19 +204,7 @@ impl Piece {
     fn show<'a>(&'a self, place: usize, end: u64, offset: usize, slices: &mut Slices<'a>) -> Option<u64> {
         match self {
             Piece::Batch(batch) => batch.show(place, end, offset, slices),
-            Piece::Shared { number, parts, .. } => {
-                let (head, payload) = (parts.head(), parts.payload());
-                let behind = offset.saturating_sub(head.len());
-                let shown = slices.push(head.get(offset..).unwrap_or_default())
-                    && if behind == 0 {
-                        slices.push_shared(payload)
-                    } else {
-                        slices.push(payload.get(behind..).unwrap_or_default())
-                    }
-                    && slices
-                        .push(parts.tail().get(behind.saturating_sub(payload.len())..).unwrap_or_default());
-                shown.then(|| number.saturating_add(1))
-            }
+            Piece::Single(single) => single.show(offset, slices),
         }
     }
 }
@@ -245,12 +267,12 @@ impl Rendition {
         self.pieces.back().map_or(self.start, Piece::end)
     }
 
-    /// A player joins. With one more than few players, what was shared is laid out: each of them was sent more
-    /// slices for it than the copy costs.
+    /// A player joins. With one more than few players, frames that stand alone are laid out together: the slices
+    /// that each of them would be sent cost more than the copy.
     pub fn join(&mut self, ring: &Ring) {
         self.followers += 1;
         if self.followers == SHARING_FOLLOWERS_MAX + 1 {
-            self.lay_out_shared();
+            self.lay_out_singles();
         }
         self.leave_behind(ring);
         // What a new rendition lacks is much at once, and more players may want it soon.
@@ -292,72 +314,81 @@ impl Rendition {
             return false;
         }
         let Some(parts) = self.renderer.parts(frame, &entry.stream_info) else { return false };
-        let piece = Piece::Shared { number, parts, pins: 0 };
+        self.push(Piece::Single(Single { number, parts, shared: true, entry: true, pins: 0 }));
+        true
+    }
+
+    fn push(&mut self, piece: Piece) {
         self.bytes += piece.bytes();
         self.pieces.push_back(piece);
-        true
+    }
+
+    /// Frame `number` in this format. No bytes if this format does not carry it.
+    fn render(&mut self, ring: &Ring, number: u64) -> Bytes {
+        let Entry { frame, stream_info, .. } =
+            ring.get(number).expect("the rendition begins inside the ring");
+        if !self.format.carries(frame.track.kind) {
+            return Bytes::new();
+        }
+        self.renderer.frame(frame, stream_info)
     }
 
     /// Lays out the frames that come next, until there are none or the batch is full.
     fn lay_out_batch(&mut self, ring: &Ring) {
         let first = self.end();
-        let (mut parts, mut slots, mut len) = (Vec::new(), Vec::new(), 0);
-        for number in first..ring.head() {
-            let entry = ring.get(number).expect("the rendition begins inside the ring");
-            if number > first && len + entry.frame.payload.len() > BATCH_BYTES_MAX {
-                break;
-            }
-            let bytes = if self.format.carries(entry.frame.track.kind) {
-                self.renderer.frame(&entry.frame, &entry.stream_info)
-            } else {
-                Bytes::new()
-            };
+        let bytes = self.render(ring, first);
+        let (mut len, mut end) = (bytes.len(), first + 1);
+        let entry = self.renderer.is_entry();
+        let has_place = |number, len| {
+            ring.get(number).is_some_and(|entry| len + entry.frame.payload.len() <= BATCH_BYTES_MAX)
+        };
+        // Most often one frame comes at a time.
+        if !has_place(end, len) {
+            let parts = Parts::whole(bytes);
+            self.push(Piece::Single(Single { number: first, parts, shared: false, entry, pins: 0 }));
+            return;
+        }
+        let (mut parts, mut slots) = (vec![bytes], vec![Slot { end: len, entry, pins: 0 }]);
+        while has_place(end, len) {
+            let bytes = self.render(ring, end);
             len += bytes.len();
+            end += 1;
             parts.push(bytes);
             slots.push(Slot { end: len, entry: self.renderer.is_entry(), pins: 0 });
         }
         slots.shrink_to_fit();
-        let bytes = match &parts[..] {
-            [alone] => alone.clone(),
-            several => several.concat().into(),
-        };
-        self.bytes += len;
-        self.pieces.push_back(Piece::Batch(Batch { first, bytes, slots }));
+        self.push(Piece::Batch(Batch { first, bytes: parts.concat().into(), slots }));
     }
 
-    /// Lays out the frames that share their payloads with the ring. A player that has a part of one has the
-    /// same part afterwards.
-    fn lay_out_shared(&mut self) {
-        reached!("frames that shared their payload were laid out");
-        let mut batch = Batch { first: 0, bytes: Bytes::new(), slots: Vec::new() };
-        let mut out = BytesMut::new();
+    /// Lays out together the frames that stand alone. A player that has a part of one has the same part
+    /// afterwards.
+    fn lay_out_singles(&mut self) {
+        reached!("frames that stood alone were laid out together");
         let mut laid_out = VecDeque::new();
-        let finish = |batch: &mut Batch, out: &mut BytesMut, laid_out: &mut VecDeque<Piece>| {
-            if !batch.slots.is_empty() {
-                let slots = std::mem::take(&mut batch.slots);
-                let bytes = std::mem::take(out).freeze();
-                laid_out.push_back(Piece::Batch(Batch { first: batch.first, bytes, slots }));
+        let (mut out, mut first, mut slots) = (BytesMut::new(), 0, Vec::new());
+        let mut finish = |out: &mut BytesMut, first: u64, slots: &mut Vec<Slot>, next: Option<Piece>| {
+            if !slots.is_empty() {
+                let (bytes, slots) = (std::mem::take(out).freeze(), std::mem::take(slots));
+                laid_out.push_back(Piece::Batch(Batch { first, bytes, slots }));
             }
+            laid_out.extend(next);
         };
         for piece in std::mem::take(&mut self.pieces) {
             match piece {
-                Piece::Shared { number, parts, pins } => {
-                    if out.len() + parts.len() > BATCH_BYTES_MAX {
-                        finish(&mut batch, &mut out, &mut laid_out);
+                Piece::Single(single) => {
+                    if out.len() + single.parts.len() > BATCH_BYTES_MAX {
+                        finish(&mut out, first, &mut slots, None);
                     }
-                    if batch.slots.is_empty() {
-                        batch.first = number;
+                    if slots.is_empty() {
+                        first = single.number;
                     }
-                    parts.put(&mut out);
-                    batch.slots.push(Slot { end: out.len(), entry: true, pins });
+                    single.parts.put(&mut out);
+                    slots.push(Slot { end: out.len(), entry: single.entry, pins: single.pins });
                 }
-                other => {
-                    finish(&mut batch, &mut out, &mut laid_out);
-                    laid_out.push_back(other);
-                }
+                batch @ Piece::Batch(_) => finish(&mut out, first, &mut slots, Some(batch)),
             }
         }
-        finish(&mut batch, &mut out, &mut laid_out);
+        finish(&mut out, first, &mut slots, None);
         self.pieces = laid_out;
         self.bytes = self.pieces.iter().map(Piece::bytes).sum();
     }

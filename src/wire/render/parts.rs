@@ -42,9 +42,19 @@ impl Parts {
         Parts { head: begin, payload, tail: end }
     }
 
+    /// Bytes that are all in one piece already.
+    pub fn whole(bytes: Bytes) -> Self {
+        Parts { head: Short::default(), payload: bytes, tail: Short::default() }
+    }
+
     /// Number of bytes.
     pub fn len(&self) -> usize {
         self.head.len() + self.payload.len() + self.tail.len()
+    }
+
+    /// True if there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// The bytes before the payload.
