@@ -13,11 +13,12 @@
 
 use crate::base::slices::Slices;
 use crate::config::BATCH_BYTES_MAX;
+use crate::media::frame::Frame;
 use crate::media::stream_info::StreamInfo;
 use crate::media::timestamp::Timestamp;
 use crate::stream::cursor::Cursor;
 use crate::stream::ring::{Entry, Ring};
-use crate::wire::format::Format;
+use crate::wire::format::{Container, Format};
 use crate::wire::render::{Parts, Renderer};
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
@@ -291,7 +292,7 @@ impl Rendition {
     pub fn catch_up(&mut self, ring: &Ring) {
         self.leave_behind(ring);
         while self.end() < ring.head() {
-            if self.followers > SHARING_FOLLOWERS_MAX || !self.share(ring) {
+            if !self.share(ring) {
                 self.lay_out_batch(ring);
             }
         }
@@ -304,13 +305,21 @@ impl Rendition {
         }
     }
 
-    /// Takes the frame that comes next with the payload that the ring holds. False if this format does not have
-    /// it in one piece.
+    /// True if the payload of such a frame should be shared with the ring, not copied.
+    fn is_shared(&self, frame: &Frame) -> bool {
+        self.followers <= SHARING_FOLLOWERS_MAX
+            && frame.payload.len() >= SHARED_BYTES_MIN
+            && self.format.container != Container::Ts
+            && self.format.carries(frame.track.kind)
+    }
+
+    /// Takes the frame that comes next with the payload that the ring holds. False if it is not to be shared, or
+    /// this format does not have it in one piece.
     fn share(&mut self, ring: &Ring) -> bool {
         let number = self.end();
         let entry = ring.get(number).expect("the rendition begins inside the ring");
         let frame = &entry.frame;
-        if !self.format.carries(frame.track.kind) || frame.payload.len() < SHARED_BYTES_MIN {
+        if !self.is_shared(frame) {
             return false;
         }
         let Some(parts) = self.renderer.parts(frame, &entry.stream_info) else { return false };
@@ -339,17 +348,19 @@ impl Rendition {
         let bytes = self.render(ring, first);
         let (mut len, mut end) = (bytes.len(), first + 1);
         let entry = self.renderer.is_entry();
-        let has_place = |number, len| {
-            ring.get(number).is_some_and(|entry| len + entry.frame.payload.len() <= BATCH_BYTES_MAX)
+        let has_place = |rendition: &Self, number, len| {
+            ring.get(number).is_some_and(|entry| {
+                len + entry.frame.payload.len() <= BATCH_BYTES_MAX && !rendition.is_shared(&entry.frame)
+            })
         };
         // Most often one frame comes at a time.
-        if !has_place(end, len) {
+        if !has_place(self, end, len) {
             let parts = Parts::whole(bytes);
             self.push(Piece::Single(Single { number: first, parts, shared: false, entry, pins: 0 }));
             return;
         }
         let (mut parts, mut slots) = (vec![bytes], vec![Slot { end: len, entry, pins: 0 }]);
-        while has_place(end, len) {
+        while has_place(self, end, len) {
             let bytes = self.render(ring, end);
             len += bytes.len();
             end += 1;
@@ -431,7 +442,7 @@ impl Rendition {
         let near = |index: &usize| {
             self.pieces.get(*index).is_some_and(|piece| piece.first() <= number && number < piece.end())
         };
-        let index = [0, last, last.wrapping_sub(1)].into_iter().find(near);
+        let index = [last, last.wrapping_sub(1), 0].into_iter().find(near);
         let index = match index {
             Some(index) => index,
             None => self.pieces.partition_point(|piece| piece.first() <= number).checked_sub(1)?,
