@@ -18,7 +18,7 @@ pub const MARKS: [&str; 53] = [
     "a connection was refused during a drain",
     "a file became available for a waiting peer",
     "a flush was due by time",
-    "a frame that somebody is in the middle of left the ring",
+    "a frame that a player had received in part left the ring",
     "a frame was larger than its ring",
     "a kept-alive connection was idle for too long",
     "a lingering close ended by its timeout",

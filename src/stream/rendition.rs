@@ -410,7 +410,7 @@ impl Rendition {
             let piece = &self.pieces[index];
             let (pins, last) = (piece.pins(place), piece.end() == self.start + 1);
             if pins > 0 {
-                reached!("a frame that somebody is in the middle of left the ring");
+                reached!("a frame that a player had received in part left the ring");
                 let bytes = piece.keep(place);
                 self.pinned_bytes += bytes.len();
                 self.pinned.insert(self.start, Pinned { bytes, pins });
