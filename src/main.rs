@@ -16,9 +16,9 @@ use std::process::ExitCode;
 use tools::command::replay::{self, Played};
 use tools::command::{Failure, redact, settings, system};
 
-/// Frames come and go in all sizes. What allocates and frees them is a third of the server's own time with many
-/// streams; this allocator takes half of what the C library's takes. It runs without huge pages: to clear them
-/// costs the kernel more than they save (benches/README.md).
+/// Frames come and go in all sizes. What allocates and frees them is a third of the server's own time with
+/// many streams; this allocator takes half of what the C library's takes. It runs without huge pages: to
+/// clear them costs the kernel more than they save (benches/README.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -46,8 +46,8 @@ impl Inbox {
         true
     }
 
-    /// Gives back the buffer after the session has consumed what it could. What is left moves to memory of its
-    /// size.
+    /// Gives back the buffer after the session has consumed what it could. What is left moves to memory of
+    /// its size.
     pub fn settle(&mut self, spare: &mut Spare) {
         if self.bytes.capacity() <= self.bytes.len().saturating_mul(2) {
             return;

@@ -5,11 +5,11 @@
 //! pinned until the last such player has the rest, within a byte limit, so that no player ever gets half a
 //! frame.
 //!
-//! With many players, frames that are sent together stand one behind the other in one piece of memory. A player
-//! that lacks them all, as every player that is caught up does, is sent one slice: `send`, not `writev`, and
-//! less of it for each frame. With few players the copy of a large frame costs more than the slices that it
-//! saves: the rendition shares the payload with the ring and holds only the bytes around it. Never: knows the
-//! players.
+//! With many players, frames that are sent together stand one behind the other in one piece of memory. A
+//! player that lacks them all, as every player that is caught up does, is sent one slice: `send`, not
+//! `writev`, and less of it for each frame. With few players the copy of a large frame costs more than the
+//! slices that it saves: the rendition shares the payload with the ring and holds only the bytes around it.
+//! Never: knows the players.
 
 use crate::base::slices::Slices;
 use crate::config::BATCH_BYTES_MAX;
@@ -200,8 +200,8 @@ impl Piece {
         }
     }
 
-    /// Appends the frame at `place`, without its first `offset` bytes, and the whole frames behind it that are
-    /// below `end`. Returns the number of the frame that comes next, or `None` if `slices` is full.
+    /// Appends the frame at `place`, without its first `offset` bytes, and the whole frames behind it that
+    /// are below `end`. Returns the number of the frame that comes next, or `None` if `slices` is full.
     fn show<'a>(&'a self, place: usize, end: u64, offset: usize, slices: &mut Slices<'a>) -> Option<u64> {
         match self {
             Piece::Batch(batch) => batch.show(place, end, offset, slices),
@@ -268,8 +268,8 @@ impl Rendition {
         self.pieces.back().map_or(self.start, Piece::end)
     }
 
-    /// A player joins. With one more than few players, frames that stand alone are laid out together: the slices
-    /// that each of them would be sent cost more than the copy.
+    /// A player joins. With one more than few players, frames that stand alone are laid out together: the
+    /// slices that each of them would be sent cost more than the copy.
     pub fn join(&mut self, ring: &Ring) {
         self.followers += 1;
         if self.followers == SHARING_FOLLOWERS_MAX + 1 {
@@ -284,7 +284,7 @@ impl Rendition {
 
     /// A player leaves; its pin, if it has one, was taken off before. True if it was the last.
     pub fn leave(&mut self) -> bool {
-        self.followers = self.followers.checked_sub(1).expect("who leaves has joined");
+        self.followers = self.followers.checked_sub(1).expect("a player that leaves has joined");
         self.followers == 0
     }
 
@@ -313,8 +313,8 @@ impl Rendition {
             && self.format.carries(frame.track.kind)
     }
 
-    /// Takes the frame that comes next with the payload that the ring holds. False if it is not to be shared, or
-    /// this format does not have it in one piece.
+    /// Takes the frame that comes next with the payload that the ring holds. False if it is not to be shared,
+    /// or this format does not have it in one piece.
     fn share(&mut self, ring: &Ring) -> bool {
         let number = self.end();
         let entry = ring.get(number).expect("the rendition begins inside the ring");
@@ -422,7 +422,8 @@ impl Rendition {
         self.start += 1;
         while self.pinned_bytes > self.pinned_bytes_max {
             reached!("the pinned frames of a rendition were too many");
-            // Whoever was in the middle of it has stalled the longest; it is cut off when it wakes up.
+            // The player that had a part of it has stalled the longest; it is closed when it can be written
+            // to.
             let (_, pinned) = self.pinned.pop_first().expect("pinned bytes belong to frames");
             self.pinned_bytes -= pinned.bytes.len();
         }
@@ -434,9 +435,9 @@ impl Rendition {
         Some((&self.pieces[index], place))
     }
 
-    /// Which piece frame `number` is in, and where there. A player that is caught up asks for one of the last,
-    /// and the first is the next that leaves: a search in between would touch memory that is cold.
-    /// What was loaded may be anything: then it is nowhere.
+    /// Which piece frame `number` is in, and where there. A player that is caught up asks for one of the
+    /// last, and the first is the next that leaves: a search in between would touch memory that is cold. What
+    /// was loaded may be anything: then it is nowhere.
     fn place_of(&self, number: u64) -> Option<(usize, usize)> {
         let last = self.pieces.len().checked_sub(1)?;
         let near = |index: &usize| {
@@ -500,7 +501,7 @@ impl Rendition {
     /// A player is through with frame `number`.
     pub fn unpin(&mut self, number: u64) {
         let Some(pins) = self.pins(number) else { return };
-        *pins = pins.checked_sub(1).expect("who is through was in the middle");
+        *pins = pins.checked_sub(1).expect("a player that has the rest had a part");
         if *pins == 0
             && let Some(pinned) = self.pinned.remove(&number)
         {

@@ -1,9 +1,9 @@
 //! Renders frames in a format, in order, once for all players of that format.
 //!
-//! In: stream info and frames, as a ring holds them. Out: bytes, one piece per frame, made with one allocation,
-//! or the payload as it is with what stands around it, made with none. Timestamps are those of the frames: milliseconds of the stream's timeline in FLV and RTMP,
-//! where they wrap after 32 bits. Never: knows a player. What a player needs to start is the same for all
-//! that start at the same frame.
+//! In: stream info and frames, as a ring holds them. Out: bytes, one piece per frame, made with one
+//! allocation, or the payload as it is with what stands around it, made with none. Timestamps are those of
+//! the frames: milliseconds of the stream's timeline in FLV and RTMP, where they wrap after 32 bits. Never:
+//! knows a player. What a player needs to start is the same for all that start at the same frame.
 
 use crate::base::short::Short;
 use crate::media::codec::aac::{ADTS_HEADER_BYTES, AacConfig, adts_header};
@@ -210,8 +210,8 @@ impl Body {
     fn of(frame: &Frame) -> Option<Body> {
         let head = flv::body_head(frame)?;
         let len = head.len() + frame.payload.len();
-        // Both protocols have 32 bits for the time, and players expect it to wrap. Metadata is about the whole
-        // stream: with a timestamp, FFmpeg takes it for the first line of a subtitle track.
+        // Both protocols have 32 bits for the time, and players expect it to wrap. Metadata is about the
+        // whole stream: with a timestamp, FFmpeg takes it for the first line of a subtitle track.
         let timestamp_ms = if frame.kind == FrameKind::Metadata { 0 } else { frame.dts.as_millis() as u32 };
         let tag = flv::tag_type(frame.track.kind);
         (len <= flv::BODY_BYTES_MAX).then_some(Body { head, len, timestamp_ms, tag })
