@@ -1,6 +1,6 @@
 //! Names the build: version, and the commit where git can tell, for recordings and for `--version`.
 //!
-//! In: `DACAPO_COMMIT` if whoever builds has set it, else what git says; without git the version stands
+//! In: `DACAPO_COMMIT` if the environment sets it, else what git says; without git the version stands
 //! alone. Out: the variable `BUILD_OF_DACAPO` for `src/record`. Looked at again when the sources change, so
 //! that a commit by itself compiles nothing anew. Never fails, and never changes what is built.
 

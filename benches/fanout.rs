@@ -67,7 +67,7 @@ fn counts(_: &mut Criterion) {
                 counts.allocated as f64 / counts.frames as f64,
                 each(counts.private),
             );
-            assert!(counts.bytes > 0, "nobody got anything");
+            assert!(counts.bytes > 0, "no player received anything");
             assert_eq!(counts.private, 0, "frames were copied for single players");
             least = least.min(counts.allocations);
             assert!(counts.allocations <= least + counts.frames as u64, "allocations grow with the players");

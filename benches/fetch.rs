@@ -1,5 +1,5 @@
 //! What a viewer of HLS costs without sockets: from the bytes of a request to those of the response, as far
-//! as a segment's bytes are not copied by anybody but the kernel.
+//! as a segment's bytes are copied by the kernel alone.
 
 mod harness;
 

@@ -21,7 +21,7 @@ if [ -z "${SIM_DEBUG:-}" ]; then
 fi
 SIM=$(realpath "$SIM") SIM_DEBUG=$(realpath "$SIM_DEBUG")
 
-# The commit as a number below 2^60: the same for all who have this commit. A fixed number where there is none.
+# The commit as a number below 2^60: the same wherever this commit is. A fixed number where there is none.
 seed_of_commit() {
   local commit
   if [ -e .git ] && commit=$(git rev-parse --verify --quiet HEAD); then

@@ -5,7 +5,7 @@
 #   bash conformance/capture.sh [rtmp/ffmpeg-5.1-publish ...]
 #   UPDATE=1 cargo test -p conformance --test captures      # then let expectations follow, and read the diff
 #
-# Everything happens in a network namespace of its own that has only lo, so ports are free and nobody disturbs;
+# Everything happens in a network namespace of its own that has only lo, so ports are free and no other program disturbs;
 # that needs root. Pictures are tiny, and films short, since captures live in the repository.
 set -euo pipefail
 
@@ -54,7 +54,7 @@ starts() {
   eval "exec timeout 60 $1" >>log 2>&1 &
   last=$!
 }
-# Ends what was started, as one who is at the keyboard would.
+# Ends what was started, as a user at the keyboard would.
 stops() { pkill "-${2:-INT}" -P "$1" || kill "$1" 2>/dev/null || true; wait "$1" 2>/dev/null || true; }
 
 waits_for() { # A condition in shell, asked ten times a second for twenty seconds.

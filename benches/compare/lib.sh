@@ -241,7 +241,7 @@ compare() {
         for stream_count in $streams; do
             for server in $servers; do
                 for protocol in bare $protocols; do
-                    # The bare loop speaks nothing else, and nobody else speaks that.
+                    # The bare loop speaks nothing else, and no other server speaks that.
                     case $protocol:$server in
                     bare:bare-*) ;;
                     bare:* | *:bare-*) continue ;;

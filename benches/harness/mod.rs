@@ -1,7 +1,7 @@
 //! A whole server with peers and without sockets: bytes are handed to it and taken from it.
 //!
 //! The peers are the clients of `load`, which know nothing of the server. While they connect they read
-//! what they get; afterwards nobody reads, so that only the server is measured.
+//! what they get; afterwards they do not read, so that only the server is measured.
 
 #![allow(dead_code, reason = "each bench takes the part that it needs")]
 
@@ -30,7 +30,7 @@ pub fn short() -> Criterion {
         .without_plots()
 }
 
-/// Seconds of the stream before anybody plays.
+/// Seconds of the stream before the first player.
 const PRIME_SECONDS: usize = 10;
 
 /// A second of a publisher's bytes: when, and what.

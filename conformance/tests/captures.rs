@@ -69,7 +69,7 @@ fn every_capture_is_answered_as_expected() {
     );
 }
 
-/// Plays before the judge, who must find no fault.
+/// Plays before the judge, which must find no fault.
 #[track_caller]
 fn judged(capture: &Capture, entries: &[Entry], company: Company, after: Duration, about: &str) -> Run {
     let config = capture.header().config().expect("it was checked");
@@ -140,7 +140,7 @@ fn places(len: usize, rng: &mut Rng) -> BTreeSet<usize> {
     places
 }
 
-/// I32: wherever what a peer says is cut short, with everybody gone nobody is left within the time that a
+/// I32: wherever what a peer says is cut short, no connection is left within the time that a
 /// handshake may take, and no stream once what was published is disposed of.
 #[test]
 fn every_beginning_ends_well_when_all_hang_up() {
@@ -154,7 +154,7 @@ fn every_beginning_ends_well_when_all_hang_up() {
                 let entries = vary::prefix(&capture.entries, conn_no, place);
                 let about = format!("{}, {place} bytes of {conn_no}", capture.name);
                 let mut run = judged(&capture, &entries, Company::Alone, handshake, &about);
-                assert_eq!(left_over(&mut run).0, 0, "{about}: somebody is left");
+                assert_eq!(left_over(&mut run).0, 0, "{about}: a connection is left");
                 let end = run.replay.summary().end + REST;
                 run.replay.pass(end, &mut ());
                 assert_eq!(left_over(&mut run), (0, 0), "{about}: something is left");
@@ -199,8 +199,8 @@ fn frames(capture: &Capture, factor: u64) -> BTreeMap<ConnNo, Vec<String>> {
     shown
 }
 
-/// Time three times as slow or ten times as fast shows everybody the same frames. What timed out as recorded,
-/// or came too late for a live playlist, is no measure.
+/// Time three times as slow or ten times as fast shows every player the same frames. What timed out as
+/// recorded, or came too late for a live playlist, is no measure.
 #[test]
 fn time_may_go_faster_or_slower() {
     let mut same = 0;
@@ -239,7 +239,8 @@ fn what_failed_once_fails_no_more() {
     }
 }
 
-/// Of a refused publisher's capture, shrinking leaves what makes the server refuse: two who publish one name.
+/// Of a refused publisher's capture, shrinking leaves what makes the server refuse: two publishers of one
+/// name.
 #[test]
 fn a_capture_is_made_small_by_what_matters_of_it() {
     let capture = Capture::load(&capture::shelf(), "rtmp/ffmpeg-9.0-publish-busy").expect("it is there");

@@ -37,7 +37,7 @@ fn answers(replies: &str) -> usize {
     replies.lines().filter(|line| line.starts_with("HTTP/1.1 ")).count()
 }
 
-/// A request with these headers, and one behind it that nobody made.
+/// A request with these headers, and one behind it that the client did not make.
 fn smuggled(headers: &str, body: &str) -> Vec<u8> {
     format!("GET /smuggled HTTP/1.1\r\nHost: x\r\n{headers}\r\n{body}GET /second HTTP/1.1\r\nHost: x\r\n\r\n")
         .into_bytes()

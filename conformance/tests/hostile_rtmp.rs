@@ -1,4 +1,4 @@
-//! Peers that break RTMP: the server ends them, keeps its memory, and goes on serving everybody else.
+//! Peers that break RTMP: the server ends them, keeps its memory, and goes on serving the others.
 
 use conformance::health::{Film, assert_serves};
 use conformance::http;
@@ -434,7 +434,7 @@ fn players_that_never_read_cost_little_and_take_nothing_from_others() {
         let clients = http::get(server.api, "/api/v1/clients/?count=100").json();
         (clients["clients"].as_array()?.len() <= 2).then_some(())
     });
-    assert!(gone.is_some(), "who takes nothing for four seconds is let go");
+    assert!(gone.is_some(), "a player that takes nothing for four seconds is closed");
     drop(deaf);
 }
 

@@ -83,7 +83,7 @@ fn nobody_new_is_served_during_a_drain() {
         let _ = std::io::Write::write_all(&mut socket, &rtmp::handshake());
         socket.set_read_timeout(Some(secs(5))).expect("a timeout");
         let got = std::io::Read::read(&mut socket, &mut [0; 4096]);
-        assert!(!matches!(got, Ok(1..)), "a server that leaves greets nobody");
+        assert!(!matches!(got, Ok(1..)), "a server that shuts down answers no new connection");
     }
     assert_eq!(server.finish(secs(6)).code(), Some(0));
 }
@@ -111,7 +111,7 @@ fn a_reload_holds_for_new_sessions_and_leaves_the_others_alone() {
     std::thread::sleep(Duration::from_millis(500));
     let film = Film::short();
     publisher.send_tags(&film.tags[100..110]);
-    assert!(on_rtmp.tag().is_some() && on_http.tag().is_some(), "who played goes on");
+    assert!(on_rtmp.tag().is_some() && on_http.tag().is_some(), "players go on");
     let _ = Peer::publisher(server.rtmp, "live", "film");
 }
 

@@ -190,7 +190,7 @@ fn clients_are_listed_as_what_they_are() {
         let answer = get(server.api, "/api/v1/clients/").json();
         (!answer["clients"].as_array()?.iter().any(|client| client["type"] == "flv-play")).then_some(())
     });
-    assert!(gone.is_some(), "who left is not listed");
+    assert!(gone.is_some(), "a closed connection is not listed");
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn hls_js_plays_hls_in_fmp4() {
     plays("hls", &FMP4, |server| server.http_url("film.m3u8"));
 }
 
-/// Chromium's own player gives up on a list that has but one segment yet, whoever serves it.
+/// Chromium's own player gives up on a list that has but one segment yet, whatever server it is from.
 #[track_caller]
 fn plays_by_itself(settings: &[(&str, &str)]) {
     plays("native", settings, |server| {

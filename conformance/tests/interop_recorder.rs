@@ -296,7 +296,7 @@ fn who_stalls_at_its_port_delays_no_player() {
         let said = socket.write_all(head.as_bytes()).and_then(|()| socket.read_to_string(&mut got));
         (said.is_ok() && got.starts_with("HTTP/1.1 200 ")).then_some(())
     });
-    assert!(answered.is_some(), "who says nothing is cut off, and operators are served again");
+    assert!(answered.is_some(), "a silent client is closed, and operators are served again");
     drop(stalled);
 }
 

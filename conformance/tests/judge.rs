@@ -463,7 +463,7 @@ fn what_a_publisher_sends_before_it_is_let_in_counts_from_then_on() {
     stage.player(2, "a");
     stage.publishes(1, &[headers(1), film(1)].concat());
     assert!(stage.judge.report().streams["live/a"].publishers.is_empty());
-    // Its socket is full, so that it never hears that it was let in; but somebody gets its frames.
+    // Its socket is full, so it never gets the answer that admits it; but a player gets its frames.
     stage.gets(2, &[headers(1), film(1)].concat());
     stage.is_clean();
     assert_eq!(stage.judge.report().streams["live/a"].publishers[0].video_frames, 40);

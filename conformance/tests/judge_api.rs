@@ -151,7 +151,7 @@ fn expect(target: &str, pointers: &[&str]) {
 fn each_number_of_a_client_counts() {
     let keys = ["url", "type", "publish", "recv_bytes", "send_bytes", "dropped_frames"];
     for client in [0, 1] {
-        // A publisher is denied nothing, and nobody looks.
+        // A publisher is denied nothing, and there is no query.
         let keys = keys.iter().filter(|key| client == 1 || **key != "dropped_frames");
         let pointers: Vec<String> = keys.map(|key| format!("/clients/{client}/{key}")).collect();
         expect(CLIENTS, &pointers.iter().map(String::as_str).collect::<Vec<_>>());
@@ -203,7 +203,7 @@ fn who_takes_nothing_may_be_gone_already() {
     }
 }
 
-/// What is asked behind something else is answered nobody knows when.
+/// A request behind another is answered at an unknown time.
 #[test]
 fn answers_to_several_questions_at_once_are_not_judged() {
     let mut stage = Stage::film();

@@ -228,7 +228,7 @@ fn an_old_playlist_may_reach_a_slow_client_late() {
 
 #[test]
 fn foreign_frames_are_seen() {
-    // What nobody published.
+    // What was not published.
     let mut run = Run::new(TS);
     run.judge = HlsJudge::new(HlsRules::default());
     let other = media::read(&media::h264_aac());
@@ -240,7 +240,7 @@ fn foreign_frames_are_seen() {
     run.fetch(0);
     run.sees("I6", "is not what any publisher sent");
 
-    // What somebody else published.
+    // What another publisher sent.
     for tag in &run.package.film.tags {
         run.judge.published("live/other", 2, tag.kind, tag.timestamp, &tag.body);
     }

@@ -177,7 +177,7 @@ fn the_pure_part_depends_on_nothing_that_touches_the_world() {
     assert!(
         found.is_empty(),
         "without the feature `net`, dacapo still depends on {found:?}: make them optional, or find with \
-         `cargo tree -p dacapo -e normal --no-default-features -i {}` who brings them",
+         `cargo tree -p dacapo -e normal --no-default-features -i {}` what brings them",
         found.first().unwrap_or(&"")
     );
 }
@@ -367,7 +367,7 @@ fn length(file: &str, source: &str) -> Vec<Fault> {
 
 /// A judge that reads the wire with the server's own parser would share its mistakes.
 fn independence(file: &str, source: &str) -> Vec<Fault> {
-    // Who reads and who judges knows nothing of the server; who plays runs may drive it.
+    // Readers and judge know nothing of the server; what plays runs may drive it.
     let judges = ["conformance/src/reader", "conformance/src/judge"];
     let own: &[&str] = if judges.iter().any(|room| file.starts_with(room)) {
         &["dacapo"]

@@ -3,7 +3,7 @@
 //! In: bytes; the first few choose settings, each group behind them is something that happens: a peer comes,
 //! says something canned, damaged or random, hangs up; the kernel takes part of what it is offered; time
 //! jumps. Out: a panic, if the server panics, if an invariant that it can check itself does not hold, if a
-//! deadline does not move, or if not everybody is gone after a drain (I13 to I30, L6, L7).
+//! deadline does not move, or if connections are left after a drain (I13 to I30, L6, L7).
 //!
 //! The list is a recording: `cargo run -p fuzz --bin seeds -- recording INPUT FILE` writes it as one, which
 //! `dacapo replay` plays and `conformance shrink` makes small.
@@ -31,7 +31,7 @@ pub fn run(bytes: &[u8]) {
     replay.run([Entry { at: last, event: Event::Drain }], &mut watch);
     if header.kernel == Kernel::Open {
         replay.pass(last + Duration::from_secs(300), &mut watch);
-        assert!(replay.is_finished(), "L7: a drain ends, with everybody gone");
+        assert!(replay.is_finished(), "L7: a drain ends without connections");
         assert_eq!(replay.server().deadline(), None, "L6: nothing is left to wake up for");
     }
 }
@@ -235,7 +235,7 @@ impl List {
         self.gop(conn_no, which, which);
     }
 
-    /// Somebody asks for something of a stream.
+    /// A peer requests something of a stream.
     fn fetches(&mut self, name: &str, which: u8) {
         let conn_no = ConnNo(self.conns);
         if which & 15 == 13 {

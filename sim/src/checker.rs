@@ -256,13 +256,13 @@ impl Checker {
         if let Some(due) = self.due
             && due + LATE + self.pause < now
         {
-            let why = server.deadline().map_or("nobody", |deadline| deadline.why);
+            let why = server.deadline().map_or("no timer", |deadline| deadline.why);
             let late = now - due;
             self.wrong("I28", None, format!("the server was woken up {late:?} late, on behalf of {why}"));
         }
         self.ticks = if now == self.now && matches!(input, Input::Tick) { self.ticks + 1 } else { 0 };
         if self.ticks > TICKS_MAX {
-            let why = server.deadline().map_or("nobody", |deadline| deadline.why);
+            let why = server.deadline().map_or("no timer", |deadline| deadline.why);
             self.wrong("I28", None, format!("{TICKS_MAX} ticks in one moment, on behalf of {why}"));
         }
         if let Input::Reload { config } = input {

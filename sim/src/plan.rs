@@ -139,7 +139,7 @@ impl Plan<'_> {
         (from, from + rng.scale(1_000, most_us))
     }
 
-    fn anybody(&self, rng: &mut Rng) -> usize {
+    fn any_peer(&self, rng: &mut Rng) -> usize {
         rng.below(self.options.parts.len())
     }
 
@@ -149,7 +149,7 @@ impl Plan<'_> {
 
     fn some(&mut self, fault: Fault, rng: &mut Rng, most: u64, deed: impl Fn(usize) -> Deed) {
         for _ in 0..rng.between(1, most) {
-            let (at, place) = (self.moment(rng), self.anybody(rng));
+            let (at, place) = (self.moment(rng), self.any_peer(rng));
             self.at(at, fault, deed(place));
         }
     }
@@ -186,7 +186,7 @@ impl Plan<'_> {
     fn holds(&mut self, rng: &mut Rng) {
         for _ in 0..rng.between(1, 4) {
             let (from, until) = self.span(rng, 15_000_000);
-            let (place, up) = (self.anybody(rng), rng.chance(500));
+            let (place, up) = (self.any_peer(rng), rng.chance(500));
             self.at(from, Fault::Holds, Deed::Hold { place, up, held: true });
             self.at(until, Fault::Holds, Deed::Hold { place, up, held: false });
         }

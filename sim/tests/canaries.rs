@@ -29,7 +29,7 @@ fn expect_of(fault: Fault, name: &str, options: &Options) {
     assert_eq!(caught(fault, options).as_deref(), Some(name), "{fault:?}, seed {}", options.seed);
 }
 
-/// Who is there from the beginning.
+/// The peers that are there from the beginning.
 fn cast(parts: &[Part]) -> Vec<Casting> {
     parts.iter().map(|part| Casting { part: *part, dial_us: 0, core: true }).collect()
 }
@@ -66,7 +66,7 @@ fn a_frame_twice_is_caught_by_i1() {
     expect(Fault::FrameTwice, "I1");
 }
 
-/// The keyframe comes first, and who has room may not miss what stands before it; the rest would be I1.
+/// The keyframe comes first, and a player with room may not miss what stands before it; the rest would be I1.
 #[test]
 fn swapped_frames_are_caught_by_i4() {
     expect(Fault::FramesSwapped, "I4");

@@ -31,7 +31,8 @@ fn nobody_is_sent_other_bytes_because_somebody_misbehaves() {
     assert!(bytes > 1_000_000, "{bytes} bytes were sent");
 }
 
-/// The comparison sees what one peer does to another: who publishes a name that is played is felt.
+/// The comparison sees what one peer does to another: a peer that publishes a name that is played changes
+/// what players get.
 #[test]
 fn a_rival_is_felt() {
     let felt = (1..).filter_map(|seed| options(seed, Mode::Lite)).take(SEEDS).any(|options| {

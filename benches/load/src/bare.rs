@@ -68,7 +68,7 @@ type Conns = Vec<Option<Conn>>;
 #[derive(Debug)]
 struct Conn {
     socket: TcpStream,
-    /// What a publisher sent of an incomplete tag, or anybody of the first three bytes.
+    /// What a publisher sent of an incomplete tag, or a peer of the first three bytes.
     inbox: Vec<u8>,
     role: Role,
 }

@@ -5,7 +5,7 @@
 use crate::fault::Fault;
 use crate::stamp::{Body, Kind, Seen};
 
-/// Chunk size before anybody sets another.
+/// Chunk size before a peer sets another.
 pub const CHUNK_SIZE_DEFAULT: usize = 128;
 
 /// The longest command or control message that is kept.

@@ -61,7 +61,7 @@ pub enum Client {
     BarePlay(u16, flv::Reader),
     /// Bare loop, a publisher; holds the length of the last tag.
     BarePublish(u16, usize),
-    /// HTTP, somebody who got an answer once and keeps the connection; true with the answer.
+    /// HTTP: one request, then the connection is kept open; true with the answer.
     HttpIdle(String, bool),
 }
 

@@ -131,7 +131,7 @@ impl Engine {
         self.add_viewer(target, viewer);
     }
 
-    /// Begins to connect somebody who wants nothing.
+    /// Begins a connection that stays idle.
     pub fn idle(&mut self, target: &Target) {
         self.connect(target, Client::new(target, Role::Idle, 0), Task::Idle);
     }
@@ -225,7 +225,7 @@ impl Engine {
         self.publishers().filter(|publisher| publisher.began.is_some()).count()
     }
 
-    /// How many of those who want nothing have been answered.
+    /// How many idle connections have been answered.
     pub fn idling(&self) -> usize {
         self.peers.iter().filter(|peer| peer.client.is_idle()).count()
     }

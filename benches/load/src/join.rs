@@ -1,4 +1,4 @@
-//! How fast players get their first picture, and whether those who watch notice that others come.
+//! How fast players get their first picture, and whether that delays the pictures of others.
 //!
 //! ```text
 //! publisher, watchers ─ warm-up ─▶ calm: a window ─▶ newcomers come ─ the same window ─▶ all have a picture
@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 use std::fmt;
 use std::io;
 
-/// How long those who watch are looked at before anybody comes, in nanoseconds: two groups of pictures.
+/// How long players are measured before others join, in nanoseconds: two groups of pictures.
 const CALM: u64 = 4 * SECOND;
 
-/// How much longer than the newcomers come those who watch are looked at, in nanoseconds.
+/// How long players are measured after the last of the others has joined, in nanoseconds.
 const AFTER: u64 = 500 * MILLI;
 
 /// How long the last newcomer may take, in nanoseconds.
@@ -50,7 +50,7 @@ pub struct Joined {
     /// From connecting, and from asking for the stream, to the first keyframe: median, 99 %, largest.
     first_ms: [f64; 3],
     asked_ms: [f64; 3],
-    /// Latency of pictures for those who watch, before and while the others came.
+    /// Latency of pictures for the first players, before and while the others join.
     calm_ms: [f64; 3],
     disturbed_ms: [f64; 3],
     /// Newcomers without a picture, and why.
@@ -149,10 +149,10 @@ impl fmt::Display for Joined {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Join { watchers, newcomers, within_seconds, .. } = self.plan;
         let [first, first_p99, first_max] = self.first_ms;
-        write!(f, "{newcomers} come within {within_seconds} s to {watchers} who watch")?;
+        write!(f, "{newcomers} come within {within_seconds} s to {watchers} watchers")?;
         write!(f, " | first picture {first:.2} / {first_p99:.1} / {first_max:.1} ms")?;
         write!(f, ", from asking {:.2} ms, {} without", self.asked_ms[0], self.without)?;
-        write!(f, " | who watch: p99 {:.2} ms before, {:.2} ms then", self.calm_ms[1], self.disturbed_ms[1])?;
+        write!(f, " | watchers: p99 {:.2} ms before, {:.2} ms then", self.calm_ms[1], self.disturbed_ms[1])?;
         self.fault.iter().try_for_each(|fault| write!(f, " | {fault}"))
     }
 }

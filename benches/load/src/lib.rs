@@ -4,9 +4,9 @@
 //! players know their latency, and that they got everything once, in order. Nothing here is shared with
 //! the server that is measured: the protocols are written a second time, as small as a client can be.
 //!
-//! [`plan::Plan`] measures players, [`join::Join`] those who come, [`memory::Steps`] what more and more cost,
-//! and [`hls::Hls`] viewers of segments; [`bare::Bare`] is the loop that servers are measured against;
-//! [`table`] joins many measurements to medians and ratios, [`plot`] draws them.
+//! [`plan::Plan`] measures players, [`join::Join`] players that join, [`memory::Steps`] the memory of a
+//! growing number, and [`hls::Hls`] viewers of segments; [`bare::Bare`] is the loop that servers are measured
+//! against; [`table`] joins many measurements to medians and ratios, [`plot`] draws them.
 
 pub mod amf;
 pub(crate) mod axis;

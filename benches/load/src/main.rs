@@ -33,9 +33,9 @@ enum Command {
     Run(Run),
     /// Publish only.
     Publish(Publish),
-    /// Play what somebody else publishes (with `load publish`).
+    /// Play what another process publishes (with `load publish`).
     Play(Run),
-    /// Let players come while others watch, and tell how fast they get a picture and who noticed.
+    /// Let players come while others watch, and tell how fast they get a picture and what it cost the others.
     Join(Coming),
     /// Let more and more come, and tell what each costs in memory.
     Memory(Growing),
@@ -210,7 +210,7 @@ struct Watching {
     /// Length of the measurement.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// The process of whoever answers, to measure its processor time.
+    /// The process of the server, to measure its processor time.
     #[arg(long)]
     pid: Option<u32>,
 }

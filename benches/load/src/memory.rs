@@ -21,7 +21,7 @@ pub enum What {
     Players,
     /// Connections that got one answer and want nothing.
     Idle,
-    /// Streams with a publisher each and nobody who watches.
+    /// Streams with a publisher each and no players.
     Streams,
 }
 

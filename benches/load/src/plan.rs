@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 /// What is to be measured.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Where publishers connect; `None`: somebody else publishes.
+    /// Where publishers connect; `None`: another process publishes.
     pub publish: Option<Target>,
     /// Where players connect.
     pub play: Target,

@@ -23,7 +23,7 @@ const BOTTOM: f64 = 46.0;
 /// Height of the line that names the colours.
 const LEGEND: f64 = 34.0;
 
-/// Of servers, in the order in which they are named (Okabe and Ito: told apart by everybody).
+/// Of servers, in the order in which they are named (Okabe and Ito: also for colour-blind readers).
 const COLOURS: [&str; 7] = ["#0072b2", "#7f7f7f", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 
 /// Marks of one colour, joined in the order of `x`.
@@ -210,7 +210,7 @@ impl Panel {
             for (mark, words) in marks.iter().map(|mark| ((x(mark.0), y(mark.1)), &mark.2)) {
                 let (cx, cy) = mark;
                 let _ = writeln!(out, "<circle cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"4.5\" fill=\"{colour}\"/>");
-                // The bare loop is below everybody: its words go there too.
+                // The bare loop is the lowest line: its label stands below it.
                 let down = if name.starts_with("bare") { 17.0 } else { -8.0 };
                 let place = format!("x=\"{cx:.1}\" y=\"{:.1}\" text-anchor=\"middle\"", cy + down);
                 let _ = writeln!(out, "<text {place} font-size=\"10\" fill=\"{colour}\">{words}</text>");

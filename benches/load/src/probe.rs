@@ -17,7 +17,7 @@ const EVERY: u64 = 100 * MILLI;
 /// The longest wait for an answer.
 const WAIT_MAX: Duration = Duration::from_secs(3);
 
-/// Somebody who asks.
+/// A client that sends requests.
 #[derive(Debug)]
 pub struct Probe {
     stop: Arc<AtomicBool>,

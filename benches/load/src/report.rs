@@ -19,12 +19,12 @@ pub struct Report {
     pub players: usize,
     /// Number of streams.
     pub streams: u16,
-    /// Frames that all publishers sent in the window; none if somebody else published.
+    /// Frames that all publishers sent in the window; none if another process published.
     pub frames: u64,
     /// Length of the window in seconds, as it was.
     pub wall: f64,
-    /// Bytes of frames sent in the window that arrived, of all players together; of those who do not look,
-    /// bytes that came within it.
+    /// Bytes of frames sent in the window that arrived, of all players together; of players that do not check
+    /// frames, bytes that came within it.
     pub bytes: u64,
     /// Those bytes divided by what should have arrived; 1 if every byte did.
     pub delivered: f64,
@@ -295,7 +295,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Bytes that each stream's publisher sent in the window; `None` if somebody else published.
+/// Bytes that each stream's publisher sent in the window; `None` if another process published.
 fn expected(plan: &Plan, engine: &Engine) -> Option<Vec<u64>> {
     plan.publish.as_ref()?;
     let mut expected = vec![0; usize::from(plan.streams)];

@@ -187,7 +187,7 @@ impl Client {
                     self.write_headers(out);
                 }
             }
-            // releaseStream and FCPublish may be answered by an error; nobody minds.
+            // releaseStream and FCPublish may be answered by an error, which does not matter.
             ("_error", _) if id == 2.0 || id == 3.0 => {}
             ("_error", _) => return Err(Fault(format!("refused: {code}"))),
             ("onStatus", _) if is_refusal(code) => return Err(Fault(format!("refused: {code}"))),

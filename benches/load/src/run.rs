@@ -23,7 +23,7 @@ const RAMP_STEP: u64 = 10 * MILLI;
 /// How long publishers may take to be let in, and players to get their first frame, in nanoseconds.
 const JOIN_MAX: u64 = 20 * SECOND;
 
-/// So long after a keyframe windows begin, in nanoseconds: those who write every 350 ms have written it.
+/// So long after a keyframe windows begin, in nanoseconds: servers that write every 350 ms have written it.
 const WINDOW_PHASE: u64 = 500 * MILLI;
 
 /// How long what was sent in the window may take to arrive, in nanoseconds.
@@ -143,7 +143,7 @@ pub fn publish(
     engine.run(clock::now() + JOIN_MAX, |engine| engine.publishing() + engine.failed() >= all)?;
     if engine.publishing() == 0 {
         let fault = engine.fault().map_or_else(|| "no answer".to_owned(), ToString::to_string);
-        return Err(io::Error::other(format!("nobody may publish: {fault}")));
+        return Err(io::Error::other(format!("no publisher was admitted: {fault}")));
     }
     Ok(())
 }

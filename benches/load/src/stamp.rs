@@ -1,4 +1,4 @@
-//! What travels inside every frame: who sent it, when, as which one, and bytes that can be checked.
+//! What travels inside every frame: publisher, time, number, and bytes that can be checked.
 //!
 //! ```text
 //! video  17|27 01 000000  nal length(4)  nal head(1)  stamp(40)  filler ...

@@ -13,7 +13,7 @@ pub struct Sample {
     pub user: f64,
     /// Processor seconds that this process has used.
     pub own: f64,
-    /// Seconds in which the watched processor was not idle, whoever used it (stolen time too).
+    /// Seconds in which the watched processor was not idle, for any process (stolen time too).
     pub core: f64,
 }
 

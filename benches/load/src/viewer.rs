@@ -1,7 +1,7 @@
 //! What one player got: every frame in order exactly once from its first keyframe on, or what was wrong.
 //!
 //! Frames count for the window of measurement by the time at which they were *sent*, so that what was on its
-//! way at either end of the window is counted for everybody or for nobody.
+//! way at either end of the window is counted for all or for none.
 
 use crate::clock::SECOND;
 use crate::histogram::Histogram;
@@ -143,7 +143,7 @@ impl Viewer {
         }
     }
 
-    /// Ends a pause; also called when the window ends, for those who wait for ever.
+    /// Ends a pause; also called when the window ends, for viewers that wait without end.
     pub fn rest(&mut self, now: u64, window: &Range<u64>) {
         let from = self.last.max(window.start);
         let until = now.min(window.end);

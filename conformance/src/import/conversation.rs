@@ -102,11 +102,11 @@ impl Conversation {
                 ));
             }
             if !side.said.is_empty() && !side.direction.whole {
-                notes.push(format!("{title}: the first words of {who} were not captured"));
+                notes.push(format!("{title}: the first bytes of {who} were not captured"));
             }
             if counts.contradicting > 0 {
                 let count = counts.contradicting;
-                notes.push(format!("{title}: {count} segments of {who} contradict what was said before"));
+                notes.push(format!("{title}: {count} segments of {who} contradict what was sent before"));
             }
             let (repeated, early, overlapping) = (counts.repeated, counts.early, counts.overlapping);
             if repeated + early + overlapping > 0 {

@@ -52,7 +52,7 @@ pub fn capture(name: &str, about: About, traffic: &Traffic) -> Result<Capture, S
     let spoken: Vec<&Conversation> =
         traffic.conversations.iter().filter(|conversation| !conversation.is_silent()).collect();
     let birth = spoken.iter().map(|conversation| conversation.came.at).min();
-    let birth = birth.ok_or("nobody speaks to a server on these ports")?;
+    let birth = birth.ok_or("no connection to a server on these ports")?;
     let mut inputs = Vec::new();
     let mut reference = Vec::new();
     for (number, conversation) in (0..).zip(&spoken) {

@@ -211,7 +211,9 @@ fn a_capture_has_the_times_and_the_order_of_the_packets() {
     let times: Vec<u64> = capture.entries.iter().map(|entry| entry.at.as_millis()).collect();
     assert_eq!(times, [0, 20, 40, 50]);
     assert_eq!(capture.about.epoch_us, 1_000_000_000);
-    let Event::Accepted { listener, peer, conn_no } = &capture.entries[0].event else { panic!("who came") };
+    let Event::Accepted { listener, peer, conn_no } = &capture.entries[0].event else {
+        panic!("not an accepted connection")
+    };
     assert_eq!((listener.0, peer.port(), *conn_no), (0, 50_000, Some(ConnNo(0))));
     assert_eq!(capture.entries[3].event, Event::Ended { conn_no: ConnNo(0), end: End::Eof });
     assert_eq!(capture.reference.len(), 1);

@@ -179,7 +179,7 @@ impl Question {
         let mut others: Vec<&Client> = self.clients.iter().filter(|client| !client.surely()).collect();
         for told in told {
             let place = others.iter().position(|client| client.fits(&told));
-            let place = place.ok_or_else(|| format!("nobody is {}", told.words()))?;
+            let place = place.ok_or_else(|| format!("no connection is {}", told.words()))?;
             others.swap_remove(place);
         }
         Ok(())
@@ -214,7 +214,7 @@ impl Question {
             let url = url(entry);
             let mut fitting = self.streams.iter().filter(|stream| is_called(&stream.name, &url));
             let Some(stream) = fitting.next() else {
-                return Err(format!("nobody has published {url}"));
+                return Err(format!("{url} was not published"));
             };
             // Streams of several vhosts, which the answer does not tell apart.
             if fitting.next().is_none() {

@@ -177,7 +177,7 @@ impl Reading {
     fn uri(&mut self, line: &str) -> Result<(), Wrong> {
         ensure(self.timed, "EXTINF stands before each segment (4.3.2.1)")?;
         ensure(!self.list.ended, "no segment stands behind ENDLIST (4.3.3.4)")?;
-        ensure(self.list.segments.len() < SEGMENTS_MAX, "a playlist of more segments than anybody lists")?;
+        ensure(self.list.segments.len() < SEGMENTS_MAX, "a playlist of too many segments")?;
         let (key, map) = (self.next.key.clone(), self.next.map.clone());
         self.next.uri = line.to_owned();
         self.list

@@ -10,7 +10,7 @@ use dacapo::record::{ConnNo, Entry, Event};
 use dacapo::server::End;
 use std::collections::BTreeMap;
 
-/// Joins what one peer says without anybody else speaking in between.
+/// Joins what one peer sends without input of another in between.
 pub fn whole(entries: &[Entry]) -> Vec<Entry> {
     let mut list: Vec<Entry> = Vec::new();
     for entry in entries {
@@ -156,7 +156,11 @@ mod tests {
         assert_eq!((said(&list, ConnNo(0)), said(&list, ConnNo(1))), (b"hello".to_vec(), b"me".to_vec()));
         let gone = list.iter().filter(|entry| matches!(entry.event, Event::Ended { end: End::Eof, .. }));
         assert_eq!(gone.count(), 2);
-        assert_eq!(prefix(&run(), ConnNo(0), 0).len(), 2, "who had not come yet does not come");
+        assert_eq!(
+            prefix(&run(), ConnNo(0), 0).len(),
+            2,
+            "a peer that had not connected yet does not connect"
+        );
         assert_eq!(stretched(&run(), 3000)[4].at.as_micros(), 27);
     }
 }

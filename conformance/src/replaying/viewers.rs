@@ -123,7 +123,7 @@ impl Viewers {
             viewers.add(birth, format!("FLV player of {stream}"), get(".flv"));
             viewers.add(birth, format!("TS player of {stream}"), get(".ts"));
             viewers.add(from, format!("HLS player of {stream}"), hls);
-            viewers.add(middle, format!("RTMP player of {stream} who comes late"), late);
+            viewers.add(middle, format!("RTMP player of {stream} that comes late"), late);
         }
         viewers
     }

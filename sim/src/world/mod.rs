@@ -12,7 +12,7 @@ use crate::shell::Shell;
 use crate::trace::Trace;
 use dacapo::server::Input;
 
-/// A world with a server's process and people in it.
+/// A world with a server's process and peers in it.
 pub trait World {
     /// The time in microseconds since its birth.
     fn now_us(&self) -> u64;
@@ -22,7 +22,7 @@ pub trait World {
     fn run(&mut self, until_us: u64);
     /// The deeds that are due.
     fn due(&mut self) -> Vec<usize>;
-    /// Does to the network and its people what `deed` says. False if it is not theirs.
+    /// Does to the network and its peers what `deed` says. False if it is about neither.
     fn deed(&mut self, deed: &Deed) -> bool;
     /// The server's process starts.
     fn start(&mut self, shell: Shell);

@@ -36,7 +36,7 @@ struct Fake {
 
 impl Fake {
     fn files(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
-        self.files.lock().expect("nobody panics with it")
+        self.files.lock().expect("no thread panics with it")
     }
 
     fn contents(&self) -> Vec<Contents> {
@@ -66,7 +66,8 @@ impl Part for FakePart {
         drop(self.0.hang.lock());
         let mut files = self.0.files();
         let held: usize = files.values().map(Vec::len).sum();
-        let room = self.0.room.lock().expect("nobody panics with it").map_or(usize::MAX, |room| room - held);
+        let room =
+            self.0.room.lock().expect("no thread panics with it").map_or(usize::MAX, |room| room - held);
         let taken = bytes.len().min(room);
         files.get_mut(&self.1).expect("it was made").extend_from_slice(&bytes[..taken]);
         if taken < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
@@ -311,7 +312,7 @@ fn while_the_disk_hangs_no_copies_of_the_server_pile_up() {
     let conn = shell.connect();
     shell.turn(conn, 100);
     let hang = Arc::clone(&disk.hang);
-    let hanging = hang.lock().expect("nobody panics with it");
+    let hanging = hang.lock().expect("no thread panics with it");
     for _ in 0..20 {
         shell.turn(conn, 100_000);
     }
@@ -337,7 +338,7 @@ fn a_slow_disk_costs_the_recording_and_not_the_service() {
     shell.turn(conn, 100);
     shell.rest();
     let hang = Arc::clone(&disk.hang);
-    let hanging = hang.lock().expect("nobody panics with it");
+    let hanging = hang.lock().expect("no thread panics with it");
     for _ in 0..30 {
         shell.turn(conn, 100_000);
     }
@@ -358,7 +359,7 @@ fn a_slow_disk_costs_the_recording_and_not_the_service() {
 #[test]
 fn a_full_disk_costs_the_recording_and_another_can_begin_when_there_is_room() {
     let disk = Fake::default();
-    *disk.room.lock().expect("nobody panics with it") = Some(300_000);
+    *disk.room.lock().expect("no thread panics with it") = Some(300_000);
     let mut shell = Shell::recording(disk.clone(), |_| {});
     let conn = shell.connect();
     for _ in 0..200 {
@@ -373,7 +374,7 @@ fn a_full_disk_costs_the_recording_and_another_can_begin_when_there_is_room() {
     let [contents] = &disk.contents()[..] else { panic!("one part") };
     let torn = contents.torn.expect("the disk was full in mid-block");
     assert!(torn.lost > 0 && replay(contents) > 20);
-    *disk.room.lock().expect("nobody panics with it") = None;
+    *disk.room.lock().expect("no thread panics with it") = None;
     let status = shell.perform(Command::Start(Vec::new()));
     assert!(status.recording.is_some() && status.drops == 1);
 }

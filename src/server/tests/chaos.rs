@@ -162,7 +162,7 @@ impl Peer {
 /// Whatever happened before, in the end all connections are closed.
 fn end(world: &mut World) {
     world.drain_server();
-    assert!(world.is_finished(), "L7: everybody is gone in time");
+    assert!(world.is_finished(), "L7: all connections are closed in time");
     world.pass(Duration::from_secs(30));
     assert_eq!((world.server().peers.len(), world.server().streams.len()), (0, 0), "I22");
     assert_eq!(world.server().deadline(), None, "L6");

@@ -66,11 +66,11 @@ fn players_share_the_turns_of_the_loop_with_everybody_else() {
     assert_eq!(served(&world, "frame-0"), 5);
     world.pass(Duration::from_millis(100));
     world.gop(publisher, 2, 1);
-    assert_eq!(served(&world, "frame-2"), 2, "then it is everybody else's turn");
+    assert_eq!(served(&world, "frame-2"), 2, "then the other players are sent it");
     let api = world.api("GET /api/v1/versions HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert!(world.sent(api).starts_with(b"HTTP/1.1 200 OK"), "who asks something does not wait for them");
+    assert!(world.sent(api).starts_with(b"HTTP/1.1 200 OK"), "a request does not wait for players");
     world.pass(Duration::from_micros(1));
-    assert_eq!(served(&world, "frame-2"), 4, "those who waited come first");
+    assert_eq!(served(&world, "frame-2"), 4, "players that waited come first");
     world.pass(Duration::from_micros(1));
     assert_eq!(served(&world, "frame-2"), 5);
 }
@@ -144,7 +144,7 @@ fn a_player_waits_for_a_stream_and_not_for_ever() {
     world.pass(Duration::from_millis(200));
     assert!(world.sent(flv).starts_with(b"HTTP/1.1 404 "));
     assert!(world.sent(hls).starts_with(b"HTTP/1.1 404 "));
-    assert_eq!(world.server().streams.len(), 0, "a stream that nobody waits for is forgotten");
+    assert_eq!(world.server().streams.len(), 0, "a stream without waiting peers is removed");
 }
 
 #[test]

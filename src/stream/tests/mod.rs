@@ -139,7 +139,7 @@ fn a_transport_stream_of_sound_alone_is_joined_where_its_tables_stand() {
     for _ in 0..75 {
         world.media(Track::AUDIO, Codec::Aac, FrameKind::Key, 20);
     }
-    // Who comes while others play is not alone in what is laid out: tables stand there twice a second.
+    // A player that joins others finds entries in what is laid out: tables stand there twice a second.
     assert!(begins(&mut world) <= 50);
 }
 
@@ -168,7 +168,7 @@ fn a_small_ring_is_shown_before_it_forgets() {
     }
     got.dedup();
     let all: Vec<u8> = (0..200).collect();
-    assert!(got.len() >= 192 && all.starts_with(&got), "frames that nobody was shown are lost: {got:?}");
+    assert!(got.len() >= 192 && all.starts_with(&got), "frames that no player was shown are lost: {got:?}");
 }
 
 #[test]

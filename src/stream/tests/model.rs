@@ -194,7 +194,7 @@ impl World {
         }
         let mut slices = Slices::default();
         self.stream.window(&player.cursor, &player.own, &mut slices);
-        assert!(!slices.is_empty(), "who is ready has bytes");
+        assert!(!slices.is_empty(), "a player that is ready has bytes");
         let own = &slices.as_io_slices()[..slices.own_count()];
         let own: usize = own.iter().map(|slice| slice.len()).sum();
         let rest = self.stream.rest(&player.cursor).map_or(0, |rest| rest.len());

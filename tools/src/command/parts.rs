@@ -1,7 +1,7 @@
 //! Recordings as they lie on a disk: one file, some parts, or a directory of parts.
 //!
 //! In: what the user named. Out: the parts of one recording in their order, taken apart. Parts of several
-//! recordings are refused, since nobody could tell which one is meant.
+//! recordings are refused: it is not clear which one is meant.
 
 use dacapo::record::{self, Contents, Event, Scope};
 use std::collections::BTreeSet;
@@ -82,7 +82,7 @@ pub fn join(parts: Vec<Part>) -> Result<Contents, String> {
             let (one, two) = (last.display(), part.path.display());
             return Err(format!("{two} does not go on where {one} ended: name one part of the recording"));
         }
-        // Who is connected is known already.
+        // The connections are known already.
         let entries = contents.entries.into_iter();
         whole.entries.extend(entries.filter(|entry| !matches!(entry.event, Event::Resumed { .. })));
         number = contents.header.part;

@@ -21,7 +21,7 @@ use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Longer tables of who was there are left out.
+/// Longer tables of connections are left out.
 const TABLE_ROWS_MAX: usize = 100;
 
 /// What to play, and what to tell of it.
@@ -149,7 +149,7 @@ impl Run {
     }
 }
 
-/// What was recorded by whom.
+/// What was recorded, and by which build.
 fn introduce(parts: &[Part]) -> Vec<String> {
     let header = &parts[0].contents.header;
     let mut lines = vec![format!("recorded by dacapo {}, scope {:?}", header.build, header.scope)];
@@ -191,7 +191,7 @@ struct Teller<'a> {
     dump: Option<(Dump, Folder)>,
     /// Why the dump could not be written.
     error: Option<String>,
-    /// Set once nobody reads any more: then there is no reason to go on.
+    /// Set once standard output is closed: then the replay stops.
     over: &'a Cell<bool>,
 }
 
@@ -243,7 +243,7 @@ impl Teller<'_> {
             let files = format!("{} files were written to {}", folder.count(), folder.path().display());
             let locked = match dump.locked() {
                 0 => String::new(),
-                count => format!("; {count} segments were left out, since nobody fetched their key"),
+                count => format!("; {count} segments were left out, since their key was not fetched"),
             };
             self.out.line(&(files + &locked));
         }

@@ -1,7 +1,7 @@
 //! Puts HLS segments together as a player does: in the order in which it was sent them, each once, decrypted.
 //!
 //! In: the files that clients fetched, whole. Out: the bytes that join a player's file. Playlists and keys
-//! are remembered for everybody, since a player may fetch them on another connection than the segments.
+//! are kept for all connections, since a player may fetch them on another connection than the segments.
 
 use aes::cipher::{BlockDecryptMut, KeyIvInit, block_padding::Pkcs7};
 use dacapo::wire::m3u8::HlsFile;

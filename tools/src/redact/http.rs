@@ -1,7 +1,7 @@
 //! Replaces what an HTTP client says, in place: targets of requests and the fields of their heads.
 //!
 //! In: all bytes of one client. Out: the same number of them. Of the fields, those that are known to tell
-//! nothing of anybody stay; all others are replaced as a whole.
+//! nothing about a person stay; all others are replaced as a whole.
 
 use crate::redact::pseudonyms::{Class, Pseudonyms};
 use crate::redact::sweep::Words;
@@ -12,7 +12,7 @@ use std::ops::Range;
 /// More than any server allows.
 const LIMITS: HeadLimits = HeadLimits { head_bytes_max: 1 << 20, headers_max: 1024 };
 
-/// Fields that say what a program can do, not who uses it.
+/// Fields about the program, not about its user.
 const PLAIN: [&str; 24] = [
     "accept",
     "accept-charset",

@@ -15,7 +15,7 @@ const EXTENSIONS: [&str; 5] = [".flv", ".ts", ".aac", ".mp3", ".m3u8"];
 /// The instance that clients put into a path when none is meant.
 const DEFAULT_INSTANCE: &str = "_definst_";
 
-/// How those who cannot write a question mark ask for a vhost.
+/// How peers that cannot write a question mark request a vhost.
 const DOTTED_VHOST: &str = "...vhost...";
 
 /// A URL, or a path without scheme and host. `keeps_app`: the first step of its path is the application.

@@ -1,4 +1,4 @@
-//! Who is there in a replay: each connection with its word, its stream and what it was sent.
+//! The connections of a replay: each with its id, its stream and what it was sent.
 
 use crate::timeline::choice::Choice;
 use crate::timeline::line::{Line, cut, plain, time};
@@ -38,14 +38,14 @@ pub struct Connections {
     services: Vec<Service>,
     all: BTreeMap<ConnNo, Connection>,
     by_cid: BTreeMap<String, ConnNo>,
-    /// Who came to which listener, before it has its number.
+    /// The peer and the listener of a connection that has no number yet.
     coming: Option<(ListenerId, SocketAddr)>,
-    /// Whom the input at hand is about.
+    /// The connection that the current input is about.
     at_hand: Option<ConnNo>,
 }
 
 impl Connections {
-    /// Nobody yet, in a run under `config`.
+    /// No connections yet, in a run under `config`.
     pub fn new(config: &Config) -> Self {
         Connections {
             services: config.listeners().into_iter().map(|(_, service, _)| service).collect(),
@@ -56,12 +56,12 @@ impl Connections {
         }
     }
 
-    /// Who has this word.
+    /// The connection with this id.
     pub fn by_cid(&self, cid: &str) -> Option<ConnNo> {
         self.by_cid.get(cid).copied()
     }
 
-    /// Who sits there.
+    /// The connection with this number.
     pub fn get(&self, conn_no: ConnNo) -> Option<&Connection> {
         self.all.get(&conn_no)
     }
@@ -94,7 +94,7 @@ impl Connections {
     pub fn opened(&mut self, at: Instant, conn_no: ConnNo, conn: ConnId, server: &Server) {
         let cid = server.cid(conn).map(|cid| cid.as_str().to_owned()).unwrap_or_default();
         let coming = self.coming.take();
-        // Another part of the recording begins: it is who it was.
+        // Another part of the recording begins: the connection is the same.
         if let Some(connection) = self.all.get_mut(&conn_no).filter(|connection| connection.cid == cid) {
             connection.conn = conn;
             return;

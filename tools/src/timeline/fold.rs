@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Repetitions are told after so long at the latest.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Lines that repeat themselves, by whom they are about and what stays the same in them.
+/// Lines that repeat, by connection and by the text that stays the same.
 #[derive(Debug, Default)]
 pub struct Folds {
     folds: BTreeMap<(Option<ConnNo>, String), Fold>,

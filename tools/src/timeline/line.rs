@@ -15,7 +15,7 @@ pub enum Mark {
     Came,
     /// It was decided.
     Decided,
-    /// Somebody was refused or cut off.
+    /// A connection was refused or closed.
     Refused,
     /// It is wished of the world.
     Wished,

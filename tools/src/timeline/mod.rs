@@ -1,17 +1,17 @@
 //! A replay as lines for people: when, which connection, which stream, what came, what was decided and why.
 //!
-//! In: what a replay tells its observer, and what the server logs meanwhile ([`Timeline::logged`]): decisions
-//! are told by who takes them. Out: lines of fixed columns, whatever repeats itself folded into one, and a
-//! table of everybody who was there.
+//! In: what a replay tells its observer, and what the server logs meanwhile ([`Timeline::logged`]): the code
+//! that decides logs its decisions. Out: lines of fixed columns, repeated lines folded into one, and a table
+//! of all connections.
 //!
 //! ```text
 //!   time (s)   conn   cid       stream           what
 //!     2.040000    #3  k3f9a2b1  live/cam         - keyframe frame=51 dts_us=2000000 bytes=5123
 //! ```
 //!
-//! Marks: `>` it came from outside, `-` it was decided, `!` somebody was refused or cut off, `<` it is wished
-//! of the world, `#` it is not as it was recorded. A recording is secret, and so is its timeline: names stand
-//! in full.
+//! Marks: `>` it came from outside, `-` it was decided, `!` a connection was refused or closed, `<` it is
+//! wished of the world, `#` it is not as it was recorded. A recording is secret, and so is its timeline:
+//! names stand in full.
 
 mod choice;
 mod connections;
@@ -94,7 +94,7 @@ impl Timeline {
         std::mem::take(&mut self.ready)
     }
 
-    /// Everybody who was there and was chosen: a table.
+    /// A table of the chosen connections.
     pub fn table(&self) -> Vec<String> {
         self.connections.table(&self.choice)
     }
@@ -210,7 +210,12 @@ impl Observer for Timeline {
                 self.event(Level::Trace, Mark::Wished, conn_no, how);
             }
             Output::Finished => {
-                self.event(Level::Info, Mark::Wished, None, "everybody has been told, the process may end");
+                self.event(
+                    Level::Info,
+                    Mark::Wished,
+                    None,
+                    "all connections are closed, the process may end",
+                );
             }
             Output::Read { .. } | Output::Write { .. } => {}
             Output::Start(Job::Store { op, .. }) => {

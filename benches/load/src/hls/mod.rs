@@ -5,7 +5,7 @@
 //! CPU ─ window ─▶ CPU ─▶ report
 //! ```
 //!
-//! What everybody gets of a segment is compared, byte by byte, with what the first got of it.
+//! What each viewer gets of a segment is compared, byte by byte, with what the first got of it.
 
 mod response;
 mod viewer;
@@ -41,7 +41,7 @@ const LIBRARY_MAX: usize = 24;
 pub struct Hls {
     /// Where the publisher connects.
     pub publish: Target,
-    /// Who serves playlist and segments.
+    /// The server of playlist and segments.
     pub http: SocketAddr,
     /// The playlist's path.
     pub path: String,
@@ -55,7 +55,7 @@ pub struct Hls {
     pub warm_up_seconds: u64,
     /// Length of the window.
     pub seconds: u64,
-    /// Who serves, to measure its processor time.
+    /// The process of the server, to measure its processor time.
     pub pid: Option<u32>,
 }
 
@@ -80,7 +80,7 @@ pub(crate) struct Counts {
     errors: u64,
     /// The first of them, in words.
     fault: Option<String>,
-    /// Segments of which somebody got other bytes than the first.
+    /// Segments of which a viewer got other bytes than the first.
     differing: u64,
     /// Segments that a viewer would have wanted and that had left the playlist.
     missed: u64,
@@ -122,7 +122,7 @@ impl Hls {
         })
     }
 
-    /// Publishes until somebody who comes finds three segments.
+    /// Publishes until a new viewer finds three segments.
     fn wait_for_playlist(&self, engine: &mut Engine) -> io::Result<()> {
         let until = clock::now() + BEGIN_MAX;
         let mut alone = Crowd::new(&Hls { viewers: 1, ..self.clone() })?;
@@ -196,7 +196,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// Whoever's time has come connects or asks for the playlist.
+    /// Viewers whose time has come connect or request the playlist.
     fn ask_due(&mut self) -> io::Result<()> {
         let now = clock::now();
         for (index, viewer) in self.viewers.iter_mut().enumerate() {

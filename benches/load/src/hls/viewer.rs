@@ -42,7 +42,7 @@ enum Request {
 }
 
 impl Viewer {
-    /// Somebody who will come at `due`.
+    /// A viewer that connects at `due`.
     pub(super) fn new(due: u64) -> Self {
         Viewer {
             socket: None,

@@ -185,8 +185,8 @@ impl Kernel {
         ends.filter(|at| *at > now_us).min()
     }
 
-    /// True if a stream that was full was read since, or one that a write blocked has room already. Whoever
-    /// has not wakes the task once it has.
+    /// True if a stream that was full was read since, or one that a write blocked has room already. A
+    /// stream without room wakes the task once it has room.
     fn has_room_again(&mut self, cx: &mut Context<'_>) -> bool {
         let mut has = false;
         for stream in self.streams.values_mut() {

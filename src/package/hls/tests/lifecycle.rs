@@ -12,7 +12,7 @@ fn a_playlist_is_shown_when_a_player_can_begin() {
     assert_eq!((stage.durations_ms(), stage.hls.version()), (vec![2000, 2000, 2000], 1));
     stage.gops(1, 2000);
     assert_eq!(stage.hls.version(), 2);
-    // Nobody waits for three segments of eight seconds.
+    // A player does not wait for three segments of eight seconds.
     let mut stage = Stage::with_both(settings());
     stage.gops(2, 8320);
     assert_eq!(stage.durations_ms(), [8320]);

@@ -173,7 +173,7 @@ proptest! {
 fn silence_before_the_end_does_not_shorten_the_stay_of_what_leaves_then() {
     let mut stage = Stage::with_both(config::Hls { window: 3, keep: 1, ..settings() });
     stage.gops(4, 2000);
-    // The fourth segment ends with the publisher, whom it took 30 s to be given up.
+    // The fourth segment ends with the publisher, which timed out after 30 s.
     stage.late_us += 30_000_000;
     stage.end();
     assert_eq!(stage.entries()[0].file, ts(FIRST + 1));

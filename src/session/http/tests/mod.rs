@@ -161,7 +161,7 @@ impl Peer {
         self.session.deadline().map(|(at, why)| (at.as_millis(), why))
     }
 
-    /// Asserts that the session said goodbye without anybody's fault.
+    /// Asserts that the session ended without a fault of either side.
     fn is_done(&mut self) {
         assert!(matches!(self.asks.pop_front(), Some(Ask::Bye(Reason::LastResponse))), "{:?}", self.end);
     }

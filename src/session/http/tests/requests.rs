@@ -188,7 +188,7 @@ fn who_says_nothing_is_let_go_without_a_word() {
     peer.says("\r\n\r").waits(1);
     assert_eq!(peer.end, Some(Reason::NoRequest));
     assert_eq!(peer.hears(), "");
-    assert_eq!(peer.deadline_ms(), None, "who has ended wakes nobody");
+    assert_eq!(peer.deadline_ms(), None, "an ended session has no timer");
 }
 
 #[test]
