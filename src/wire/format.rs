@@ -101,6 +101,11 @@ const ROWS: [Row; 4] = [
 ];
 
 impl Container {
+    /// All containers.
+    pub fn all() -> impl Iterator<Item = Container> {
+        ROWS.iter().map(|row| row.container)
+    }
+
     /// The container with this extension, without the dot.
     pub fn of_extension(extension: &str) -> Option<Container> {
         ROWS.iter().find(|row| row.extension == extension).map(|row| row.container)

@@ -181,6 +181,10 @@ mod tests {
         for path in ["/live", "/live/", "/live/cam", "/live/cam.webm", "/live/cam.flv/"] {
             assert_eq!(route(path), Route::Nowhere(NO_MEDIA), "{path}");
         }
+        let extensions = Container::all().map(Container::extension).chain([HlsFile::PLAYLIST_EXTENSION]);
+        for extension in extensions {
+            assert!(NO_MEDIA.contains(&format!(".{extension}")), "{extension}");
+        }
         let target = Target::parse("/live/cam.flv").unwrap();
         let api = Route::of(Service::Api, Method::Get, &target, &Http::default());
         assert_eq!(api, Route::Nowhere(NO_ENDPOINT));

@@ -5,12 +5,10 @@
 
 use crate::redact::pseudonyms::{Class, Pseudonyms};
 use dacapo::base::name::{DEFAULT_VHOST, StreamName};
+use dacapo::wire::format::Container;
 use dacapo::wire::m3u8::HlsFile;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-
-/// Extensions by which players ask for a stream.
-const EXTENSIONS: [&str; 5] = [".flv", ".ts", ".aac", ".mp3", ".m3u8"];
 
 /// The instance that clients put into a path when none is meant.
 const DEFAULT_INSTANCE: &str = "_definst_";
@@ -31,7 +29,7 @@ pub fn url(pseudonyms: &mut Pseudonyms, text: &str, keeps_app: bool) -> String {
     };
     let mut out = scheme.map(|scheme| format!("{scheme}://")).unwrap_or_default();
     out += &self::authority(pseudonyms, authority);
-    out += &steps(pseudonyms, rest, keeps_app, |pseudonyms, last| stem(pseudonyms, last, &[".flv"], false));
+    out += &steps(pseudonyms, rest, keeps_app, |pseudonyms, last| stem(pseudonyms, last, is_flv, false));
     out + &self::query(pseudonyms, query, keeps_app)
 }
 
@@ -76,7 +74,7 @@ pub fn stream_name(pseudonyms: &mut Pseudonyms, name: &StreamName) -> StreamName
 /// What a peer publishes or plays: `stream?query`, with steps of the application in front, perhaps.
 pub fn stream(pseudonyms: &mut Pseudonyms, text: &str) -> String {
     let (path, query) = split_query(text);
-    let path = steps(pseudonyms, path, false, |pseudonyms, last| stem(pseudonyms, last, &[".flv"], false));
+    let path = steps(pseudonyms, path, false, |pseudonyms, last| stem(pseudonyms, last, is_flv, false));
     path + &self::query(pseudonyms, query, false)
 }
 
@@ -100,7 +98,7 @@ pub fn target(pseudonyms: &mut Pseudonyms, text: &str) -> String {
     let depth = parts.count();
     let last = |pseudonyms: &mut Pseudonyms, last: &str| match last {
         file if depth >= 2 && HlsFile::parse(file).is_some() => file.to_owned(),
-        file => stem(pseudonyms, file, &EXTENSIONS, true),
+        file => stem(pseudonyms, file, has_format, true),
     };
     steps(pseudonyms, path, depth > 0, last) + &self::query(pseudonyms, query, false)
 }
@@ -181,10 +179,22 @@ fn is_idle(step: &str) -> bool {
 }
 
 /// A name with one of these extensions, perhaps; only the name is replaced.
-fn stem(pseudonyms: &mut Pseudonyms, text: &str, extensions: &[&str], percent: bool) -> String {
-    let end = extensions.iter().find(|end| text.trim_end().ends_with(**end)).map_or("", |end| end);
-    let at = text.trim_end().len() - end.len();
+fn stem(pseudonyms: &mut Pseudonyms, text: &str, stays: fn(&str) -> bool, percent: bool) -> String {
+    let end = text.trim_end();
+    let at = end
+        .rsplit_once('.')
+        .filter(|(_, extension)| stays(extension))
+        .map_or(end.len(), |(stem, _)| stem.len());
     name(pseudonyms, &text[..at], percent) + &text[at..]
+}
+
+/// True for an extension by which players request a stream.
+fn has_format(extension: &str) -> bool {
+    Container::of_extension(extension).is_some() || extension == HlsFile::PLAYLIST_EXTENSION
+}
+
+fn is_flv(extension: &str) -> bool {
+    extension == Container::Flv.extension()
 }
 
 /// `k=v&k=v`.
@@ -225,7 +235,7 @@ fn value_of(pseudonyms: &mut Pseudonyms, value: &str, may_hold_stream: bool) -> 
         Some((value, stream)) => {
             recode(value, true, |plain| pseudonyms.word(Class::Shape, plain))
                 + "/"
-                + &stem(pseudonyms, stream, &[".flv"], false)
+                + &stem(pseudonyms, stream, is_flv, false)
         }
         None => recode(value, true, |plain| pseudonyms.word(Class::Shape, plain)),
     }
