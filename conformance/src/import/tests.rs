@@ -171,7 +171,7 @@ fn what_was_not_captured_is_told() {
     assert_eq!(said, ["", "well Fin"]);
     assert!(notes[0].contains("8 bytes of the client were not captured"), "{notes:?}");
     let (_, notes) = told(&talk(DataLink::ETHERNET, false, &TALK[2..]));
-    assert!(notes[0].ends_with("the first words of the client were not captured"), "{notes:?}");
+    assert!(notes[0].ends_with("the first bytes of the client were not captured"), "{notes:?}");
 }
 
 #[test]
