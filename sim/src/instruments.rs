@@ -11,6 +11,7 @@ use crate::canary::Canary;
 use crate::checker::Checker;
 use crate::disk::Disk;
 use crate::loop_checker::LoopChecker;
+use crate::sock::{Net, Sock};
 use crate::socket_faults::{FaultySocket, SocketFaults};
 use crate::trace::Trace;
 use dacapo::base::id::{ConnId, ListenerId};
@@ -23,13 +24,6 @@ use dacapo::server::{End, Input, Job, Monitor, Output, Server, Taken};
 use dacapo::status::Vitals;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
-
-/// A socket of the world, by a number that is never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Sock(pub u32);
-
-/// The sockets of a world.
-pub type Net<'a> = dyn Sockets<Socket = Sock> + 'a;
 
 /// A socket as the loop holds it.
 #[derive(Debug)]

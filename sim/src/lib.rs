@@ -20,6 +20,7 @@ pub mod plan;
 pub mod rng;
 pub mod run;
 pub mod shell;
+pub mod sock;
 pub mod socket_faults;
 pub mod thread_pool;
 pub mod trace;

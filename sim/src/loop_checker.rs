@@ -3,7 +3,7 @@
 //! In: calls of a [`Driver`](dacapo::driver::Driver) on its sockets. Out: failures. Never: changes a run.
 
 use crate::checker::{Failure, LATE};
-use crate::instruments::Sock;
+use crate::sock::Sock;
 use dacapo::base::id::ListenerId;
 use dacapo::base::time::Instant;
 use dacapo::driver::{Accepted, Limits, Read};

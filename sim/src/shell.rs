@@ -6,7 +6,8 @@
 use crate::canary::Canary;
 use crate::checker::Checker;
 use crate::disk::Disk;
-use crate::instruments::{Instrumented, Instruments, Net, SimSocket, Sock};
+use crate::instruments::{Instrumented, Instruments, SimSocket};
+use crate::sock::{Net, Sock};
 use crate::socket_faults::FaultySocket;
 use crate::trace::Trace;
 use dacapo::base::id::ListenerId;

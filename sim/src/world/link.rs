@@ -3,8 +3,8 @@
 //! In: bytes that one end writes, and the time. Out: segments with their times of arrival. As TCP promises,
 //! order is kept and nothing is lost; everything else is drawn.
 
-use crate::instruments::Sock;
 use crate::rng::{Draws, fork};
+use crate::sock::Sock;
 use bytes::{Buf, BytesMut};
 use conformance::rng::Rng;
 use dacapo::base::id::ListenerId;

@@ -1,6 +1,6 @@
 //! The network of the tiny world: links, a priority queue of events, and the server's sockets.
 
-use crate::instruments::Sock;
+use crate::sock::Sock;
 use crate::world::link::{Fin, Link};
 use dacapo::base::id::ListenerId;
 use dacapo::base::slices::Slices;

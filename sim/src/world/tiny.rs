@@ -5,11 +5,11 @@
 
 use crate::checker::Failure;
 use crate::disk::Disk;
-use crate::instruments::Sock;
 use crate::peer::{HangUp, Peer, PeerCx};
 use crate::plan::Deed;
 use crate::rng::{Draws, fork};
 use crate::shell::Shell;
+use crate::sock::Sock;
 use crate::trace::Trace;
 use crate::world::World;
 use crate::world::link::{Fate, Fin, Link, LinkTraits, Pace};

@@ -14,6 +14,7 @@ use crate::net::recorder::Wake;
 use crate::net::recorder::directory::path_of;
 use crate::net::recorder::download::{self, Downloads};
 use crate::net::recorder::request::{Response, Wanted, part_head};
+use crate::net::recorder::slot::Slot;
 use crate::net::recorder::status::{RecorderStatus, Refusal};
 use crate::net::recorder::writer::Parts;
 use crate::status::Identity;
@@ -264,26 +265,6 @@ fn turn_away(mut stream: TcpStream) {
     let response = Response::sentence(Status::UNAVAILABLE, "too many connections: try again later");
     // The connection ends, whether the response arrives or not.
     let _gone = stream.write_all(&response.header("Retry-After", "5").bytes(unix_secs(), false));
-}
-
-/// One of a limited number of slots. Dropping it frees the slot.
-pub struct Slot(Arc<AtomicUsize>);
-
-impl Slot {
-    /// A slot, if fewer than `max` are taken.
-    pub fn take(taken: &Arc<AtomicUsize>, max: usize) -> Option<Slot> {
-        if taken.fetch_add(1, Ordering::Relaxed) < max {
-            return Some(Slot(Arc::clone(taken)));
-        }
-        taken.fetch_sub(1, Ordering::Relaxed);
-        None
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// Serves connections.

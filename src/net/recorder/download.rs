@@ -4,7 +4,7 @@
 //! the server. Bounded: a few downloads at a time, each with one buffer. The stream bounds the time that a
 //! peer takes.
 
-use crate::net::recorder::control::Slot;
+use crate::net::recorder::slot::Slot;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;

@@ -11,6 +11,7 @@ pub mod control;
 pub mod directory;
 mod download;
 mod request;
+mod slot;
 pub mod status;
 #[cfg(test)]
 mod tests;

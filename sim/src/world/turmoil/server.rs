@@ -3,8 +3,8 @@
 //! In: turmoil's listeners and streams. Out: calls of the shell on them. The task owns the streams, so that a
 //! crash of the host drops them as a kernel does.
 
-use crate::instruments::Sock;
 use crate::shell::Shell;
+use crate::sock::Sock;
 use crate::world::turmoil::{Commands, FIN_US, Goodbyes, PORT_FIRST, SEGMENT_BYTES, Shared};
 use bytes::{Buf, BytesMut};
 use dacapo::base::id::ListenerId;
