@@ -258,7 +258,8 @@ impl HlsJudge {
         }
     }
 
-    /// Begins with a picture to begin at, lasts no longer than it may, and time goes on in it.
+    /// Begins with a picture to begin at, lasts no longer than it may (RFC 8216, 4.3.3.1), and time goes on in
+    /// it.
     fn shape(&mut self, list: &str, independent: bool, found: &[Found], answer: Answer<'_>) {
         let first = found.iter().find(|frame| frame.video);
         if independent && first.is_some_and(|frame| !frame.key) {
@@ -266,15 +267,19 @@ impl HlsJudge {
         }
         let target_secs = self.lists.get(list).and_then(|list| list.target_secs).unwrap_or(u32::MAX);
         let most_us = i64::from(target_secs) * 1_000_000 + 500_000;
+        // A segment begins at its first picture. Sound that the publisher sent late stands before that, and
+        // makes the segment no longer than the playlist says.
+        let start_us = first.or(found.first()).map_or(0, |frame| frame.dts_us);
         for video in [true, false] {
             let times: Vec<i64> =
                 found.iter().filter(|frame| frame.video == video).map(|frame| frame.dts_us).collect();
             if times.windows(2).any(|pair| pair[1] < pair[0] || video && pair[1] == pair[0]) {
                 self.say("I9", answer, format!("time goes on within a track: {times:?}"));
             }
-            let lasts_us = times.last().zip(times.first()).map_or(0, |(last, first)| last - first);
+            let lasts_us = times.last().map_or(0, |last| last - start_us);
             if lasts_us > most_us {
-                let words = format!("it lasts {lasts_us} µs where TARGETDURATION is {target_secs}");
+                let track = if video { "video" } else { "audio" };
+                let words = format!("its {track} lasts {lasts_us} µs where TARGETDURATION is {target_secs}");
                 self.say("I34", answer, words);
             }
         }
