@@ -258,8 +258,8 @@ impl HlsJudge {
         }
     }
 
-    /// Begins with a picture to begin at, lasts no longer than it may (RFC 8216, 4.3.3.1), and time goes on in
-    /// it.
+    /// Begins with a picture to begin at, lasts no longer than it may (RFC 8216, 4.3.3.1), and time goes on
+    /// in it.
     fn shape(&mut self, list: &str, independent: bool, found: &[Found], answer: Answer<'_>) {
         let first = found.iter().find(|frame| frame.video);
         if independent && first.is_some_and(|frame| !frame.key) {
